@@ -1,0 +1,119 @@
+"""Read the user's own WordNet 3.0 (the ``dict`` files); nothing of it is copied.
+
+The training of the sense model needs definitions and example sentences. They are
+read at run time from a folder in the format of WordNet's ``wndb(5WN)`` manual
+page: Debian's packages ``wordnet-base`` and ``wordnet-sense-index`` put it under
+``/usr/share/wordnet``; NLTK's ``corpora/wordnet`` has the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy_attn.errors import ResourceError
+
+__all__ = ["SUPERSENSES", "WordNet", "WordNetSense", "find_wordnet"]
+
+# lexnames(5WN): the lexicographer file of a sense key is an index into this list.
+SUPERSENSES = (
+    "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute "
+    "noun.body noun.cognition noun.communication noun.event noun.feeling noun.food noun.group "
+    "noun.location noun.motive noun.object noun.person noun.phenomenon noun.plant "
+    "noun.possession noun.process noun.quantity noun.relation noun.shape noun.state "
+    "noun.substance noun.time verb.body verb.change verb.cognition verb.communication "
+    "verb.competition verb.consumption verb.contact verb.creation verb.emotion verb.motion "
+    "verb.perception verb.possession verb.social verb.stative verb.weather adj.ppl"
+).split()
+
+_POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
+_FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
+_REPAIR = "apt-get install wordnet-base wordnet-sense-index"
+
+
+@dataclass(frozen=True, slots=True)
+class WordNetSense:
+    """One line of ``index.sense``."""
+
+    key: str
+    lemma: str  # lower case, underscores between words
+    pos: str  # NOUN, VERB, ADJ or ADV
+    supersense: str
+    offset: int
+    rank: int  # WordNet's order among the senses of this lemma and part of speech, from 1
+    count: int  # occurrences in WordNet's own tagged corpora
+
+
+def find_wordnet() -> Path | None:
+    """The first folder that holds WordNet's files, or None.
+
+    Looked for in ``$SPACY_ATTN_WORDNET``, ``$WNSEARCHDIR``, Debian's folder and the
+    usual places of NLTK's data.
+    """
+    places = [os.environ.get("SPACY_ATTN_WORDNET"), os.environ.get("WNSEARCHDIR")]
+    places.append("/usr/share/wordnet")
+    nltk_roots = os.environ.get("NLTK_DATA", "").split(os.pathsep)
+    nltk_roots += [str(Path.home() / "nltk_data"), "/usr/share/nltk_data", "/usr/local/share/nltk_data"]
+    places += [str(Path(root) / "corpora" / "wordnet") for root in nltk_roots if root]
+    for place in places:
+        if place and all((Path(place) / name).is_file() for name in ("index.sense", "data.noun")):
+            return Path(place)
+    return None
+
+
+class WordNet:
+    """WordNet 3.0 opened from a folder: candidates, order, counts, glosses.
+
+    Args:
+        path: the folder with ``index.sense`` and ``data.*``; None looks in the usual places.
+
+    Raises:
+        ResourceError: there is no such folder.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        found = path if path is not None else find_wordnet()
+        if found is None or not (found / "index.sense").is_file():
+            raise ResourceError(
+                f"WordNet was not found{f' in {path}' if path else ''}; install it with: {_REPAIR}"
+            )
+        self.path = found
+        self.senses: dict[str, WordNetSense] = {}
+        by_word: dict[tuple[str, str], list[WordNetSense]] = defaultdict(list)
+        for line in (found / "index.sense").read_text(encoding="utf-8").splitlines():
+            key, offset, rank, count = line.split()
+            lemma, _, rest = key.partition("%")
+            pos = _POS_OF_TYPE[rest[0]]
+            supersense = SUPERSENSES[int(rest.split(":")[1])]
+            sense = WordNetSense(key, lemma, pos, supersense, int(offset), int(rank), int(count))
+            self.senses[key] = sense
+            by_word[lemma, pos].append(sense)
+        self._by_word = {
+            word: tuple(sorted(senses, key=lambda s: s.rank)) for word, senses in by_word.items()
+        }
+        self._data = {
+            pos: (found / f"data.{name}").read_bytes() for pos, name in _FILES.items()
+        }
+
+    def candidates(self, lemma: str, pos: str) -> tuple[WordNetSense, ...]:
+        """The senses of a lemma in WordNet's order; empty when it is unknown."""
+        return self._by_word.get((lemma.lower().replace(" ", "_"), pos), ())
+
+    def _line(self, sense: WordNetSense) -> str:
+        data = self._data[sense.pos]
+        return data[sense.offset : data.index(b"\n", sense.offset)].decode("utf-8")
+
+    def gloss(self, sense: WordNetSense) -> tuple[str, list[str]]:
+        """Definition and example sentences of a sense's synset."""
+        gloss = self._line(sense).split("| ", 1)[1].strip()
+        definition = gloss.split('; "')[0].strip().strip('"')
+        return definition, re.findall(r'"([^"]+)"', gloss)
+
+    def synonyms(self, sense: WordNetSense) -> list[str]:
+        """The lemmas of a sense's synset, as written in WordNet, underscores kept."""
+        fields = self._line(sense).split(" ")
+        n = int(fields[3], 16)
+        return [re.sub(r"\(\w+\)$", "", fields[4 + 2 * i]) for i in range(n)]

@@ -1,0 +1,108 @@
+"""Readers of the sense-annotated corpora that the sense model is trained on.
+
+SemCor and MASC come as JSONL, one sentence a line (see ``benchmarks/README.md`` for
+sources and licences); WordNet's example sentences come from the user's own WordNet.
+All three become :class:`TaggedSentence`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy_attn.senses.wordnet import WordNet
+
+__all__ = ["TaggedSentence", "read_masc", "read_semcor", "read_wordnet_examples"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """A sentence whose ``targets`` are (first token, end token, allowed sense keys)."""
+
+    doc: str
+    genre: str
+    tokens: list[str]
+    targets: list[tuple[int, int, list[str]]]
+
+
+def _split_collocations(
+    tokens: list[str], senses: list[tuple[int, list[str]]]
+) -> tuple[list[str], list[tuple[int, int, list[str]]]]:
+    """``primary_election`` becomes two tokens; a sense then covers both."""
+    out: list[str] = []
+    bounds: list[tuple[int, int]] = []
+    for token in tokens:
+        parts = [part for part in token.split("_") if part] or [token]
+        bounds.append((len(out), len(out) + len(parts)))
+        out += parts
+    return out, [(*bounds[index], keys) for index, keys in senses]
+
+
+def _lines(path: Path) -> Iterator[dict[str, object]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def read_semcor(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
+    """SemCor 3.0. Keys that are not in WordNet 3.0 (about 4 %) are left out."""
+    for record in _lines(path):
+        senses = []
+        for index, keys in record["senses"]:  # type: ignore[attr-defined]
+            known = [key for key in keys if key in wordnet.senses]
+            if known:
+                senses.append((index, known))
+        tokens, targets = _split_collocations(record["tokens"], senses)  # type: ignore[arg-type]
+        yield TaggedSentence(str(record["doc"]), "semcor", tokens, targets)
+
+
+def read_masc(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
+    """MASC; the first line of each document is a file name and is dropped."""
+    seen: set[str] = set()
+    for record in _lines(path):
+        doc = str(record["doc"])
+        if doc not in seen:
+            seen.add(doc)
+            continue
+        senses = []
+        for index, _lemma, _pos, keys in record["senses"]:  # type: ignore[attr-defined]
+            known = [key for key in keys if key in wordnet.senses]
+            if known:
+                senses.append((index, known))
+        tokens, targets = _split_collocations(record["tokens"], senses)  # type: ignore[arg-type]
+        yield TaggedSentence(doc, str(record["genre"]), tokens, targets)
+
+
+def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
+    """WordNet's example sentences in which a word of the synset is found by its form.
+
+    A token counts as a form of the lemma when it starts with the lemma less its last
+    letter and is at most three letters longer: right for regular inflections.
+    """
+    for sense in wordnet.senses.values():
+        if len(wordnet.candidates(sense.lemma, sense.pos)) < 2:
+            continue
+        _, examples = wordnet.gloss(sense)
+        lemma = sense.lemma.split("_")
+        for number, example in enumerate(examples):
+            tokens = example.replace(",", " ,").replace(";", " ;").replace("!", " !").split()
+            lower = [token.lower() for token in tokens]
+            for start in range(len(lower) - len(lemma) + 1):
+                if all(
+                    _is_form(lower[start + i], part) for i, part in enumerate(lemma)
+                ):
+                    yield TaggedSentence(
+                        f"wn-{sense.offset}-{number}",
+                        "wordnet",
+                        tokens,
+                        [(start, start + len(lemma), [sense.key])],
+                    )
+                    break
+
+
+def _is_form(token: str, lemma: str) -> bool:
+    stem = lemma if len(lemma) <= 3 else lemma[:-1]
+    return token.startswith(stem) and len(token) <= len(lemma) + 3
