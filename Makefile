@@ -1,6 +1,6 @@
 # make demo : the two bats told apart          make test : the main test suite
 # Both create .venv and install what they need; neither needs the other.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check

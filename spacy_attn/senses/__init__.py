@@ -1,0 +1,1 @@
+"""Sense inventories and the methods that score their senses."""

@@ -1,0 +1,174 @@
+"""Extension attributes: what is stored on the Doc, and the getters that read it.
+
+Getters are module-level functions (or partials of them), because spaCy pickles them for
+child processes. What they read is plain data, so that it survives bytes and DocBin.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from spacy.tokens import Doc, Span, Token
+
+from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.errors import ConfigError
+from spacy_attn.senses.annotation import SenseAnnotation
+
+__all__ = ["install_extensions", "set_vectors", "token_vectors"]
+
+_MODULE = "spacy_attn"
+
+
+def install_extensions(
+    *,
+    attn_vectors: str = "attn_vectors",
+    attn_vector: str = "attn_vector",
+    attn_model: str = "attn_model",
+    word2vec: str = "word2vec",
+    sense: str = "sense",
+    spans_key: str = "senses",
+) -> None:
+    """Install the extension attributes under their default or the given names.
+
+    Safe to call any number of times. A process that only reads a DocBin needs nothing
+    else: ``token._.sense`` and ``token._.attn_vector`` then work. ``token._.word2vec``
+    is installed by its component, because its vectors are never stored on the Doc.
+
+    Args:
+        attn_vectors: Doc attribute, (n_tokens, width).
+        attn_vector: Token attribute, (width,).
+        attn_model: Doc attribute, identity of the encoder that wrote the vectors.
+        word2vec: unused here; kept so that all names of the package can be passed.
+        sense: Token and Span attribute.
+        spans_key: span group that the sense attributes read.
+
+    Raises:
+        ConfigError: one of the names is taken by an extension that is not ours.
+    """
+    del word2vec
+    install_vector_extensions(attn_vectors, attn_vector, attn_model)
+    install_sense_extensions(sense, spans_key)
+
+
+def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -> None:
+    """Install the attributes of one ``attention_encoder``."""
+    _install(Doc, model_attr, setting="model_attr", default=None)
+    _install(
+        Doc,
+        doc_attr,
+        setting="attr",
+        getter=partial(_get_vectors, attr=doc_attr),
+        setter=partial(_set_vectors, attr=doc_attr),
+    )
+    _install(
+        Token, token_attr, setting="token_attr", getter=partial(_get_token_vector, attr=doc_attr)
+    )
+
+
+def install_sense_extensions(attr: str, spans_key: str) -> None:
+    """Install the attributes of one ``sense_disambiguator``."""
+    for owner, getter in ((Token, _get_token_sense), (Span, _get_span_sense)):
+        _install(owner, attr, setting="attr", getter=partial(getter, spans_key=spans_key))
+
+
+def _install(owner: Any, name: str, *, setting: str, **how: Any) -> None:
+    """Set an extension unless the same one of ours is there already."""
+    if not name.isidentifier():
+        raise ConfigError(
+            f"{setting} = {name!r} cannot be an attribute name; use letters, digits and _"
+        )
+    if owner.has_extension(name):
+        if _same(owner.get_extension(name), how):
+            return
+        raise ConfigError(
+            f"{owner.__name__}._.{name} already exists and was not made by this setting; "
+            f"give this component another name with {setting} = '...' in its config"
+        )
+    owner.set_extension(name, **how)
+
+
+def _same(existing: tuple[Any, Any, Any, Any], how: dict[str, Any]) -> bool:
+    """Whether an installed (default, method, getter, setter) is what ``how`` asks for."""
+    default, method, getter, _setter = existing
+    wanted = how.get("getter")
+    if wanted is None:
+        return default is None and method is None and getter is None
+    if isinstance(wanted, partial):
+        return (
+            isinstance(getter, partial)
+            and getter.func is wanted.func
+            and getter.keywords == wanted.keywords
+        )
+    return getter is wanted
+
+
+# -- vectors ---------------------------------------------------------------------------
+
+
+def _key(attr: str) -> tuple[str, str, None, None]:
+    return ("._.", attr, None, None)
+
+
+def set_vectors(doc: Doc, attr: str, vectors: Floats2d) -> None:
+    """Store token vectors on a Doc under ``doc._.<attr>``.
+
+    *Shape:* (n_tokens, width)
+    """
+    doc.user_data[_key(attr)] = vectors
+
+
+def token_vectors(doc: Doc, attr: str) -> Floats2d | None:
+    """The stored vectors, or None where there are none or the tokens have changed since.
+
+    *Shape:* (n_tokens, width)
+    """
+    vectors: Floats2d | None = doc.user_data.get(_key(attr))
+    if vectors is None or len(vectors) != len(doc):
+        return None
+    return vectors
+
+
+def _get_vectors(doc: Doc, attr: str) -> Floats2d | None:
+    return token_vectors(doc, attr)
+
+
+def _set_vectors(doc: Doc, value: Floats2d, attr: str) -> None:
+    set_vectors(doc, attr, value)
+
+
+def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
+    vectors = token_vectors(token.doc, attr)
+    return None if vectors is None else vectors[token.i]
+
+
+# -- senses ----------------------------------------------------------------------------
+
+
+def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
+    """The plain records that ``sense_disambiguator`` wrote, in the order of the text."""
+    if spans_key not in doc.spans:
+        return []
+    records: list[dict[str, Any]] = doc.spans[spans_key].attrs.get("records", [])
+    return records
+
+
+def _get_token_sense(token: Token, spans_key: str) -> SenseAnnotation | None:
+    start, end = token.idx, token.idx + len(token)
+    best = None
+    for record in sense_records(token.doc, spans_key):
+        inside = record["start"] < end and start < record["end"]
+        if inside and (best is None or _length(record) > _length(best)):
+            best = record
+    return None if best is None else SenseAnnotation.from_record(best)
+
+
+def _get_span_sense(span: Span, spans_key: str) -> SenseAnnotation | None:
+    for record in sense_records(span.doc, spans_key):
+        if record["start"] == span.start_char and record["end"] == span.end_char:
+            return SenseAnnotation.from_record(record)
+    return None
+
+
+def _length(record: dict[str, Any]) -> int:
+    return int(record["end"]) - int(record["start"])

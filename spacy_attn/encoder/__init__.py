@@ -1,0 +1,1 @@
+"""Contextual vectors: alignment, windows, batching and the Hugging Face encoder."""

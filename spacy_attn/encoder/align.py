@@ -1,0 +1,76 @@
+"""Which wordpieces belong to which spaCy token, by character offsets.
+
+Both sides cut the same text, but not at the same places::
+
+    text      d o n ' t   t o u c h
+    tokens    do  n't     touch
+    pieces    don ' t     touch
+    ranges    do -> [0, 1)   n't -> [0, 3)   touch -> [3, 4)
+
+A token owns every piece that shares a character with it, so a piece may serve two tokens.
+Tokens and pieces both stand in the order of the text, so what a token owns is a range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn._types import Floats2d, Ints1d, Offsets
+
+__all__ = ["align", "pool"]
+
+_SPACES = np.array([i for i in range(0x3001) if chr(i).isspace()], dtype=np.uint32)
+
+
+def align(text: str, tokens: Offsets, pieces: Offsets) -> tuple[Ints1d, Ints1d]:
+    """First and end piece of each token; ``first == end`` for a token without a piece.
+
+    White space at the edges of a piece is not counted as part of it: SentencePiece gives
+    the space before a word to the word.
+
+    *Shape:* two (n_tokens,)
+    """
+    starts, ends = _bounds(pieces)
+    spaces = _is_space(text)
+    while (blank := (starts < ends) & spaces[starts]).any():
+        starts[blank] += 1
+    while (blank := (starts < ends) & spaces[ends - 1]).any():
+        ends[blank] -= 1
+    # Normalisers can give a piece an offset before its neighbour's; searchsorted needs order.
+    np.maximum.accumulate(starts, out=starts)
+    np.maximum.accumulate(ends, out=ends)
+    token_starts, token_ends = _bounds(tokens)
+    first = np.searchsorted(ends, token_starts, side="right")
+    end = np.searchsorted(starts, token_ends, side="left")
+    # An empty token (a zero-length one cannot exist in spaCy) or one between pieces.
+    return first, np.maximum(first, end)
+
+
+def pool(pieces: Floats2d, first: Ints1d, end: Ints1d) -> Floats2d:
+    """Mean of the vectors of each token's pieces; zero for a token without a piece.
+
+    *Shape:* (n_pieces, width), two (n_tokens,) -> (n_tokens, width)
+    """
+    out = np.zeros((len(first), pieces.shape[1]), dtype=np.float32)
+    counts = end - first
+    owned = counts > 0
+    counts = counts[owned]
+    if not len(counts):
+        return out
+    # Ranges may overlap, so they are laid out one behind the other before they are summed.
+    begins = np.cumsum(counts) - counts
+    flat = np.arange(counts.sum()) + np.repeat(first[owned] - begins, counts)
+    out[owned] = np.add.reduceat(pieces[flat], begins, axis=0) / counts[:, None]
+    return out
+
+
+def _is_space(text: str) -> NDArray[np.bool_]:
+    """Whether each character is white space, and False behind the end of the text."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    return np.append(np.isin(codes, _SPACES), False)
+
+
+def _bounds(spans: Offsets) -> tuple[Ints1d, Ints1d]:
+    array = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    return array[:, 0].copy(), array[:, 1].copy()

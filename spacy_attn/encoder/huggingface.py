@@ -1,0 +1,337 @@
+"""A Hugging Face encoder that gives spaCy tokens their vectors.
+
+Text goes in with the offsets of its tokens, one array comes out for each text. In between:
+wordpieces with offsets, overlapping windows where a text is longer than one, batches of
+similar length across texts, a forward pass without gradients, the mean of each token's
+pieces. The vector of a token does not depend on which other texts share its batch.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spacy_attn._types import Floats2d, Offsets
+from spacy_attn.encoder.align import align, pool
+from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.windows import Window, cut_windows
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import resolve_encoder, weights_sha256
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DEFAULT_MODEL", "EncoderSettings", "HuggingFaceEncoder", "shared_encoder"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+PRECISIONS = ("float32", "bfloat16")
+_SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Everything that decides the vectors of an encoder, and how it is run."""
+
+    model: str = DEFAULT_MODEL
+    layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
+    adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
+    precision: str = "float32"
+    window: int = 256  # pieces of a window, special tokens included
+    overlap: int = 64  # pieces that neighbouring windows share at least
+    batch_pieces: int = 4096  # pieces of a batch, padding included
+
+
+class HuggingFaceEncoder:
+    """See the module. Weights are loaded at the first use, never downloaded.
+
+    Args:
+        settings: see :class:`EncoderSettings`.
+
+    Raises:
+        ConfigError: a setting has an illegal value.
+        ResourceError: at the first use, when the model is not on this machine.
+    """
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        if settings.precision not in PRECISIONS:
+            raise ConfigError(
+                f"precision = {settings.precision!r}; legal are {', '.join(PRECISIONS)}"
+            )
+        if not settings.layers:
+            raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
+        if settings.batch_pieces < 1:
+            raise ConfigError(f"batch_pieces = {settings.batch_pieces}; legal is 1 or more")
+        cut_windows(0, settings.window, settings.overlap)  # checks both
+        self.settings = settings
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._prefix: list[int] = []
+        self._suffix: list[int] = []
+        self._layers: tuple[int, ...] = ()
+        self._identity = ""
+        self._child_is_prepared = False
+        self._lock = threading.RLock()
+
+    # -- what it is ----------------------------------------------------------------------
+
+    @property
+    def identity(self) -> str:
+        """Model, hash of the weights, hash of the adapter, layers: equal means equal vectors."""
+        self._load()
+        return self._identity
+
+    @property
+    def width(self) -> int:
+        """Length of a token's vector."""
+        self._load()
+        return int(self._model.config.hidden_size)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The fast tokenizer of the model."""
+        self._load()
+        return self._tokenizer
+
+    # -- use -----------------------------------------------------------------------------
+
+    def encode(self, texts: Sequence[str], offsets: Sequence[Offsets]) -> list[Floats2d]:
+        """Vectors of the tokens of each text.
+
+        Args:
+            texts: the texts.
+            offsets: for each text the (start, end) characters of its tokens, in order.
+
+        *Shape:* for each text (n_tokens, width); zero rows for tokens without a wordpiece
+        """
+        self._load()
+        ids, spans = self._pieces(texts)
+        ranges = [align(t, o, s) for t, o, s in zip(texts, offsets, spans, strict=True)]
+        jobs: list[tuple[int, Window]] = []
+        for i, (first, end) in enumerate(ranges):
+            jobs += [(i, window) for window in self._windows(len(ids[i]), first, end)]
+        vectors = [np.zeros((len(pieces), self.width), dtype=np.float32) for pieces in ids]
+        special = len(self._prefix) + len(self._suffix)
+        lengths = [window.end - window.start + special for _, window in jobs]
+        for batch in batch_by_length(lengths, self.settings.batch_pieces):
+            rows = [ids[i][w.start : w.end] for i, w in (jobs[k] for k in batch)]
+            hidden = self.forward(rows)
+            for row, (i, w) in zip(hidden, (jobs[k] for k in batch), strict=True):
+                vectors[i][w.take : w.until] = row[w.take - w.start : w.until - w.start]
+        return [pool(v, first, end) for v, (first, end) in zip(vectors, ranges, strict=True)]
+
+    def forward(self, rows: Sequence[Sequence[int]]) -> Floats2d:
+        """One batch of piece ids through the model, special tokens added and taken off.
+
+        *Shape:* (len(rows), longest row, width); what lies behind a shorter row is padding
+        """
+        import torch
+
+        self._prepare_child()
+        longest = max(len(row) for row in rows)
+        before, total = len(self._prefix), longest + len(self._prefix) + len(self._suffix)
+        pad = self._tokenizer.pad_token_id or 0
+        ids = torch.full((len(rows), total), pad, dtype=torch.long)
+        mask = torch.zeros((len(rows), total), dtype=torch.long)
+        for i, row in enumerate(rows):
+            full = [*self._prefix, *row, *self._suffix]
+            ids[i, : len(full)] = torch.tensor(full, dtype=torch.long)
+            mask[i, : len(full)] = 1
+        with torch.inference_mode():
+            hidden = self._hidden(ids, mask)
+        array: Floats2d = hidden[:, before : before + longest].float().numpy()
+        return array
+
+    def _hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Mean of the chosen layers. *Shape:* (batch, pieces, width)"""
+        last = len(self._layers) == 1 and self._layers[0] == self._n_layers
+        out = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=not last)
+        if last:
+            hidden: torch.Tensor = out.last_hidden_state
+            return hidden
+        chosen = [out.hidden_states[layer].float() for layer in self._layers]
+        return sum(chosen[1:], chosen[0]) / len(chosen)
+
+    def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Offsets]]:
+        if not texts:
+            return [], []
+        encoded = self._tokenizer(
+            list(texts), add_special_tokens=False, return_offsets_mapping=True,
+            return_attention_mask=False, return_token_type_ids=False, truncation=False,
+            padding=False, verbose=False,
+        )  # fmt: skip
+        return encoded["input_ids"], encoded["offset_mapping"]
+
+    def _windows(self, n_pieces: int, first: Any, end: Any) -> list[Window]:
+        special = len(self._prefix) + len(self._suffix)
+        return cut_windows(
+            n_pieces, self.settings.window - special, self.settings.overlap, first, end
+        )
+
+    # -- loading -------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        if self._identity:
+            return
+        with self._lock:
+            if not self._identity:
+                self._load_once()
+
+    def _load_once(self) -> None:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        resolved = resolve_encoder(self.settings.model)
+        with _quiet_loading():
+            self._tokenizer = AutoTokenizer.from_pretrained(resolved.path, local_files_only=True)
+            model = AutoModel.from_pretrained(
+                resolved.path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+        if not self._tokenizer.is_fast:
+            raise ConfigError(
+                f"model = {self.settings.model!r} has no fast tokenizer, so its wordpieces have "
+                "no offsets; choose a model with a tokenizer.json"
+            )
+        self._prefix, self._suffix = _special_tokens(self._tokenizer)
+        self._n_layers = int(model.config.num_hidden_layers)
+        self._layers = _check_layers(self.settings.layers, self._n_layers)
+        self._check_window(model)
+        weights = weights_sha256(resolved.path)
+        adapter = "none"
+        if self.settings.adapter is not None:
+            adapter = merge_adapter(model, Path(self.settings.adapter), weights)[:16]
+        if self.settings.precision == "bfloat16":
+            model = model.to(torch.bfloat16)
+        self._model = model.eval()
+        layers = ",".join(str(layer) for layer in self._layers)
+        self._identity = (
+            f"{Path(self.settings.model).name}@{weights[:16]}/adapter@{adapter}"
+            f"/layers@{layers}/{self.settings.precision}"
+        )
+
+    def _check_window(self, model: Any) -> None:
+        limit = min(
+            int(getattr(model.config, "max_position_embeddings", 0) or 10**9),
+            int(self._tokenizer.model_max_length),
+        )
+        special = len(self._prefix) + len(self._suffix)
+        window, overlap = self.settings.window, self.settings.overlap
+        if not special < window <= limit or overlap >= window - special:
+            raise ConfigError(
+                f"window = {window} and overlap = {overlap}: {self.settings.model} takes windows "
+                f"of {special + 1} to {limit} pieces, {special} of them special tokens, "
+                "and the overlap must be smaller than the rest"
+            )
+
+    def _prepare_child(self) -> None:
+        """One thread in a forked child: OpenMP's threads do not survive a fork."""
+        if self._child_is_prepared and self._prepared_in == multiprocessing.current_process().pid:
+            return
+        import torch
+
+        if multiprocessing.parent_process() is not None:
+            torch.set_num_threads(1)
+        self._child_is_prepared = True
+        self._prepared_in = multiprocessing.current_process().pid
+
+
+def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
+    """Add the low-rank weights of a sense model to an encoder, in place.
+
+    ``W += B A`` for each pair (Hu et al. 2021, "LoRA"), so that the adapted encoder costs
+    nothing more to run.
+
+    Args:
+        model: the encoder, float32.
+        path: a sense model (safetensors) made by ``spacy-attn train-senses``.
+        base_sha256: hash of the encoder's own weights; the adapter must be made for it.
+
+    Returns:
+        The hash of the adapter file.
+
+    Raises:
+        ResourceError: the file is missing or was made for other weights.
+    """
+    import torch
+    from safetensors import safe_open
+
+    if not path.is_file():
+        raise ResourceError(
+            f"the sense model {path} does not exist; run: spacy-attn doctor, or give adapter = null"
+        )
+    with safe_open(path, framework="pt") as file:
+        made_for = json.loads((file.metadata() or {}).get("manifest", "{}")).get("base_sha256")
+        if made_for != base_sha256:
+            raise ResourceError(
+                f"the sense model {path.name} was made for an encoder with weights "
+                f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
+                "adapter = null"
+            )
+        with torch.no_grad():
+            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                if name.endswith(".lora_A"):
+                    module = model.get_submodule(name.removesuffix(".lora_A"))
+                    a = file.get_tensor(name).float()
+                    b = file.get_tensor(name.removesuffix("A") + "B").float()
+                    module.weight += b @ a
+    return weights_sha256(path)
+
+
+def _special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that stand before and behind a text."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a", add_special_tokens=True)["input_ids"]
+    for before in range(len(full) - len(plain) + 1):
+        if full[before : before + len(plain)] == plain:
+            return full[:before], full[before + len(plain) :]
+    return [], []
+
+
+def _check_layers(layers: Sequence[int], n_layers: int) -> tuple[int, ...]:
+    for layer in layers:
+        if not -n_layers - 1 <= layer <= n_layers:
+            raise ConfigError(
+                f"layers = {list(layers)}: this encoder has layers 0 (embeddings) to {n_layers}, "
+                f"or counted from the end -1 to {-n_layers - 1}"
+            )
+    return tuple(layer % (n_layers + 1) for layer in layers)
+
+
+class _quiet_loading:  # noqa: N801 - used as a function
+    """Keep the progress bars and reports of transformers away from users' terminals."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
+        self._bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._verbosity)
+        if self._bars:
+            logging.enable_progress_bar()
+
+
+_shared: OrderedDict[EncoderSettings, HuggingFaceEncoder] = OrderedDict()
+_shared_lock = threading.Lock()
+
+
+def shared_encoder(settings: EncoderSettings) -> HuggingFaceEncoder:
+    """The encoder of these settings, one for each process; the least used one goes first."""
+    with _shared_lock:
+        encoder = _shared.pop(settings, None) or HuggingFaceEncoder(settings)
+        _shared[settings] = encoder
+        while len(_shared) > _SHARED_ENCODERS:
+            _shared.popitem(last=False)
+    return encoder

@@ -1,0 +1,92 @@
+"""Cut a long text into overlapping windows and say which window gives each piece.
+
+A window holds ``size`` pieces, neighbours share at least ``overlap``. In the overlap the
+first half of the pieces is taken from the left window, the second half from the right
+one, so that every piece is read where it stands more central::
+
+    pieces      0         10        20        30
+    window 0    [---------------]
+    window 1              [---------------]
+    window 2                       [--------------]    (moved left to be full)
+    taken from  000000000000011111111111222222222222
+                            ^ cuts are moved to the nearest token boundary
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spacy_attn._types import Ints1d
+from spacy_attn.errors import ConfigError
+
+__all__ = ["Window", "cut_windows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Pieces ``start`` to ``end`` go through the encoder, ``take`` to ``until`` are kept."""
+
+    start: int
+    end: int
+    take: int
+    until: int
+
+
+def cut_windows(
+    n_pieces: int, size: int, overlap: int, first: Ints1d | None = None, end: Ints1d | None = None
+) -> list[Window]:
+    """Windows that cover ``n_pieces``; the kept ranges follow one another without a gap.
+
+    Args:
+        n_pieces: wordpieces of the text, special tokens not counted.
+        size: pieces in a window, at least 1.
+        overlap: pieces that neighbours share at least, 0 to size - 1.
+        first: first piece of each token, as :func:`~spacy_attn.encoder.align.align` gives it.
+        end: end piece of each token. With these no token is cut between two windows,
+            unless it is longer than the overlap.
+
+    Raises:
+        ConfigError: size or overlap is outside its range.
+    """
+    if size < 1 or not 0 <= overlap < size:
+        raise ConfigError(
+            f"window = {size} and overlap = {overlap}: legal are window >= 1 "
+            "and 0 <= overlap < window"
+        )
+    if n_pieces == 0:
+        return []
+    if n_pieces <= size:
+        return [Window(0, n_pieces, 0, n_pieces)]
+    n_windows = 1 + -(-(n_pieces - size) // (size - overlap))
+    starts = [min(i * (size - overlap), n_pieces - size) for i in range(n_windows)]
+    inside = _inside_a_token(n_pieces, first, end)
+    cuts = [0]
+    for left, right in zip(starts, starts[1:], strict=False):
+        cuts.append(_cut(right, left + size, max(cuts[-1], right), inside))
+    cuts.append(n_pieces)
+    return [
+        Window(start, start + size, take, until)
+        for start, take, until in zip(starts, cuts, cuts[1:], strict=False)
+    ]
+
+
+def _inside_a_token(n_pieces: int, first: Ints1d | None, end: Ints1d | None) -> Ints1d:
+    """For each cut position 0..n_pieces, how many tokens it would cut in two."""
+    change = np.zeros(n_pieces + 2, dtype=np.int64)
+    if first is not None and end is not None:
+        split = end - first > 1
+        np.add.at(change, first[split] + 1, 1)
+        np.add.at(change, end[split], -1)
+    return change.cumsum()
+
+
+def _cut(low: int, high: int, at_least: int, inside: Ints1d) -> int:
+    """The legal cut in [low, high] nearest to its middle, or the middle if there is none."""
+    middle = max((low + high) // 2, at_least)
+    for distance in range(high - low + 1):
+        for cut in (middle - distance, middle + distance):
+            if max(low, at_least) <= cut <= high and inside[cut] == 0:
+                return cut
+    return middle

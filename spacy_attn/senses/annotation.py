@@ -1,0 +1,35 @@
+"""The small frozen record that ``token._.sense`` and ``span._.sense`` give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spacy_attn._types import PlainData
+
+__all__ = ["SenseAnnotation"]
+
+
+@dataclass(frozen=True, slots=True)
+class SenseAnnotation:
+    """Which sense an occurrence has, and how sure the method is."""
+
+    id: str  # sense id of the inventory, such as "bat.animal"
+    lemma: str
+    definition: str
+    score: float  # probability over the candidates, 0 to 1
+    margin: float  # probability of the best less that of the runner-up
+    ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
+    method: str  # the method that decided
+
+    @classmethod
+    def from_record(cls, record: PlainData) -> SenseAnnotation:
+        """Build it from the plain data stored on the Doc."""
+        return cls(
+            id=record["sense"],
+            lemma=record["lemma"],
+            definition=record["definition"],
+            score=record["score"],
+            margin=record["margin"],
+            ranked=tuple((sense, score) for sense, score in record["ranked"]),
+            method=record["method"],
+        )

@@ -1,0 +1,324 @@
+"""Sense inventories: which senses a word can have, with definitions and examples.
+
+One file format for the bundled inventory and for a user's own: JSONL, one sense a line::
+
+    {"lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "definition": "...",
+     "examples": [{"text": "...", "start": 4, "end": 7}]}
+
+``supersense`` (or any group label), ``forms`` (irregular inflections), ``order``
+("counted" or "judged"), ``count``, ``wordnet`` (sense keys) and ``lang`` may be added.
+The order of the lines is the frequency order of a word's senses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.senses.inflection import english_forms
+
+__all__ = ["POS_TAGS", "Example", "Inventory", "LabelledTarget", "Sense", "load_inventory",
+           "read_labelled"]  # fmt: skip
+
+POS_TAGS = ("NOUN", "VERB", "ADJ", "ADV")
+_BUNDLED = {"homographs": "en"}
+_REQUIRED = ("lemma", "pos", "sense", "definition")
+_KNOWN = {*_REQUIRED, "examples", "supersense", "forms", "order", "count", "wordnet", "lang"}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A sentence in which ``text[start:end]`` is used in a sense."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """One sense of a lemma."""
+
+    id: str
+    lemma: str  # lower case, words separated by one space
+    pos: str  # NOUN, VERB, ADJ or ADV
+    definition: str
+    examples: tuple[Example, ...] = ()
+    supersense: str = ""
+    forms: tuple[str, ...] = ()  # irregular inflections, lower case
+    order: str = ""  # "counted", "judged" or ""
+    wordnet: tuple[str, ...] = ()  # WordNet 3.0 sense keys
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The senses of all words, in frequency order for each word.
+
+    Args:
+        name: how users call it.
+        senses: all senses.
+        lang: language of the words, or None for any.
+    """
+
+    name: str
+    senses: tuple[Sense, ...]
+    lang: str | None = None
+    _by_word: dict[tuple[str, str], tuple[Sense, ...]] = field(init=False, repr=False)
+    _by_form: dict[str, tuple[tuple[str, str], ...]] = field(init=False, repr=False)
+    _longest: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_word: dict[tuple[str, str], list[Sense]] = {}
+        for sense in self.senses:
+            by_word.setdefault((sense.lemma, sense.pos), []).append(sense)
+        by_form: dict[str, list[tuple[str, str]]] = {}
+        for (lemma, pos), senses in by_word.items():
+            forms = {lemma, *(form for sense in senses for form in sense.forms)}
+            if self.lang == "en":
+                irregular = senses[0].forms
+                forms |= english_forms(lemma, pos, irregular)
+            for form in forms:
+                by_form.setdefault(form, []).append((lemma, pos))
+        longest: dict[str, int] = {}
+        for form in by_form:
+            words = form.split(" ")
+            longest[words[0]] = max(longest.get(words[0], 0), len(words))
+        fix = object.__setattr__  # the indexes of a frozen dataclass
+        fix(self, "_by_word", {word: tuple(senses) for word, senses in by_word.items()})
+        fix(self, "_by_form", {form: tuple(words) for form, words in by_form.items()})
+        fix(self, "_longest", longest)
+
+    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
+        """The senses of a lemma in frequency order; of all parts of speech for None."""
+        if pos is not None:
+            return self._by_word.get((lemma, pos), ())
+        return tuple(s for tag in POS_TAGS for s in self._by_word.get((lemma, tag), ()))
+
+    def words_of_form(self, form: str) -> tuple[tuple[str, str], ...]:
+        """(lemma, part of speech) of each word that has this lower-case form."""
+        return self._by_form.get(form, ())
+
+    def longest_from(self, first: str) -> int:
+        """Number of words of the longest form that begins with this word; 0 for none."""
+        return self._longest.get(first, 0)
+
+    @property
+    def words(self) -> tuple[tuple[str, str], ...]:
+        """All (lemma, part of speech) pairs in the order of the file."""
+        return tuple(self._by_word)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that methods can see; keys what is computed from an inventory."""
+        rows = [
+            [s.id, s.lemma, s.pos, s.definition, s.supersense, list(s.forms)]
+            + [[e.text, e.start, e.end] for e in s.examples]
+            for s in self.senses
+        ]
+        text = json.dumps(rows, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+    def without_examples(self, held_out: Sequence[Example]) -> Inventory:
+        """The same inventory less some examples, for measuring on them."""
+        out = set(held_out)
+        kept = (
+            replace(s, examples=tuple(e for e in s.examples if e not in out)) for s in self.senses
+        )
+        return Inventory(self.name, tuple(kept), self.lang)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTarget:
+    """One instance of labelled data: which sense ``text[start:end]`` has."""
+
+    text: str
+    start: int
+    end: int
+    lemma: str
+    pos: str
+    sense: str
+    stratum: str = ""
+    cues: tuple[tuple[int, int], ...] = ()
+
+
+def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
+    """The inventory of a name (``homographs``) or of a JSONL file.
+
+    Args:
+        source: a bundled name or a path.
+        lang: the pipeline's language, checked against the inventory's.
+
+    Raises:
+        ConfigError: no such inventory, or one of another language.
+        InventoryError: a line is broken; the message says file, line, field and reason.
+    """
+    name = str(source)
+    if name in _BUNDLED:
+        path = Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
+        inventory = Inventory(name, tuple(_senses(path)), _BUNDLED[name])
+    elif Path(name).is_file():
+        path = Path(name)
+        senses = tuple(_senses(path))
+        inventory = Inventory(path.name, senses, _lang_of(path) or lang)
+    else:
+        raise ConfigError(
+            f"inventory = {name!r}: legal are {', '.join(_BUNDLED)} or the path of a .jsonl file "
+            "with one sense a line; that file does not exist"
+        )
+    if lang is not None and inventory.lang not in (None, lang):
+        raise ConfigError(
+            f"the inventory {inventory.name!r} is for language {inventory.lang!r}, the pipeline's "
+            f"is {lang!r}; give your own with inventory = 'senses.jsonl'"
+        )
+    return inventory
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of each line that is not blank."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InventoryError(f"{path} cannot be read: {error.strerror}") from error
+    for number, raw in enumerate(lines, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise InventoryError(
+                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
+            ) from error
+        if not line:
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InventoryError(
+                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno})"
+            ) from error
+        if not isinstance(record, dict):
+            raise InventoryError(f"{path}, line {number}: must be one JSON object, like {{...}}")
+        yield number, record
+
+
+def _lang_of(path: Path) -> str | None:
+    for _, record in _records(path):
+        lang = record.get("lang")
+        return str(lang) if lang else None
+    return None
+
+
+def _senses(path: Path) -> Iterator[Sense]:
+    seen: dict[str, int] = {}
+    n = 0
+    for number, record in _records(path):
+        line = _Line(path, number, record)
+        line.only(_KNOWN)
+        sense = Sense(
+            id=line.text("sense"),
+            lemma=" ".join(line.text("lemma").replace("_", " ").lower().split()),
+            pos=line.one_of("pos", POS_TAGS),
+            definition=line.text("definition"),
+            examples=tuple(line.examples()),
+            supersense=line.text("supersense", default=""),
+            forms=tuple(form.lower() for form in line.texts("forms")),
+            order=line.text("order", default=""),
+            wordnet=tuple(line.texts("wordnet")),
+        )
+        if sense.id in seen:
+            line.fail("sense", f"{sense.id!r} stands already on line {seen[sense.id]}")
+        seen[sense.id] = number
+        n += 1
+        yield sense
+    if n == 0:
+        raise InventoryError(f"{path} holds no sense; each line must be one JSON object")
+
+
+def read_labelled(path: Path) -> Iterator[LabelledTarget]:
+    """Labelled data, JSONL: text, start, end, lemma, pos, sense, and stratum and cues.
+
+    Raises:
+        InventoryError: a line is broken.
+    """
+    for number, record in _records(path):
+        line = _Line(path, number, record)
+        text = line.text("text")
+        start, end = line.span(record, "start", len(text))
+        cues = record.get("cues", [])
+        if not isinstance(cues, list) or not all(
+            isinstance(cue, list) and len(cue) == 2 for cue in cues
+        ):
+            line.fail("cues", "must be a list of [start, end]")
+        yield LabelledTarget(
+            text, start, end, line.text("lemma").lower(), line.one_of("pos", POS_TAGS),
+            line.text("sense"), line.text("stratum", default=""),
+            tuple((int(a), int(b)) for a, b in cues),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One record and where it stands; every check names file, line, field and reason."""
+
+    path: Path
+    number: int
+    record: dict[str, Any]
+
+    def fail(self, name: str, reason: str) -> None:
+        raise InventoryError(f"{self.path}, line {self.number}, field {name!r}: {reason}")
+
+    def only(self, known: set[str]) -> None:
+        for name in self.record:
+            if name not in known:
+                self.fail(name, f"is unknown; legal are {', '.join(sorted(known))}")
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.record.get(name, default)
+        if not isinstance(value, str) or (default is None and not value.strip()):
+            self.fail(name, f"must be a text that is not empty, got {_short(value)}")
+        if any("\ud800" <= c <= "\udfff" for c in str(value)):
+            self.fail(name, "holds half of a surrogate pair, which is no character")
+        return str(value)
+
+    def texts(self, name: str) -> list[str]:
+        value = self.record.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            self.fail(name, f"must be a list of texts, got {_short(value)}")
+        return list(value)
+
+    def one_of(self, name: str, legal: Sequence[str]) -> str:
+        value = self.text(name)
+        if value not in legal:
+            self.fail(name, f"{value!r} is none of {', '.join(legal)}")
+        return value
+
+    def span(self, record: dict[str, Any], name: str, length: int) -> tuple[int, int]:
+        start, end = record.get("start"), record.get("end")
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= length:
+            self.fail(
+                name,
+                f"start = {_short(start)}, end = {_short(end)}: must be characters of its text, "
+                f"0 <= start < end <= {length}",
+            )
+        return int(start or 0), int(end or 0)
+
+    def examples(self) -> Iterator[Example]:
+        value = self.record.get("examples", [])
+        if not isinstance(value, list):
+            self.fail("examples", f"must be a list, got {_short(value)}")
+        for i, item in enumerate(value):
+            name = f"examples[{i}]"
+            if not isinstance(item, dict) or not isinstance(item.get("text"), str):
+                self.fail(name, 'must be {"text": ..., "start": ..., "end": ...}')
+            text = _Line(self.path, self.number, {name: item["text"]}).text(name)
+            start, end = self.span(item, name, len(text))
+            yield Example(text, start, end)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
