@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats1d: TypeAlias = NDArray[np.float32]  # (width,) or (n_candidates,)
 Floats2d: TypeAlias = NDArray[np.float32]  # (n_tokens, width)
+Floats3d: TypeAlias = NDArray[np.float32]  # (batch, n_pieces, width)
 Ints1d: TypeAlias = NDArray[np.int64]
 CharSpan: TypeAlias = tuple[int, int]  # start and end character, end exclusive
 Offsets: TypeAlias = Sequence[CharSpan]  # one CharSpan for each token of a text

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacy_attn._types import Floats2d, Offsets
+from spacy_attn._types import Floats2d, Floats3d, Offsets
 from spacy_attn.encoder.align import align, pool
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.windows import Window, cut_windows
@@ -127,26 +127,45 @@ class HuggingFaceEncoder:
                 vectors[i][w.take : w.until] = row[w.take - w.start : w.until - w.start]
         return [pool(v, first, end) for v, (first, end) in zip(vectors, ranges, strict=True)]
 
-    def forward(self, rows: Sequence[Sequence[int]]) -> Floats2d:
+    def embed(self, texts: Sequence[str]) -> Floats2d:
+        """One vector for each text: the mean over all its pieces, special tokens included.
+
+        That is the pooling of sentence-transformers (Reimers and Gurevych 2019); a text
+        longer than a window is cut.
+
+        *Shape:* (len(texts), width)
+        """
+        self._load()
+        special = len(self._prefix) + len(self._suffix)
+        ids = [row[: self.settings.window - special] for row in self._pieces(texts)[0]]
+        out = np.zeros((len(ids), self.width), dtype=np.float32)
+        lengths = [len(row) + special for row in ids]
+        for batch in batch_by_length(lengths, self.settings.batch_pieces):
+            hidden = self._run([ids[i] for i in batch])
+            for row, i in zip(hidden, batch, strict=True):
+                out[i] = row[: lengths[i]].mean(axis=0)
+        return out
+
+    def forward(self, rows: Sequence[Sequence[int]]) -> Floats3d:
         """One batch of piece ids through the model, special tokens added and taken off.
 
         *Shape:* (len(rows), longest row, width); what lies behind a shorter row is padding
         """
+        before = len(self._prefix)
+        return self._run(rows)[:, before : before + max(len(row) for row in rows)]
+
+    def _run(self, rows: Sequence[Sequence[int]]) -> Floats3d:
+        """The same with the special tokens in place."""
         import torch
 
         self._prepare_child()
-        longest = max(len(row) for row in rows)
-        before, total = len(self._prefix), longest + len(self._prefix) + len(self._suffix)
+        full = [[*self._prefix, *row, *self._suffix] for row in rows]
+        longest = max(len(row) for row in full)
         pad = self._tokenizer.pad_token_id or 0
-        ids = torch.full((len(rows), total), pad, dtype=torch.long)
-        mask = torch.zeros((len(rows), total), dtype=torch.long)
-        for i, row in enumerate(rows):
-            full = [*self._prefix, *row, *self._suffix]
-            ids[i, : len(full)] = torch.tensor(full, dtype=torch.long)
-            mask[i, : len(full)] = 1
+        ids = torch.tensor([row + [pad] * (longest - len(row)) for row in full])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in full])
         with torch.inference_mode():
-            hidden = self._hidden(ids, mask)
-        array: Floats2d = hidden[:, before : before + longest].float().numpy()
+            array: Floats3d = self._hidden(ids, mask).float().numpy()
         return array
 
     def _hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

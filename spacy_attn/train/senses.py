@@ -34,6 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spacy_attn.senses.contextual import gloss_text
 from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import TaggedSentence
 
@@ -535,11 +536,6 @@ class SenseTrainer:
         sparse.load_state_dict(saved["sparse"])
         self.step, self.curve = saved["step"], saved["curve"]
         return int(saved["epoch"])
-
-
-def gloss_text(lemma: str, definition: str) -> str:
-    """The text whose vector stands for a sense: ``bat: a small furry mammal ...``"""
-    return f"{lemma}: {definition}"
 
 
 def join(rows: list[Row], max_pieces: int) -> Row:

@@ -1,0 +1,63 @@
+"""Classic NLP and attention side by side in one spaCy pipeline.
+
+``import spacy_attn`` is light: spaCy and torch come with the first use of a name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from spacy_attn.errors import (
+    ConfigError,
+    InventoryError,
+    RecordError,
+    ResourceError,
+    SpacyAttnError,
+)
+
+if TYPE_CHECKING:
+    from spacy_attn.components.extensions import install_extensions
+    from spacy_attn.components.hooks import restore_hooks
+    from spacy_attn.components.pipeline import load_pipeline
+    from spacy_attn.senses.annotation import SenseAnnotation
+    from spacy_attn.senses.inventory import Inventory, load_inventory
+
+    __version__: str
+
+_LAZY = {
+    "Inventory": "spacy_attn.senses.inventory",
+    "SenseAnnotation": "spacy_attn.senses.annotation",
+    "install_extensions": "spacy_attn.components.extensions",
+    "load_inventory": "spacy_attn.senses.inventory",
+    "load_pipeline": "spacy_attn.components.pipeline",
+    "restore_hooks": "spacy_attn.components.hooks",
+}
+
+__all__ = [
+    "ConfigError",
+    "Inventory",
+    "InventoryError",
+    "RecordError",
+    "ResourceError",
+    "SenseAnnotation",
+    "SpacyAttnError",
+    "install_extensions",
+    "load_inventory",
+    "load_pipeline",
+    "restore_hooks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("spacy-attn")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'spacy_attn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

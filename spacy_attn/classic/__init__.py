@@ -1,0 +1,1 @@
+"""Classic methods without torch: static word vectors, and what NLTK offers."""

@@ -1,0 +1,185 @@
+"""The command ``spacy-attn``: its commands, its exit codes, what an error looks like.
+
+Exit codes: 0 good, 1 the work failed (in part), 2 the call was wrong, 130 interrupted.
+An error is one sentence on stderr; its traceback is shown only with ``--debug``.
+
+A command is a function of its own module, and the module imports typer, rich and the
+standard library at its top; spaCy and torch come inside the function, so that ``--help``
+answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from spacy_attn.cli.annotate import annotate
+from spacy_attn.cli.doctor import doctor
+from spacy_attn.cli.senses import senses
+from spacy_attn.errors import ConfigError, SpacyAttnError
+
+__all__ = ["app", "main"]
+
+FAILED, WRONG_CALL, INTERRUPTED = 1, 2, 130
+
+
+class _Group(TyperGroup):
+    """Turns what a command raises into one sentence and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Accept ``--debug`` behind the command too."""
+        end = args.index("--") if "--" in args else len(args)
+        debug = "--debug" in args[:end]
+        if debug:
+            args = ["--debug", *(a for a in args[:end] if a != "--debug"), *args[end:]]
+        with _one_sentence(debug):
+            rest: list[str] = super().parse_args(ctx, args)
+            return rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _one_sentence(bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="spacy-attn",
+    cls=_Group,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: spacy-attn doctor",
+)
+
+app.command(
+    epilog='Example: spacy-attn senses "Swing the bat!" "The bat flew at night."',
+)(senses)
+app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
+app.command(epilog="Example: spacy-attn doctor --json")(doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: what follows the program's name; None takes ``sys.argv``.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments))
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:  # before or after the command itself
+        code = INTERRUPTED
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+        code = FAILED
+    return code
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"spacy-attn {version('spacy-attn')}")
+        except PackageNotFoundError:
+            typer.echo("spacy-attn (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log what is done, and show the traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Tell which sense a word has here, and show why."""
+    del version
+    if debug:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        log = logging.getLogger("spacy_attn")
+        log.handlers = [handler]
+        log.setLevel(logging.DEBUG)
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), nl=False)
+        raise typer.Exit(WRONG_CALL)
+
+
+# -- errors --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _one_sentence(debug: bool) -> Iterator[None]:
+    """Say on stderr what went wrong, and exit with its code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except KeyboardInterrupt:
+        _say("interrupted", style="yellow")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _close_stdout()
+        raise typer.Exit(FAILED) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        _say(_sentence(error))
+        raise typer.Exit(_exit_code(error)) from None
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, ConfigError):
+        return WRONG_CALL
+    # Usage errors of typer carry their own code; their base class moved between versions.
+    return int(getattr(error, "exit_code", FAILED))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SpacyAttnError):
+        return str(error)
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        hint = f"; see: {context.command_path} --help" if context is not None else ""
+        return f"{error.format_message().rstrip('.')}{hint}"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _say(sentence: str, style: str = "red") -> None:
+    """Print to stderr; a long line is left whole, so that paths and commands can be copied."""
+    line = Text.assemble(("error: ", f"bold {style}"), sentence)
+    with suppress(BrokenPipeError):
+        Console(stderr=True, highlight=False).print(line, soft_wrap=True)
+
+
+def _close_stdout() -> None:
+    """Let Python's own flush at exit go nowhere instead of failing a second time."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

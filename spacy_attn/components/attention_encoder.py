@@ -1,0 +1,152 @@
+"""The ``attention_encoder`` component: contextual vectors of spaCy tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import minibatch
+
+from spacy_attn.components.extensions import (
+    install_vector_extensions,
+    set_vectors,
+    token_vectors,
+)
+from spacy_attn.components.hooks import install_hooks, refuse_worker_process
+from spacy_attn.errors import ConfigError
+
+__all__ = ["AttentionEncoder", "make_attention_encoder"]
+
+_DTYPES = ("float32", "float16")
+_ADAPTERS = (None, "senses")
+
+DEFAULTS: dict[str, Any] = {
+    "model": "sentence-transformers/all-MiniLM-L6-v2",
+    "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
+    "adapter": None,  # or "senses": with the trained weights of the attention method
+    "precision": "float32",  # of the arithmetic: or "bfloat16"
+    "dtype": "float32",  # of what is kept on the Doc: or "float16"
+    "window": 256,  # wordpieces of a window, special tokens included
+    "overlap": 64,  # wordpieces that neighbouring windows share at least
+    "batch_pieces": 4096,  # wordpieces of a batch, padding included
+    "attr": "attn_vectors",  # Doc attribute
+    "token_attr": "attn_vector",  # Token attribute
+    "model_attr": "attn_model",  # Doc attribute: the identity of what ran
+    "hooks": False,  # token.vector, doc.similarity and so on
+}
+
+
+class AttentionEncoder:
+    """Writes ``doc._.attn_vectors`` (n_tokens, width) and its identity.
+
+    Args:
+        name: of the component.
+        settings: see ``DEFAULTS`` for names and meanings.
+
+    Raises:
+        ConfigError: a setting is illegal, or an attribute name is taken.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any]) -> None:
+        from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+        from spacy_attn.methods import SENSE_MODEL
+
+        self.name = name
+        self.config = settings
+        if settings["dtype"] not in _DTYPES:
+            raise ConfigError(f"dtype = {settings['dtype']!r}; legal are {', '.join(_DTYPES)}")
+        adapter = settings["adapter"]
+        if adapter not in _ADAPTERS and not Path(str(adapter)).is_file():
+            raise ConfigError(
+                f"adapter = {adapter!r}; legal are null, 'senses' or the path of a sense model"
+            )
+        self._settings = EncoderSettings(
+            model=settings["model"],
+            layers=tuple(settings["layers"]),
+            adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
+            precision=settings["precision"],
+            window=settings["window"],
+            overlap=settings["overlap"],
+            batch_pieces=settings["batch_pieces"],
+        )
+        HuggingFaceEncoder(self._settings)  # checks the values; loads nothing
+        self.hooks = bool(settings["hooks"])
+        self._install()
+
+    def _install(self) -> None:
+        install_vector_extensions(
+            self.config["attr"], self.config["token_attr"], self.config["model_attr"]
+        )
+
+    @property
+    def encoder(self) -> Any:
+        """The encoder of this process, shared by all components with the same settings."""
+        from spacy_attn.encoder.huggingface import shared_encoder
+
+        return shared_encoder(self._settings)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Encode one Doc."""
+        self.encode([doc])
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Encode a stream of Docs, many in one batch, order kept."""
+        for docs in minibatch(stream, batch_size):
+            self.encode(docs)
+            yield from docs
+
+    def encode(self, docs: list[Doc]) -> None:
+        """Write the vectors of some Docs."""
+        self._install()  # a spawned child starts without extensions
+        if self.hooks:
+            refuse_worker_process(self.name)
+        offsets = [[(token.idx, token.idx + len(token)) for token in doc] for doc in docs]
+        arrays = self.encoder.encode([doc.text for doc in docs], offsets)
+        dtype = np.dtype(self.config["dtype"])
+        for doc, array in zip(docs, arrays, strict=True):
+            set_vectors(doc, self.config["attr"], array.astype(dtype, copy=False))
+            doc._.set(self.config["model_attr"], self.encoder.identity)
+            if self.hooks:
+                self.set_hooks(doc)
+
+    def set_hooks(self, doc: Doc) -> None:
+        """Let ``token.vector`` and its kin read this component's vectors."""
+        install_hooks(doc, partial(token_vectors, attr=self.config["attr"]))
+
+
+@Language.factory(
+    "attention_encoder",
+    assigns=["doc._.attn_vectors", "doc._.attn_model", "token._.attn_vector"],
+    default_config=DEFAULTS,
+)
+def make_attention_encoder(
+    nlp: Language,
+    name: str,
+    model: str,
+    layers: list[int],
+    adapter: str | None,
+    precision: str,
+    dtype: str,
+    window: int,
+    overlap: int,
+    batch_pieces: int,
+    attr: str,
+    token_attr: str,
+    model_attr: str,
+    hooks: bool,
+) -> AttentionEncoder:
+    """Make an :class:`AttentionEncoder`; nothing is loaded before the first text."""
+    return AttentionEncoder(
+        name,
+        {
+            "model": model, "layers": layers, "adapter": adapter, "precision": precision,
+            "dtype": dtype, "window": window, "overlap": overlap, "batch_pieces": batch_pieces,
+            "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
+        },
+    )  # fmt: skip

@@ -1,0 +1,222 @@
+"""The factory ``word2vec``: static vectors on ``token._.word2vec``.
+
+Nothing is stored on the Doc: the attribute is a getter that finds the vectors by the path
+in the config, in a child process and after a DocBin as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+from spacy.language import Language
+from spacy.tokens import Doc, Token
+from thinc.api import Config
+
+from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.classic.word2vec import GLOVE, check_rule, shared_vectors
+from spacy_attn.components.extensions import _install
+from spacy_attn.components.hooks import install_hooks, refuse_worker_process
+from spacy_attn.errors import ConfigError
+
+__all__ = ["Word2Vec", "install_word2vec_extension", "make_word2vec", "static_vectors"]
+
+DEFAULT_CONFIG = """
+[word2vec]
+# A gensim, word2vec, GloVe or fastText file; null: GloVe 6B 50d from the extra [models].
+vectors = null
+# The Token attribute: token._.word2vec
+attr = "word2vec"
+# What a word without a vector gets: "zero", "lemma" (its lemma's vector) or "subword".
+unknown = "zero"
+# Whether vector, has_vector, vector_norm and similarity of spaCy use these vectors.
+hooks = false
+"""
+
+
+@Language.factory(
+    "word2vec",
+    assigns=["token._.word2vec"],
+    default_config=Config().from_str(DEFAULT_CONFIG)["word2vec"],
+)
+def make_word2vec(
+    nlp: Language, name: str, vectors: str | Path | None, attr: str, unknown: str, hooks: bool
+) -> Word2Vec:
+    """Give each token the vector of its word, the same in every text.
+
+    Args:
+        nlp: the pipeline; the default vectors are English.
+        name: of the component in the pipeline.
+        vectors: path of the file; None or "glove-6b-50d" means the wheel of ``[models]``.
+        attr: Token attribute to write.
+        unknown: rule for unknown words: "zero", "lemma" (needs lemmas) or "subword".
+        hooks: whether ``vector`` and ``similarity`` of spaCy use these vectors.
+
+    Raises:
+        ConfigError: a setting is illegal, the attribute is taken by somebody else, or the
+            default vectors are asked for in another language than English.
+    """
+    if vectors is None and nlp.lang not in {"en", "xx"}:
+        raise ConfigError(
+            f"the default vectors are English and this pipeline has lang = {nlp.lang!r}; give "
+            f"vectors = the path of a file for that language (or vectors = {GLOVE!r} all the same)"
+        )
+    return Word2Vec(vectors=vectors, attr=attr, unknown=unknown, hooks=hooks, name=name)
+
+
+class Settings(TypedDict):
+    """The config of one component, as it is kept on disk."""
+
+    vectors: str | None
+    attr: str
+    unknown: str
+    hooks: bool
+
+
+class Word2Vec:
+    """Static vectors in a pipeline; the file is read on first use, once per process."""
+
+    def __init__(
+        self,
+        *,
+        vectors: str | Path | None = None,
+        attr: str = "word2vec",
+        unknown: str = "zero",
+        hooks: bool = False,
+        name: str = "word2vec",
+    ) -> None:
+        self.name = name
+        self._configure(vectors, attr, unknown, hooks)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set the hooks, where the config asks for them; else leave the Doc as it is.
+
+        Raises:
+            ConfigError: hooks in a worker of ``nlp.pipe(n_process=...)``.
+        """
+        if self.hooks:
+            refuse_worker_process(self.name)
+            self.set_hooks(doc)
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Do the same for a stream, in its order; ``batch_size`` changes nothing.
+
+        Raises:
+            ConfigError: as ``__call__``.
+        """
+        del batch_size
+        return map(self, stream)
+
+    def set_hooks(self, doc: Doc) -> None:
+        """Set the hooks on a Doc, whatever the config says."""
+        install_hooks(
+            doc,
+            partial(static_vectors, vectors=self._file, unknown=self.unknown),
+            span_vectors=partial(_span_vectors, vectors=self._file, unknown=self.unknown),
+        )
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The config; the vectors stay in their file."""
+        del exclude
+        return json.dumps(self._settings()).encode()
+
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Word2Vec:
+        """Take over a config that ``to_bytes`` wrote.
+
+        Raises:
+            ConfigError: the bytes hold something else, or an illegal setting.
+        """
+        del exclude
+        return self._restore(data, "these bytes")
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the config into a folder; the vectors stay in their file."""
+        del exclude
+        Path(path).mkdir(parents=True, exist_ok=True)
+        Path(path, "config.json").write_bytes(self.to_bytes())
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Word2Vec:
+        """Take over a config that ``to_disk`` wrote.
+
+        Raises:
+            ConfigError: the folder holds something else, or an illegal setting.
+        """
+        del exclude
+        file = Path(path, "config.json")
+        return self._restore(file.read_bytes() if file.is_file() else b"", str(file))
+
+    def _configure(self, vectors: str | Path | None, attr: str, unknown: str, hooks: bool) -> None:
+        check_rule(unknown)
+        self.vectors = None if vectors is None else str(vectors)
+        self._file = _absolute(self.vectors)
+        install_word2vec_extension(attr, vectors=self._file, unknown=unknown)
+        self.attr, self.unknown, self.hooks = attr, unknown, hooks
+
+    def _settings(self) -> Settings:
+        return Settings(
+            vectors=self.vectors, attr=self.attr, unknown=self.unknown, hooks=self.hooks
+        )
+
+    def _restore(self, data: bytes, where: str) -> Word2Vec:
+        try:
+            saved: Any = json.loads(data)
+        except ValueError:
+            saved = None
+        if not isinstance(saved, dict) or set(saved) != set(Settings.__annotations__):
+            raise ConfigError(
+                f"no config of word2vec in {where}; save the pipeline again with nlp.to_disk"
+            )
+        self._configure(saved["vectors"], saved["attr"], saved["unknown"], saved["hooks"])
+        return self
+
+
+def install_word2vec_extension(
+    attr: str = "word2vec", *, vectors: str | Path | None = None, unknown: str = "zero"
+) -> None:
+    """Install ``token._.<attr>`` without a component, for example to read a DocBin.
+
+    Safe to call any number of times with the same arguments.
+
+    Raises:
+        ConfigError: ``unknown`` is no rule, or the attribute is taken by an extension that
+            is not ours or reads another file.
+    """
+    check_rule(unknown)
+    file = _absolute(None if vectors is None else str(vectors))
+    getter = partial(_get_word_vector, vectors=file, unknown=unknown)
+    _install(Token, attr, setting="attr", getter=getter)
+
+
+def static_vectors(doc: Doc, *, vectors: str | None = None, unknown: str = "zero") -> Floats2d:
+    """The vectors of all tokens of a Doc.
+
+    Raises:
+        ConfigError: the rule does not fit the file.
+        ResourceError: the file is missing or damaged.
+
+    *Shape:* (n_tokens, width)
+    """
+    return _span_vectors(doc, 0, len(doc), vectors=vectors, unknown=unknown)
+
+
+def _span_vectors(doc: Doc, start: int, end: int, *, vectors: str | None, unknown: str) -> Floats2d:
+    words = [doc[i].text for i in range(start, end)]
+    lemmas = [doc[i].lemma_ for i in range(start, end)] if unknown == "lemma" else None
+    return shared_vectors(vectors, unknown).vectors(words, lemmas)
+
+
+def _get_word_vector(token: Token, vectors: str | None, unknown: str) -> Floats1d:
+    rows = _span_vectors(token.doc, token.i, token.i + 1, vectors=vectors, unknown=unknown)
+    row: Floats1d = rows[0]
+    return row
+
+
+def _absolute(vectors: str | None) -> str | None:
+    """A path that means the same after a change of folder; None for the GloVe wheel."""
+    if vectors is None or vectors == GLOVE:
+        return None
+    return str(Path(vectors).expanduser().absolute())

@@ -1,0 +1,214 @@
+"""The registry of sense methods, and how the package's own are put together.
+
+A method is named in a config by a short name (``"lesk"``: its newest version) or by its
+registered one (``{"@sense_methods": "spacy_attn.lesk.v1"}``), which also takes arguments.
+Others register theirs under the entry point group ``spacy_attn_sense_methods``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import catalogue
+import spacy
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
+from spacy_attn.senses.inventory import Inventory
+
+__all__ = ["METHODS", "sense_method"]
+
+if not hasattr(spacy.registry, "sense_methods"):
+    spacy.registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
+        "spacy_attn", "sense_methods", entry_points=True
+    )
+
+#: Short names, cheapest first, and the newest version of each.
+METHODS = {
+    "random": "spacy_attn.random.v1",
+    "first_sense": "spacy_attn.first_sense.v1",
+    "lesk": "spacy_attn.lesk.v1",
+    "lesk_extended": "spacy_attn.lesk_extended.v1",
+    "word2vec": "spacy_attn.word2vec.v1",
+    "attention": "spacy_attn.attention.v1",
+}
+DATA = Path(str(files("spacy_attn") / "data"))
+SENSE_MODEL = DATA / "senses_minilm.safetensors"
+
+
+def sense_method(method: str | SenseMethod) -> SenseMethod:
+    """The method of a short or registered name; an object is given back as it is.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    if not isinstance(method, str):
+        return method
+    registry = spacy.registry.sense_methods  # type: ignore[attr-defined]
+    name = METHODS.get(method, method)
+    if name not in registry:
+        others = sorted(set(registry.get_all()) - set(METHODS.values()))
+        legal = ", ".join([*METHODS, *others])
+        raise ConfigError(f"method = {method!r}; legal are {legal}")
+    made: SenseMethod = registry.get(name)()
+    return made
+
+
+@lru_cache(maxsize=1)
+def _temperatures() -> dict[str, float]:
+    """Fitted on the inventory's own examples held out in turn (``spacy_attn.train.calibrate``)."""
+    path = DATA / "calibration.json"
+    if not path.is_file():
+        return {}
+    fitted: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["temperatures"]
+    return fitted
+
+
+def _temperature(name: str, given: float | None) -> float:
+    return given if given is not None else _temperatures().get(name, 1.0)
+
+
+@dataclass(frozen=True)
+class _Method:
+    """A name and the function that prepares it."""
+
+    name: str
+    make: Callable[[Inventory, Resources], FittedMethod]
+
+    def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
+        return self.make(inventory, resources)
+
+
+def random_v1(seed: int = 0) -> SenseMethod:
+    """A uniform guess that depends on seed, text and position alone."""
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from spacy_attn.senses.first import RandomSense
+
+        return RandomSense(seed)
+
+    return _Method("random", make)
+
+
+def first_sense_v1(temperature: float | None = None) -> SenseMethod:
+    """The first sense of the inventory's frequency order."""
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from spacy_attn.senses.first import FirstSense
+
+        return FirstSense(_temperature("first_sense", temperature))
+
+    return _Method("first_sense", make)
+
+
+def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
+    """Overlap of the context with the definition."""
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from spacy_attn.senses.lesk import Lesk
+
+        return Lesk(inventory, resources, window, _temperature("lesk", temperature))
+
+    return _Method("lesk", make)
+
+
+def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
+    """Weighted overlap of the context with definition, examples and supersense."""
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from spacy_attn.senses.lesk import LeskExtended
+
+        return LeskExtended(
+            inventory, resources, window, _temperature("lesk_extended", temperature)
+        )
+
+    return _Method("lesk_extended", make)
+
+
+def word2vec_v1(
+    vectors: str | None = None, window: int = 50, temperature: float | None = None
+) -> SenseMethod:
+    """Static vectors of the context against those of each sense.
+
+    Args:
+        vectors: a gensim file; None takes the GloVe wheel.
+        window: tokens each side of the target.
+        temperature: None takes the fitted one.
+    """
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from spacy_attn.classic.word2vec import load_vectors
+        from spacy_attn.senses.static import StaticCentroid
+
+        return StaticCentroid(
+            inventory, resources, load_vectors(vectors), window,
+            _temperature("word2vec", temperature),
+        )  # fmt: skip
+
+    return _Method("word2vec", make)
+
+
+def attention_v1(
+    model: str | None = None,
+    sense_model: str | None = None,
+    precision: str = "float32",
+    window: int = 256,
+    overlap: int = 64,
+    batch_pieces: int = 4096,
+    temperature: float | None = None,
+) -> SenseMethod:
+    """Contextual vectors with the trained sense model, examples and definitions.
+
+    Args:
+        model: the encoder; None takes all-MiniLM-L6-v2.
+        sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one.
+        precision: "float32" or "bfloat16".
+        window: wordpieces of a window.
+        overlap: wordpieces that neighbouring windows share.
+        batch_pieces: wordpieces of a batch.
+        temperature: None takes the fitted one.
+    """
+    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings, shared_encoder
+
+    path = Path(sense_model) if sense_model else SENSE_MODEL
+    plain = EncoderSettings(
+        model or DEFAULT_MODEL, precision=precision, window=window, overlap=overlap,
+        batch_pieces=batch_pieces,
+    )  # fmt: skip
+    settings = EncoderSettings(
+        model or DEFAULT_MODEL, adapter=str(path), precision=precision, window=window,
+        overlap=overlap, batch_pieces=batch_pieces,
+    )  # fmt: skip
+
+    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
+        from platformdirs import user_cache_path
+
+        from spacy_attn.senses.contextual import Attention, SenseHead
+
+        return Attention(
+            inventory,
+            resources,
+            shared_encoder(settings),
+            _LazyTextEncoder(lambda: shared_encoder(plain)),
+            SenseHead.load(path),
+            (DATA, user_cache_path("spacy_attn")),
+            _temperature("attention", temperature),
+        )
+
+    return _Method("attention", make)
+
+
+@dataclass(frozen=True)
+class _LazyTextEncoder:
+    """The encoder for definitions, loaded only where an inventory is not prepared yet."""
+
+    make: Callable[[], Any]
+
+    def embed(self, texts: Any) -> Any:
+        return self.make().embed(texts)

@@ -1,0 +1,305 @@
+"""The attention method: contextual vectors, few-shot examples and definitions together.
+
+An occurrence is two vectors of one encoder pass: the mean vector of the target's tokens
+and the mean of the tokens within ``context_radius`` of it. (The target alone takes "The bat
+flew at night." for the sports sense: the word's own vector is too strong.) They are used
+twice:
+
+* *examples*: ridge regression of the senses' indicators (+1, -1) on both vectors side by
+  side, one small linear model for each word, fitted on the inventory's example sentences;
+* *definitions*: a trained bi-encoder (:mod:`spacy_attn.train.senses`) gives ``z`` for the
+  occurrence and ``s`` for each definition; their product is a log-score.
+
+``log-score = examples + gloss_weight * definitions``; where no sense of a word has an example
+the definitions decide alone. So a user's inventory works with examples, with definitions
+only, or with both, and needs no training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
+from spacy_attn.errors import ResourceError
+from spacy_attn.senses.context import Context, Resources, Target
+from spacy_attn.senses.inventory import Inventory
+
+__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrence"]
+
+logger = logging.getLogger("spacy_attn")
+
+_FORMAT = "1"  # of the files with prepared vectors; a change makes old ones be computed anew
+
+
+class TextEncoder(Protocol):
+    """Gives a whole text one vector."""
+
+    def embed(self, texts: Sequence[str]) -> Floats2d:
+        """*Shape:* (len(texts), width)"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenseHead:
+    """The trained projections and how the parts are weighed.
+
+    *Shape:* target, context, gloss: (z width, encoder width)
+    """
+
+    target: Floats2d
+    context: Floats2d
+    gloss: Floats2d
+    scale: float  # z . s is multiplied by it
+    context_radius: int  # tokens
+    ridge: float  # penalty of the regression on examples
+    gloss_weight: float
+    sha256: str  # of the file
+
+    @classmethod
+    def load(cls, path: Path) -> SenseHead:
+        """Read a sense model made by ``spacy-attn train-senses``.
+
+        Raises:
+            ResourceError: the file is missing or no sense model.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                manifest = json.loads(file.metadata()["manifest"])
+                arrays = {
+                    name: file.get_tensor(f"head.{name}").astype(np.float32)
+                    for name in ("target", "context", "gloss", "scale")
+                }
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise ResourceError(
+                f"{path} is no sense model ({error}); reinstall with: "
+                "pip install --force-reinstall --no-deps spacy-attn"
+            ) from error
+        return cls(
+            arrays["target"],
+            arrays["context"],
+            arrays["gloss"],
+            float(np.exp(arrays["scale"][0])),
+            int(manifest["config"]["context_radius"]),
+            float(manifest["few_shot"]["ridge"]),
+            float(manifest["few_shot"]["gloss_weight"]),
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+
+    def z(self, parts: Floats2d) -> Floats2d:
+        """The trained vectors of occurrences. *Shape:* (n, 2 * width) -> (n, z width)"""
+        width = self.target.shape[1]
+        z = parts[:, :width] @ self.target.T + parts[:, width:] @ self.context.T
+        return _unit(z)
+
+
+def gloss_text(lemma: str, definition: str) -> str:
+    """The text whose vector stands for a sense: ``bat: a small furry mammal ...``"""
+    return f"{lemma}: {definition}"
+
+
+def occurrence(vectors: Floats2d, start: int, end: int, radius: int) -> Floats1d:
+    """Mean target vector and mean context vector of tokens ``start`` to ``end``.
+
+    The context are the tokens within ``radius`` of the target; without any it is the target.
+
+    *Shape:* (n_tokens, width) -> (2 * width,)
+    """
+    target = vectors[start:end].mean(axis=0)
+    around = np.concatenate([vectors[max(0, start - radius) : start], vectors[end : end + radius]])
+    context = around.mean(axis=0) if len(around) else target
+    return np.concatenate([target, context])
+
+
+class Attention:
+    """See the module.
+
+    Args:
+        inventory: the senses.
+        resources: the pipeline's tokenizer.
+        encoder: makes the contextual vectors.
+        glosses: gives definitions their vectors: the same encoder without the adapter.
+        head: the trained projections.
+        prepared: folders that may hold the vectors of this inventory, made before; the last
+            one is written to when none does.
+        temperature: see :func:`~spacy_attn.senses.decide.decide`.
+    """
+
+    name = "attention"
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        resources: Resources,
+        encoder: Encoder,
+        glosses: TextEncoder,
+        head: SenseHead,
+        prepared: Sequence[Path] = (),
+        temperature: float = 1.0,
+    ) -> None:
+        self.encoder = encoder
+        self.head = head
+        self.temperature = temperature
+        name = _file_name(inventory, encoder, head)
+        found = next((folder / name for folder in prepared if (folder / name).is_file()), None)
+        arrays = _read(found) if found else None
+        if arrays is None:
+            logger.info("preparing %d senses of %s", len(inventory.senses), inventory.name)
+            arrays = self._prepare(inventory, resources, glosses)
+            if prepared:
+                _write(prepared[-1] / name, arrays)
+        self._index = {sense.id: i for i, sense in enumerate(inventory.senses)}
+        self._weights = arrays["weights"].astype(np.float32)
+        self._bias = arrays["bias"].astype(np.float32)
+        self._glosses = arrays["glosses"].astype(np.float32)
+        self._n_examples = np.array([len(sense.examples) for sense in inventory.senses])
+
+    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+        """*Shape:* for each target (n_candidates,)"""
+        if not targets:
+            return []
+        parts = np.stack([self._parts(contexts[t.context], t.start, t.end) for t in targets])
+        z = self.head.z(parts)
+        scaled = _scaled(parts)
+        return [
+            self._score(scaled[i], z[i], [self._index[sense.id] for sense in target.candidates])
+            for i, target in enumerate(targets)
+        ]
+
+    def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
+        glosses = self._glosses[rows] @ z * self.head.scale
+        if not self._n_examples[rows].any():
+            return np.asarray(glosses, dtype=np.float32)
+        examples = self._weights[rows] @ parts + self._bias[rows]
+        return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
+
+    def _parts(self, context: Context, start: int, end: int) -> Floats1d:
+        if context.contextual is None:
+            raise ValueError("the attention method needs Context.contextual")
+        return occurrence(context.contextual, start, end, self.head.context_radius)
+
+    # -- preparation ---------------------------------------------------------------------
+
+    def _prepare(
+        self, inventory: Inventory, resources: Resources, glosses: TextEncoder
+    ) -> dict[str, Floats2d]:
+        texts = [gloss_text(sense.lemma, sense.definition) for sense in inventory.senses]
+        parts = self._example_parts(inventory, resources)
+        width = self.encoder.width
+        weights = np.zeros((len(inventory.senses), 2 * width), dtype=np.float32)
+        bias = np.zeros(len(inventory.senses), dtype=np.float32)
+        row = {sense.id: i for i, sense in enumerate(inventory.senses)}
+        # A token without a part of speech has the senses of all of them as candidates, so
+        # the regression runs over a lemma, whatever the part of speech.
+        for lemma in dict.fromkeys(lemma for lemma, _ in inventory.words):
+            senses = inventory.candidates(lemma)
+            rows = [row[sense.id] for sense in senses]
+            weights[rows], bias[rows] = fit_examples(
+                [parts[sense.id] for sense in senses], self.head.ridge
+            )
+        return {
+            "weights": weights,
+            "bias": bias,
+            "glosses": (_unit(glosses.embed(texts)) @ self.head.gloss.T).astype(np.float32),
+        }
+
+    def _example_parts(self, inventory: Inventory, resources: Resources) -> dict[str, Floats2d]:
+        """Vectors of each sense's examples. *Shape:* of each (n_examples, 2 * width)"""
+        flat = [(sense, example) for sense in inventory.senses for example in sense.examples]
+        contexts = [resources.tokenize(example.text) for _, example in flat]
+        offsets: list[Offsets] = [context.offsets for context in contexts]
+        vectors = self.encoder.encode([context.text for context in contexts], offsets)
+        out: dict[str, list[Floats1d]] = {sense.id: [] for sense in inventory.senses}
+        for (sense, example), context, array in zip(flat, contexts, vectors, strict=True):
+            inside = [
+                i for i, (a, b) in enumerate(context.offsets) if a < example.end and example.start < b
+            ]
+            out[sense.id].append(
+                occurrence(array, inside[0], inside[-1] + 1, self.head.context_radius)
+            )
+        empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
+        return {
+            sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()
+        }
+
+
+def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:
+    """Ridge regression of +1 (this sense) and -1 (another) on the example vectors.
+
+    A sense without examples among others that have some gets the mean of what the targets
+    are, ``2 / n - 1`` for n senses: neither for nor against it.
+
+    *Shape:* for each sense (n_examples, 2 * width) -> (n_senses, 2 * width), (n_senses,)
+    """
+    n = len(examples)
+    width = examples[0].shape[1]
+    weights = np.zeros((n, width), dtype=np.float32)
+    bias = np.full(n, 2 / n - 1, dtype=np.float32)
+    shown = [i for i, rows in enumerate(examples) if len(rows)]
+    if len(shown) < 2:
+        return weights, bias
+    from sklearn.linear_model import Ridge
+
+    x = np.concatenate([examples[i] for i in shown])
+    y = np.full((len(x), len(shown)), -1.0)
+    at = 0
+    for column, i in enumerate(shown):
+        y[at : at + len(examples[i]), column] = 1.0
+        at += len(examples[i])
+    model = Ridge(alpha=penalty).fit(x.astype(np.float64), y)
+    weights[shown] = model.coef_
+    bias[shown] = model.intercept_
+    return weights, bias
+
+
+def _scaled(parts: Floats2d) -> Floats2d:
+    """Target and context vector to unit length each. *Shape:* (n, 2 * width), the same"""
+    half = parts.shape[1] // 2
+    return np.concatenate([_unit(parts[:, :half]), _unit(parts[:, half:])], axis=1)
+
+
+def _unit(rows: Floats2d) -> Floats2d:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, 1e-9), dtype=np.float32)
+
+
+# -- files with prepared vectors -----------------------------------------------------------
+
+
+def _file_name(inventory: Inventory, encoder: Encoder, head: SenseHead) -> str:
+    key = "\n".join([_FORMAT, inventory.digest, encoder.identity, head.sha256])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"senses-{digest}.safetensors"
+
+
+def _read(path: Path) -> dict[str, Floats2d] | None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays: dict[str, Floats2d] = load_file(path)
+    except (OSError, SafetensorError):
+        return None  # a damaged cache is computed anew
+    return arrays if {"weights", "bias", "glosses"} <= set(arrays) else None
+
+
+def _write(path: Path, arrays: dict[str, Floats2d]) -> None:
+    from safetensors.numpy import save_file
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{id(arrays)}.part")
+        save_file({name: a.astype(np.float16) for name, a in arrays.items()}, part)
+        part.replace(path)
+    except OSError as error:  # a read-only home only costs time
+        logger.info("prepared senses were not kept: %s", error)
+
