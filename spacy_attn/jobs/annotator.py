@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from spacy_attn._types import PlainData
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
+
+    from spacy_attn._types import PlainData
 
 __all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
 
@@ -28,7 +29,7 @@ _NOT_THE_TEXT: Final = (ConfigError, InventoryError, ResourceError)
 _HUNGRY_FACTORIES: Final = frozenset({"parser", "ner", "beam_parser", "beam_ner"})
 _REASON_CHARS: Final = 500
 _SCORE_DIGITS: Final = 6
-# Holds a word of the bundled inventory, so that the sense model is loaded as well.
+# Holds a word of the bundled inventory, so that every component has something to do.
 _FIRST_TEXT: Final = "The bat flew at night."
 
 
@@ -47,7 +48,7 @@ class TextError:
     reason: str
 
 
-Result: TypeAlias = list[PlainData] | TextError  # the senses of one text, or why there are none
+Result: TypeAlias = "list[PlainData] | TextError"  # the senses of a text, or why there are none
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Annotator:
 
     Args:
         pipeline: name or path of a spaCy pipeline; None takes the installed English one.
-        inventory: "homographs", "wordnet" or a JSONL file.
+        inventory: "homographs" or the path of a .jsonl file.
         method: sense method.
         spans_key: span group that the pipeline writes senses into.
         factory: makes the pipeline from the first three; by default
@@ -93,8 +94,7 @@ class Annotator:
             _lift_length_limit(nlp)
             _run_first_text(nlp)
             object.__setattr__(self, "_nlp", nlp)
-        if self._nlp is None:
-            raise ResourceError("the pipeline factory returned nothing")
+            return nlp
         return self._nlp
 
     def annotate(self, texts: Sequence[str]) -> list[Result]:
@@ -175,6 +175,10 @@ def _run_first_text(nlp: Language) -> None:
 
     What is built inside a zone must not outlive it, and a missing model is told here.
     """
+    for _name, component in nlp.pipeline:
+        prepare = getattr(component, "prepared", None)
+        if prepare is not None:
+            prepare()
     try:
         for _doc in nlp.pipe([_FIRST_TEXT]):
             pass
@@ -187,7 +191,7 @@ def _run_first_text(nlp: Language) -> None:
 @contextmanager
 def _memory_zone(nlp: Language) -> Iterator[None]:
     """Free the strings and lexemes of these texts at the end; zones do not nest."""
-    if nlp.vocab.in_memory_zone:
+    if getattr(nlp.vocab, "in_memory_zone", False):
         yield
         return
     with nlp.memory_zone():

@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias, get_args
 
-from spacy_attn._types import PlainData
 from spacy_attn.errors import ConfigError, RecordError
+
+if TYPE_CHECKING:
+    from spacy_attn._types import PlainData
 
 __all__ = [
     "ERROR_RECORD_CHARS",
@@ -95,7 +97,7 @@ class Record:
         return f'{raw[:-1].rstrip(_JSON_SPACE)}, "{SENSES_KEY}": {added}}}'
 
     def failed(self, reason: str) -> BadRecord:
-        """This record as one that could not be annotated."""
+        """The same record as one that could not be annotated."""
         raw = self.text if self.raw is None else self.raw
         return BadRecord(self.file, self.line, reason, raw, self.n_bytes)
 

@@ -175,6 +175,12 @@ class Attention:
             for i, target in enumerate(targets)
         ]
 
+    def z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
+        """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""
+        return self.head.z(
+            np.stack([self._parts(contexts[t.context], t.start, t.end) for t in targets])
+        )
+
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale
         if not self._n_examples[rows].any():

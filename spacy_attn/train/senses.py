@@ -538,6 +538,36 @@ class SenseTrainer:
         return int(saved["epoch"])
 
 
+def export_sense_model(checkpoint: Path, path: Path, base_sha256: str, ridge: float,
+                       gloss_weight: float, notes: dict[str, Any] | None = None) -> None:
+    """Write what inference needs of a trained model, half precision, without the residuals.
+
+    Args:
+        checkpoint: the ``sense_model.safetensors`` of a training folder.
+        path: the file to write.
+        base_sha256: hash of the encoder's weights that the low-rank factors belong to.
+        ridge: penalty of the regression on examples, chosen on held-out examples.
+        gloss_weight: weight of the definitions beside the examples, likewise.
+        notes: goes into the manifest: data, their hashes, the training curve.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(checkpoint, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+    manifest = {
+        "base_sha256": base_sha256,
+        "config": config,
+        "few_shot": {"ridge": ridge, "gloss_weight": gloss_weight},
+        **(notes or {}),
+    }
+    save_file(
+        {name: tensor.half() for name, tensor in load_file(checkpoint).items()},
+        path,
+        metadata={"manifest": json.dumps(manifest, sort_keys=True)},
+    )
+
+
 def join(rows: list[Row], max_pieces: int) -> Row:
     """One row of several; what does not fit is cut, with its targets."""
     if len(rows) == 1 and len(rows[0].ids) <= max_pieces:

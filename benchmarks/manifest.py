@@ -1,0 +1,56 @@
+"""The manifest that every committed result carries."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DATA", "ROOT", "manifest", "sha256"]
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Corpora that are not part of the repository; see benchmarks/README.md.
+DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
+_PACKAGES = ("spacy", "torch", "transformers", "numpy", "scikit-learn", "nltk", "gensim")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def manifest(command: str, files: list[Path], **more: Any) -> dict[str, Any]:
+    """Commit, versions, machine, threads and hashes of what went into a result."""
+    import torch
+
+    return {
+        "command": command,
+        "commit": _git("rev-parse", "HEAD"),
+        "changed_since_commit": bool(_git("status", "--porcelain", "--", "spacy_attn", "benchmarks/*.py")),
+        "python": sys.version.split()[0],
+        "versions": {name: version(name) for name in _PACKAGES},
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "files": {path.name: sha256(path) for path in files},
+        **more,
+    }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':')[1].strip()} x {os.cpu_count()}"
+    except OSError:
+        pass
+    return platform.processor()

@@ -1,0 +1,121 @@
+"""``spacy-attn senses``: which sense each ambiguous word has in a few texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spacy_attn.errors import ConfigError
+
+__all__ = ["senses"]
+
+_DEFAULT_METHODS = "first_sense,lesk_extended,word2vec,attention"
+
+
+def senses(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="Texts, each in quotes; - reads lines from stdin."),
+    ],
+    methods: Annotated[
+        str, typer.Option(help="Sense methods, separated by commas.")
+    ] = _DEFAULT_METHODS,
+    inventory: Annotated[
+        str, typer.Option(help="homographs, or the path of your own .jsonl file.")
+    ] = "homographs",
+    pipeline: Annotated[
+        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Tell the sense of each ambiguous word, by several methods beside each other.
+
+    For every word: what each method picks and how sure it is (0 to 1), how similar the word
+    is to itself in the other texts, by its static vector (the same in every text) and by
+    its vector in context, and the context words that weighed most.
+    """
+    texts = [line for text in texts for line in _lines(text)]
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    from spacy_attn.components.pipeline import load_pipeline
+    from spacy_attn.explain.side_by_side import side_by_side
+    from spacy_attn.methods import sense_method
+
+    for name in names:
+        sense_method(name)  # a wrong name is told before models load
+    for text in texts:
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise ConfigError("a text holds bytes that are not UTF-8; save or type it as UTF-8")
+    console = Console(stderr=True)
+    with console.status("Reading models ..."):
+        nlp = load_pipeline(pipeline, inventory=inventory)
+        records, failed = side_by_side(nlp, texts, names)
+    if as_json:
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+    else:
+        _print(texts, records)
+    for name, reason in failed.items():
+        console.print(f"[yellow]{name} was left out:[/] {escape(reason)}", soft_wrap=True)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
+
+
+def _print(texts: list[str], records: list[dict[str, Any]]) -> None:
+    console = Console(highlight=False)
+    for i, text in enumerate(texts):
+        mine = [record for record in records if record["text_index"] == i]
+        console.print(f"\n[bold]{i + 1}[/]  {_marked(text, mine)}", soft_wrap=True)
+        if not mine:
+            console.print("   [dim]no word of the inventory in this text[/]")
+        for record in mine:
+            _print_word(console, record)
+    console.print()
+
+
+def _marked(text: str, records: list[dict[str, Any]]) -> str:
+    out, at = "", 0
+    for record in records:
+        out += escape(text[at : record["start"]])
+        out += f"[bold cyan]{escape(record['text'])}[/]"
+        at = record["end"]
+    return out + escape(text[at:])
+
+
+def _print_word(console: Console, record: dict[str, Any]) -> None:
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, decision in record["methods"].items():
+        style = "bold green" if name == "attention" else ""
+        table.add_row(
+            f"   {name}",
+            f"[{style}]{escape(decision['sense'])}[/]" if style else escape(decision["sense"]),
+            f"{decision['score']:.2f}",
+            escape(decision["definition"]),
+        )
+    console.print(f"   [bold cyan]{escape(record['text'])}[/]")
+    console.print(table)
+    if record["static_similarity"] is not None or record["attention_similarity"] is not None:
+        parts = [
+            f"{label} {record[key]:.3f}"
+            for label, key in (
+                ("static vector", "static_similarity"),
+                ("with attention", "attention_similarity"),
+            )
+            if record[key] is not None
+        ]
+        console.print(
+            f"    similar to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
+        )
+    if record["cues"]:
+        words = ", ".join(f"{escape(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"])
+        console.print(f"    weighed most: {words}")

@@ -1,0 +1,157 @@
+"""Each ambiguous word of some texts, decided by several methods beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+
+from spacy_attn._types import Floats1d, PlainData
+from spacy_attn.components.sense_disambiguator import (
+    SenseDisambiguator,
+    context_of,
+    resources_of,
+    score_senses,
+)
+from spacy_attn.errors import ResourceError
+from spacy_attn.explain.attribution import occlusion, with_vectors
+from spacy_attn.methods import sense_method
+from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets
+
+__all__ = ["side_by_side"]
+
+_SHOWN_CUES = 3
+
+
+def side_by_side(
+    nlp: Language, texts: Sequence[str], methods: Sequence[str], cues: bool = True
+) -> tuple[list[PlainData], dict[str, str]]:
+    """Decide every word of the inventory in every text with every method.
+
+    Args:
+        nlp: a pipeline with a ``sense_disambiguator``; its inventory is used.
+        texts: the texts.
+        methods: names of sense methods.
+        cues: whether to find the context words that weighed most (costs a pass a word).
+
+    Returns:
+        For each word a record: ``text_index``, ``text`` (the word as written), ``start``,
+        ``end``, ``lemma``, ``static_similarity`` and ``attention_similarity`` (mean cosine
+        to the same lemma in the other texts; None without one, or without the vectors),
+        ``cues`` and ``methods`` (name to sense, score, margin and definition). And the
+        methods that could not run, with the reason.
+    """
+    component = _component(nlp)
+    with nlp.select_pipes(disable=_after(nlp, component)):
+        contexts = [context_of(doc) for doc in nlp.pipe(texts)]
+    targets = [
+        target
+        for i, context in enumerate(contexts)
+        for target in find_targets(context, component.inventory, index=i)
+    ]
+    records: list[PlainData] = [_record(contexts, target) for target in targets]
+    failed: dict[str, str] = {}
+    for name in methods:
+        try:
+            fitted = sense_method(name).prepare(component.inventory, resources_of(nlp))
+            _decide(name, fitted, contexts, targets, records)
+        except ResourceError as error:
+            failed[name] = str(error)
+            continue
+        if name == "attention" and targets:
+            _similarities(records, "attention_similarity", _z(fitted, contexts, targets))
+            if cues:
+                _cues(fitted, contexts, targets, records)
+        if name == "word2vec" and targets:
+            words = [contexts[t.context].tokens[t.start].lower() for t in targets]
+            _similarities(records, "static_similarity", fitted.vectors.vectors(words))  # type: ignore[attr-defined]
+    return records, failed
+
+
+def _component(nlp: Language) -> SenseDisambiguator:
+    for _, component in nlp.pipeline:
+        if isinstance(component, SenseDisambiguator):
+            return component
+    raise ValueError("the pipeline has no sense_disambiguator; add one with nlp.add_pipe")
+
+
+def _after(nlp: Language, component: SenseDisambiguator) -> list[str]:
+    """The component and what comes behind it: texts are only prepared for it here."""
+    names = [name for name, pipe in nlp.pipeline if pipe is component]
+    return nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
+
+
+def _record(contexts: Sequence[Context], target: Target) -> PlainData:
+    context = contexts[target.context]
+    start, end = context.offsets[target.start][0], context.offsets[target.end - 1][1]
+    return {
+        "text_index": target.context,
+        "text": context.text[start:end],
+        "start": start,
+        "end": end,
+        "lemma": target.lemma,
+        "static_similarity": None,
+        "attention_similarity": None,
+        "cues": [],
+        "methods": {},
+    }
+
+
+def _decide(
+    name: str,
+    fitted: FittedMethod,
+    contexts: Sequence[Context],
+    targets: Sequence[Target],
+    records: list[PlainData],
+) -> None:
+    decisions = score_senses(fitted, with_vectors(fitted, contexts), targets) if targets else ()
+    for record, (_, decision) in zip(records, decisions, strict=True):
+        record["methods"][name] = {
+            "sense": decision.sense.id,
+            "score": round(decision.score, 4),
+            "margin": round(decision.margin, 4),
+            "definition": decision.sense.definition,
+        }
+
+
+def _z(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
+    """The vectors that the trained model compares. *Shape:* (n_targets, z width)"""
+    return fitted.z(with_vectors(fitted, contexts), targets)
+
+
+def _similarities(records: list[PlainData], key: str, rows: Any) -> None:
+    """Mean cosine of each occurrence to those of its lemma in other texts."""
+    for i, record in enumerate(records):
+        others = [
+            _cosine(rows[i], rows[j])
+            for j, other in enumerate(records)
+            if other["lemma"] == record["lemma"] and other["text_index"] != record["text_index"]
+        ]
+        if others:
+            record[key] = round(float(np.mean(others)), 4)
+
+
+def _cosine(a: Floats1d, b: Floats1d) -> float:
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norms if norms else 0.0
+
+
+def _cues(
+    fitted: FittedMethod,
+    contexts: Sequence[Context],
+    targets: Sequence[Target],
+    records: list[PlainData],
+) -> None:
+    """The words whose absence lowers the chosen sense most."""
+    for record, target in zip(records, targets, strict=True):
+        chosen = [sense.id for sense in target.candidates].index(
+            record["methods"][fitted.name]["sense"]
+        )
+        found = occlusion(fitted, contexts[target.context], target, chosen)
+        record["cues"] = [
+            {"text": a.text, "start": a.span[0], "end": a.span[1], "weight": round(a.weight, 4)}
+            for a in found[:_SHOWN_CUES]
+            if a.weight > 0
+        ]

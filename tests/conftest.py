@@ -1,0 +1,154 @@
+"""The toy world: small enough to check by hand, made anew, nothing downloaded.
+
+Encoder: two layers of random BERT, width 16, a vocabulary of letters and a few words.
+Inventory: ``bat`` (animal, club) and ``bank`` (river, money), some examples each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+# Children inherit it: nothing may ask a model hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+WORDS = "the bat flew swing at night ball bank river money a in cave he hit with of and".split()
+
+TOY_SENSES = [
+    {
+        "lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "supersense": "noun.animal",
+        "definition": "a flying animal of the night that lives in a cave",
+        "examples": [
+            {"text": "the bat flew at night", "start": 4, "end": 7},
+            {"text": "a bat in the cave", "start": 2, "end": 5},
+        ],
+    },
+    {
+        "lemma": "bat", "pos": "NOUN", "sense": "bat.club", "supersense": "noun.artifact",
+        "definition": "a club to hit the ball with",
+        "examples": [
+            {"text": "swing the bat", "start": 10, "end": 13},
+            {"text": "he hit the ball with the bat", "start": 25, "end": 28},
+        ],
+    },
+    {
+        "lemma": "bank", "pos": "NOUN", "sense": "bank.money", "supersense": "noun.group",
+        "definition": "a house that keeps money",
+        "examples": [{"text": "money in the bank", "start": 13, "end": 17}],
+    },
+    {
+        "lemma": "bank", "pos": "NOUN", "sense": "bank.river", "supersense": "noun.object",
+        "definition": "the side of a river",
+        "examples": [{"text": "the bank of the river", "start": 4, "end": 8}],
+    },
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests reach loopback and local sockets, nothing else."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if self.family != socket.AF_UNIX and host not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address!r}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Prepared senses go to a folder of this run, not to the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random two-layer BERT with a fast WordPiece tokenizer."""
+    return make_toy_model(tmp_path_factory.mktemp("toy") / "model")
+
+
+def make_toy_model(folder: Path, n_positions: int = 64) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters]
+    vocabulary += [f"##{letter}" for letter in letters] + list(".,!?'-")
+    ids = {piece: i for i, piece in enumerate(dict.fromkeys(vocabulary))}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    folder.mkdir(parents=True)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]",
+        sep_token="[SEP]", mask_token="[MASK]", model_max_length=n_positions,
+    ).save_pretrained(folder)  # fmt: skip
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(ids), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=n_positions,
+    )  # fmt: skip
+    BertModel(config, add_pooling_layer=False).eval().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two words as a JSONL file."""
+    path = tmp_path_factory.mktemp("toy") / "toy.jsonl"
+    path.write_text("".join(json.dumps(sense) + "\n" for sense in TOY_SENSES), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_sense_model(tmp_path_factory: pytest.TempPathFactory, toy_model: Path) -> Path:
+    """A random sense model for the toy encoder: rank 2, z of width 8."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from spacy_attn.models import weights_sha256
+
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"head.{name}": rng.normal(size=(8, 16)).astype(np.float32)
+        for name in ("target", "context", "gloss")
+    }
+    arrays["head.scale"] = np.zeros(1, dtype=np.float32)
+    module = "encoder.layer.1.attention.self.value"
+    arrays[f"{module}.lora_A"] = rng.normal(size=(2, 16)).astype(np.float32)
+    arrays[f"{module}.lora_B"] = rng.normal(size=(16, 2)).astype(np.float32)
+    manifest = {
+        "base_sha256": weights_sha256(toy_model),
+        "config": {"context_radius": 5},
+        "few_shot": {"ridge": 1.0, "gloss_weight": 0.1},
+    }
+    path = tmp_path_factory.mktemp("toy") / "senses.safetensors"
+    save_file(arrays, path, metadata={"manifest": json.dumps(manifest)})
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Static vectors of width 4 for the toy words, in word2vec text format."""
+    import numpy as np
+
+    rows = np.random.default_rng(1).normal(size=(len(WORDS), 4))
+    lines = [f"{len(WORDS)} 4"]
+    lines += [f"{word} {' '.join(f'{x:.4f}' for x in row)}" for word, row in zip(WORDS, rows)]
+    path = tmp_path_factory.mktemp("toy") / "vectors.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
