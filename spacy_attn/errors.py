@@ -12,6 +12,9 @@ something can be repaired, the command that repairs it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SpacyAttnError(ValueError):
     """Base of every error that spacy_attn raises on purpose."""
@@ -41,3 +44,28 @@ class RecordError(SpacyAttnError):
     """One record of a job cannot be processed; the job goes on without it."""
 
     __module__ = "spacy_attn"
+
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by another name
+
+
+@contextmanager
+def explain_missing_package(user: str) -> Iterator[None]:
+    """Turn a failed import of a dependency into one sentence with the command that repairs it.
+
+    Args:
+        user: what needs the package, such as "the method lesk".
+
+    Raises:
+        ResourceError: in place of the ImportError.
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "spacy_attn"):
+            raise
+        raise ResourceError(
+            f"{user} needs {package}, which cannot be imported ({error}); "
+            f"run: pip install {_DISTRIBUTIONS.get(package, package)}"
+        ) from error

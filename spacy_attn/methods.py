@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import catalogue
-import spacy
+from spacy.util import registry
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
 from spacy_attn.senses.inventory import Inventory
 
+if TYPE_CHECKING:
+    from spacy_attn.encoder.huggingface import EncoderSettings
+
 __all__ = ["METHODS", "sense_method"]
 
-if not hasattr(spacy.registry, "sense_methods"):
-    spacy.registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
+if not hasattr(registry, "sense_methods"):
+    registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
         "spacy_attn", "sense_methods", entry_points=True
     )
 
@@ -50,13 +53,13 @@ def sense_method(method: str | SenseMethod) -> SenseMethod:
     """
     if not isinstance(method, str):
         return method
-    registry = spacy.registry.sense_methods  # type: ignore[attr-defined]
+    known = registry.sense_methods  # type: ignore[attr-defined]
     name = METHODS.get(method, method)
-    if name not in registry:
-        others = sorted(set(registry.get_all()) - set(METHODS.values()))
+    if name not in known:
+        others = sorted(set(known.get_all()) - set(METHODS.values()))
         legal = ", ".join([*METHODS, *others])
         raise ConfigError(f"method = {method!r}; legal are {legal}")
-    made: SenseMethod = registry.get(name)()
+    made: SenseMethod = known.get(name)()
     return made
 
 
@@ -76,59 +79,68 @@ def _temperature(name: str, given: float | None) -> float:
 
 @dataclass(frozen=True)
 class _Method:
-    """A name and the function that prepares it."""
+    """A name and the function that prepares it.
+
+    The function is one of this module or a partial of one: a spawned child gets it pickled.
+    """
 
     name: str
     make: Callable[[Inventory, Resources], FittedMethod]
 
     def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
-        return self.make(inventory, resources)
+        with explain_missing_package(f"the method {self.name}"):
+            return self.make(inventory, resources)
 
 
 def random_v1(seed: int = 0) -> SenseMethod:
     """A uniform guess that depends on seed, text and position alone."""
+    return _Method("random", partial(_make_random, seed=seed))
 
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from spacy_attn.senses.first import RandomSense
 
-        return RandomSense(seed)
+def _make_random(inventory: Inventory, resources: Resources, *, seed: int) -> FittedMethod:
+    from spacy_attn.senses.first import RandomSense
 
-    return _Method("random", make)
+    return RandomSense(seed)
 
 
 def first_sense_v1(temperature: float | None = None) -> SenseMethod:
     """The first sense of the inventory's frequency order."""
+    return _Method("first_sense", partial(_make_first_sense, temperature=temperature))
 
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from spacy_attn.senses.first import FirstSense
 
-        return FirstSense(_temperature("first_sense", temperature))
+def _make_first_sense(
+    inventory: Inventory, resources: Resources, *, temperature: float | None
+) -> FittedMethod:
+    from spacy_attn.senses.first import FirstSense
 
-    return _Method("first_sense", make)
+    return FirstSense(_temperature("first_sense", temperature))
 
 
 def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Overlap of the context with the definition."""
+    return _Method("lesk", partial(_make_lesk, window=window, temperature=temperature))
 
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from spacy_attn.senses.lesk import Lesk
 
-        return Lesk(inventory, resources, window, _temperature("lesk", temperature))
+def _make_lesk(
+    inventory: Inventory, resources: Resources, *, window: int, temperature: float | None
+) -> FittedMethod:
+    from spacy_attn.senses.lesk import Lesk
 
-    return _Method("lesk", make)
+    return Lesk(inventory, resources, window, _temperature("lesk", temperature))
 
 
 def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Weighted overlap of the context with definition, examples and supersense."""
-
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from spacy_attn.senses.lesk import LeskExtended
-
-        return LeskExtended(
-            inventory, resources, window, _temperature("lesk_extended", temperature)
-        )
-
+    make = partial(_make_lesk_extended, window=window, temperature=temperature)
     return _Method("lesk_extended", make)
+
+
+def _make_lesk_extended(
+    inventory: Inventory, resources: Resources, *, window: int, temperature: float | None
+) -> FittedMethod:
+    from spacy_attn.senses.lesk import LeskExtended
+
+    return LeskExtended(inventory, resources, window, _temperature("lesk_extended", temperature))
 
 
 def word2vec_v1(
@@ -141,17 +153,23 @@ def word2vec_v1(
         window: tokens each side of the target.
         temperature: None takes the fitted one.
     """
-
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from spacy_attn.classic.word2vec import load_vectors
-        from spacy_attn.senses.static import StaticCentroid
-
-        return StaticCentroid(
-            inventory, resources, load_vectors(vectors), window,
-            _temperature("word2vec", temperature),
-        )  # fmt: skip
-
+    make = partial(_make_word2vec, vectors=vectors, window=window, temperature=temperature)
     return _Method("word2vec", make)
+
+
+def _make_word2vec(
+    inventory: Inventory,
+    resources: Resources,
+    *,
+    vectors: str | None,
+    window: int,
+    temperature: float | None,
+) -> FittedMethod:
+    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.senses.static import StaticCentroid
+
+    fitted = _temperature("word2vec", temperature)
+    return StaticCentroid(inventory, resources, load_vectors(vectors), window, fitted)
 
 
 def attention_v1(
@@ -174,34 +192,40 @@ def attention_v1(
         batch_pieces: wordpieces of a batch.
         temperature: None takes the fitted one.
     """
-    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings, shared_encoder
+    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings
 
-    path = Path(sense_model) if sense_model else SENSE_MODEL
     plain = EncoderSettings(
         model or DEFAULT_MODEL, precision=precision, window=window, overlap=overlap,
         batch_pieces=batch_pieces,
     )  # fmt: skip
-    settings = EncoderSettings(
-        model or DEFAULT_MODEL, adapter=str(path), precision=precision, window=window,
-        overlap=overlap, batch_pieces=batch_pieces,
-    )  # fmt: skip
+    path = Path(sense_model) if sense_model else SENSE_MODEL
+    return _Method(
+        "attention", partial(_make_attention, plain=plain, path=path, temperature=temperature)
+    )
 
-    def make(inventory: Inventory, resources: Resources) -> FittedMethod:
-        from platformdirs import user_cache_path
 
-        from spacy_attn.senses.contextual import Attention, SenseHead
+def _make_attention(
+    inventory: Inventory,
+    resources: Resources,
+    *,
+    plain: EncoderSettings,
+    path: Path,
+    temperature: float | None,
+) -> FittedMethod:
+    from platformdirs import user_cache_path
 
-        return Attention(
-            inventory,
-            resources,
-            shared_encoder(settings),
-            _LazyTextEncoder(lambda: shared_encoder(plain)),
-            SenseHead.load(path),
-            (DATA, user_cache_path("spacy_attn")),
-            _temperature("attention", temperature),
-        )
+    from spacy_attn.encoder.huggingface import shared_encoder
+    from spacy_attn.senses.contextual import Attention, SenseHead
 
-    return _Method("attention", make)
+    return Attention(
+        inventory,
+        resources,
+        shared_encoder(replace(plain, adapter=str(path))),
+        _LazyTextEncoder(partial(shared_encoder, plain)),
+        SenseHead.load(path),
+        (DATA, user_cache_path("spacy_attn")),
+        _temperature("attention", temperature),
+    )
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,6 @@ import pickle  # only subclassed, by an unpickler that builds nothing
 import re
 import shlex
 import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -210,19 +208,6 @@ class _Damaged(Exception):
     """Why a file cannot be read; becomes one sentence of a ResourceError."""
 
 
-# What zlib, zipfile, struct and numpy raise on broken input; OverflowError: absurd headers.
-_READ_ERRORS = (
-    _Damaged,
-    EOFError,
-    OSError,
-    OverflowError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
 def _read_file(path: Path) -> Table:
     if not os.path.isfile(path):  # Path.is_file raises where a name is too long
         kind = "a folder" if os.path.isdir(path) else "not there"
@@ -237,12 +222,16 @@ def _read_file(path: Path) -> Table:
         return table
     except ResourceError:
         raise
-    except _READ_ERRORS as error:
+    except Exception as error:  # numpy, zipfile and pickle raise nearly anything on broken input
         raise ResourceError(
-            f"the vector file {path} cannot be read: {error}; fetch or save it again as "
+            f"the vector file {path} cannot be read: {_one_line(error)}; fetch or save it again as "
             f"gensim .kv, word2vec .bin, .txt or .vec, GloVe text or fastText .bin, or "
             f"give vectors = null after {INSTALL_MODELS}"
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _reader(path: Path) -> Callable[[Path], Table]:
@@ -509,8 +498,8 @@ def _saved_state(path: Path) -> dict[str, Any]:
             saved = _RecordingUnpickler(file).load()
     except _ForeignName as error:
         raise ResourceError(_foreign(path, str(error))) from None
-    except Exception as error:  # a damaged pickle may raise nearly anything
-        raise _Damaged(f"its pickle is damaged ({error or type(error).__name__})") from error
+    except Exception as error:  # the pickle module names no base class of its errors
+        raise _Damaged(f"its pickle is damaged ({_one_line(error)})") from error
     if not isinstance(saved, _Record) or not isinstance(saved.state, dict):
         raise _Damaged("it is a pickle of something else than gensim KeyedVectors")
     return saved.state
@@ -528,7 +517,7 @@ def _foreign(path: Path, name: str) -> str:
         f"getattr(m, 'wv', m).save_word2vec_format({str(path) + '.bin'!r}, binary=True)"
     )
     return (
-        f"{refused} and not of gensim 4 KeyedVectors; if you trust whoever made it (this runs "
+        f"{refused}, not gensim 4 KeyedVectors alone; if you trust whoever made it (this runs "
         f"what it holds), convert it with: python -c {shlex.quote(code)}"
     )
 
@@ -555,24 +544,21 @@ def _saved_array(
 
 def _recorded_array(record: _Record) -> NDArray[Any]:
     """An ndarray from what ``ndarray.__reduce__`` pickled: version, shape, dtype, order, bytes."""
-    try:
-        _version, shape, dtype, fortran, raw = record.state
-        kind, order = dtype.args[0], dtype.state[1]
-        if not re.fullmatch("f[248]", kind):
-            raise _Damaged(f"its numbers have type {kind!r}")
-        numbers = np.frombuffer(raw, dtype=np.dtype(kind).newbyteorder(order))
-        return numbers.reshape(shape, order="F" if fortran else "C")
-    except (AttributeError, TypeError, IndexError) as error:
-        raise _Damaged(f"its pickle is damaged ({error})") from error
+    _version, shape, dtype, fortran, raw = record.state
+    kind, order = dtype.args[0], dtype.state[1]
+    if not re.fullmatch("f[248]", kind):
+        raise _Damaged(f"its numbers have type {kind!r}")
+    numbers = np.frombuffer(raw, dtype=np.dtype(kind).newbyteorder(order))
+    return numbers.reshape(shape, order="F" if fortran else "C")
 
 
 def _mapped_array(path: Path) -> NDArray[Any]:
     if path.suffix == ".npz":
-        arrays = np.load(path)
-        if not isinstance(arrays, np.lib.npyio.NpzFile) or "val" not in arrays:
-            raise _Damaged(f"its array {path.name} is no .npz file of gensim")
-        with arrays:
-            return cast("NDArray[Any]", arrays["val"])
+        with path.open("rb") as file:
+            arrays = np.load(file)
+            if not isinstance(arrays, np.lib.npyio.NpzFile) or "val" not in arrays:
+                raise _Damaged(f"its array {path.name} is no .npz file of gensim")
+            return arrays["val"]
     return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
 
 
@@ -604,7 +590,7 @@ class _Ngrams:
         """*Shape:* (width,)"""
         rows = self.rows(word)
         total = rows.sum(axis=0, dtype=np.float32)
-        return cast("Floats1d", total / np.float32(max(len(rows), 1)))
+        return np.asarray(total / max(len(rows), 1), dtype=np.float32)
 
 
 def _read_fasttext(path: Path) -> Table:
@@ -617,8 +603,8 @@ def _read_fasttext(path: Path) -> Table:
     facebook = _gensim_fasttext(path)
     try:
         model = facebook.load_facebook_vectors(str(path))
-    except (AssertionError, NotImplementedError, IndexError, MemoryError) as error:
-        raise _Damaged(f"gensim finds it damaged or of another kind ({error})") from error
+    except Exception as error:  # its loader checks with assert, among others
+        raise _Damaged(f"gensim finds it damaged ({_one_line(error)})") from error
     if model.bucket == 0:
         array = model.vectors_vocab
         return Table(_index(model.index_to_key), partial(_rows_of, array), array.shape[1], (path,))
@@ -697,4 +683,5 @@ def _glove_words(path: Path) -> list[str]:
         ) from error
     # Without threads: a pool started here would be lost in a forked child.
     column = parquet.read_table(path, columns=["index"], use_threads=False)["index"]
-    return cast("list[str]", column.to_pylist())
+    words: list[str] = column.to_pylist()
+    return words

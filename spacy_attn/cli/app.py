@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.senses import senses
+from spacy_attn.cli.train_senses import train_senses
 from spacy_attn.errors import ConfigError, SpacyAttnError
 
 __all__ = ["app", "main"]
@@ -68,6 +69,10 @@ app.command(
 )(senses)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
 app.command(epilog="Example: spacy-attn doctor --json")(doctor)
+app.command(
+    "train-senses",
+    epilog="Example: spacy-attn train-senses --semcor semcor.jsonl.gz -o runs/senses",
+)(train_senses)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from spacy.language import Language
@@ -89,6 +90,10 @@ class SenseDisambiguator:
         self._fitted: dict[str, FittedMethod] = {}
         self._has_reported = False
         self._install()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a spawned child, which prepares its methods itself: models are not pickled."""
+        return {**self.__dict__, "_fitted": {}}
 
     def _install(self) -> None:
         install_sense_extensions(self.config["attr"], self.config["spans_key"])
@@ -240,12 +245,11 @@ def context_of(doc: Doc) -> Context:
 
 def resources_of(nlp: Language) -> Resources:
     """Tokenizer and stop words of a pipeline."""
-    make_doc = nlp.make_doc
+    return Resources(partial(_tokenize, nlp), frozenset(nlp.Defaults.stop_words))
 
-    def tokenize(text: str) -> Context:
-        return context_of(make_doc(text))
 
-    return Resources(tokenize, frozenset(nlp.Defaults.stop_words))
+def _tokenize(nlp: Language, text: str) -> Context:
+    return context_of(nlp.make_doc(text))
 
 
 def score_senses(

@@ -26,24 +26,29 @@ _SPACES = np.array([i for i in range(0x3001) if chr(i).isspace()], dtype=np.uint
 def align(text: str, tokens: Offsets, pieces: Offsets) -> tuple[Ints1d, Ints1d]:
     """First and end piece of each token; ``first == end`` for a token without a piece.
 
-    White space at the edges of a piece is not counted as part of it: SentencePiece gives
-    the space before a word to the word.
+    White space at the edges of a word piece is not counted as part of it: SentencePiece
+    gives the space before a word to the word. A piece of white space alone is left as it
+    is, so that a token of line breaks owns the pieces that stand for them.
+
+    A piece without characters (RoBERTa's for a second space) belongs to the token that it
+    stands inside. Where the offsets of the pieces are not in the order of the text, a range
+    also holds what stands between its pieces.
+
+    Args:
+        text: the text.
+        tokens: characters of each token, in order, none empty.
+        pieces: characters of each piece.
 
     *Shape:* two (n_tokens,)
     """
-    starts, ends = _bounds(pieces)
-    spaces = _is_space(text)
-    while (blank := (starts < ends) & spaces[starts]).any():
-        starts[blank] += 1
-    while (blank := (starts < ends) & spaces[ends - 1]).any():
-        ends[blank] -= 1
+    starts, ends = _without_outer_spaces(text, *_bounds(pieces))
     # Normalisers can give a piece an offset before its neighbour's; searchsorted needs order.
     np.maximum.accumulate(starts, out=starts)
     np.maximum.accumulate(ends, out=ends)
     token_starts, token_ends = _bounds(tokens)
     first = np.searchsorted(ends, token_starts, side="right")
     end = np.searchsorted(starts, token_ends, side="left")
-    # An empty token (a zero-length one cannot exist in spaCy) or one between pieces.
+    # Of a token between two pieces, first can lie behind end.
     return first, np.maximum(first, end)
 
 
@@ -65,9 +70,24 @@ def pool(pieces: Floats2d, first: Ints1d, end: Ints1d) -> Floats2d:
     return out
 
 
+def _without_outer_spaces(text: str, starts: Ints1d, ends: Ints1d) -> tuple[Ints1d, Ints1d]:
+    """Bounds of the pieces without white space at their edges; blank pieces as they are."""
+    spaces = _is_space(text)
+    if not (spaces[starts] | spaces[ends - 1]).any():
+        return starts, ends
+    places = np.arange(len(spaces))
+    word_begins = np.minimum.accumulate(np.where(spaces, len(spaces), places)[::-1])[::-1]
+    word_ends = np.maximum.accumulate(np.where(spaces, 0, places + 1))
+    words = (starts < ends) & (word_begins[starts] < ends)
+    return (
+        np.where(words, word_begins[starts], starts),
+        np.where(words, word_ends[ends - 1], ends),
+    )
+
+
 def _is_space(text: str) -> NDArray[np.bool_]:
     """Whether each character is white space, and False behind the end of the text."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     return np.append(np.isin(codes, _SPACES), False)
 
 

@@ -23,7 +23,7 @@ from spacy_attn._types import Floats2d, Floats3d, Offsets
 from spacy_attn.encoder.align import align, pool
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.windows import Window, cut_windows
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 from spacy_attn.models import resolve_encoder, weights_sha256
 
 if TYPE_CHECKING:
@@ -201,7 +201,8 @@ class HuggingFaceEncoder:
             return
         with self._lock:
             if not self._identity:
-                self._load_once()
+                with explain_missing_package(f"the encoder {self.settings.model}"):
+                    self._load_once()
 
     def _load_once(self) -> None:
         import torch

@@ -18,13 +18,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -294,6 +295,11 @@ def _annotate_in_processes(
         while waiting:
             done, future = waiting.popleft()
             yield done, future.result()
+    except BaseException:
+        # Nobody will take what the children are at, so that there is nothing to wait for.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -321,9 +327,18 @@ _worker_annotator: Annotator | None = None  # of this child process
 def _start_worker(annotator: Annotator, threads: int) -> None:
     global _worker_annotator
     _worker_annotator = annotator
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch  # spaCy imports it in any case
 
     torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the parent is killed: it cannot tell its children then."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _annotate_in_worker(texts: list[str]) -> list[Result]:

@@ -46,9 +46,20 @@ class Resources:
 class FittedMethod(Protocol):
     """A method made ready for one inventory."""
 
-    name: str
-    temperature: float  # log-scores are divided by it before the softmax
-    encoder: Encoder | None  # makes Context.contextual; None where the method needs none
+    @property
+    def name(self) -> str:
+        """The short name, as it is written into results."""
+        ...
+
+    @property
+    def temperature(self) -> float:
+        """Log-scores are divided by it before the softmax."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """Makes Context.contextual; None where the method needs none."""
+        ...
 
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         """Log-scores of the candidates of each target, up to a constant.
@@ -61,7 +72,10 @@ class FittedMethod(Protocol):
 class SenseMethod(Protocol):
     """Decides senses once it is prepared for an inventory. Register yours (see README)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The short name."""
+        ...
 
     def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
         """Compute once what does not depend on the texts."""

@@ -67,7 +67,8 @@ def fit_temperature(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
 
     def loss(log_temperature: float) -> float:
         temperature = float(np.exp(log_temperature))
-        return -sum(log_softmax(s, temperature)[g] for s, g in zip(scores, gold, strict=True))
+        pairs = zip(scores, gold, strict=True)
+        return -float(sum(log_softmax(s, temperature)[g] for s, g in pairs))
 
     best = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
     return float(np.exp(best.x))

@@ -56,7 +56,8 @@ def find_wordnet() -> Path | None:
     places = [os.environ.get("SPACY_ATTN_WORDNET"), os.environ.get("WNSEARCHDIR")]
     places.append("/usr/share/wordnet")
     nltk_roots = os.environ.get("NLTK_DATA", "").split(os.pathsep)
-    nltk_roots += [str(Path.home() / "nltk_data"), "/usr/share/nltk_data", "/usr/local/share/nltk_data"]
+    nltk_roots += [str(Path.home() / "nltk_data")]
+    nltk_roots += ["/usr/share/nltk_data", "/usr/local/share/nltk_data"]
     places += [str(Path(root) / "corpora" / "wordnet") for root in nltk_roots if root]
     for place in places:
         if place and all((Path(place) / name).is_file() for name in ("index.sense", "data.noun")):
@@ -94,9 +95,7 @@ class WordNet:
         self._by_word = {
             word: tuple(sorted(senses, key=lambda s: s.rank)) for word, senses in by_word.items()
         }
-        self._data = {
-            pos: (found / f"data.{name}").read_bytes() for pos, name in _FILES.items()
-        }
+        self._data = {pos: (found / f"data.{name}").read_bytes() for pos, name in _FILES.items()}
 
     def candidates(self, lemma: str, pos: str) -> tuple[WordNetSense, ...]:
         """The senses of a lemma in WordNet's order; empty when it is unknown."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,9 +92,7 @@ def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
             tokens = example.replace(",", " ,").replace(";", " ;").replace("!", " !").split()
             lower = [token.lower() for token in tokens]
             for start in range(len(lower) - len(lemma) + 1):
-                if all(
-                    _is_form(lower[start + i], part) for i, part in enumerate(lemma)
-                ):
+                if all(_is_form(lower[start + i], part) for i, part in enumerate(lemma)):
                     yield TaggedSentence(
                         f"wn-{sense.offset}-{number}",
                         "wordnet",
@@ -106,3 +105,46 @@ def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
 def _is_form(token: str, lemma: str) -> bool:
     stem = lemma if len(lemma) <= 3 else lemma[:-1]
     return token.startswith(stem) and len(token) <= len(lemma) + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is trained on, by document, and what is held out for tuning."""
+
+    train: list[list[TaggedSentence]]
+    held_out: dict[str, list[TaggedSentence]]
+
+
+def split_corpora(
+    semcor: list[TaggedSentence],
+    masc: list[TaggedSentence],
+    examples: list[TaggedSentence],
+    seed: int = 1,
+    n_genres: int = 3,
+) -> Split:
+    """Hold out a tenth of SemCor's documents and some whole genres of MASC.
+
+    Args:
+        semcor: sentences of SemCor.
+        masc: sentences of MASC; may be empty.
+        examples: WordNet's example sentences; all are trained on.
+        seed: decides which documents and genres are held out.
+        n_genres: how many genres of MASC are held out.
+    """
+    docs = sorted({s.doc for s in semcor})
+    random.Random(seed).shuffle(docs)  # noqa: S311 - a split, not a secret
+    out_docs = set(docs[: len(docs) // 10])
+    genres = sorted({s.genre for s in masc})
+    out_genres = set(random.Random(seed).sample(genres, min(n_genres, len(genres))))  # noqa: S311
+    kept = [
+        *(s for s in semcor if s.doc not in out_docs),
+        *(s for s in masc if s.genre not in out_genres),
+        *examples,
+    ]
+    documents: dict[tuple[str, str], list[TaggedSentence]] = {}
+    for sentence in kept:
+        documents.setdefault((sentence.genre, sentence.doc), []).append(sentence)
+    held_out = {"semcor": [s for s in semcor if s.doc in out_docs]}
+    for genre in sorted(out_genres):
+        held_out[f"masc:{genre}"] = [s for s in masc if s.genre == genre]
+    return Split(list(documents.values()), held_out)

@@ -25,7 +25,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,11 +34,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spacy_attn.errors import ConfigError
+from spacy_attn.models import file_sha256, resolve_encoder, weights_sha256
+from spacy_attn.senses.context import Context, Resources
 from spacy_attn.senses.contextual import gloss_text
+from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.senses.wordnet import WordNet
-from spacy_attn.train.corpora import TaggedSentence
+from spacy_attn.train.corpora import (
+    TaggedSentence,
+    read_masc,
+    read_semcor,
+    read_wordnet_examples,
+    split_corpora,
+)
 
-__all__ = ["SenseTrainer", "TrainConfig"]
+__all__ = ["SenseTrainer", "TrainConfig", "export_sense_model", "train_sense_model"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -49,9 +59,9 @@ class TrainConfig:
 
     epochs: int = 4
     batch_pieces: int = 3072  # wordpieces in one step, padding included
-    learning_rate: float = 1e-3  # of the LoRA factors
+    learning_rate: float = 7e-4  # of the LoRA factors
     projection_rate: float = 1e-3
-    residual_rate: float = 2e-2
+    residual_rate: float = 3e-3
     warmup: float = 0.05  # share of the steps
     rank: int = 32  # of the LoRA factors; 0 trains the projections alone
     width: int = 384  # of z and s
@@ -67,6 +77,10 @@ class TrainConfig:
     precision: str = "bf16"
     seed: int = 0
 
+    def weight(self, genre: str) -> float:
+        """Weight of a corpus in the loss."""
+        return {"semcor": 1.0, "wordnet": self.weight_wordnet}.get(genre, self.weight_masc)
+
 
 @dataclass(slots=True)
 class Row:
@@ -77,13 +91,6 @@ class Row:
     n_tokens: int
     targets: list[tuple[int, int, list[int], list[bool]]]  # start, end, candidates, allowed
     weight: float = 1.0
-
-
-@dataclass(slots=True)
-class Curve:
-    """What is committed of a run: one record per evaluation."""
-
-    records: list[dict[str, Any]] = field(default_factory=list)
 
 
 class LoraLinear(nn.Module):
@@ -365,9 +372,7 @@ class SenseTrainer:
         if drop:
             kept = torch.rand(len(targets)) >= self.config.drop_residual
             kept = kept.repeat_interleave(sizes)
-            sense = sense.index_add(
-                0, kept.nonzero().squeeze(-1), self.head.residual(flat[kept])
-            )
+            sense = sense.index_add(0, kept.nonzero().squeeze(-1), self.head.residual(flat[kept]))
         else:
             sense = sense + self.head.residual(flat)
         dots = (sense * z.repeat_interleave(sizes, 0)).sum(-1) * self.head.scale.exp()
@@ -398,7 +403,7 @@ class SenseTrainer:
         sparse = torch.optim.SparseAdam(self.head.residual.parameters(), lr=config.residual_rate)
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         first_epoch = self._resume(optimizer, sparse)
-        rng = random.Random(config.seed)
+        rng = random.Random(config.seed)  # noqa: S311 - order and drops, no secret
         total = None
         for epoch in range(config.epochs):
             batches = self.batches(self._epoch_rows(documents, rng), rng)
@@ -417,7 +422,8 @@ class SenseTrainer:
                 ):
                     group["lr"] = base * rate
                 sparse.param_groups[0]["lr"] = config.residual_rate * rate
-                losses.append(self._train_step(batch, rng, (optimizer, sparse), [*projections, *lora]))
+                both = (optimizer, sparse)
+                losses.append(self._train_step(batch, rng, both, [*projections, *lora]))
                 self.step += 1
                 if report and number % 25 == 24:
                     report(
@@ -439,7 +445,11 @@ class SenseTrainer:
                 report(record)
 
     def _train_step(
-        self, batch: list[Row], rng: random.Random, optimizers: tuple[Any, Any], clipped: list[Tensor]
+        self,
+        batch: list[Row],
+        rng: random.Random,
+        optimizers: tuple[Any, Any],
+        clipped: list[Tensor],
     ) -> float:
         config = self.config
         self.encoder.eval()  # no dropout: LoRA and the drops below regularise enough
@@ -456,7 +466,7 @@ class SenseTrainer:
         loss = (losses * weights).sum() / weights.sum()
         for optimizer in optimizers:
             optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(clipped, 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -512,7 +522,8 @@ class SenseTrainer:
         torch.save(
             {
                 "epoch": epoch, "step": self.step, "curve": self.curve,
-                "config": asdict(self.config), "optimizer": optimizer.state_dict(), "sparse": sparse.state_dict(),
+                "config": asdict(self.config), "optimizer": optimizer.state_dict(),
+                "sparse": sparse.state_dict(),
                 "head": self.head.state_dict(),
                 "lora": {n: p for n, p in self.encoder.state_dict().items() if "lora_" in n},
             },
@@ -527,8 +538,8 @@ class SenseTrainer:
             return 0
         saved = torch.load(path, weights_only=True)
         if saved["config"] != asdict(self.config):
-            raise ValueError(
-                f"{path} was made with another configuration; give another --output or delete it"
+            raise ConfigError(
+                f"{path} was made with other options; give another --output or delete it"
             )
         self.head.load_state_dict(saved["head"])
         self.encoder.load_state_dict(saved["lora"], strict=False)
@@ -538,8 +549,116 @@ class SenseTrainer:
         return int(saved["epoch"])
 
 
-def export_sense_model(checkpoint: Path, path: Path, base_sha256: str, ridge: float,
-                       gloss_weight: float, notes: dict[str, Any] | None = None) -> None:
+def train_sense_model(
+    model: str,
+    semcor: Path,
+    masc: Path | None,
+    output: Path,
+    config: TrainConfig,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    limit: int | None = None,
+) -> Path:
+    """Train on SemCor, MASC and WordNet's examples, tune on the homographs' own examples.
+
+    Args:
+        model: the encoder, found by the resolver.
+        semcor: SemCor as JSONL.
+        masc: MASC as JSONL, or None.
+        output: folder for checkpoints, ``curve.json`` and the result.
+        config: see :class:`TrainConfig`.
+        report: called with the state of the run, every 25 batches and after every epoch.
+        limit: train on this many documents only.
+
+    Returns:
+        The sense model, ``output/senses.safetensors``.
+
+    Raises:
+        ResourceError: the encoder or WordNet is missing.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    wordnet = WordNet()
+    resolved = resolve_encoder(model)
+    # Eager attention: the backward pass of the fused kernel is slow on a CPU.
+    encoder = AutoModel.from_pretrained(
+        resolved.path, local_files_only=True, attn_implementation="eager", dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(resolved.path, local_files_only=True)
+    trainer = SenseTrainer(encoder, tokenizer, wordnet, config, output)
+    split = split_corpora(
+        list(read_semcor(semcor, wordnet)),
+        list(read_masc(masc, wordnet)) if masc else [],
+        list(read_wordnet_examples(wordnet)),
+    )
+    documents = [
+        trainer.rows(document, config.weight(document[0].genre)) for document in split.train[:limit]
+    ]
+    held_out = {name: trainer.rows(sentences) for name, sentences in split.held_out.items()}
+
+    def evaluate() -> dict[str, float]:
+        out = {}
+        for name, rows in held_out.items():
+            right, first = trainer.accuracy(rows)
+            out[name] = round(right, 4)
+            out[f"{name}:first_sense"] = round(first, 4)
+        return out
+
+    trainer.train(documents, evaluate, report)
+    return _finish(model, resolved.path, [semcor, *([masc] if masc else [])], trainer)
+
+
+def _finish(model: str, folder: Path, corpora: list[Path], trainer: SenseTrainer) -> Path:
+    """Choose the few-shot settings on held-out examples and write the result."""
+    import spacy
+
+    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+    from spacy_attn.senses.contextual import Attention, SenseHead
+    from spacy_attn.train.calibrate import MemoEncoder, choose_few_shot
+
+    checkpoint = trainer.folder / "sense_model.safetensors"
+    path = trainer.folder / "senses.safetensors"
+    base = weights_sha256(folder)
+    notes = {
+        "base_model": model,
+        "corpora": {file.name: file_sha256(file) for file in corpora},
+        "curve": trainer.curve,
+    }
+    export_sense_model(checkpoint, path, base, 1.0, 0.1, notes)
+    inventory = load_inventory("homographs")
+    make_doc = spacy.blank("en").make_doc
+
+    def tokenize(text: str) -> Context:
+        doc = make_doc(text)
+        offsets = [(token.idx, token.idx + len(token)) for token in doc]
+        blank = [""] * len(doc)
+        return Context(text, [token.text for token in doc], offsets, blank, blank)
+
+    resources = Resources(tokenize)
+    memo = MemoEncoder(HuggingFaceEncoder(EncoderSettings(model, adapter=str(path))))
+    glosses = HuggingFaceEncoder(EncoderSettings(model))
+    head = SenseHead.load(path)
+    few = choose_few_shot(
+        lambda ridge, weight: (
+            lambda part: Attention(
+                part, resources, memo, glosses, replace(head, ridge=ridge, gloss_weight=weight)
+            )
+        ),
+        inventory,
+        resources,
+    )
+    notes["held_out_examples"] = few.accuracy
+    export_sense_model(checkpoint, path, base, few.ridge, few.gloss_weight, notes)
+    return path
+
+
+def export_sense_model(
+    checkpoint: Path,
+    path: Path,
+    base_sha256: str,
+    ridge: float,
+    gloss_weight: float,
+    notes: dict[str, Any] | None = None,
+) -> None:
     """Write what inference needs of a trained model, half precision, without the residuals.
 
     Args:

@@ -17,11 +17,12 @@ MADE: list[tuple[str | None, str, str]] = []  # the pipelines made in this proce
 
 
 def find_bats(doc):
+    sense = "bat.animal" if "flew" in doc.text else "bat.club"
     records = [
         {
             "start": token.idx,
             "end": token.idx + 3,
-            "sense": "bat.animal" if "flew" in doc.text else "bat.club",
+            "sense": sense,
             "lemma": "bat",
             "definition": "",
             "score": 2 / 3,

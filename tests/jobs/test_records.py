@@ -73,9 +73,9 @@ def test_txt_control_characters_survive_the_way_out(tmp_path):
 
 
 def test_jsonl_is_written_back_as_it_was_read(tmp_path):
-    raw = r'{"id": 1e2,"x": 1.10, "x": 123456789012345678901, "text" : "the b\u0061t" , "y":["\ud800"] }'
+    raw = r'{"id": 1e2,"x": 1.10, "x": 123456789012345678901, "text" : "b\u0061t" , "y":"\ud800" }'
     (record,) = read(tmp_path, f"  {raw}\t\r\n".encode())
-    assert record.text == "the bat"
+    assert record.text == "bat"
     added = ', "senses": ' + json.dumps(SENSES) + "}"
     assert record.to_json(SENSES) == raw.removesuffix(" }") + added
     assert json.loads(record.to_json(SENSES))["senses"] == SENSES
@@ -147,8 +147,7 @@ def test_one_megabyte_line(tmp_path):
         ),
         (
             b'{"text": "caf\xe9"}',
-            "not utf-8: byte 0xe9 at position 13; "
-            "name the right one, such as --encoding latin-1",
+            "not utf-8: byte 0xe9 at position 13; name the right one, such as --encoding latin-1",
         ),
         (
             b'{"text": ' + b"[" * 100_000,
@@ -246,7 +245,7 @@ def test_unknown_encodings_are_refused(name):
 
 @pytest.mark.parametrize("name", ["utf-16", "utf-16-le", "utf-32", "cp037"])
 def test_encodings_with_other_line_ends_are_refused(name):
-    with pytest.raises(ConfigError, match="does not end lines with the byte 0x0A.*iconv"):
+    with pytest.raises(ConfigError, match=r"does not end lines with the byte 0x0A.*iconv"):
         line_encoding(name)
 
 

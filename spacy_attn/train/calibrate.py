@@ -1,0 +1,139 @@
+"""Fit what is fitted on an inventory's own examples, each scored while it is held out.
+
+``spacy-attn train-senses`` calls this at its end: it chooses the ridge penalty and the weight
+of the definitions of the attention method, and a temperature for every method. No evaluation
+set is touched.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
+from spacy_attn.senses.context import Context, FittedMethod, Resources, Target
+from spacy_attn.senses.decide import fit_temperature
+from spacy_attn.senses.inventory import Example, Inventory, Sense
+
+__all__ = ["FewShot", "MemoEncoder", "calibrate", "choose_few_shot", "held_out_scores"]
+
+RIDGES = (0.3, 1.0, 3.0)
+GLOSS_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
+
+Prepare = Callable[[Inventory], FittedMethod]
+
+
+@dataclass(frozen=True, slots=True)
+class FewShot:
+    """The chosen settings and the held-out accuracy that they gave."""
+
+    ridge: float
+    gloss_weight: float
+    accuracy: float
+
+
+class MemoEncoder:
+    """An encoder that remembers: the same examples are encoded once, not once a fold."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._seen: dict[str, Floats2d] = {}
+
+    @property
+    def identity(self) -> str:
+        """That of the encoder inside."""
+        return self._encoder.identity
+
+    @property
+    def width(self) -> int:
+        """That of the encoder inside."""
+        return self._encoder.width
+
+    def encode(self, texts: Sequence[str], offsets: Sequence[Offsets]) -> list[Floats2d]:
+        """*Shape:* for each text (n_tokens, width)"""
+        new = {t: o for t, o in zip(texts, offsets, strict=True) if t not in self._seen}
+        arrays = self._encoder.encode(list(new), list(new.values()))
+        self._seen.update(zip(new, arrays, strict=True))
+        return [self._seen[text] for text in texts]
+
+
+def folds(inventory: Inventory, n: int, seed: int) -> Iterator[list[tuple[Sense, Example]]]:
+    """Split the examples into n parts in which every sense is spread evenly."""
+    rng = random.Random(seed)  # noqa: S311 - a split, not a secret
+    parts: list[list[tuple[Sense, Example]]] = [[] for _ in range(n)]
+    for sense in inventory.senses:
+        examples = list(sense.examples)
+        rng.shuffle(examples)
+        for i, example in enumerate(examples):
+            parts[i % n].append((sense, example))
+    yield from parts
+
+
+def held_out_scores(
+    prepare: Prepare, inventory: Inventory, resources: Resources, n_folds: int = 8, seed: int = 0
+) -> tuple[list[Floats1d], list[int]]:
+    """Log-scores of every example by a method that has not seen it, and the right index.
+
+    *Shape:* for each example (n_candidates,)
+    """
+    scores: list[Floats1d] = []
+    gold: list[int] = []
+    for part in folds(inventory, n_folds, seed):
+        rest = inventory.without_examples([example for _, example in part])
+        fitted = prepare(rest)
+        contexts, targets = [], []
+        for i, (sense, example) in enumerate(part):
+            context = resources.tokenize(example.text)
+            inside = [
+                k
+                for k, (a, b) in enumerate(context.offsets)
+                if a < example.end and example.start < b
+            ]
+            candidates = rest.candidates(sense.lemma, sense.pos)
+            contexts.append(context)
+            targets.append(Target(i, inside[0], inside[-1] + 1, sense.lemma, candidates))
+            gold.append([c.id for c in candidates].index(sense.id))
+        scores += fitted.score(_with_vectors(fitted, contexts), targets)
+    return scores, gold
+
+
+def _with_vectors(fitted: FittedMethod, contexts: list[Context]) -> list[Context]:
+    if fitted.encoder is None:
+        return contexts
+    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+    return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
+
+
+def choose_few_shot(
+    prepare: Callable[[float, float], Prepare], inventory: Inventory, resources: Resources
+) -> FewShot:
+    """The ridge penalty and definition weight with the best held-out accuracy.
+
+    Args:
+        prepare: gives for a penalty and a weight the function that prepares the method.
+        inventory: its examples are held out in turn.
+        resources: the tokenizer.
+    """
+    tried = []
+    for ridge in RIDGES:
+        for weight in GLOSS_WEIGHTS:
+            scores, gold = held_out_scores(prepare(ridge, weight), inventory, resources)
+            tried.append(FewShot(ridge, weight, accuracy(scores, gold)))
+    return max(tried, key=lambda few: few.accuracy)
+
+
+def accuracy(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
+    """Share of targets whose best score is the right one's."""
+    return sum(int(s.argmax()) == g for s, g in zip(scores, gold, strict=True)) / len(gold)
+
+
+def calibrate(
+    methods: dict[str, Prepare], inventory: Inventory, resources: Resources
+) -> dict[str, float]:
+    """The temperature of each method, fitted on the held-out examples."""
+    out = {}
+    for name, prepare in methods.items():
+        scores, gold = held_out_scores(prepare, inventory, resources)
+        out[name] = round(fit_temperature(scores, gold), 4)
+    return out

@@ -1,0 +1,256 @@
+"""``spacy-attn annotate`` in a process of its own, with a toy pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import spacy_attn
+from spacy_attn.cli.annotate import _progress_bar, annotate
+from spacy_attn.jobs import JobProgress
+from spacy_attn.jobs.records import ERROR_RECORD_CHARS
+
+# The command with another pipeline: every "bat" is an animal, "explode" fails, and at "wait"
+# the pipeline tells that it has come so far and waits to be interrupted.
+DRIVER = """
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import spacy_attn.cli.annotate as command
+from spacy_attn.cli import main
+from spacy_attn.jobs import Annotator
+
+
+def make_toy(pipeline, *, inventory, method):
+    import spacy
+    from spacy.language import Language
+    from spacy.tokens import SpanGroup
+
+    @Language.component("cli_toy")
+    def toy(doc):
+        if doc.text == "explode":
+            raise ValueError("boom")
+        if doc.text == "wait":
+            Path("waiting").touch()
+            time.sleep(120)
+        records = [
+            {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5}
+            for t in doc
+            if t.text == "bat"
+        ]
+        doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+        return doc
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("cli_toy")
+    return nlp
+
+
+if __name__ == "__main__":
+    command.Annotator = partial(Annotator, factory=make_toy)
+    sys.exit(main())
+"""
+SENSES = [
+    {"start": 0, "end": 3, "text": "bat", "lemma": "bat", "sense": "bat.animal", "score": 0.5}
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "driver.py").write_text(DRIVER)
+    return tmp_path
+
+
+def start(folder, *arguments, **options):
+    paths = [str(Path(spacy_attn.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, "driver.py", "annotate", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TERM": "dumb"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def run(folder, *arguments, data=None):
+    """Exit code, stdout and stderr."""
+    process = start(folder, *arguments, stdin=subprocess.PIPE)
+    out, err = process.communicate(data, timeout=120)
+    return process.returncode, out, err.decode()
+
+
+def read_jsonl(path):
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_good_records_exit_0_and_say_the_count(folder):
+    (folder / "in.jsonl").write_text('{"id": 7, "body": "bat"}\n' * 1200)
+    code, out, err = run(folder, "in.jsonl", "-o", "out.jsonl", "--text-key", "body")
+    assert (code, out, err) == (0, b"", "annotated 1,200 of 1,200 records\n")
+    assert read_jsonl(folder / "out.jsonl") == [{"id": 7, "body": "bat", "senses": SENSES}] * 1200
+    assert not (folder / "out.jsonl.errors.jsonl").exists()
+
+
+def test_bad_records_exit_1_and_say_where_they_are(folder):
+    (folder / "in.jsonl").write_bytes(b'{"text": "bat"}\n[]\n{"text": "\\udc00"}\n{"text": "\xff"}')
+    (folder / "in.txt").write_bytes(b"explode\nbat\n")
+    code, out, err = run(
+        folder, "in.jsonl", "in.txt", "-o", "out.jsonl", "--n-process", "2", "--batch-size", "1"
+    )
+    assert (code, out) == (1, b"")
+    assert err == "annotated 2 of 6 records, 4 failed: see out.jsonl.errors.jsonl\n"
+    errors = read_jsonl(folder / "out.jsonl.errors.jsonl")
+    assert [(e["file"], e["line"]) for e in errors] == [
+        ("in.jsonl", 2),
+        ("in.jsonl", 3),
+        ("in.jsonl", 4),
+        ("in.txt", 1),
+    ]
+
+
+def test_stdin_to_stdout(folder):
+    code, out, err = run(folder, "-", "-o", "-", data='{"text": "bat", "x": "é"}\nno\n'.encode())
+    assert code == 1
+    assert json.loads(out) == {"text": "bat", "x": "é", "senses": SENSES}
+    assert err == "annotated 1 of 2 records, 1 failed: see annotate.errors.jsonl\n"
+    assert [e["file"] for e in read_jsonl(folder / "annotate.errors.jsonl")] == ["-"]
+
+
+def test_plain_text_from_stdin_in_latin_1(folder):
+    options = ["--input-format", "txt", "--encoding", "latin-1"]
+    code, out, _err = run(folder, "-", "-o", "-", *options, data=b"bat\n\ncaf\xe9")
+    assert code == 0
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["bat", "", "café"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.txt", "-o", "old.jsonl"], "output old.jsonl exists: name another, or replace it"),
+        (["in.txt", "-o", "no/out.jsonl"], "make it with mkdir -p no"),
+        (["no.txt", "-o", "out.jsonl"], "input no.txt cannot be read: No such file or directory"),
+        (["in.txt", "-o", "o.jsonl", "--fields", "senses,stems"], "legal in this version is only"),
+        (["in.txt", "-o", "o.jsonl", "--batch-size", "0"], "--batch-size 0: legal are 1 and more"),
+        (["in.txt"], "--output"),
+    ],
+)
+def test_wrong_calls_exit_2_with_one_sentence(folder, arguments, message):
+    (folder / "in.txt").write_text("bat\n")
+    (folder / "old.jsonl").write_text("old\n")
+    code, out, err = run(folder, *arguments)
+    assert (code, out) == (2, b"")
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
+    assert sorted(p.name for p in folder.iterdir()) == ["driver.py", "in.txt", "old.jsonl"]
+
+
+@pytest.mark.parametrize("n_process", ["1", "2"])
+def test_ctrl_c_keeps_what_is_finished_and_exits_130(folder, n_process):
+    (folder / "in.txt").write_text("bat\n" * 50 + "wait\n" + "bat\n" * 50)
+    arguments = ["in.txt", "-o", "out.jsonl", "--n-process", n_process, "--batch-size", "1"]
+    # A group of its own, so that all its processes get the signal, as in a terminal.
+    process = start(folder, *arguments, start_new_session=True)
+    part = folder / "out.jsonl.part"
+    _wait_until((folder / "waiting").exists)
+    _wait_until(lambda: len(part.read_bytes().splitlines()) > 40)
+    os.killpg(process.pid, signal.SIGINT)
+    _out, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    kept = read_jsonl(part)
+    assert kept == [{"text": "bat", "senses": SENSES}] * len(kept)
+    assert (
+        err.decode()
+        .splitlines()[-1]
+        .startswith(f"interrupted: annotated {len(kept)} of {len(kept)} records; they are kept in ")
+    )
+    assert "Traceback" not in err.decode()
+    assert not (folder / "out.jsonl").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds children under /proc")
+def test_children_end_with_a_killed_parent(folder):
+    (folder / "in.txt").write_text("wait\n" * 50)
+    process = start(folder, "in.txt", "-o", "out.jsonl", "--n-process", "2", start_new_session=True)
+    _wait_until((folder / "waiting").exists)
+    assert len(_members(process.pid)) >= 2
+    process.kill()
+    process.communicate(timeout=100)
+    _wait_until(lambda: not _members(process.pid))
+    assert not (folder / "out.jsonl").exists()
+
+
+def _members(group):
+    """Living processes of a process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, its_group = path.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its_group) == group and state != "Z":
+            found.append(path.parent.name)
+    return found
+
+
+def _wait_until(condition):
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_reader_that_leaves_early_ends_the_job_quietly(folder):
+    (folder / "in.txt").write_text("bat\n" * 50_000)
+    process = start(folder, "in.txt", "-o", "-")
+    assert json.loads(process.stdout.readline()) == {"text": "bat", "senses": SENSES}
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(timeout=100) == 1
+    assert err == ""
+    process.stderr.close()
+
+
+# -- in this process -------------------------------------------------------------------
+
+
+def test_bar_shows_records_rate_and_bytes_on_a_terminal_only(capsys):
+    shown = Console(stderr=True, force_terminal=True, width=120)
+    with _progress_bar(shown) as show:
+        show(JobProgress(n_in=1500, n_failed=2, bytes_read=1000, bytes_total=2000))
+    assert "1.0/2.0 kB" in (err := capsys.readouterr().err)
+    assert "1,500 records, " in err
+    assert "/s, 2 failed" in err
+    with _progress_bar(Console(stderr=True, force_terminal=False)) as show:
+        show(JobProgress(n_in=1, n_failed=0, bytes_read=1, bytes_total=None))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_help_states_the_length_that_error_records_are_cut_at():
+    assert f"first {ERROR_RECORD_CHARS:,} characters" in (annotate.__doc__ or "")
+
+
+def test_command_line_imports_no_heavy_library():
+    code = (
+        "import sys, spacy_attn.cli.annotate\n"
+        "sys.exit(', '.join({'spacy', 'torch', 'numpy', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(spacy_attn.__path__[0]).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.strip() == ""
