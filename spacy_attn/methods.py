@@ -19,6 +19,7 @@ import catalogue
 from spacy.util import registry
 
 from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.models import cache_folder
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
 from spacy_attn.senses.inventory import Inventory
 
@@ -45,22 +46,29 @@ DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
 
 
-def sense_method(method: str | SenseMethod) -> SenseMethod:
+def sense_method(method: str | SenseMethod, setting: str = "method") -> SenseMethod:
     """The method of a short or registered name; an object is given back as it is.
+
+    Args:
+        method: the name or the object.
+        setting: what the name was given as, for the error.
 
     Raises:
         ConfigError: no such method.
     """
-    if not isinstance(method, str):
-        return method
     known = registry.sense_methods  # type: ignore[attr-defined]
-    name = METHODS.get(method, method)
-    if name not in known:
-        others = sorted(set(known.get_all()) - set(METHODS.values()))
-        legal = ", ".join([*METHODS, *others])
-        raise ConfigError(f"method = {method!r}; legal are {legal}")
-    made: SenseMethod = known.get(name)()
-    return made
+    if isinstance(method, str):
+        name = METHODS.get(method, method)
+        if name in known:
+            made: SenseMethod = known.get(name)()
+            return made
+    elif callable(getattr(method, "prepare", None)):
+        return method
+    others = sorted(set(known.get_all()) - set(METHODS.values()))
+    legal = ", ".join([*METHODS, *others])
+    raise ConfigError(
+        f'{setting} = {method!r}; legal are {legal}, or {{"@sense_methods": "NAME", ...}}'
+    )
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +79,13 @@ def _temperatures() -> dict[str, float]:
         return {}
     fitted: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["temperatures"]
     return fitted
+
+
+def _check(temperature: float | None, window: int = 1) -> None:
+    if temperature is not None and not temperature > 0:
+        raise ConfigError(f"temperature = {temperature}; legal is null or a number above 0")
+    if window < 1:
+        raise ConfigError(f"window = {window}; legal is 1 or more tokens each side of the word")
 
 
 def _temperature(name: str, given: float | None) -> float:
@@ -105,6 +120,7 @@ def _make_random(inventory: Inventory, resources: Resources, *, seed: int) -> Fi
 
 def first_sense_v1(temperature: float | None = None) -> SenseMethod:
     """The first sense of the inventory's frequency order."""
+    _check(temperature)
     return _Method("first_sense", partial(_make_first_sense, temperature=temperature))
 
 
@@ -118,6 +134,7 @@ def _make_first_sense(
 
 def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Overlap of the context with the definition."""
+    _check(temperature, window)
     return _Method("lesk", partial(_make_lesk, window=window, temperature=temperature))
 
 
@@ -131,6 +148,7 @@ def _make_lesk(
 
 def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Weighted overlap of the context with definition, examples and supersense."""
+    _check(temperature, window)
     make = partial(_make_lesk_extended, window=window, temperature=temperature)
     return _Method("lesk_extended", make)
 
@@ -153,6 +171,7 @@ def word2vec_v1(
         window: tokens each side of the target.
         temperature: None takes the fitted one.
     """
+    _check(temperature, window)
     make = partial(_make_word2vec, vectors=vectors, window=window, temperature=temperature)
     return _Method("word2vec", make)
 
@@ -165,11 +184,11 @@ def _make_word2vec(
     window: int,
     temperature: float | None,
 ) -> FittedMethod:
-    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.classic.word2vec import shared_vectors
     from spacy_attn.senses.static import StaticCentroid
 
     fitted = _temperature("word2vec", temperature)
-    return StaticCentroid(inventory, resources, load_vectors(vectors), window, fitted)
+    return StaticCentroid(inventory, resources, shared_vectors(vectors, "zero"), window, fitted)
 
 
 def attention_v1(
@@ -192,12 +211,14 @@ def attention_v1(
         batch_pieces: wordpieces of a batch.
         temperature: None takes the fitted one.
     """
-    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings
+    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings, HuggingFaceEncoder
 
+    _check(temperature)
     plain = EncoderSettings(
         model or DEFAULT_MODEL, precision=precision, window=window, overlap=overlap,
         batch_pieces=batch_pieces,
     )  # fmt: skip
+    HuggingFaceEncoder(plain)  # checks the values; loads nothing
     path = Path(sense_model) if sense_model else SENSE_MODEL
     return _Method(
         "attention", partial(_make_attention, plain=plain, path=path, temperature=temperature)
@@ -212,8 +233,6 @@ def _make_attention(
     path: Path,
     temperature: float | None,
 ) -> FittedMethod:
-    from platformdirs import user_cache_path
-
     from spacy_attn.encoder.huggingface import shared_encoder
     from spacy_attn.senses.contextual import Attention, SenseHead
 
@@ -223,7 +242,7 @@ def _make_attention(
         shared_encoder(replace(plain, adapter=str(path))),
         _LazyTextEncoder(partial(shared_encoder, plain)),
         SenseHead.load(path),
-        (DATA, user_cache_path("spacy_attn")),
+        (DATA, cache_folder()),
         _temperature("attention", temperature),
     )
 

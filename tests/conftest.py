@@ -152,3 +152,37 @@ def toy_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("toy") / "vectors.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+# (key, synonyms, definition, example, count)
+TOY_SYNSETS = [
+    ("bat%1:05:00::", ["bat", "chiropteran"], "a flying animal", "the bat flew at night", 3),
+    ("bat%1:06:00::", ["bat"], "a club for a ball", "swing the bat", 1),
+    ("bank%1:14:00::", ["bank"], "a house of money", "money in the bank", 5),
+    ("bank%1:17:00::", ["bank"], "the side of a river", "bats flew to the bank", 0),
+    ("hit%2:35:00::", ["hit"], "touch hard", "he hits the ball", 2),
+    ("hit%2:41:00::", ["hit"], "reach with success", "", 1),
+    ("river_bank%1:17:00::", ["river_bank"], "the side", "the river banks", 0),
+]
+
+
+@pytest.fixture(scope="session")
+def toy_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in WordNet's file format with seven synsets."""
+    folder = tmp_path_factory.mktemp("wordnet")
+    data = {name: "  1 toy\n" for name in ("noun", "verb", "adj", "adv")}
+    index = []
+    ranks: dict[str, int] = {}
+    for key, words, definition, example, count in TOY_SYNSETS:
+        lemma, _, rest = key.partition("%")
+        name = {"1": "noun", "2": "verb"}[rest[0]]
+        offset = len(data[name].encode())
+        gloss = f'{definition}; "{example}"' if example else definition
+        members = " ".join(f"{word} 0" for word in words)
+        data[name] += f"{offset:08d} {rest[2:4]} n {len(words):02x} {members} 000 | {gloss}  \n"
+        ranks[lemma] = ranks.get(lemma, 0) + 1
+        index.append(f"{key} {offset:08d} {ranks[lemma]} {count}")
+    for name, text in data.items():
+        (folder / f"data.{name}").write_text(text, encoding="utf-8")
+    (folder / "index.sense").write_text("\n".join(sorted(index)) + "\n", encoding="utf-8")
+    return folder

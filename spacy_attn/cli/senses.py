@@ -44,8 +44,10 @@ def senses(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.side_by_side import side_by_side
-    from spacy_attn.methods import sense_method
+    from spacy_attn.methods import METHODS, sense_method
 
+    if not names:
+        raise ConfigError(f"--methods {methods!r} names none; legal are {', '.join(METHODS)}")
     for name in names:
         sense_method(name)  # a wrong name is told before models load
     for text in texts:
@@ -61,10 +63,17 @@ def senses(
         _print(texts, records)
     for name, reason in failed.items():
         console.print(f"[yellow]{name} was left out:[/] {escape(reason)}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _lines(text: str) -> list[str]:
-    return [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
+    if text != "-":
+        return [text]
+    try:
+        return [line.rstrip("\r\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise ConfigError("stdin holds bytes that are not UTF-8; save it as UTF-8") from error
 
 
 def _print(texts: list[str], records: list[dict[str, Any]]) -> None:

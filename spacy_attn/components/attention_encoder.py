@@ -14,6 +14,7 @@ from spacy.util import minibatch
 
 from spacy_attn.components.extensions import (
     install_vector_extensions,
+    refuse_shared_names,
     set_vectors,
     token_vectors,
 )
@@ -84,6 +85,11 @@ class AttentionEncoder:
         )
 
     @property
+    def written_names(self) -> dict[str, str]:
+        """Setting and the attribute that it names."""
+        return _written_names(self.config)
+
+    @property
     def encoder(self) -> Any:
         """The encoder of this process, shared by all components with the same settings."""
         from spacy_attn.encoder.huggingface import shared_encoder
@@ -97,7 +103,7 @@ class AttentionEncoder:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, many in one batch, order kept."""
-        for docs in minibatch(stream, batch_size):
+        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
             self.encode(docs)
             yield from docs
 
@@ -141,12 +147,24 @@ def make_attention_encoder(
     model_attr: str,
     hooks: bool,
 ) -> AttentionEncoder:
-    """Make an :class:`AttentionEncoder`; nothing is loaded before the first text."""
-    return AttentionEncoder(
-        name,
-        {
-            "model": model, "layers": layers, "adapter": adapter, "precision": precision,
-            "dtype": dtype, "window": window, "overlap": overlap, "batch_pieces": batch_pieces,
-            "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
-        },
-    )  # fmt: skip
+    """Make an :class:`AttentionEncoder`; nothing is loaded before the first text.
+
+    Raises:
+        ConfigError: a setting is illegal, or an attribute is taken, also where another
+            component of the pipeline writes it.
+    """
+    settings = {
+        "model": model, "layers": layers, "adapter": adapter, "precision": precision,
+        "dtype": dtype, "window": window, "overlap": overlap, "batch_pieces": batch_pieces,
+        "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
+    }  # fmt: skip
+    refuse_shared_names(nlp, name, _written_names(settings))
+    return AttentionEncoder(name, settings)
+
+
+def _written_names(settings: dict[str, Any]) -> dict[str, str]:
+    return {
+        "attr": f"doc._.{settings['attr']}",
+        "token_attr": f"token._.{settings['token_attr']}",
+        "model_attr": f"doc._.{settings['model_attr']}",
+    }

@@ -6,18 +6,35 @@ child processes. What they read is plain data, so that it survives bytes and Doc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
+from spacy.tokens.underscore import Underscore
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.errors import ConfigError
 from spacy_attn.senses.annotation import SenseAnnotation
 
-__all__ = ["install_extensions", "set_vectors", "token_vectors"]
+__all__ = [
+    "WritesNames",
+    "install_extensions",
+    "refuse_shared_names",
+    "set_vectors",
+    "token_vectors",
+]
 
-_MODULE = "spacy_attn"
+
+@runtime_checkable
+class WritesNames(Protocol):
+    """A component that says which names it writes."""
+
+    @property
+    def written_names(self) -> Mapping[str, str]:
+        """Setting and what it names, such as ``{"attr": "doc._.attn_vectors"}``."""
+        ...
 
 
 def install_extensions(
@@ -53,13 +70,19 @@ def install_extensions(
 
 def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -> None:
     """Install the attributes of one ``attention_encoder``."""
-    _install(Doc, model_attr, setting="model_attr", default=None)
+    _install(
+        Doc,
+        model_attr,
+        setting="model_attr",
+        getter=partial(_get_stored, attr=model_attr),
+        setter=partial(_set_stored, attr=model_attr),
+    )
     _install(
         Doc,
         doc_attr,
         setting="attr",
-        getter=partial(_get_vectors, attr=doc_attr),
-        setter=partial(_set_vectors, attr=doc_attr),
+        getter=partial(token_vectors, attr=doc_attr),
+        setter=partial(_set_stored, attr=doc_attr),
     )
     _install(
         Token, token_attr, setting="token_attr", getter=partial(_get_token_vector, attr=doc_attr)
@@ -72,41 +95,65 @@ def install_sense_extensions(attr: str, spans_key: str) -> None:
         _install(owner, attr, setting="attr", getter=partial(getter, spans_key=spans_key))
 
 
-def _install(owner: Any, name: str, *, setting: str, **how: Any) -> None:
+def refuse_shared_names(nlp: Language, name: str, written_names: Mapping[str, str]) -> None:
+    """Refuse a component that would write what another one of its pipeline writes already.
+
+    Args:
+        nlp: the pipeline, the component not yet in it.
+        name: of the component.
+        written_names: see :class:`WritesNames`.
+
+    Raises:
+        ConfigError: the two share a name.
+    """
+    for other_name, other in nlp.components:
+        taken = other.written_names.values() if isinstance(other, WritesNames) else ()
+        for setting, written in written_names.items():
+            if written in taken:
+                raise ConfigError(
+                    f"{name!r} would write {written}, which {other_name!r} of this pipeline "
+                    f"writes; give it another name with {setting} = '...' in its config"
+                )
+
+
+def _install(
+    owner: Any,
+    name: str,
+    *,
+    setting: str,
+    getter: partial[Any],
+    setter: Callable[..., None] | None = None,
+) -> None:
     """Set an extension unless the same one of ours is there already."""
-    if not name.isidentifier():
+    if not name.isidentifier() or hasattr(Underscore, name):
         raise ConfigError(
-            f"{setting} = {name!r} cannot be an attribute name; use letters, digits and _"
+            f"{setting} = {name!r} cannot be an attribute name; use letters, digits and _, "
+            "and not has, get or set"
         )
     if owner.has_extension(name):
-        if _same(owner.get_extension(name), how):
+        if _same(owner.get_extension(name)[2], getter):
             return
         raise ConfigError(
             f"{owner.__name__}._.{name} already exists and was not made by this setting; "
             f"give this component another name with {setting} = '...' in its config"
         )
-    owner.set_extension(name, **how)
+    owner.set_extension(name, getter=getter, setter=setter)
 
 
-def _same(existing: tuple[Any, Any, Any, Any], how: dict[str, Any]) -> bool:
-    """Whether an installed (default, method, getter, setter) is what ``how`` asks for."""
-    default, method, getter, _setter = existing
-    wanted = how.get("getter")
-    if wanted is None:
-        return default is None and method is None and getter is None
-    if isinstance(wanted, partial):
-        return (
-            isinstance(getter, partial)
-            and getter.func is wanted.func
-            and getter.keywords == wanted.keywords
-        )
-    return getter is wanted
+def _same(installed: object, wanted: partial[Any]) -> bool:
+    """Whether two getters are one function of ours with the same arguments."""
+    return (
+        isinstance(installed, partial)
+        and installed.func is wanted.func
+        and installed.keywords == wanted.keywords
+    )
 
 
 # -- vectors ---------------------------------------------------------------------------
 
 
-def _key(attr: str) -> tuple[str, str, None, None]:
+def _key(attr: str) -> Any:
+    """Where spaCy keeps an extension of a Doc; its stub of user_data knows str keys only."""
     return ("._.", attr, None, None)
 
 
@@ -129,12 +176,12 @@ def token_vectors(doc: Doc, attr: str) -> Floats2d | None:
     return vectors
 
 
-def _get_vectors(doc: Doc, attr: str) -> Floats2d | None:
-    return token_vectors(doc, attr)
+def _get_stored(doc: Doc, attr: str) -> Any:
+    return doc.user_data.get(_key(attr))
 
 
-def _set_vectors(doc: Doc, value: Floats2d, attr: str) -> None:
-    set_vectors(doc, attr, value)
+def _set_stored(doc: Doc, value: Any, attr: str) -> None:
+    doc.user_data[_key(attr)] = value
 
 
 def _get_token_vector(token: Token, attr: str) -> Floats1d | None:

@@ -7,6 +7,7 @@ from typing import Any
 import spacy
 from spacy.language import Language
 
+from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
 
 __all__ = ["load_pipeline"]
@@ -23,7 +24,7 @@ def load_pipeline(
     method: str = "attention",
     **config: Any,
 ) -> Language:
-    """A spaCy pipeline with a ``sense_disambiguator``.
+    """A spaCy pipeline with a ``sense_disambiguator``; one that it has already is kept.
 
     Args:
         pipeline: name or path of a spaCy pipeline, used whole. None takes the installed
@@ -46,7 +47,23 @@ def load_pipeline(
         nlp = spacy.load(name)
         for component in [pipe for pipe in nlp.pipe_names if pipe not in _NEEDED]:
             nlp.remove_pipe(component)
-    if not any(nlp.get_pipe_meta(pipe).factory == "sense_disambiguator" for pipe in nlp.pipe_names):
-        settings = {"inventory": inventory, "method": method, **config}
+    settings = {"inventory": inventory, "method": method, **config}
+    own = [p for p in nlp.pipe_names if nlp.get_pipe_meta(p).factory == "sense_disambiguator"]
+    if own:
+        _refuse_other_settings(nlp, own[0], settings)
+    else:
         nlp.add_pipe("sense_disambiguator", config=settings)
     return nlp
+
+
+def _refuse_other_settings(nlp: Language, component: str, settings: dict[str, Any]) -> None:
+    """A setting that differs from a given pipeline's own would be passed over in silence."""
+    own = nlp.get_pipe_config(component)
+    for name, value in settings.items():
+        is_default = (name, value) in (("inventory", "homographs"), ("method", "attention"))
+        if not is_default and own.get(name) != value:
+            raise ConfigError(
+                f"{name} = {value!r}, but the pipeline has a component {component!r} of its own "
+                f"with {name} = {own.get(name)!r}; leave the setting out or choose a pipeline "
+                "without that component"
+            )

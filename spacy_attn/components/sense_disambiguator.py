@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import minibatch
 
-from spacy_attn._types import Floats2d, PlainData
-from spacy_attn.components.extensions import install_sense_extensions, token_vectors
+from spacy_attn._types import Encoder, Floats2d, PlainData
+from spacy_attn.components.extensions import (
+    install_sense_extensions,
+    refuse_shared_names,
+    token_vectors,
+)
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import (
@@ -64,7 +68,7 @@ class SenseDisambiguator:
         scorer: gives ``nlp.evaluate`` its numbers.
 
     Raises:
-        ConfigError: a setting is illegal, or an attribute name is taken.
+        ConfigError: a setting is illegal, or another component writes the same name.
         InventoryError: a line of the inventory is broken.
     """
 
@@ -80,11 +84,15 @@ class SenseDisambiguator:
             raise ConfigError(f"threshold = {threshold}; legal is a probability from 0 to 1")
         self.name = name
         self.config = settings
+        refuse_shared_names(nlp, name, self.written_names)
+        _refuse_foreign_key(nlp, name, settings["spans_key"])
         self.scorer = scorer
         self.inventory: Inventory = load_inventory(settings["inventory"], nlp.lang)
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
-            sense_method(settings["backoff"]) if settings["backoff"] is not None else None
+            sense_method(settings["backoff"], "backoff")
+            if settings["backoff"] is not None
+            else None
         )
         self._resources = resources_of(nlp)
         self._fitted: dict[str, FittedMethod] = {}
@@ -94,6 +102,12 @@ class SenseDisambiguator:
     def __getstate__(self) -> dict[str, Any]:
         """For a spawned child, which prepares its methods itself: models are not pickled."""
         return {**self.__dict__, "_fitted": {}}
+
+    @property
+    def written_names(self) -> dict[str, str]:
+        """Setting and what it names."""
+        attr, key = self.config["attr"], self.config["spans_key"]
+        return {"spans_key": f"doc.spans[{key!r}]", "attr": f"token._.{attr}"}
 
     def _install(self) -> None:
         install_sense_extensions(self.config["attr"], self.config["spans_key"])
@@ -105,7 +119,7 @@ class SenseDisambiguator:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs, many in one batch, order kept."""
-        for docs in minibatch(stream, batch_size):
+        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
             self.annotate(docs)
             yield from docs
 
@@ -131,10 +145,11 @@ class SenseDisambiguator:
     def annotate(self, docs: list[Doc]) -> None:
         """Find the targets of some Docs, decide, and write the span groups."""
         self._install()  # a spawned child starts without extensions
-        contexts, targets, holders = [], [], []
-        found: dict[int, list[tuple[Target, PlainData]]] = {}
+        contexts: list[Context] = []
+        targets: list[Target] = []
+        holders: list[int] = []  # the Doc of each context
+        found: list[list[tuple[Target, PlainData]]] = [[] for _ in docs]
         for i, doc in enumerate(docs):
-            found[i] = []
             context = context_of(doc)
             hits = find_targets(context, self.inventory, index=len(contexts))
             if hits:
@@ -142,28 +157,58 @@ class SenseDisambiguator:
                 targets += hits
                 holders.append(i)
         if targets:
-            fitted = self.prepared()
-            contexts = self._with_vectors([docs[i] for i in holders], contexts, fitted)
-            for target, record in self._decide(contexts, targets, fitted):
+            for target, record in self._decide([docs[i] for i in holders], contexts, targets):
                 found[holders[target.context]].append((target, record))
-        for i, doc in enumerate(docs):
-            self._write(doc, found[i])
+        for doc, pairs in zip(docs, found, strict=True):
+            self._write(doc, pairs)
+
+    def _decide(
+        self, docs: Sequence[Doc], contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> Iterator[tuple[Target, PlainData]]:
+        unsure = []
+        fitted = self.prepared()
+        for target, decision in self._decisions(fitted, docs, contexts, targets):
+            if decision.score < self.config["threshold"]:
+                unsure.append(target)
+            else:
+                yield target, _record(contexts[target.context], target, decision, fitted.name)
+        if unsure and self.backoff is not None:
+            backoff = self.prepared("backoff")
+            for target, decision in self._decisions(backoff, docs, contexts, unsure):
+                yield target, _record(contexts[target.context], target, decision, backoff.name)
+
+    def _decisions(
+        self,
+        fitted: FittedMethod,
+        docs: Sequence[Doc],
+        contexts: Sequence[Context],
+        targets: Sequence[Target],
+    ) -> Iterator[tuple[Target, Decision]]:
+        """Decide the targets; the texts that hold one get vectors if the method needs them."""
+        if fitted.encoder is None:
+            return score_senses(fitted, contexts, targets)
+        used = list(dict.fromkeys(target.context for target in targets))
+        with_vectors = list(contexts)
+        encoded = self._with_vectors(
+            [docs[i] for i in used], [contexts[i] for i in used], fitted.encoder
+        )
+        for i, context in zip(used, encoded, strict=True):
+            with_vectors[i] = context
+        return score_senses(fitted, with_vectors, targets)
 
     def _with_vectors(
-        self, docs: Sequence[Doc], contexts: list[Context], fitted: FittedMethod
+        self, docs: Sequence[Doc], contexts: Sequence[Context], encoder: Encoder
     ) -> list[Context]:
         """Put contextual vectors into the contexts, those on the Doc where they are ours."""
-        encoder = fitted.encoder
-        if encoder is None:
-            return contexts
         stored = [self._stored_vectors(doc, encoder.identity) for doc in docs]
         missing = [i for i, vectors in enumerate(stored) if vectors is None]
         self._report(len(docs), len(missing), encoder.identity)
-        arrays = encoder.encode(
-            [contexts[i].text for i in missing], [contexts[i].offsets for i in missing]
-        )
-        for i, array in zip(missing, arrays, strict=True):
-            stored[i] = array
+        if missing:
+            arrays = encoder.encode(
+                [contexts[i].text for i in missing], [contexts[i].offsets for i in missing]
+            )
+            for i, array in zip(missing, arrays, strict=True):
+                stored[i] = array
         return [
             replace(context, contextual=vectors)
             for context, vectors in zip(contexts, stored, strict=True)
@@ -181,26 +226,14 @@ class SenseDisambiguator:
         level = logging.DEBUG if self._has_reported else logging.INFO
         self._has_reported = True
         if n_missing:
-            logger.log(level, "%s: own encoder pass over %d texts (%s)", self.name, n_missing, identity)
+            logger.log(
+                level, "%s: own encoder pass over %d texts (%s)", self.name, n_missing, identity
+            )
         if n > n_missing:
             logger.log(
                 level, "%s: reuses doc._.%s of %d texts (%s)",
                 self.name, self.config["vectors_attr"], n - n_missing, identity,
             )  # fmt: skip
-
-    def _decide(
-        self, contexts: Sequence[Context], targets: Sequence[Target], fitted: FittedMethod
-    ) -> Iterator[tuple[Target, PlainData]]:
-        unsure = []
-        for target, decision in score_senses(fitted, contexts, targets):
-            if decision.score < self.config["threshold"]:
-                unsure.append(target)
-            else:
-                yield target, _record(contexts[target.context], target, decision, fitted.name)
-        if unsure and self.backoff is not None:
-            backoff = self.prepared("backoff")
-            for target, decision in score_senses(backoff, contexts, unsure):
-                yield target, _record(contexts[target.context], target, decision, backoff.name)
 
     def _write(self, doc: Doc, found: list[tuple[Target, PlainData]]) -> None:
         found = sorted(found, key=lambda pair: pair[0].start)
@@ -213,6 +246,16 @@ class SenseDisambiguator:
         key = self.config["spans_key"]
         attrs = {"scores": scores, "records": records}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+
+
+def _refuse_foreign_key(nlp: Language, name: str, spans_key: str) -> None:
+    """The same for components of others, such as spancat and span_ruler."""
+    for other in nlp.component_names:
+        if nlp.get_pipe_config(other).get("spans_key") == spans_key:
+            raise ConfigError(
+                f"{name!r} would write doc.spans[{spans_key!r}], which {other!r} of this pipeline "
+                "writes; give it another name with spans_key = '...' in its config"
+            )
 
 
 def _record(context: Context, target: Target, decision: Decision, method: str) -> PlainData:
@@ -245,19 +288,44 @@ def context_of(doc: Doc) -> Context:
 
 def resources_of(nlp: Language) -> Resources:
     """Tokenizer and stop words of a pipeline."""
-    return Resources(partial(_tokenize, nlp), frozenset(nlp.Defaults.stop_words))
+    return Resources(_Tokenize(nlp.make_doc), frozenset(nlp.Defaults.stop_words))
 
 
-def _tokenize(nlp: Language, text: str) -> Context:
-    return context_of(nlp.make_doc(text))
+@dataclass(frozen=True)
+class _Tokenize:
+    """A pipeline's tokenizer, also one that is put there later."""
+
+    make_doc: Callable[[str], Doc]
+
+    def __call__(self, text: str) -> Context:
+        return context_of(self.make_doc(text))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A spawned child gets the tokenizer, not the whole pipeline with its weights."""
+        nlp = getattr(self.make_doc, "__self__", None)
+        return _Tokenize, (nlp.tokenizer if isinstance(nlp, Language) else self.make_doc,)
 
 
 def score_senses(
     fitted: FittedMethod, contexts: Sequence[Context], targets: Sequence[Target]
 ) -> Iterator[tuple[Target, Decision]]:
-    """Decide some targets with a method. Used by the component, the comparison and the jobs."""
+    """Decide some targets with a method. Used by the component, the comparison and the jobs.
+
+    Raises:
+        ConfigError: the method's answer does not fit the targets.
+    """
     scores = fitted.score(contexts, targets)
+    if len(scores) != len(targets):
+        raise ConfigError(
+            f"the method {fitted.name!r} scored {len(scores)} of {len(targets)} targets; "
+            "it must give one array for each"
+        )
     for target, array in zip(targets, scores, strict=True):
+        if array.shape != (len(target.candidates),) or np.isnan(array).any():
+            raise ConfigError(
+                f"the method {fitted.name!r} gave {array!r} for {target.lemma!r}; it must give "
+                f"one number for each of {len(target.candidates)} senses"
+            )
         yield target, decide(target, array, fitted.temperature)
 
 

@@ -36,19 +36,19 @@ def align(text: str, tokens: Offsets, pieces: Offsets) -> tuple[Ints1d, Ints1d]:
 
     Args:
         text: the text.
-        tokens: characters of each token, in order, none empty.
+        tokens: characters of each token, in order.
         pieces: characters of each piece.
 
     *Shape:* two (n_tokens,)
     """
     starts, ends = _without_outer_spaces(text, *_bounds(pieces))
     # Normalisers can give a piece an offset before its neighbour's; searchsorted needs order.
-    np.maximum.accumulate(starts, out=starts)
-    np.maximum.accumulate(ends, out=ends)
+    starts = np.minimum.accumulate(starts[::-1])[::-1]
+    ends = np.maximum.accumulate(ends)
     token_starts, token_ends = _bounds(tokens)
     first = np.searchsorted(ends, token_starts, side="right")
     end = np.searchsorted(starts, token_ends, side="left")
-    # Of a token between two pieces, first can lie behind end.
+    # The two cross for a token without characters between two pieces.
     return first, np.maximum(first, end)
 
 

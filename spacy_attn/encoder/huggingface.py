@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +58,9 @@ class HuggingFaceEncoder:
         settings: see :class:`EncoderSettings`.
 
     Raises:
-        ConfigError: a setting has an illegal value.
-        ResourceError: at the first use, when the model is not on this machine.
+        ConfigError: a setting has an illegal value; at the first use, when this model does
+            not allow it.
+        ResourceError: at the first use, when the model is not on this machine or damaged.
     """
 
     def __init__(self, settings: EncoderSettings) -> None:
@@ -76,15 +79,20 @@ class HuggingFaceEncoder:
         self._prefix: list[int] = []
         self._suffix: list[int] = []
         self._layers: tuple[int, ...] = ()
+        self._n_layers = 0
         self._identity = ""
-        self._child_is_prepared = False
+        self._prepared_in: int | None = None  # process id
         self._lock = threading.RLock()
 
     # -- what it is ----------------------------------------------------------------------
 
     @property
     def identity(self) -> str:
-        """Model, hash of the weights, hash of the adapter, layers: equal means equal vectors."""
+        """Model, hash of the weights, hash of the adapter, layers, precision.
+
+        Equal means equal vectors, for texts that fit into a window; how longer texts are cut
+        (``window``, ``overlap``) is no part of it.
+        """
         self._load()
         return self._identity
 
@@ -131,7 +139,7 @@ class HuggingFaceEncoder:
         """One vector for each text: the mean over all its pieces, special tokens included.
 
         That is the pooling of sentence-transformers (Reimers and Gurevych 2019); a text
-        longer than a window is cut.
+        longer than a window is cut. A text without pieces has a zero vector.
 
         *Shape:* (len(texts), width)
         """
@@ -139,11 +147,12 @@ class HuggingFaceEncoder:
         special = len(self._prefix) + len(self._suffix)
         ids = [row[: self.settings.window - special] for row in self._pieces(texts)[0]]
         out = np.zeros((len(ids), self.width), dtype=np.float32)
-        lengths = [len(row) + special for row in ids]
+        known = [i for i, row in enumerate(ids) if len(row) + special]
+        lengths = [len(ids[i]) + special for i in known]
         for batch in batch_by_length(lengths, self.settings.batch_pieces):
-            hidden = self._run([ids[i] for i in batch])
-            for row, i in zip(hidden, batch, strict=True):
-                out[i] = row[: lengths[i]].mean(axis=0)
+            hidden = self._run([ids[known[k]] for k in batch])
+            for row, k in zip(hidden, batch, strict=True):
+                out[known[k]] = row[: lengths[k]].mean(axis=0)
         return out
 
     def forward(self, rows: Sequence[Sequence[int]]) -> Floats3d:
@@ -151,6 +160,7 @@ class HuggingFaceEncoder:
 
         *Shape:* (len(rows), longest row, width); what lies behind a shorter row is padding
         """
+        self._load()
         before = len(self._prefix)
         return self._run(rows)[:, before : before + max(len(row) for row in rows)]
 
@@ -161,7 +171,7 @@ class HuggingFaceEncoder:
         self._prepare_child()
         full = [[*self._prefix, *row, *self._suffix] for row in rows]
         longest = max(len(row) for row in full)
-        pad = self._tokenizer.pad_token_id or 0
+        pad = self._tokenizer.pad_token_id or 0  # any id will do, the mask hides it
         ids = torch.tensor([row + [pad] * (longest - len(row)) for row in full])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in full])
         with torch.inference_mode():
@@ -176,7 +186,8 @@ class HuggingFaceEncoder:
             hidden: torch.Tensor = out.last_hidden_state
             return hidden
         chosen = [out.hidden_states[layer].float() for layer in self._layers]
-        return sum(chosen[1:], chosen[0]) / len(chosen)
+        mean: torch.Tensor = sum(chosen[1:], chosen[0]) / len(chosen)
+        return mean
 
     def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Offsets]]:
         if not texts:
@@ -206,19 +217,9 @@ class HuggingFaceEncoder:
 
     def _load_once(self) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
 
         resolved = resolve_encoder(self.settings.model)
-        with _quiet_loading():
-            self._tokenizer = AutoTokenizer.from_pretrained(resolved.path, local_files_only=True)
-            model = AutoModel.from_pretrained(
-                resolved.path, local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
-        if not self._tokenizer.is_fast:
-            raise ConfigError(
-                f"model = {self.settings.model!r} has no fast tokenizer, so its wordpieces have "
-                "no offsets; choose a model with a tokenizer.json"
-            )
+        self._tokenizer, model = _read(self.settings.model, resolved.path)
         self._prefix, self._suffix = _special_tokens(self._tokenizer)
         self._n_layers = int(model.config.num_hidden_layers)
         self._layers = _check_layers(self.settings.layers, self._n_layers)
@@ -237,10 +238,7 @@ class HuggingFaceEncoder:
         )
 
     def _check_window(self, model: Any) -> None:
-        limit = min(
-            int(getattr(model.config, "max_position_embeddings", 0) or 10**9),
-            int(self._tokenizer.model_max_length),
-        )
+        limit = min(_positions(model), int(self._tokenizer.model_max_length))
         special = len(self._prefix) + len(self._suffix)
         window, overlap = self.settings.window, self.settings.overlap
         if not special < window <= limit or overlap >= window - special:
@@ -252,14 +250,64 @@ class HuggingFaceEncoder:
 
     def _prepare_child(self) -> None:
         """One thread in a forked child: OpenMP's threads do not survive a fork."""
-        if self._child_is_prepared and self._prepared_in == multiprocessing.current_process().pid:
+        if self._prepared_in == os.getpid():
             return
         import torch
 
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(1)
-        self._child_is_prepared = True
-        self._prepared_in = multiprocessing.current_process().pid
+        self._prepared_in = os.getpid()
+
+
+def _read(name: str, folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and model of a folder, float32; nothing is downloaded, none of its code run."""
+    import safetensors  # noqa: F401  transformers hides its absence behind another error
+    from transformers import AutoModel, AutoTokenizer
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet_loading():
+            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+            model, report = AutoModel.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, **local
+            )
+    except Exception as error:  # those of transformers, tokenizers and safetensors
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ResourceError(
+            f"encoder {name!r} cannot be loaded from {folder} ({reason[:200]}); "
+            "give a folder that save_pretrained of a model and its tokenizer wrote"
+        ) from error
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"model = {name!r} has no fast tokenizer, so its wordpieces have "
+            "no offsets; choose a model with a tokenizer.json"
+        )
+    if model.config.is_encoder_decoder:
+        raise ConfigError(
+            f"model = {name!r} is an encoder with a decoder; choose one without, "
+            f"such as {DEFAULT_MODEL}"
+        )
+    # transformers fills what a folder lacks with random weights and an empty vocabulary.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        lack = f"the weights {missing[0]}" if missing else "the vocabulary of the tokenizer"
+        raise ResourceError(
+            f"encoder {name!r} in {folder} lacks {lack}; "
+            "give a folder that save_pretrained of a model and its tokenizer wrote"
+        )
+    return tokenizer, model.float()
+
+
+def _positions(model: Any) -> int:
+    """Pieces that a model can take at once, special tokens included."""
+    from torch.nn import Embedding
+
+    # RoBERTa and its kin count positions from padding_idx + 1: 512 pieces of 514 positions.
+    for name, module in model.named_modules():
+        if name.split(".")[-1] == "position_embeddings" and isinstance(module, Embedding):
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - unused
+    return int(getattr(model.config, "max_position_embeddings", 0) or 10**9)
 
 
 def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
@@ -277,30 +325,35 @@ def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
         The hash of the adapter file.
 
     Raises:
-        ResourceError: the file is missing or was made for other weights.
+        ResourceError: the file is missing, is no sense model or was made for other weights.
     """
     import torch
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise ResourceError(
             f"the sense model {path} does not exist; run: spacy-attn doctor, or give adapter = null"
         )
-    with safe_open(path, framework="pt") as file:
-        made_for = json.loads((file.metadata() or {}).get("manifest", "{}")).get("base_sha256")
-        if made_for != base_sha256:
-            raise ResourceError(
-                f"the sense model {path.name} was made for an encoder with weights "
-                f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
-                "adapter = null"
-            )
-        with torch.no_grad():
-            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                if name.endswith(".lora_A"):
-                    module = model.get_submodule(name.removesuffix(".lora_A"))
-                    a = file.get_tensor(name).float()
-                    b = file.get_tensor(name.removesuffix("A") + "B").float()
-                    module.weight += b @ a
+    try:
+        with safe_open(path, framework="pt") as file:
+            made_for = json.loads((file.metadata() or {}).get("manifest", "{}"))["base_sha256"]
+            names = [name for name in file.keys() if ".lora_" in name]
+            low_rank = {name: file.get_tensor(name).float() for name in names}
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ResourceError(
+            f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
+            "or adapter = null"
+        ) from error
+    if made_for != base_sha256:
+        raise ResourceError(
+            f"the sense model {path.name} was made for an encoder with weights "
+            f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
+            "adapter = null"
+        )
+    with torch.no_grad():
+        for name in {name.removesuffix(".lora_A") for name in names if name.endswith(".lora_A")}:
+            product = low_rank[f"{name}.lora_B"] @ low_rank[f"{name}.lora_A"]
+            model.get_submodule(name).weight += product
     return weights_sha256(path)
 
 
@@ -324,22 +377,19 @@ def _check_layers(layers: Sequence[int], n_layers: int) -> tuple[int, ...]:
     return tuple(layer % (n_layers + 1) for layer in layers)
 
 
-class _quiet_loading:  # noqa: N801 - used as a function
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
     """Keep the progress bars and reports of transformers away from users' terminals."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()
-        self._bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self._verbosity)
-        if self._bars:
+    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bars:
             logging.enable_progress_bar()
 
 

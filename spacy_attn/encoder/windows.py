@@ -15,6 +15,7 @@ one, so that every piece is read where it stands more central::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def cut_windows(
         overlap: pieces that neighbours share at least, 0 to size - 1.
         first: first piece of each token, as :func:`~spacy_attn.encoder.align.align` gives it.
         end: end piece of each token. With these no token is cut between two windows,
-            unless it is longer than the overlap.
+            unless it is longer than the overlap; tokens that share a piece count as one.
 
     Raises:
         ConfigError: size or overlap is outside its range.
@@ -63,12 +64,12 @@ def cut_windows(
     starts = [min(i * (size - overlap), n_pieces - size) for i in range(n_windows)]
     inside = _inside_a_token(n_pieces, first, end)
     cuts = [0]
-    for left, right in zip(starts, starts[1:], strict=False):
-        cuts.append(_cut(right, left + size, max(cuts[-1], right), inside))
+    for left, right in pairwise(starts):
+        cuts.append(_cut(right, left + size, inside))
     cuts.append(n_pieces)
     return [
         Window(start, start + size, take, until)
-        for start, take, until in zip(starts, cuts, cuts[1:], strict=False)
+        for start, (take, until) in zip(starts, pairwise(cuts), strict=True)
     ]
 
 
@@ -82,11 +83,15 @@ def _inside_a_token(n_pieces: int, first: Ints1d | None, end: Ints1d | None) -> 
     return change.cumsum()
 
 
-def _cut(low: int, high: int, at_least: int, inside: Ints1d) -> int:
-    """The legal cut in [low, high] nearest to its middle, or the middle if there is none."""
-    middle = max((low + high) // 2, at_least)
+def _cut(low: int, high: int, inside: Ints1d) -> int:
+    """The legal cut in [low, high] nearest to its middle, or the middle if there is none.
+
+    It never lies before the cut of a range further left: what is legal and near there is
+    legal and nearer here.
+    """
+    middle = (low + high) // 2
     for distance in range(high - low + 1):
         for cut in (middle - distance, middle + distance):
-            if max(low, at_least) <= cut <= high and inside[cut] == 0:
+            if low <= cut <= high and inside[cut] == 0:
                 return cut
     return middle

@@ -28,7 +28,8 @@ def occlusion(
     """Blank each word of the context in turn and see how the chosen sense's probability falls.
 
     Zeiler and Fergus 2014, section 4, for words. A word is replaced by as many blanks as it
-    has characters, so that all other offsets stay; white space and punctuation are left out.
+    has characters, so that all other offsets stay, and loses its lemma and tag; white space
+    and punctuation are left out.
 
     Args:
         fitted: the method that decided.
@@ -68,6 +69,10 @@ def with_vectors(fitted: FittedMethod, contexts: Sequence[Context]) -> list[Cont
 def _without(context: Context, token: int) -> Context:
     start, end = context.offsets[token]
     text = context.text[:start] + " " * (end - start) + context.text[end:]
-    tokens = list(context.tokens)
-    tokens[token] = " " * (end - start)
-    return replace(context, text=text, tokens=tokens, contextual=None)
+    columns = {}
+    blank = {"tokens": " " * (end - start), "lemmas": "", "tags": ""}
+    for name, value in blank.items():
+        column = list(getattr(context, name))
+        column[token] = value
+        columns[name] = column
+    return replace(context, text=text, contextual=None, **columns)

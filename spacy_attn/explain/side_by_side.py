@@ -15,7 +15,7 @@ from spacy_attn.components.sense_disambiguator import (
     resources_of,
     score_senses,
 )
-from spacy_attn.errors import ResourceError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion, with_vectors
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets
@@ -42,6 +42,9 @@ def side_by_side(
         to the same lemma in the other texts; None without one, or without the vectors),
         ``cues`` and ``methods`` (name to sense, score, margin and definition). And the
         methods that could not run, with the reason.
+
+    Raises:
+        ConfigError: no ``sense_disambiguator`` in the pipeline, or no such method.
     """
     component = _component(nlp)
     with nlp.select_pipes(disable=_after(nlp, component)):
@@ -65,8 +68,7 @@ def side_by_side(
             if cues:
                 _cues(fitted, contexts, targets, records)
         if name == "word2vec" and targets:
-            words = [contexts[t.context].tokens[t.start].lower() for t in targets]
-            _similarities(records, "static_similarity", fitted.vectors.vectors(words))  # type: ignore[attr-defined]
+            _similarities(records, "static_similarity", _static(fitted, contexts, targets))
     return records, failed
 
 
@@ -74,7 +76,9 @@ def _component(nlp: Language) -> SenseDisambiguator:
     for _, component in nlp.pipeline:
         if isinstance(component, SenseDisambiguator):
             return component
-    raise ValueError("the pipeline has no sense_disambiguator; add one with nlp.add_pipe")
+    raise ConfigError(
+        "the pipeline has no sense_disambiguator; add it with nlp.add_pipe('sense_disambiguator')"
+    )
 
 
 def _after(nlp: Language, component: SenseDisambiguator) -> list[str]:
@@ -119,6 +123,15 @@ def _decide(
 def _z(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
     """The vectors that the trained model compares. *Shape:* (n_targets, z width)"""
     return fitted.z(with_vectors(fitted, contexts), targets)
+
+
+def _static(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
+    """The mean static vector of each target's words. *Shape:* (n_targets, width)"""
+    rows = [
+        fitted.vectors.vectors([w.lower() for w in contexts[t.context].tokens[t.start : t.end]])
+        for t in targets
+    ]
+    return np.stack([row.mean(axis=0) for row in rows])
 
 
 def _similarities(records: list[PlainData], key: str, rows: Any) -> None:

@@ -220,6 +220,13 @@ def _read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
 
     if doc.text != text:
         raise ValueError("a component changed the text, so that offsets would be wrong")
+    if spans_key not in doc.spans:
+        # A pipeline of the user's own may write elsewhere; that must not look like no senses.
+        groups = ", ".join(map(repr, doc.spans)) or "none"
+        raise ConfigError(
+            f"the pipeline writes no span group {spans_key!r} (its groups: {groups}); "
+            f"set spans_key = {spans_key!r} in the config of its sense_disambiguator"
+        )
     return [_read_sense(record, text) for record in sense_records(doc, spans_key)]
 
 

@@ -212,7 +212,7 @@ def _find_places(
     _check_distinct(places, sources)
     if part is not None and output is not None and output.exists() and not overwrite:
         raise ConfigError(f"output {name} exists: name another, or replace it with --overwrite")
-    _check_error_path(error_path)
+    _check_error_path(error_path, part)
     return places
 
 
@@ -228,9 +228,11 @@ def _check_distinct(places: _Places, sources: Sequence[Source]) -> None:
         raise ConfigError(f"--errors {places.errors} is the output itself: name another file")
 
 
-def _check_error_path(path: Path) -> None:
+def _check_error_path(path: Path, part: Path | None) -> None:
     if path.is_dir():
         raise ConfigError(f"the error file {path} is a folder: name a file with --errors")
+    if part is not None and path.parent.resolve() == part.parent:
+        return  # opening the part tells what is wrong with the folder
     if not path.parent.is_dir():
         raise ConfigError(
             f"the folder of the error file {path} does not exist: "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d
-from spacy_attn.senses.inventory import Inventory, Sense
+from spacy_attn.senses.inventory import Inventory, Sense, word_pieces
 
 __all__ = ["Context", "FittedMethod", "Resources", "SenseMethod", "Target", "find_targets"]
 
@@ -98,39 +99,49 @@ def find_targets(context: Context, inventory: Inventory, index: int = 0) -> list
         index: goes into :attr:`Target.context`.
     """
     lower = [token.lower() for token in context.tokens]
+    # Tokens of white space are left out: a line break inside "hot spot" does not part it.
+    solid = [i for i, token in enumerate(lower) if token.strip()]
     targets = []
     at = 0
-    while at < len(lower):
-        found = next(_matches(context, lower, inventory, at, index), None)
+    while at < len(solid):
+        longest = _longest(context, lower, inventory, solid[at])
+        tried = (solid[at : at + n] for n in range(min(longest, len(solid) - at), 0, -1))
+        found = next((t for run in tried for t in _matches(context, lower, inventory, run)), None)
         if found is not None:
-            targets.append(found)
-        at = found.end if found is not None else at + 1
+            targets.append(Target(index, *found))
+        at = bisect_left(solid, found[1]) if found is not None else at + 1
     return targets
 
 
+def _longest(context: Context, lower: list[str], inventory: Inventory, at: int) -> int:
+    """How many tokens a word of the inventory can have that begins at this one."""
+    first = inventory.longest_from(word_pieces(lower[at])[0])
+    lemma = context.lemmas[at]
+    if lemma.strip() and lemma != lower[at]:
+        first = max(first, inventory.longest_from(word_pieces(lemma)[0]))
+    return first
+
+
 def _matches(
-    context: Context, lower: list[str], inventory: Inventory, at: int, index: int
-) -> Iterator[Target]:
-    firsts = {lower[at], context.lemmas[at]} - {""}
-    longest = max(inventory.longest_from(first) for first in firsts) if firsts else 0
-    for length in range(min(longest, len(lower) - at), 0, -1):
-        end = at + length
-        for lemma, pos in _words(context, lower, inventory, at, end):
-            head = at if pos == "VERB" else end - 1
-            tag = context.tags[head]
-            if tag and _TAGS.get(tag, tag) != pos:
-                continue
+    context: Context, lower: list[str], inventory: Inventory, run: Sequence[int]
+) -> Iterator[tuple[int, int, str, tuple[Sense, ...]]]:
+    """Start, end, lemma and candidates of each word that these tokens can be."""
+    for lemma, pos in _words(context, lower, inventory, run):
+        tag = context.tags[run[0] if pos == "VERB" else run[-1]]
+        if not tag or _TAGS.get(tag, tag) == pos:
             candidates = inventory.candidates(lemma, pos if tag else None)
-            yield Target(index, at, end, lemma, candidates)
+            yield run[0], run[-1] + 1, lemma, candidates
 
 
 def _words(
-    context: Context, lower: list[str], inventory: Inventory, at: int, end: int
+    context: Context, lower: list[str], inventory: Inventory, run: Sequence[int]
 ) -> list[tuple[str, str]]:
     """(lemma, part of speech) of the words whose form or lemma these tokens are."""
-    forms = [" ".join(lower[at:end])]
-    if context.lemmas[at]:
-        forms.append(" ".join([context.lemmas[at], *lower[at + 1 : end]]))
-    if context.lemmas[end - 1]:
-        forms.append(" ".join([*lower[at : end - 1], context.lemmas[end - 1]]))
-    return [word for form in dict.fromkeys(forms) for word in inventory.words_of_form(form)]
+    words = [lower[i] for i in run]
+    forms = [words]
+    if context.lemmas[run[0]]:
+        forms.append([context.lemmas[run[0]], *words[1:]])
+    if context.lemmas[run[-1]]:
+        forms.append([*words[:-1], context.lemmas[run[-1]]])
+    pieces = dict.fromkeys(word_pieces(" ".join(form)) for form in forms)
+    return [word for form in pieces for word in inventory.words_of_form(form)]

@@ -10,9 +10,9 @@ twice:
 * *definitions*: a trained bi-encoder (:mod:`spacy_attn.train.senses`) gives ``z`` for the
   occurrence and ``s`` for each definition; their product is a log-score.
 
-``log-score = examples + gloss_weight * definitions``; where no sense of a word has an example
-the definitions decide alone. So a user's inventory works with examples, with definitions
-only, or with both, and needs no training.
+``log-score = examples + gloss_weight * definitions``; where fewer than two senses of a word
+have examples, nothing can be learned from them and the definitions decide alone. So a user's
+inventory works with examples, with definitions only, or with both, and needs no training.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
 from spacy_attn.errors import ResourceError
@@ -79,21 +82,21 @@ class SenseHead:
                     name: file.get_tensor(f"head.{name}").astype(np.float32)
                     for name in ("target", "context", "gloss", "scale")
                 }
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            return cls(
+                arrays["target"],
+                arrays["context"],
+                arrays["gloss"],
+                float(np.exp(arrays["scale"][0])),
+                int(manifest["config"]["context_radius"]),
+                float(manifest["few_shot"]["ridge"]),
+                float(manifest["few_shot"]["gloss_weight"]),
+                hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ResourceError(
-                f"{path} is no sense model ({error}); reinstall with: "
+                f"{path} is no sense model ({type(error).__name__}: {error}); reinstall with: "
                 "pip install --force-reinstall --no-deps spacy-attn"
             ) from error
-        return cls(
-            arrays["target"],
-            arrays["context"],
-            arrays["gloss"],
-            float(np.exp(arrays["scale"][0])),
-            int(manifest["config"]["context_radius"]),
-            float(manifest["few_shot"]["ridge"]),
-            float(manifest["few_shot"]["gloss_weight"]),
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
 
     def z(self, parts: Floats2d) -> Floats2d:
         """The trained vectors of occurrences. *Shape:* (n, 2 * width) -> (n, z width)"""
@@ -130,7 +133,8 @@ class Attention:
         glosses: gives definitions their vectors: the same encoder without the adapter.
         head: the trained projections.
         prepared: folders that may hold the vectors of this inventory, made before; the last
-            one is written to when none does.
+            one is written to when none does. They are kept as float16, and rounded to it
+            before they are used for the first time, so that every run gives the same.
         temperature: see :func:`~spacy_attn.senses.decide.decide`.
     """
 
@@ -150,8 +154,8 @@ class Attention:
         self.head = head
         self.temperature = temperature
         name = _file_name(inventory, encoder, head)
-        found = next((folder / name for folder in prepared if (folder / name).is_file()), None)
-        arrays = _read(found) if found else None
+        read = (_read(folder / name) for folder in prepared)
+        arrays = next((found for found in read if found is not None), None)
         if arrays is None:
             logger.info("preparing %d senses of %s", len(inventory.senses), inventory.name)
             arrays = self._prepare(inventory, resources, glosses)
@@ -161,7 +165,7 @@ class Attention:
         self._weights = arrays["weights"].astype(np.float32)
         self._bias = arrays["bias"].astype(np.float32)
         self._glosses = arrays["glosses"].astype(np.float32)
-        self._n_examples = np.array([len(sense.examples) for sense in inventory.senses])
+        self._has_regression: NDArray[np.bool_] = np.asarray(self._weights.any(axis=1))
 
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
@@ -183,7 +187,7 @@ class Attention:
 
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale
-        if not self._n_examples[rows].any():
+        if not self._has_regression[rows].any():
             return np.asarray(glosses, dtype=np.float32)
         examples = self._weights[rows] @ parts + self._bias[rows]
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
@@ -212,11 +216,12 @@ class Attention:
             weights[rows], bias[rows] = fit_examples(
                 [parts[sense.id] for sense in senses], self.head.ridge
             )
-        return {
+        arrays = {
             "weights": weights,
             "bias": bias,
-            "glosses": (_unit(glosses.embed(texts)) @ self.head.gloss.T).astype(np.float32),
+            "glosses": _unit(glosses.embed(texts)) @ self.head.gloss.T,
         }
+        return {name: array.astype(np.float16) for name, array in arrays.items()}
 
     def _example_parts(self, inventory: Inventory, resources: Resources) -> dict[str, Floats2d]:
         """Vectors of each sense's examples. *Shape:* of each (n_examples, 2 * width)"""
@@ -227,15 +232,15 @@ class Attention:
         out: dict[str, list[Floats1d]] = {sense.id: [] for sense in inventory.senses}
         for (sense, example), context, array in zip(flat, contexts, vectors, strict=True):
             inside = [
-                i for i, (a, b) in enumerate(context.offsets) if a < example.end and example.start < b
+                i
+                for i, (a, b) in enumerate(context.offsets)
+                if a < example.end and example.start < b
             ]
             out[sense.id].append(
                 occurrence(array, inside[0], inside[-1] + 1, self.head.context_radius)
             )
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
-        return {
-            sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()
-        }
+        return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}
 
 
 def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:
@@ -299,13 +304,16 @@ def _read(path: Path) -> dict[str, Floats2d] | None:
 
 
 def _write(path: Path, arrays: dict[str, Floats2d]) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    # Processes and threads that prepare the same inventory at once write files of their own.
+    part = path.with_name(f"{path.name}.{os.getpid()}-{id(arrays)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{id(arrays)}.part")
-        save_file({name: a.astype(np.float16) for name, a in arrays.items()}, part)
+        save_file(arrays, part)
         part.replace(path)
-    except OSError as error:  # a read-only home only costs time
+    except (OSError, SafetensorError) as error:  # a full disk or read-only home only costs time
         logger.info("prepared senses were not kept: %s", error)
-
+        with suppress(OSError):
+            part.unlink()

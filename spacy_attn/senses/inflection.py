@@ -13,8 +13,10 @@ def english_forms(lemma: str, pos: str, irregular: Sequence[str] = ()) -> set[st
     """The inflected forms of a lemma, lower case, the lemma itself among them.
 
     ``bat NOUN -> bat, bats``; ``bat VERB -> bat, bats, batted, batting``. Nouns and
-    adjectives inflect the last word of a multi-word lemma, verbs the first. A past form
-    among ``irregular`` (``draw``: drew, drawn) takes the place of the regular one.
+    adjectives inflect the last word of a multi-word lemma, verbs the first. Any
+    ``irregular`` form of a verb (``draw``: drew, drawn) takes the place of the regular past.
+    Where spelling does not tell (``photos`` but ``potatoes``, ``visited`` but ``admitted``)
+    both forms are given: the wrong one is no English word and is never met.
 
     Args:
         lemma: lower case, words separated by one space.
@@ -25,13 +27,13 @@ def english_forms(lemma: str, pos: str, irregular: Sequence[str] = ()) -> set[st
     at = 0 if pos == "VERB" else len(words) - 1
     forms = {lemma, *irregular}
     if pos == "NOUN":
-        endings = {_plural(words[at])}
+        endings = _with_s(words[at])
     elif pos == "VERB":
-        endings = {_plural(words[at]), _add(words[at], "ing")}
+        endings = _with_s(words[at]) | _add(words[at], "ing")
         if not irregular:
-            endings.add(_add(words[at], "ed"))
+            endings |= _add(words[at], "ed")
     elif pos == "ADJ":
-        endings = {_add(words[at], "er"), _add(words[at], "est")}
+        endings = _add(words[at], "er") | _add(words[at], "est")
     else:
         endings = set()
     for ending in endings:
@@ -39,24 +41,51 @@ def english_forms(lemma: str, pos: str, irregular: Sequence[str] = ()) -> set[st
     return forms
 
 
-def _plural(word: str) -> str:
+def _with_s(word: str) -> set[str]:
     """Plural of a noun, third person of a verb: both take -s by the same rules."""
+    if word.endswith("z") and word[:-1].endswith(tuple(_VOWELS)):
+        return {word + "zes"}  # quizzes
     if word.endswith(("s", "x", "z", "ch", "sh")):
-        return word + "es"
-    if word.endswith("y") and len(word) > 1 and word[-2] not in _VOWELS:
-        return word[:-1] + "ies"
-    return word + "s"
+        return {word + "es"}
+    if _ends_in_consonant_and(word, "y"):
+        return {word[:-1] + "ies"}
+    if _ends_in_consonant_and(word, "o"):
+        return {word + "s", word + "es"}
+    return {word + "s"}
 
 
-def _add(word: str, ending: str) -> str:
+def _add(word: str, ending: str) -> set[str]:
     """Add -ed, -ing, -er or -est: drop e, turn y to i, double a consonant (bat, batted)."""
-    if word.endswith("ie") and ending == "ing":
-        return word[:-2] + "ying"
+    if ending == "ing" and word.endswith("ie"):
+        return {word[:-2] + "ying"}
+    if len(word) < 3 or (ending == "ing" and word.endswith(("ee", "oe", "ye"))):
+        return {word + ending}  # being, seeing, hoeing, dyeing
     if word.endswith("e"):
-        return word[:-1] + ending
-    if word.endswith("y") and len(word) > 1 and word[-2] not in _VOWELS and ending != "ing":
-        return word[:-1] + "i" + ending
-    short = len(word) >= 3 and word[-1] not in _VOWELS + "wxy" and word[-2] in _VOWELS
-    if short and word[-3] not in _VOWELS and sum(c in _VOWELS for c in word) == 1:
-        return word + word[-1] + ending
-    return word + ending
+        return {word[:-1] + ending}
+    if ending != "ing" and _ends_in_consonant_and(word, "y"):
+        return {word[:-1] + "i" + ending}
+    if ending in ("ed", "ing") and word.endswith("ic"):
+        return {word + "k" + ending}  # panicked
+    if not _is_closed(word):
+        return {word + ending}
+    doubled = word + word[-1] + ending
+    return {doubled} if _n_vowels(word) == 1 else {doubled, word + ending}
+
+
+def _ends_in_consonant_and(word: str, letter: str) -> bool:
+    return word.endswith(letter) and len(word) > 1 and word[-2] not in _VOWELS
+
+
+def _is_closed(word: str) -> bool:
+    """Whether it ends in consonant, one vowel, consonant: bat, visit, quit; not beat, bow."""
+    word = word.replace("qu", "qw")
+    return (
+        len(word) >= 3
+        and word[-1] not in _VOWELS + "wxy"
+        and word[-2] in _VOWELS
+        and word[-3] not in _VOWELS
+    )
+
+
+def _n_vowels(word: str) -> int:
+    return sum(letter in _VOWELS for letter in word.replace("qu", "qw"))

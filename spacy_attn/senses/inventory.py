@@ -14,22 +14,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.senses.inflection import english_forms
 
 __all__ = ["POS_TAGS", "Example", "Inventory", "LabelledTarget", "Sense", "load_inventory",
-           "read_labelled"]  # fmt: skip
+           "read_labelled", "word_pieces"]  # fmt: skip
 
 POS_TAGS = ("NOUN", "VERB", "ADJ", "ADV")
 _BUNDLED = {"homographs": "en"}
 _REQUIRED = ("lemma", "pos", "sense", "definition")
 _KNOWN = {*_REQUIRED, "examples", "supersense", "forms", "order", "count", "wordnet", "lang"}
+_ORDERS = ("counted", "judged", "")
+_PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +73,27 @@ class Inventory:
     senses: tuple[Sense, ...]
     lang: str | None = None
     _by_word: dict[tuple[str, str], tuple[Sense, ...]] = field(init=False, repr=False)
-    _by_form: dict[str, tuple[tuple[str, str], ...]] = field(init=False, repr=False)
+    _by_form: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(init=False, repr=False)
     _longest: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         by_word: dict[tuple[str, str], list[Sense]] = {}
         for sense in self.senses:
             by_word.setdefault((sense.lemma, sense.pos), []).append(sense)
-        by_form: dict[str, list[tuple[str, str]]] = {}
+        by_form: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         for (lemma, pos), senses in by_word.items():
-            forms = {lemma, *(form for sense in senses for form in sense.forms)}
+            irregular = tuple(form for sense in senses for form in sense.forms)
+            forms = {lemma, *irregular}
             if self.lang == "en":
-                irregular = senses[0].forms
                 forms |= english_forms(lemma, pos, irregular)
-            for form in forms:
-                by_form.setdefault(form, []).append((lemma, pos))
+            for pieces in {word_pieces(form) for form in forms}:
+                by_form.setdefault(pieces, []).append((lemma, pos))
         longest: dict[str, int] = {}
-        for form in by_form:
-            words = form.split(" ")
-            longest[words[0]] = max(longest.get(words[0], 0), len(words))
+        for pieces in by_form:
+            longest[pieces[0]] = max(longest.get(pieces[0], 0), len(pieces))
         fix = object.__setattr__  # the indexes of a frozen dataclass
         fix(self, "_by_word", {word: tuple(senses) for word, senses in by_word.items()})
-        fix(self, "_by_form", {form: tuple(words) for form, words in by_form.items()})
+        fix(self, "_by_form", {pieces: tuple(words) for pieces, words in by_form.items()})
         fix(self, "_longest", longest)
 
     def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
@@ -100,12 +102,12 @@ class Inventory:
             return self._by_word.get((lemma, pos), ())
         return tuple(s for tag in POS_TAGS for s in self._by_word.get((lemma, tag), ()))
 
-    def words_of_form(self, form: str) -> tuple[tuple[str, str], ...]:
-        """(lemma, part of speech) of each word that has this lower-case form."""
-        return self._by_form.get(form, ())
+    def words_of_form(self, pieces: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """(lemma, part of speech) of each word whose lower-case form has these pieces."""
+        return self._by_form.get(pieces, ())
 
     def longest_from(self, first: str) -> int:
-        """Number of words of the longest form that begins with this word; 0 for none."""
+        """Number of pieces of the longest form that begins with this piece; 0 for none."""
         return self._longest.get(first, 0)
 
     @property
@@ -147,6 +149,15 @@ class LabelledTarget:
     cues: tuple[tuple[int, int], ...] = ()
 
 
+def word_pieces(text: str) -> tuple[str, ...]:
+    """Runs of letters and digits, and single signs: ``check-in's`` -> check - in ' s.
+
+    Forms and tokens are compared by their pieces, because tokenizers differ in what they
+    split: spaCy's English one makes three tokens of ``check-in``, others one.
+    """
+    return (text,) if text.isalnum() else tuple(_PIECE.findall(text))
+
+
 def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
     """The inventory of a name (``homographs``) or of a JSONL file.
 
@@ -161,11 +172,11 @@ def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
     name = str(source)
     if name in _BUNDLED:
         path = Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
-        inventory = Inventory(name, tuple(_senses(path)), _BUNDLED[name])
+        inventory = Inventory(name, _senses(path)[0], _BUNDLED[name])
     elif Path(name).is_file():
         path = Path(name)
-        senses = tuple(_senses(path))
-        inventory = Inventory(path.name, senses, _lang_of(path) or lang)
+        senses, own_lang = _senses(path)
+        inventory = Inventory(path.name, senses, own_lang or lang)
     else:
         raise ConfigError(
             f"inventory = {name!r}: legal are {', '.join(_BUNDLED)} or the path of a .jsonl file "
@@ -200,42 +211,53 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise InventoryError(
                 f"{path}, line {number}: not JSON ({error.msg} at column {error.colno})"
             ) from error
+        except (ValueError, RecursionError) as error:  # a number or a nesting beyond limits
+            raise InventoryError(f"{path}, line {number}: not JSON ({error})") from error
         if not isinstance(record, dict):
             raise InventoryError(f"{path}, line {number}: must be one JSON object, like {{...}}")
         yield number, record
 
 
-def _lang_of(path: Path) -> str | None:
-    for _, record in _records(path):
-        lang = record.get("lang")
-        return str(lang) if lang else None
-    return None
-
-
-def _senses(path: Path) -> Iterator[Sense]:
+def _senses(path: Path) -> tuple[tuple[Sense, ...], str | None]:
+    """The senses of a file, and its language where its lines name one."""
+    senses: list[Sense] = []
     seen: dict[str, int] = {}
-    n = 0
+    lang = ""
     for number, record in _records(path):
         line = _Line(path, number, record)
         line.only(_KNOWN)
-        sense = Sense(
-            id=line.text("sense"),
-            lemma=" ".join(line.text("lemma").replace("_", " ").lower().split()),
-            pos=line.one_of("pos", POS_TAGS),
-            definition=line.text("definition"),
-            examples=tuple(line.examples()),
-            supersense=line.text("supersense", default=""),
-            forms=tuple(form.lower() for form in line.texts("forms")),
-            order=line.text("order", default=""),
-            wordnet=tuple(line.texts("wordnet")),
-        )
+        sense = _sense(line)
         if sense.id in seen:
             line.fail("sense", f"{sense.id!r} stands already on line {seen[sense.id]}")
         seen[sense.id] = number
-        n += 1
-        yield sense
-    if n == 0:
+        senses.append(sense)
+        named = line.text("lang", default="")
+        if lang and named and named != lang:
+            line.fail("lang", f"{named!r}, but lines before say {lang!r}; a file has one language")
+        lang = lang or named
+    if not senses:
         raise InventoryError(f"{path} holds no sense; each line must be one JSON object")
+    return tuple(senses), lang or None
+
+
+def _sense(line: _Line) -> Sense:
+    line.count("count")
+    return Sense(
+        id=line.text("sense"),
+        lemma=line.lemma(),
+        pos=line.one_of("pos", POS_TAGS),
+        definition=line.text("definition"),
+        examples=tuple(line.examples()),
+        supersense=line.text("supersense", default=""),
+        forms=tuple(_normal(form) for form in line.texts("forms")),
+        order=line.one_of("order", _ORDERS, default=""),
+        wordnet=tuple(line.texts("wordnet")),
+    )
+
+
+def _normal(word: str) -> str:
+    """Lower case, words separated by one space: ``Hot_Spot`` -> ``hot spot``."""
+    return " ".join(word.replace("_", " ").lower().split())
 
 
 def read_labelled(path: Path) -> Iterator[LabelledTarget]:
@@ -247,16 +269,10 @@ def read_labelled(path: Path) -> Iterator[LabelledTarget]:
     for number, record in _records(path):
         line = _Line(path, number, record)
         text = line.text("text")
-        start, end = line.span(record, "start", len(text))
-        cues = record.get("cues", [])
-        if not isinstance(cues, list) or not all(
-            isinstance(cue, list) and len(cue) == 2 for cue in cues
-        ):
-            line.fail("cues", "must be a list of [start, end]")
+        start, end = line.span(record.get("start"), record.get("end"), "start", text)
         yield LabelledTarget(
-            text, start, end, line.text("lemma").lower(), line.one_of("pos", POS_TAGS),
-            line.text("sense"), line.text("stratum", default=""),
-            tuple((int(a), int(b)) for a, b in cues),
+            text, start, end, line.lemma(), line.one_of("pos", POS_TAGS),
+            line.text("sense"), line.text("stratum", default=""), tuple(line.cues(text)),
         )  # fmt: skip
 
 
@@ -268,7 +284,7 @@ class _Line:
     number: int
     record: dict[str, Any]
 
-    def fail(self, name: str, reason: str) -> None:
+    def fail(self, name: str, reason: str) -> NoReturn:
         raise InventoryError(f"{self.path}, line {self.number}, field {name!r}: {reason}")
 
     def only(self, known: set[str]) -> None:
@@ -277,34 +293,60 @@ class _Line:
                 self.fail(name, f"is unknown; legal are {', '.join(sorted(known))}")
 
     def text(self, name: str, default: str | None = None) -> str:
-        value = self.record.get(name, default)
-        if not isinstance(value, str) or (default is None and not value.strip()):
+        return self.check_text(name, self.record.get(name, default), default is None)
+
+    def check_text(self, name: str, value: object, is_required: bool = True) -> str:
+        if not isinstance(value, str):
+            self.fail(name, f"must be a text, got {_short(value)}")
+        if is_required and not value.strip():
             self.fail(name, f"must be a text that is not empty, got {_short(value)}")
-        if any("\ud800" <= c <= "\udfff" for c in str(value)):
+        if any("\ud800" <= c <= "\udfff" for c in value):
             self.fail(name, "holds half of a surrogate pair, which is no character")
-        return str(value)
+        return value
 
     def texts(self, name: str) -> list[str]:
         value = self.record.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        if not isinstance(value, list):
             self.fail(name, f"must be a list of texts, got {_short(value)}")
-        return list(value)
+        return [self.check_text(f"{name}[{i}]", item) for i, item in enumerate(value)]
 
-    def one_of(self, name: str, legal: Sequence[str]) -> str:
-        value = self.text(name)
+    def lemma(self) -> str:
+        lemma = _normal(self.text("lemma"))
+        if not lemma:
+            self.fail("lemma", f"{self.record['lemma']!r} holds no word")
+        return lemma
+
+    def one_of(self, name: str, legal: Sequence[str], default: str | None = None) -> str:
+        value = self.text(name, default)
         if value not in legal:
-            self.fail(name, f"{value!r} is none of {', '.join(legal)}")
+            self.fail(name, f"{value!r} is none of {', '.join(filter(None, legal))}")
         return value
 
-    def span(self, record: dict[str, Any], name: str, length: int) -> tuple[int, int]:
-        start, end = record.get("start"), record.get("end")
-        if type(start) is not int or type(end) is not int or not 0 <= start < end <= length:
+    def count(self, name: str) -> int:
+        value = self.record.get(name, 0)
+        if type(value) is not int or value < 0:
+            self.fail(name, f"must be a whole number from 0, got {_short(value)}")
+        return value
+
+    def span(self, start: object, end: object, name: str, text: str) -> tuple[int, int]:
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
             self.fail(
                 name,
                 f"start = {_short(start)}, end = {_short(end)}: must be characters of its text, "
-                f"0 <= start < end <= {length}",
+                f"0 <= start < end <= {len(text)}",
             )
-        return int(start or 0), int(end or 0)
+        if not text[start:end].strip():
+            self.fail(name, f"start = {start}, end = {end}: white space alone is no word")
+        return start, end
+
+    def cues(self, text: str) -> Iterator[tuple[int, int]]:
+        value = self.record.get("cues", [])
+        if not isinstance(value, list):
+            self.fail("cues", f"must be a list of [start, end], got {_short(value)}")
+        for i, item in enumerate(value):
+            if not isinstance(item, list) or len(item) != 2:
+                self.fail(f"cues[{i}]", f"must be [start, end], got {_short(item)}")
+            yield self.span(item[0], item[1], f"cues[{i}]", text)
 
     def examples(self) -> Iterator[Example]:
         value = self.record.get("examples", [])
@@ -312,10 +354,12 @@ class _Line:
             self.fail("examples", f"must be a list, got {_short(value)}")
         for i, item in enumerate(value):
             name = f"examples[{i}]"
-            if not isinstance(item, dict) or not isinstance(item.get("text"), str):
-                self.fail(name, 'must be {"text": ..., "start": ..., "end": ...}')
-            text = _Line(self.path, self.number, {name: item["text"]}).text(name)
-            start, end = self.span(item, name, len(text))
+            if not isinstance(item, dict) or set(item) != {"text", "start", "end"}:
+                self.fail(
+                    name, f'must be {{"text": ..., "start": ..., "end": ...}}, got {_short(item)}'
+                )
+            text = self.check_text(name, item["text"])
+            start, end = self.span(item["start"], item["end"], name, text)
             yield Example(text, start, end)
 
 

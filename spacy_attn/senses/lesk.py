@@ -3,14 +3,16 @@
 ``lesk`` is the simplified algorithm of Kilgarriff and Rosenzweig (2000) over definitions.
 ``lesk_extended`` follows Banerjee and Pedersen (2003), with these differences: what extends
 a gloss are the sense's own example sentences and the name of its supersense (homograph
-inventories have no hypernyms), a phrase of n shared words in a row counts n squared, and
-words are weighted by how few senses of the inventory use them (Vasilescu et al. 2004).
+inventories have no hypernyms); a phrase counts through its pairs of neighbouring words, so
+that two shared words in a row count 4 as with them, but three count 7 and not 9; and words
+are weighted by how few senses of the inventory use them (Vasilescu et al. 2004).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,7 +89,7 @@ class Lesk:
 
 
 class LeskExtended(Lesk):
-    """Weighted overlap with definition, examples and supersense; phrases count squared."""
+    """Weighted overlap with definition, examples and supersense; pairs of words count double."""
 
     name = "lesk_extended"
 
@@ -111,7 +113,7 @@ class LeskExtended(Lesk):
         for text in texts:
             stemmed = stems(resources.tokenize(text).tokens, self.stop_words)
             words |= set(stemmed)
-            pairs |= set(zip(stemmed, stemmed[1:], strict=False))
+            pairs |= set(pairwise(stemmed))
         own = {"", *stems(sense.lemma.split(), self.stop_words)}
         self._bigrams[sense.id] = frozenset(
             pair for pair in pairs if pair[0] not in own and pair[1] not in own
@@ -121,8 +123,8 @@ class LeskExtended(Lesk):
     def _overlap(self, before: list[str], after: list[str], sense: Sense) -> float:
         shared = {*before, *after} & self._signatures[sense.id]
         score = sum(self._weights[word] for word in shared)
-        pairs = {*zip(before, before[1:], strict=False), *zip(after, after[1:], strict=False)}
-        # n words in a row count n squared: a pair adds 4 - 2 to the 2 of its single words.
+        pairs = {*pairwise(before), *pairwise(after)}
+        # Two words in a row count 2 squared: a pair adds 4 - 2 to the 2 of its single words.
         for first, second in pairs & self._bigrams[sense.id]:
             score += self._weights[first] + self._weights[second]
         return score

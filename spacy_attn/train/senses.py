@@ -36,9 +36,8 @@ from torch import Tensor, nn
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256, resolve_encoder, weights_sha256
-from spacy_attn.senses.context import Context, Resources
 from spacy_attn.senses.contextual import gloss_text
-from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.senses.inventory import Inventory, load_inventory
 from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import (
     TaggedSentence,
@@ -48,9 +47,18 @@ from spacy_attn.train.corpora import (
     split_corpora,
 )
 
-__all__ = ["SenseTrainer", "TrainConfig", "export_sense_model", "train_sense_model"]
+__all__ = [
+    "SenseTrainer",
+    "TrainConfig",
+    "export_sense_model",
+    "finish_sense_model",
+    "train_sense_model",
+]
 
 logger = logging.getLogger("spacy_attn")
+
+CHECKPOINT = "checkpoint.safetensors"
+STRENGTHS = (0.3, 0.5, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
@@ -515,7 +523,7 @@ class SenseTrainer:
 
         save_file(
             {name: t.half() for name, t in self.state().items()},
-            self.folder / "sense_model.safetensors",
+            self.folder / CHECKPOINT,
             metadata={"config": json.dumps(asdict(self.config)), "epoch": str(epoch)},
         )
         temporary = self.folder / "checkpoint.pt.part"
@@ -604,69 +612,93 @@ def train_sense_model(
         return out
 
     trainer.train(documents, evaluate, report)
-    return _finish(model, resolved.path, [semcor, *([masc] if masc else [])], trainer)
-
-
-def _finish(model: str, folder: Path, corpora: list[Path], trainer: SenseTrainer) -> Path:
-    """Choose the few-shot settings on held-out examples and write the result."""
-    import spacy
-
-    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
-    from spacy_attn.senses.contextual import Attention, SenseHead
-    from spacy_attn.train.calibrate import MemoEncoder, choose_few_shot
-
-    checkpoint = trainer.folder / "sense_model.safetensors"
-    path = trainer.folder / "senses.safetensors"
-    base = weights_sha256(folder)
     notes = {
         "base_model": model,
-        "corpora": {file.name: file_sha256(file) for file in corpora},
+        "corpora": {file.name: file_sha256(file) for file in (semcor, masc) if file},
         "curve": trainer.curve,
     }
-    export_sense_model(checkpoint, path, base, 1.0, 0.1, notes)
-    inventory = load_inventory("homographs")
-    make_doc = spacy.blank("en").make_doc
-
-    def tokenize(text: str) -> Context:
-        doc = make_doc(text)
-        offsets = [(token.idx, token.idx + len(token)) for token in doc]
-        blank = [""] * len(doc)
-        return Context(text, [token.text for token in doc], offsets, blank, blank)
-
-    resources = Resources(tokenize)
-    memo = MemoEncoder(HuggingFaceEncoder(EncoderSettings(model, adapter=str(path))))
-    glosses = HuggingFaceEncoder(EncoderSettings(model))
-    head = SenseHead.load(path)
-    few = choose_few_shot(
-        lambda ridge, weight: (
-            lambda part: Attention(
-                part, resources, memo, glosses, replace(head, ridge=ridge, gloss_weight=weight)
-            )
-        ),
-        inventory,
-        resources,
+    path = output / "senses.safetensors"
+    finish_sense_model(
+        model, resolved.path, output / CHECKPOINT, path, load_inventory("homographs"), notes
     )
-    notes["held_out_examples"] = few.accuracy
-    export_sense_model(checkpoint, path, base, few.ridge, few.gloss_weight, notes)
     return path
+
+
+def finish_sense_model(
+    model: str,
+    folder: Path,
+    checkpoint: Path,
+    path: Path,
+    inventory: Inventory,
+    notes: dict[str, Any],
+) -> dict[str, float]:
+    """Choose strength and few-shot settings on held-out examples and write the result.
+
+    The low-rank weights are scaled by ``strength``: between the encoder as it was and as it
+    was trained lies one that does better on words that the corpora hardly hold (Wortsman et
+    al. 2022, "Robust fine-tuning of zero-shot models").
+
+    Args:
+        model: name of the encoder.
+        folder: where it lies.
+        checkpoint: the ``checkpoint.safetensors`` of a training run.
+        path: the file to write.
+        inventory: its examples are held out in turn.
+        notes: goes into the manifest.
+
+    Returns:
+        The chosen settings and the held-out accuracy.
+    """
+    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+    from spacy_attn.senses.contextual import Attention, SenseHead
+    from spacy_attn.train.calibrate import (
+        FewShot,
+        MemoEncoder,
+        MemoGlosses,
+        blank_resources,
+        choose_few_shot,
+    )
+
+    base = weights_sha256(folder)
+    resources = blank_resources(inventory)
+    glosses = MemoGlosses(HuggingFaceEncoder(EncoderSettings(model)))
+    tried: list[tuple[FewShot, float]] = []
+    for strength in STRENGTHS:
+        export_sense_model(checkpoint, path, base, {"ridge": 1.0, "gloss_weight": 0.1}, strength)
+        memo = MemoEncoder(HuggingFaceEncoder(EncoderSettings(model, adapter=str(path))))
+        head = SenseHead.load(path)
+
+        def prepare(
+            ridge: float, weight: float, memo: MemoEncoder = memo, head: SenseHead = head
+        ) -> Callable[[Inventory], Attention]:
+            chosen = replace(head, ridge=ridge, gloss_weight=weight)
+            return lambda part: Attention(part, resources, memo, glosses, chosen)
+
+        tried.append((choose_few_shot(prepare, inventory, resources), strength))
+        logger.info("strength %.1f: %s", strength, tried[-1][0])
+    few, strength = max(tried, key=lambda pair: pair[0].accuracy)
+    settings = {"ridge": few.ridge, "gloss_weight": few.gloss_weight}
+    notes = {**notes, "held_out_examples": round(few.accuracy, 4)}
+    export_sense_model(checkpoint, path, base, settings, strength, notes)
+    return {**settings, "strength": strength, "accuracy": few.accuracy}
 
 
 def export_sense_model(
     checkpoint: Path,
     path: Path,
     base_sha256: str,
-    ridge: float,
-    gloss_weight: float,
+    few_shot: dict[str, float],
+    strength: float = 1.0,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write what inference needs of a trained model, half precision, without the residuals.
 
     Args:
-        checkpoint: the ``sense_model.safetensors`` of a training folder.
+        checkpoint: the ``checkpoint.safetensors`` of a training folder.
         path: the file to write.
         base_sha256: hash of the encoder's weights that the low-rank factors belong to.
-        ridge: penalty of the regression on examples, chosen on held-out examples.
-        gloss_weight: weight of the definitions beside the examples, likewise.
+        few_shot: ``ridge`` and ``gloss_weight``, chosen on held-out examples.
+        strength: the low-rank weights are scaled by it, 0 to 1.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
     from safetensors import safe_open
@@ -677,14 +709,16 @@ def export_sense_model(
     manifest = {
         "base_sha256": base_sha256,
         "config": config,
-        "few_shot": {"ridge": ridge, "gloss_weight": gloss_weight},
+        "few_shot": few_shot,
+        "strength": strength,
         **(notes or {}),
     }
-    save_file(
-        {name: tensor.half() for name, tensor in load_file(checkpoint).items()},
-        path,
-        metadata={"manifest": json.dumps(manifest, sort_keys=True)},
-    )
+    tensors = {
+        name: (tensor * strength if name.endswith("lora_B") else tensor).half()
+        for name, tensor in load_file(checkpoint).items()
+    }
+    save_file(tensors, path, metadata={"manifest": json.dumps(manifest, sort_keys=True)})
+    path.chmod(0o644)
 
 
 def join(rows: list[Row], max_pieces: int) -> Row:

@@ -227,6 +227,12 @@ def test_errors_that_are_no_texts_fault_stop_the_job(annotator):
         Annotator("x", factory=make_broken).annotate(["a"])
 
 
+def test_pipeline_that_writes_its_senses_elsewhere_is_refused():
+    elsewhere = Annotator(factory=make_toy, spans_key="other")
+    with pytest.raises(ConfigError, match=r"no span group 'other' \(its groups: 'senses'\); set"):
+        elsewhere.annotate(["a bat"])
+
+
 def test_first_text_prepares_components_before_a_zone_opens():
     zones = []
 

@@ -234,7 +234,10 @@ def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"output": "no/out.jsonl"}, r"folder of (the error file|output) no/out.*mkdir -p no"),
+        (
+            {"output": "no/out.jsonl"},
+            r"folder of output no/out.jsonl does not exist: .* mkdir -p no",
+        ),
         ({"output": "a.txt/out.jsonl"}, "does not exist: make it with mkdir -p a.txt"),
         ({"output": "."}, r"output . is a folder: name a file in it"),
         ({"output": "old.jsonl"}, "output old.jsonl exists: name another, or replace it with --o"),
@@ -266,7 +269,9 @@ def test_wrong_calls_change_nothing(folder, arguments, match):
 def test_read_only_folder_is_told_before_any_work(folder):
     (folder / "a.txt").write_text("bat\n")
     (folder / "closed").mkdir(mode=0o500)
-    with pytest.raises(ConfigError, match="closed is not writable"):
+    with pytest.raises(
+        ConfigError, match=r"closed/out.jsonl cannot be written \(Permission denied\)"
+    ):
         annotate_files(["a.txt"], "closed/out.jsonl", TOY)
 
 
@@ -306,13 +311,13 @@ def test_missing_pipeline_leaves_no_files_and_the_old_output(folder, n_process):
 @pytest.mark.parametrize("n_process", [1, 2])
 def test_interrupt_keeps_finished_chunks(folder, n_process):
     part = folder / "out.jsonl.part"
-    lines = ["bat", "explode", f"stop {part}", *["bat"] * 20]
+    lines = ["explode", "bat", f"stop {part}", *["bat"] * 20]
     (folder / "a.txt").write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(JobInterrupted, match="interrupted") as caught:
         annotate_files(["a.txt"], "out.jsonl", TOY, batch_size=1, n_process=n_process)
     summary = caught.value.summary
     assert summary.part == part
-    assert summary.n_failed == len(read_jsonl("out.jsonl.errors.jsonl")) <= 1
+    assert summary.n_failed == len(read_jsonl("out.jsonl.errors.jsonl")) == 1
     assert summary.n_out == len(read_jsonl(part))
     assert 1 <= summary.n_out < len(lines) - 2
     assert read_jsonl(part)[0] == {"text": "bat", "senses": SENSES}

@@ -1,0 +1,673 @@
+"""The ``sense_disambiguator`` component on the toy world."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from pathlib import Path
+
+import catalogue
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.tokens.underscore import Underscore
+from spacy.training import Example
+
+from spacy_attn import install_extensions
+from spacy_attn.components.sense_disambiguator import SenseDisambiguator
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
+from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.methods import lesk_v1
+from spacy_attn.senses.annotation import SenseAnnotation
+from spacy_attn.senses.inventory import Sense
+
+TEXTS = [
+    "he hit the ball with the bat",  # lesk: club 2, animal 0
+    "the bat flew at night",  # lesk: animal 1, club 0
+    "nothing of it here",
+    "",
+    "money in the bank of the river",  # lesk: 1 and 1, so the first: money
+]
+LESK = ["bat.club", "bat.animal", None, None, "bank.money"]
+
+
+@pytest.fixture(autouse=True)
+def _own_extensions(monkeypatch):
+    """Extension attributes are global; each test starts without any."""
+    for owner in ("doc", "span", "token"):
+        monkeypatch.setattr(Underscore, f"{owner}_extensions", {})
+
+
+@pytest.fixture
+def make(toy_inventory):
+    """A blank English pipeline with the component, lesk on the toy inventory by default."""
+
+    def make(nlp=None, name="sense_disambiguator", **config):
+        nlp = nlp or spacy.blank("en")
+        config = {"inventory": str(toy_inventory), "method": "lesk", **config}
+        nlp.add_pipe("sense_disambiguator", name=name, config=config)
+        return nlp
+
+    return make
+
+
+@pytest.fixture
+def attention(toy_model, toy_sense_model):
+    """The attention method on the toy encoder, as it stands in a config."""
+    return {
+        "@sense_methods": "spacy_attn.attention.v1", "model": str(toy_model),
+        "sense_model": str(toy_sense_model), "window": 64, "overlap": 16,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def encoder_config(toy_model, toy_sense_model):
+    """An ``attention_encoder`` whose vectors are those of ``attention``."""
+    return {
+        "model": str(toy_model), "adapter": str(toy_sense_model), "window": 64, "overlap": 16,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The texts of each call of an encoder."""
+    calls = []
+    encode = HuggingFaceEncoder.encode
+
+    def spy(self, texts, offsets):
+        calls.append(list(texts))
+        return encode(self, texts, offsets)
+
+    monkeypatch.setattr(HuggingFaceEncoder, "encode", spy)
+    return calls
+
+
+def ids(doc, attr="sense"):
+    """The sense of the one word of a text, or None."""
+    found = {t._.get(attr).id for t in doc if t._.get(attr) is not None}
+    assert len(found) <= 1
+    return found.pop() if found else None
+
+
+def write_inventory(path, *senses):
+    path.write_text("".join(json.dumps(sense) + "\n" for sense in senses), encoding="utf-8")
+    return str(path)
+
+
+# -- what is written ---------------------------------------------------------------------------
+
+
+def test_tokens_and_spans_carry_their_sense(make):
+    doc = make()(TEXTS[0])
+    (span,) = doc.spans["senses"]
+    assert (span.text, span.label_, span.kb_id_) == ("bat", "noun.artifact", "bat.club")
+    p = 1 / (1 + np.exp(-2.0))
+    sense = doc[6]._.sense
+    assert sense == span._.sense
+    assert sense == SenseAnnotation(
+        id="bat.club",
+        lemma="bat",
+        definition="a club to hit the ball with",
+        score=pytest.approx(p),
+        margin=pytest.approx(2 * p - 1),
+        ranked=(("bat.club", pytest.approx(p)), ("bat.animal", pytest.approx(1 - p))),
+        method="lesk",
+    )
+    assert doc.spans["senses"].attrs["scores"] == [pytest.approx(p)]
+    assert doc[0]._.sense is None
+    assert doc[0:2]._.sense is None
+
+
+def test_several_words_stand_in_the_order_of_the_text(make):
+    doc = make()("the bank, the bat and the bats: BANK")
+    assert [span.text for span in doc.spans["senses"]] == ["bank", "bat", "bats", "BANK"]
+    assert len(doc.spans["senses"].attrs["scores"]) == 4
+    assert [token.text for token in doc if token._.sense] == ["bank", "bat", "bats", "BANK"]
+
+
+def test_a_text_without_a_word_has_an_empty_group(make):
+    for text in ("", " \n", "nothing of it here"):
+        doc = make()(text)
+        assert list(doc.spans["senses"]) == []
+        assert all(token._.sense is None for token in doc)
+
+
+def test_running_again_does_not_write_twice(make):
+    nlp = make()
+    doc = nlp(nlp(TEXTS[0]))
+    assert len(doc.spans["senses"]) == 1
+
+
+def test_a_batch_equals_its_texts_alone(make):
+    nlp = make()
+    assert [ids(doc) for doc in nlp.pipe(TEXTS)] == LESK
+    assert [ids(nlp(text)) for text in TEXTS] == LESK
+    assert [ids(doc) for doc in nlp.pipe(TEXTS, batch_size=2)] == LESK
+    assert list(nlp.pipe([])) == []
+
+
+def test_all_tokens_of_a_multi_word_lemma_have_its_sense(make, tmp_path):
+    word = {"pos": "NOUN", "definition": "x"}
+    inventory = write_inventory(
+        tmp_path / "spots.jsonl",
+        {**word, "lemma": "hot spot", "sense": "hot_spot.1"},
+        {**word, "lemma": "spot", "sense": "spot.1"},
+    )
+    doc = make(inventory=inventory, method="first_sense")("Two hot spots and a spot")
+    assert [token._.sense and token._.sense.id for token in doc] == [
+        None, "hot_spot.1", "hot_spot.1", None, None, "spot.1",
+    ]  # fmt: skip
+    assert doc[1:3]._.sense.id == "hot_spot.1"
+    assert doc[2:3]._.sense is None
+    assert doc.spans["senses"][0].label_ == ""  # no supersense in this inventory
+
+
+def test_of_overlapping_spans_the_longest_wins(make):
+    doc = make(method="first_sense")("the bat")
+    records = doc.spans["senses"].attrs["records"]
+    short = records[0]
+    longer = {**short, "start": 0, "sense": "the_bat"}
+    for order in ([short, longer], [longer, short]):
+        doc.spans["senses"].attrs["records"] = order
+        assert doc[1]._.sense.id == "the_bat"
+    assert doc[1:2]._.sense.id == "bat.animal"
+
+
+def test_nothing_but_the_group_is_written(make):
+    doc = make()(TEXTS[0])
+    assert doc.user_data == {}
+    assert doc.tensor.size == 0
+    assert list(doc.spans) == ["senses"]
+
+
+def test_the_part_of_speech_of_the_pipeline_is_used(make, tmp_path):
+    word = {"lemma": "bat", "definition": "x"}
+    inventory = write_inventory(
+        tmp_path / "bat.jsonl",
+        {**word, "pos": "NOUN", "sense": "noun"}, {**word, "pos": "VERB", "sense": "verb"},
+    )  # fmt: skip
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("attribute_ruler")
+    ruler.add([[{"LOWER": "bat"}]], {"POS": "VERB", "LEMMA": "bat"})
+    make(nlp, inventory=inventory, method="first_sense")
+    assert ids(nlp("they bat")) == "verb"
+    nlp.disable_pipe("attribute_ruler")
+    assert ids(nlp("they bat")) == "noun"
+
+
+# -- threshold and back-off ----------------------------------------------------------------------
+
+
+def test_below_the_threshold_a_word_has_no_sense(make):
+    nlp = make(threshold=0.8)  # lesk: 0.88, 0.73, tie
+    assert [ids(doc) for doc in nlp.pipe(TEXTS)] == ["bat.club", None, None, None, None]
+    assert len(nlp(TEXTS[1]).spans["senses"]) == 0
+
+
+def test_the_backoff_decides_then(make):
+    nlp = make(threshold=0.8, backoff="first_sense")
+    docs = list(nlp.pipe([*TEXTS, "swing the bat by the bank"]))
+    assert [ids(doc) for doc in docs[:5]] == LESK
+    methods = [[s._.sense.method for s in doc.spans["senses"]] for doc in docs]
+    assert methods == [
+        ["lesk"], ["first_sense"], [], [], ["first_sense"], ["first_sense", "first_sense"],
+    ]  # fmt: skip
+    assert [span.text for span in docs[5].spans["senses"]] == ["bat", "bank"]
+
+
+def test_a_backoff_that_needs_vectors_gets_them_for_the_unsure_texts_alone(make, attention, passes):
+    nlp = make(threshold=0.8, backoff=attention)
+    nlp.get_pipe("sense_disambiguator").prepared("backoff")
+    passes.clear()
+    docs = list(nlp.pipe(TEXTS))
+    assert passes == [[TEXTS[1], TEXTS[4]]]
+    alone = make(method=attention, attr="other", spans_key="others")
+    for doc, text in zip(docs, TEXTS, strict=True):
+        sense = next((t._.sense for t in doc if t._.sense), None)
+        assert sense is None or sense.method == ("lesk" if text == TEXTS[0] else "attention")
+        if text in (TEXTS[1], TEXTS[4]):
+            assert ids(doc) == ids(alone(text), "other")
+
+
+def test_a_threshold_of_one_is_legal(make):
+    assert [ids(doc) for doc in make(threshold=1.0).pipe(TEXTS)] == [None] * 5
+
+
+# -- the encoder ---------------------------------------------------------------------------------
+
+
+def test_texts_without_a_word_never_touch_the_encoder(make, attention, passes):
+    nlp = make(method=attention)
+    list(nlp.pipe([TEXTS[2], TEXTS[3]]))
+    assert passes == []
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    list(nlp.pipe(TEXTS))
+    assert passes == [[TEXTS[0], TEXTS[1], TEXTS[4]]]
+
+
+def test_a_missing_model_matters_at_the_first_word(make, toy_sense_model):
+    method = {
+        "@sense_methods": "spacy_attn.attention.v1", "model": "nowhere/at-all",
+        "sense_model": str(toy_sense_model),
+    }  # fmt: skip
+    nlp = make(method=method)
+    assert ids(nlp("nothing of it here")) is None
+    with pytest.raises(ResourceError, match="nowhere/at-all"):
+        nlp("the bat")
+
+
+def test_vectors_of_the_same_identity_are_used_again(
+    make, attention, encoder_config, passes, caplog
+):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config=encoder_config)
+    make(nlp, method=attention)
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    with caplog.at_level(logging.INFO, "spacy_attn"):
+        docs = list(nlp.pipe(TEXTS))
+    assert passes == [TEXTS]  # the encoder's own pass and no other
+    identity = docs[0]._.attn_model
+    assert f"sense_disambiguator: reuses doc._.attn_vectors of 3 texts ({identity})" in caplog.text
+    assert "own encoder pass" not in caplog.text
+    alone = make(method=attention, attr="other", spans_key="others")
+    for doc, text in zip(docs, TEXTS, strict=True):
+        expected = [(t._.other.id, t._.other.score) for t in alone(text) if t._.other]
+        obtained = [(t._.sense.id, t._.sense.score) for t in doc if t._.sense]
+        assert [i for i, _ in obtained] == [i for i, _ in expected]
+        np.testing.assert_allclose([s for _, s in obtained], [s for _, s in expected], atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"adapter": None}, {"layers": [1]}])
+def test_vectors_of_another_identity_are_not(
+    make, attention, encoder_config, passes, caplog, change
+):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={**encoder_config, **change})
+    make(nlp, method=attention)
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    with caplog.at_level(logging.INFO, "spacy_attn"):
+        (doc,) = nlp.pipe(TEXTS[:1])
+    assert passes == [TEXTS[:1], TEXTS[:1]]
+    assert "sense_disambiguator: own encoder pass over 1 texts (" in caplog.text
+    assert "reuses" not in caplog.text
+    assert ids(doc) == ids(make(method=attention)(TEXTS[0]))
+
+
+def test_vectors_under_another_name_are_found_by_config(make, attention, encoder_config, passes):
+    names = {"attr": "v", "token_attr": "tv", "model_attr": "m"}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={**encoder_config, **names})
+    make(nlp, method=attention, vectors_attr="v", model_attr="m")
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    nlp(TEXTS[0])
+    assert passes == [TEXTS[:1]]
+
+
+def test_vectors_of_other_tokens_are_not_used(make, attention, encoder_config, passes):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config=encoder_config)
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "the ball"}])
+    nlp.add_pipe("merge_entities")
+    make(nlp, method=attention)
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    assert ids(nlp(TEXTS[0])) is not None
+    assert passes == [TEXTS[:1], TEXTS[:1]]
+
+
+def test_after_the_first_line_the_log_is_for_debugging(make, attention, caplog):
+    nlp = make(method=attention)
+    with caplog.at_level(logging.DEBUG, "spacy_attn"):
+        nlp(TEXTS[0])
+        nlp(TEXTS[1])
+    levels = [r.levelno for r in caplog.records if "own encoder pass" in r.message]
+    assert levels == [logging.INFO, logging.DEBUG]
+
+
+def test_a_german_inventory(tmp_path, attention):
+    word = {"lemma": "Bank", "pos": "NOUN", "forms": ["Banken", "Bänke", "Bänken"]}
+
+    def example(text):
+        return {"text": text, "start": text.index("Bank"), "end": text.index("Bank") + 4}
+
+    inventory = write_inventory(
+        tmp_path / "de.jsonl",
+        {
+            **word, "sense": "bank.geld", "definition": "ein Haus, das Geld verleiht",
+            "examples": [example("Die Bank verleiht Geld."), example("Geld liegt auf der Bank.")],
+        },
+        {
+            **word, "sense": "bank.sitz", "definition": "ein Möbel für mehrere Menschen",
+            "examples": [example("Sie sitzen auf einer Bank."), example("Die Bank ist aus Holz.")],
+        },
+    )  # fmt: skip
+    nlp = spacy.blank("de")
+    nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": attention})
+    doc = nlp("Im Park standen grüne Bänke, und die Bank war zu.")
+    assert [span.text for span in doc.spans["senses"]] == ["Bänke", "Bank"]
+    senses = [span._.sense for span in doc.spans["senses"]]
+    assert {sense.lemma for sense in senses} == {"bank"}
+    assert {len(sense.ranked) for sense in senses} == {2}
+    # Few-shot from random weights: at least the examples themselves come out right.
+    assert ids(nlp("Die Bank verleiht Geld.")) == "bank.geld"
+    assert ids(nlp("Sie sitzen auf einer Bank.")) == "bank.sitz"
+
+
+# -- methods of users ------------------------------------------------------------------------------
+
+
+class ByLength:
+    """Log-score: length of the definition, up to a limit."""
+
+    name = "by_length"
+    temperature = 1.0
+    encoder = None
+
+    def __init__(self, limit=1000):
+        self.limit = limit
+
+    def prepare(self, inventory, resources):
+        assert all(isinstance(sense, Sense) for sense in inventory.senses)
+        assert resources.tokenize("two words").tokens == ["two", "words"]
+        return self
+
+    def score(self, contexts, targets):
+        return [
+            np.array([min(len(s.definition), self.limit) for s in t.candidates], dtype=np.float32)
+            for t in targets
+        ]
+
+
+def by_length_v1(limit: int = 1000) -> ByLength:
+    return ByLength(limit)
+
+
+@pytest.fixture
+def by_length(monkeypatch):
+    # As registry.sense_methods.register does, and forgotten afterwards.
+    name = "toy.by_length.v1"
+    monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), by_length_v1)
+    return name
+
+
+def test_a_registered_method_by_name_and_with_arguments(make, by_length):
+    doc = make(method=by_length)(TEXTS[0])
+    assert (doc[6]._.sense.id, doc[6]._.sense.method) == ("bat.animal", "by_length")
+    nlp = make(method={"@sense_methods": by_length, "limit": 3}, attr="b", spans_key="bs")
+    assert nlp(TEXTS[0])[6]._.b.score == 0.5
+    with pytest.raises(Exception, match="unexpected argument: 'limits'"):
+        make(method={"@sense_methods": by_length, "limits": 3}, attr="c", spans_key="cs")
+
+
+class Wrong(ByLength):
+    name = "wrong"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def score(self, contexts, targets):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ([], "the method 'wrong' scored 0 of 1 targets"),
+        ([np.zeros(3)], r"the method 'wrong' gave array\(.*\) for 'bat'; it must give one number"),
+        ([np.array([0, np.nan])], r"the method 'wrong' gave array\(\[ 0., nan\]\) for 'bat'"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_refused(make, monkeypatch, answer, sentence):
+    name = ("spacy_attn", "sense_methods", "toy.wrong.v1")
+    monkeypatch.setitem(catalogue.REGISTRY, name, lambda: Wrong(answer))
+    nlp = make(method="toy.wrong.v1")
+    with pytest.raises(ConfigError, match=sentence):
+        nlp(TEXTS[0])
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5])
+def test_the_threshold_is_a_probability(make, threshold):
+    with pytest.raises(ConfigError, match=f"^threshold = {threshold}; legal is a probability"):
+        make(threshold=threshold)
+
+
+@pytest.mark.parametrize("setting", ["method", "backoff"])
+@pytest.mark.parametrize("value", ["no_method", 3, {"x": 1}])
+def test_an_unknown_method(make, setting, value):
+    with pytest.raises(ConfigError, match=rf"^{setting} = .*; legal are random, first_sense, lesk"):
+        make(**{setting: value})
+
+
+def test_an_unknown_option(make):
+    with pytest.raises(Exception, match="unexpected argument: 'treshold'"):
+        make(treshold=0.5)
+
+
+def test_a_missing_or_broken_inventory(make, tmp_path):
+    with pytest.raises(ConfigError, match=r"^inventory = 'none\.jsonl': legal are homographs"):
+        make(inventory="none.jsonl")
+    path = write_inventory(tmp_path / "broken.jsonl", {"lemma": "bat"})
+    with pytest.raises(InventoryError, match=r"broken\.jsonl, line 1, field 'sense': must be"):
+        make(inventory=path)
+
+
+def test_a_name_that_is_no_attribute(make):
+    with pytest.raises(ConfigError, match=r"^attr = 'my sense' cannot be an attribute name"):
+        make(attr="my sense")
+
+
+def test_a_name_that_others_use(make):
+    Doc.set_extension("unrelated", default=1)
+    spacy.tokens.Token.set_extension("sense", default=1)
+    with pytest.raises(ConfigError, match=r"^Token\._\.sense already exists .*attr = '\.\.\.'"):
+        make()
+
+
+# -- two instances -------------------------------------------------------------------------------
+
+
+def test_two_instances_side_by_side(make):
+    nlp = make()
+    make(nlp, "second", method="first_sense", attr="first", spans_key="firsts")
+    doc = nlp(TEXTS[0])
+    assert (ids(doc), ids(doc, "first")) == ("bat.club", "bat.animal")
+    assert doc.spans["senses"][0]._.sense.method == "lesk"
+    assert doc.spans["firsts"][0]._.first.method == "first_sense"
+    assert doc.spans["senses"][0]._.first.id == "bat.animal"  # the same characters
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({}, r"'second' would write doc\.spans\['senses'\], which 'sense_disambiguator' of .*"
+             r"spans_key = '\.\.\.'"),
+        ({"attr": "other"}, r"'second' would write doc\.spans\['senses'\], which 'sense_dis"),
+        ({"spans_key": "other"}, r"'second' would write token\._\.sense, which 'sense_disambiguator"
+                                 r"' of this pipeline writes; .*attr = '\.\.\.' in its config$"),
+    ],
+)  # fmt: skip
+def test_two_instances_cannot_write_one_name(make, config, sentence):
+    nlp = make()
+    with pytest.raises(ConfigError, match=f"^{sentence}"):
+        make(nlp, "second", **config)
+    assert nlp.pipe_names == ["sense_disambiguator"]
+
+
+def test_a_disabled_component_keeps_its_names(make):
+    nlp = make()
+    nlp.disable_pipe("sense_disambiguator")
+    with pytest.raises(ConfigError, match=r"^'second' would write doc\.spans\['senses'\]"):
+        make(nlp, "second")
+
+
+def test_a_removed_or_replaced_component_gives_its_names_back(make):
+    nlp = make()
+    nlp.remove_pipe("sense_disambiguator")
+    make(nlp, "second")
+    config = {**nlp.get_pipe("second").config, "method": "first_sense"}
+    nlp.replace_pipe("second", "sense_disambiguator", config=config)
+    assert ids(nlp(TEXTS[0])) == "bat.animal"
+
+
+def test_a_span_group_of_another_factory_is_refused(make):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("span_ruler", config={"spans_key": "senses"})
+    ruler.add_patterns([{"label": "X", "pattern": "the ball"}])
+    with pytest.raises(ConfigError, match=r"doc\.spans\['senses'\], which 'span_ruler' of this"):
+        make(nlp)
+    make(nlp, spans_key="word_senses")
+    assert ids(nlp(TEXTS[0])) == "bat.club"
+
+
+# -- storage -------------------------------------------------------------------------------------
+
+
+def everything(doc):
+    """All that is to be read of a Doc's senses."""
+    return [
+        (s.text, s.label_, s.kb_id_, s._.sense, [t._.sense for t in s]) for s in doc.spans["senses"]
+    ]
+
+
+def test_bytes_and_docbin(make):
+    nlp = make()
+    docs = list(nlp.pipe(TEXTS))
+    expected = [everything(doc) for doc in docs]
+    scores = [doc.spans["senses"].attrs["scores"] for doc in docs]
+    packed = DocBin(docs=docs, store_user_data=True).to_bytes()
+    for owner in (Doc, Span, spacy.tokens.Token):
+        for name in list(Underscore.token_extensions):
+            if owner.has_extension(name):
+                owner.remove_extension(name)
+    install_extensions()  # all that a reader needs
+    vocab = spacy.blank("en").vocab
+    read = [
+        [Doc(vocab).from_bytes(doc.to_bytes()) for doc in docs],
+        list(DocBin().from_bytes(packed).get_docs(vocab)),
+    ]
+    for copies in read:
+        assert [everything(doc) for doc in copies] == expected
+        assert [doc.spans["senses"].attrs["scores"] for doc in copies] == scores
+
+
+def test_what_is_stored_is_plain(make):
+    doc = make()(TEXTS[0])
+
+    def kinds(value):
+        yield type(value)
+        items = value.values() if isinstance(value, dict) else value
+        if isinstance(value, dict | list):
+            for item in items:
+                yield from kinds(item)
+
+    assert set(kinds(dict(doc.spans["senses"].attrs))) <= {dict, list, str, int, float}
+
+
+def test_pipeline_to_disk_and_back(make, tmp_path, by_length):
+    method = {"@sense_methods": by_length, "limit": 1000}
+    nlp = make(method=method, threshold=0.25, attr="by", spans_key="bys")
+    nlp.to_disk(tmp_path / "pipeline")
+    loaded = spacy.load(tmp_path / "pipeline")
+    assert [ids(doc, "by") for doc in loaded.pipe(TEXTS)] == [
+        ids(doc, "by") for doc in nlp.pipe(TEXTS)
+    ]
+    assert loaded.get_pipe("sense_disambiguator").config["threshold"] == 0.25
+
+
+def test_the_component_can_be_sent_to_a_spawned_child(make, attention):
+    nlp = make(method=attention)
+    nlp.add_pipe("sentencizer").unpicklable = lambda: None
+    expected = everything(nlp(TEXTS[0]))
+    component = nlp.get_pipe("sense_disambiguator")
+    received = pickle.loads(pickle.dumps(component))  # noqa: S301 - our own bytes
+    assert isinstance(received, SenseDisambiguator)
+    assert everything(received(nlp.make_doc(TEXTS[0]))) == expected
+
+
+# -- other components -----------------------------------------------------------------------------
+
+
+def test_senses_are_found_by_their_characters_after_tokens_are_merged(make):
+    nlp = make()
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "X", "pattern": p} for p in ("he hit the", "the bat")])
+    nlp.add_pipe("merge_entities")
+    doc = nlp(TEXTS[0])
+    assert [t.text for t in doc] == ["he hit the", "ball", "with", "the bat"]
+    assert [t._.sense and t._.sense.id for t in doc] == [None, None, None, "bat.club"]
+
+
+def test_as_doc_and_from_docs_give_no_wrong_sense(make):
+    nlp = make()
+    first, second = nlp(TEXTS[0]), nlp(TEXTS[1])
+    assert {ids(first[5:].as_doc()), ids(second[1:2].as_doc())} <= {"bat.club", "bat.animal", None}
+    both = Doc.from_docs([first, second])
+    # spaCy keeps the spans and drops their attrs: no record, so no sense, and never a wrong one.
+    assert [span.kb_id_ for span in both.spans["senses"]] == ["bat.club", "bat.animal"]
+    assert [t._.sense and t._.sense.id for t in both if t.text == "bat"] in (
+        [None, None], ["bat.club", "bat.animal"],
+    )  # fmt: skip
+
+
+def test_analyze_pipes_has_nothing_to_complain_of(make):
+    analysis = make().analyze_pipes()
+    assert analysis["problems"] == {"sense_disambiguator": []}
+    assert analysis["summary"]["sense_disambiguator"]["assigns"] == [
+        "doc.spans", "token._.sense", "span._.sense",
+    ]  # fmt: skip
+
+
+# -- scores ----------------------------------------------------------------------------------
+
+
+def gold(nlp, text, *senses):
+    """An Example whose reference has (start, end, sense id) spans."""
+    reference = nlp.make_doc(text)
+    spans = [Span(reference, start, end, kb_id=sense) for start, end, sense in senses]
+    reference.spans["senses"] = SpanGroup(reference, name="senses", spans=spans)
+    return Example(nlp.make_doc(text), reference)
+
+
+def test_evaluate(make):
+    nlp = make()
+    examples = [
+        gold(nlp, TEXTS[0], (6, 7, "bat.club")),
+        gold(nlp, TEXTS[1], (1, 2, "bat.club")),  # lesk says animal
+        gold(nlp, TEXTS[2], (0, 1, "nothing.1")),
+    ]
+    scores = nlp.evaluate(examples)
+    assert scores["spans_senses_p"] == pytest.approx(1 / 2)
+    assert scores["spans_senses_r"] == pytest.approx(1 / 3)
+    assert scores["spans_senses_f"] == pytest.approx(2 / 5)
+
+
+def test_evaluate_under_another_key_and_without_a_scorer(make):
+    nlp = make(spans_key="other")
+    example = gold(nlp, TEXTS[0], (6, 7, "bat.club"))
+    example.reference.spans["other"] = example.reference.spans["senses"].copy()
+    assert nlp.evaluate([example])["spans_other_f"] == 1.0
+    silent = make(scorer=None, attr="x", spans_key="x")
+    assert "spans_x_f" not in silent.evaluate([gold(silent, TEXTS[0])])
+
+
+def test_the_method_can_be_given_as_an_object(toy_inventory):
+    settings = {
+        "inventory": Path(toy_inventory), "method": lesk_v1(), "threshold": 0.0, "backoff": None,
+        "attr": "sense", "spans_key": "senses", "vectors_attr": "attn_vectors",
+        "model_attr": "attn_model",
+    }  # fmt: skip
+    nlp = spacy.blank("en")
+    component = SenseDisambiguator(nlp, "mine", settings)
+    assert ids(component(nlp.make_doc(TEXTS[0]))) == "bat.club"
+    assert component.score([]) == {}
+    with pytest.raises(ConfigError, match=r"^this component has no backoff$"):
+        component.prepared("backoff")

@@ -1,0 +1,72 @@
+"""The benchmark's own arithmetic, and that published tables are what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.senses import accuracy_and_macro_f1, calibration_error, interval
+from benchmarks.tables import END, START, render, replace_between
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+
+
+def test_accuracy_and_macro_f1_by_hand():
+    words = ["bat", "bat", "bat", "bank"]
+    gold = ["a", "a", "b", "x"]
+    predicted = ["a", "b", "b", "y"]
+    # bat: F1(a) = 2*1/(2*1+0+1) = 2/3, F1(b) = 2*1/(2*1+1+0) = 2/3; bank: F1(x) = 0
+    accuracy, macro_f1 = accuracy_and_macro_f1(words, gold, predicted)
+    assert accuracy == 2 / 4
+    assert macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_interval_contains_the_mean_and_is_the_binomials():
+    right = np.array([True] * 80 + [False] * 20)
+    low, high = interval(right)
+    # normal approximation: 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 100)
+    assert low == pytest.approx(0.7216, abs=0.02)
+    assert high == pytest.approx(0.8784, abs=0.02)
+
+
+def test_calibration_error_by_hand():
+    scores = np.array([0.95, 0.95, 0.55, 0.55])
+    right = np.array([True, True, True, False])
+    # bin 0.9..1: |0.95 - 1| * 1/2; bin 0.5..0.6: |0.55 - 0.5| * 1/2
+    assert calibration_error(scores, right) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_results_carry_a_manifest(path):
+    result = json.loads(path.read_text(encoding="utf-8"))
+    manifest = result["manifest"]
+    assert len(manifest["commit"]) == 40
+    assert manifest["threads"] >= 1
+    assert all(len(digest) == 64 for digest in manifest["files"].values())
+    for system in result["systems"]:
+        low, high = system["ci95"]
+        assert 0 <= low <= system["accuracy"] <= high <= 1
+
+
+def test_readme_tables_are_those_of_the_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert START in text and END in text
+    assert replace_between(text, render()) == text
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_results_are_of_the_shipped_files(path):
+    from benchmarks.manifest import sha256
+
+    shipped = {
+        file.name: sha256(file)
+        for folder in (ROOT / "spacy_attn" / "data", ROOT / "benchmarks")
+        for file in folder.iterdir()
+        if file.is_file()
+    }
+    files = json.loads(path.read_text(encoding="utf-8"))["manifest"]["files"]
+    assert files == {name: shipped[name] for name in files}

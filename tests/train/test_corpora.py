@@ -1,0 +1,98 @@
+"""The readers of sense-annotated corpora, on lines written here."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+from spacy_attn.senses.wordnet import WordNet
+from spacy_attn.train.corpora import (
+    TaggedSentence,
+    read_masc,
+    read_semcor,
+    read_wordnet_examples,
+    split_corpora,
+)
+
+
+def write(path, records):
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    return path
+
+
+def test_semcor_splits_collocations_and_leaves_out_unknown_keys(tmp_path, toy_wordnet):
+    path = write(
+        tmp_path / "semcor.jsonl.gz",
+        [
+            {
+                "doc": "d1",
+                "tokens": ["the", "river_bank", "hit", "it"],
+                "senses": [
+                    [1, ["river_bank%1:17:00::"]],
+                    [2, ["hit%2:99:99::", "hit%2:35:00::"]],
+                    [3, ["it%1:00:00::"]],
+                ],
+            }
+        ],
+    )
+    assert list(read_semcor(path, WordNet(toy_wordnet))) == [
+        TaggedSentence(
+            "d1",
+            "semcor",
+            ["the", "river", "bank", "hit", "it"],
+            [(1, 3, ["river_bank%1:17:00::"]), (3, 4, ["hit%2:35:00::"])],
+        )
+    ]
+
+
+def test_masc_drops_the_file_name_of_each_document(tmp_path, toy_wordnet):
+    def line(doc, token, keys):
+        return {
+            "doc": doc,
+            "genre": "g",
+            "tokens": [token],
+            "senses": [[0, token, "NOUN", keys]],
+        }
+
+    both = ["bat%1:05:00::", "bat%1:06:00::"]
+    path = write(
+        tmp_path / "masc.jsonl.gz",
+        [line("a", "name", []), line("a", "bat", both), line("b", "bat", both)],
+    )
+    assert list(read_masc(path, WordNet(toy_wordnet))) == [
+        TaggedSentence("a", "g", ["bat"], [(0, 1, both)])
+    ]
+
+
+def test_wordnet_examples_find_the_word_by_its_form(toy_wordnet):
+    found = {
+        keys[0]: " ".join(sentence.tokens[start:end])
+        for sentence in read_wordnet_examples(WordNet(toy_wordnet))
+        for start, end, keys in sentence.targets
+    }
+    # river_bank has one sense only, so its example teaches nothing; hit%2:41 has no example
+    assert found == {
+        "bat%1:05:00::": "bat",
+        "bat%1:06:00::": "bat",
+        "bank%1:14:00::": "bank",
+        "bank%1:17:00::": "bank",
+        "hit%2:35:00::": "hits",
+    }
+
+
+def test_split_holds_out_whole_documents_and_genres():
+    semcor = [TaggedSentence(f"d{i % 20}", "semcor", ["x"], []) for i in range(100)]
+    masc = [TaggedSentence(f"m{i}", f"g{i % 6}", ["x"], []) for i in range(12)]
+    split = split_corpora(semcor, masc, [])
+    trained = [sentence for document in split.train for sentence in document]
+    assert len({s.doc for s in split.held_out["semcor"]}) == 2
+    assert len(split.held_out) == 1 + 3
+    held_out = [s for part in split.held_out.values() for s in part]
+    assert len(trained) + len(held_out) == 112
+    assert not {s.doc for s in trained} & {s.doc for s in held_out}
+    assert not {s.genre for s in trained if s.genre != "semcor"} & {
+        s.genre for s in held_out if s.genre != "semcor"
+    }
+    again = split_corpora(semcor, masc, [])
+    assert again == split
