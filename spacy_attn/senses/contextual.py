@@ -188,7 +188,9 @@ class Attention:
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale
         if not self._has_regression[rows].any():
-            return np.asarray(glosses, dtype=np.float32)
+            # The trained scale calibrates these already; the temperature, fitted for examples
+            # and definitions together, is taken back.
+            return np.asarray(glosses * self.temperature, dtype=np.float32)
         examples = self._weights[rows] @ parts + self._bias[rows]
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
 

@@ -16,7 +16,7 @@ import numpy as np
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
 from spacy_attn.senses.context import Context, FittedMethod, Resources, Target
 from spacy_attn.senses.contextual import TextEncoder
-from spacy_attn.senses.decide import fit_temperature
+from spacy_attn.senses.decide import fit_temperature, log_softmax
 from spacy_attn.senses.inventory import Example, Inventory, Sense
 
 __all__ = [
@@ -37,11 +37,12 @@ Prepare = Callable[[Inventory], FittedMethod]
 
 @dataclass(frozen=True, slots=True)
 class FewShot:
-    """The chosen settings and the held-out accuracy that they gave."""
+    """The chosen settings and what they gave on held-out examples."""
 
     ridge: float
     gloss_weight: float
     accuracy: float
+    loss: float  # mean negative log-likelihood at the best temperature
 
 
 class MemoEncoder:
@@ -149,7 +150,9 @@ def _with_vectors(fitted: FittedMethod, contexts: list[Context]) -> list[Context
 def choose_few_shot(
     prepare: Callable[[float, float], Prepare], inventory: Inventory, resources: Resources
 ) -> FewShot:
-    """The ridge penalty and definition weight with the best held-out accuracy.
+    """The ridge penalty and definition weight with the least held-out loss.
+
+    The loss moves smoothly where accuracy jumps by single sentences.
 
     Args:
         prepare: gives for a penalty and a weight the function that prepares the method.
@@ -163,13 +166,20 @@ def choose_few_shot(
         with_all, _ = held_out_scores(prepare(ridge, 1.0), inventory, resources)
         for weight in GLOSS_WEIGHTS:
             scores = [a + weight * (b - a) for a, b in zip(without, with_all, strict=True)]
-            tried.append(FewShot(ridge, weight, accuracy(scores, gold)))
-    return max(tried, key=lambda few: few.accuracy)
+            tried.append(FewShot(ridge, weight, accuracy(scores, gold), loss(scores, gold)))
+    return min(tried, key=lambda few: few.loss)
 
 
 def accuracy(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
     """Share of targets whose best score is the right one's."""
     return sum(int(s.argmax()) == g for s, g in zip(scores, gold, strict=True)) / len(gold)
+
+
+def loss(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
+    """Mean negative log-likelihood of the right senses at the temperature that suits best."""
+    temperature = fit_temperature(scores, gold)
+    pairs = zip(scores, gold, strict=True)
+    return -float(sum(log_softmax(s, temperature)[g] for s, g in pairs)) / len(gold)
 
 
 def calibrate(

@@ -676,7 +676,7 @@ def finish_sense_model(
 
         tried.append((choose_few_shot(prepare, inventory, resources), strength))
         logger.info("strength %.1f: %s", strength, tried[-1][0])
-    few, strength = max(tried, key=lambda pair: pair[0].accuracy)
+    few, strength = min(tried, key=lambda pair: pair[0].loss)
     settings = {"ridge": few.ridge, "gloss_weight": few.gloss_weight}
     notes = {**notes, "held_out_examples": round(few.accuracy, 4)}
     export_sense_model(checkpoint, path, base, settings, strength, notes)

@@ -15,7 +15,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.tokens.underscore import Underscore
 from spacy.training import Example
 
-from spacy_attn import install_extensions
+from spacy_attn import install_extensions, methods
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
@@ -38,6 +38,12 @@ def _own_extensions(monkeypatch):
     """Extension attributes are global; each test starts without any."""
     for owner in ("doc", "span", "token"):
         monkeypatch.setattr(Underscore, f"{owner}_extensions", {})
+
+
+@pytest.fixture(autouse=True)
+def _temperature_of_one(monkeypatch):
+    """The fitted temperatures are those of the bundled inventory."""
+    monkeypatch.setattr(methods, "_temperatures", dict)
 
 
 @pytest.fixture
@@ -210,8 +216,8 @@ def test_the_backoff_decides_then(make):
     nlp = make(threshold=0.8, backoff="first_sense")
     docs = list(nlp.pipe([*TEXTS, "swing the bat by the bank"]))
     assert [ids(doc) for doc in docs[:5]] == LESK
-    methods = [[s._.sense.method for s in doc.spans["senses"]] for doc in docs]
-    assert methods == [
+    decided_by = [[s._.sense.method for s in doc.spans["senses"]] for doc in docs]
+    assert decided_by == [
         ["lesk"], ["first_sense"], [], [], ["first_sense"], ["first_sense", "first_sense"],
     ]  # fmt: skip
     assert [span.text for span in docs[5].spans["senses"]] == ["bat", "bank"]

@@ -17,7 +17,7 @@ anything = settings(max_examples=300, deadline=None, suppress_health_check=[Heal
 def sizes(draw):
     """Pieces, size of a window, overlap."""
     size = draw(st.integers(1, 24))
-    return draw(st.integers(0, 150)), size, draw(st.integers(0, size - 1))
+    return draw(st.integers(0, 100)), size, draw(st.integers(0, size - 1))
 
 
 @st.composite

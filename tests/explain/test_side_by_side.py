@@ -46,6 +46,7 @@ def _toy_methods(monkeypatch, toy_model, toy_sense_model, toy_vectors):
         name = f"toy.{short}.v1"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
         monkeypatch.setitem(methods.METHODS, short, name)
+    monkeypatch.setattr(methods, "_temperatures", dict)  # 1 for each method
 
 
 def test_a_record_for_each_word(nlp):

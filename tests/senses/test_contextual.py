@@ -202,6 +202,14 @@ def test_definitions_alone(examples):
     np.testing.assert_allclose(obtained, BY_DEFINITION, rtol=2e-3)  # kept as float16
 
 
+def test_definitions_alone_are_calibrated_by_their_training():
+    inventory = bats((), (), ())
+    encoder = Words()
+    method = Attention(inventory, RESOURCES, encoder, encoder, head(), temperature=0.25)
+    obtained = scored(method, inventory, "cave bat") / method.temperature
+    np.testing.assert_allclose(obtained, BY_DEFINITION, rtol=2e-3)
+
+
 def test_examples_and_definitions():
     inventory = bats(("night bat",), ("ball bat", "swing bat"), ())
     obtained = scored(attention(inventory), inventory, "cave bat")

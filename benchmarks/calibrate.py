@@ -1,0 +1,53 @@
+"""Make what ships beside the sense model: temperatures and prepared senses.
+
+    python -m benchmarks.calibrate
+
+Writes ``spacy_attn/data/calibration.json`` (a temperature for each method, fitted on the
+homographs' own examples, each held out in turn) and ``spacy_attn/data/senses-*.safetensors``
+(the homographs prepared for the default encoder, so that first use needs no preparation).
+Run it again whenever the inventory or the sense model changes.
+"""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.manifest import manifest
+from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.methods import DATA, METHODS, SENSE_MODEL, sense_method
+from spacy_attn.senses.contextual import Attention, SenseHead
+from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.train.calibrate import MemoEncoder, MemoGlosses, blank_resources, calibrate
+
+
+def main() -> None:
+    inventory = load_inventory("homographs")
+    resources = blank_resources(inventory)
+    encoder = MemoEncoder(shared_encoder(EncoderSettings(adapter=str(SENSE_MODEL))))
+    glosses = MemoGlosses(shared_encoder(EncoderSettings()))
+    head = SenseHead.load(SENSE_MODEL)
+    prepares = {
+        name: lambda part, name=name: sense_method(name).prepare(part, resources)
+        for name in METHODS
+        # Examples are written evenly over the senses: they say nothing of frequencies.
+        if name not in ("random", "first_sense", "attention")
+    }
+    prepares["attention"] = lambda part: Attention(part, resources, encoder, glosses, head)
+    temperatures = calibrate(prepares, inventory, resources)
+    result = {
+        "temperatures": temperatures,
+        "manifest": manifest(
+            "python -m benchmarks.calibrate", [DATA / "homographs.jsonl", SENSE_MODEL], seed=0
+        ),
+    }
+    (DATA / "calibration.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for old in DATA.glob("senses-*.safetensors"):
+        old.unlink()
+    Attention(inventory, resources, encoder, glosses, head, [DATA])
+    for path in DATA.glob("senses-*.safetensors"):
+        path.chmod(0o644)
+    print(json.dumps(temperatures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
