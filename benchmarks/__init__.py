@@ -1,0 +1,1 @@
+"""The published measurements; see README.md beside this file."""

@@ -31,7 +31,7 @@ def manifest(command: str, files: list[Path], **more: Any) -> dict[str, Any]:
     return {
         "command": command,
         "commit": _git("rev-parse", "HEAD"),
-        "changed_since_commit": bool(_git("status", "--porcelain", "--", "spacy_attn", "benchmarks/*.py")),
+        "changed_since_commit": bool(_git("status", "--porcelain", "--", "*.py", "*.jsonl")),
         "python": sys.version.split()[0],
         "versions": {name: version(name) for name in _PACKAGES},
         "processor": _processor(),
@@ -42,8 +42,8 @@ def manifest(command: str, files: list[Path], **more: Any) -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 def _processor() -> str:

@@ -20,7 +20,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,8 @@ BUNDLED = ROOT / "spacy_attn" / "data"
 
 @dataclass(frozen=True, slots=True)
 class Instance:
+    """A word in a text and what it is compared with."""
+
     text: str
     start: int
     end: int
@@ -68,9 +69,7 @@ def coarsewsd20() -> Iterator[Instance]:
             tokens, index = record["tokens"], record["index"]
             start = len(" ".join(tokens[:index])) + (index > 0)
             end = start + len(tokens[index])
-            yield Instance(
-                " ".join(tokens), start, end, record["word"], "NOUN", record["sense"]
-            )
+            yield Instance(" ".join(tokens), start, end, record["word"], "NOUN", record["sense"])
 
 
 def targets_of(
@@ -118,7 +117,7 @@ def predict(
 def accuracy_and_macro_f1(
     words: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
 ) -> tuple[float, float]:
-    """accuracy = correct / n; macro_f1 = mean over words of the mean F1 over its gold senses."""
+    """Accuracy = correct / n; macro_f1 = mean over words of the mean F1 over its gold senses."""
     from sklearn.metrics import f1_score
 
     groups: dict[str, list[int]] = defaultdict(list)

@@ -148,7 +148,8 @@ def toy_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     rows = np.random.default_rng(1).normal(size=(len(WORDS), 4))
     lines = [f"{len(WORDS)} 4"]
-    lines += [f"{word} {' '.join(f'{x:.4f}' for x in row)}" for word, row in zip(WORDS, rows)]
+    for word, row in zip(WORDS, rows, strict=True):
+        lines.append(" ".join([word, *(f"{x:.4f}" for x in row)]))
     path = tmp_path_factory.mktemp("toy") / "vectors.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

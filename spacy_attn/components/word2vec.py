@@ -18,7 +18,7 @@ from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.classic.word2vec import GLOVE, check_rule, shared_vectors
-from spacy_attn.components.extensions import _install
+from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError
 
@@ -64,6 +64,7 @@ def make_word2vec(
             f"the default vectors are English and this pipeline has lang = {nlp.lang!r}; give "
             f"vectors = the path of a file for that language (or vectors = {GLOVE!r} all the same)"
         )
+    refuse_shared_names(nlp, name, {"attr": f"token._.{attr}"})
     return Word2Vec(vectors=vectors, attr=attr, unknown=unknown, hooks=hooks, name=name)
 
 
@@ -90,6 +91,11 @@ class Word2Vec:
     ) -> None:
         self.name = name
         self._configure(vectors, attr, unknown, hooks)
+
+    @property
+    def written_names(self) -> dict[str, str]:
+        """Setting and the attribute that it names."""
+        return {"attr": f"token._.{self.attr}"}
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the hooks, where the config asks for them; else leave the Doc as it is.

@@ -84,6 +84,9 @@ class SenseMethod(Protocol):
 
 
 _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company
+# Tags that a noun cannot be meant by. Others on a noun of the inventory are attributive use
+# ("the java language", ADJ) or slips of the tagger ("java" alone is ADV to it).
+_NEVER_A_NOUN = ("VERB", "AUX")
 
 
 def find_targets(context: Context, inventory: Inventory, index: int = 0) -> list[Target]:
@@ -91,7 +94,8 @@ def find_targets(context: Context, inventory: Inventory, index: int = 0) -> list
 
     A word is found by its lemma or by its form. Where the token has a part of speech,
     only the senses of that part of speech are candidates (a proper noun counts as noun);
-    where it has none, the senses of all.
+    where it has none, the senses of all. A word that is only a noun in the inventory is
+    taken for one unless it is tagged as a verb: taggers know few rare nouns.
 
     Args:
         context: the text.
@@ -126,11 +130,15 @@ def _matches(
     context: Context, lower: list[str], inventory: Inventory, run: Sequence[int]
 ) -> Iterator[tuple[int, int, str, tuple[Sense, ...]]]:
     """Start, end, lemma and candidates of each word that these tokens can be."""
-    for lemma, pos in _words(context, lower, inventory, run):
+    words = _words(context, lower, inventory, run)
+    for lemma, pos in words:
         tag = context.tags[run[0] if pos == "VERB" else run[-1]]
         if not tag or _TAGS.get(tag, tag) == pos:
             candidates = inventory.candidates(lemma, pos if tag else None)
             yield run[0], run[-1] + 1, lemma, candidates
+    for lemma, pos in words:
+        if pos == "NOUN" and context.tags[run[-1]] not in _NEVER_A_NOUN:
+            yield run[0], run[-1] + 1, lemma, inventory.candidates(lemma, pos)
 
 
 def _words(

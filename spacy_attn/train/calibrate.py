@@ -65,8 +65,9 @@ class MemoEncoder:
     def encode(self, texts: Sequence[str], offsets: Sequence[Offsets]) -> list[Floats2d]:
         """*Shape:* for each text (n_tokens, width)"""
         new = {t: o for t, o in zip(texts, offsets, strict=True) if t not in self._seen}
-        arrays = self._encoder.encode(list(new), list(new.values()))
-        self._seen.update(zip(new, arrays, strict=True))
+        if new:
+            arrays = self._encoder.encode(list(new), list(new.values()))
+            self._seen.update(zip(new, arrays, strict=True))
         return [self._seen[text] for text in texts]
 
 

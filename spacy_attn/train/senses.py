@@ -59,6 +59,10 @@ logger = logging.getLogger("spacy_attn")
 
 CHECKPOINT = "checkpoint.safetensors"
 STRENGTHS = (0.3, 0.5, 0.7, 1.0)
+ENCODER_WINDOW: dict[str, Any] = {
+    "window": 256,
+    "overlap": 64,
+}  # wordpieces, while settings are chosen
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,7 @@ class SenseTrainer:
                 mask = batch["attention_mask"].unsqueeze(-1)
                 out[chosen] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
         np.save(path, out.half().numpy())
-        return out
+        return out.half().float()  # what a run that goes on will read
 
     # -- data -------------------------------------------------------------------------
 
@@ -410,14 +414,11 @@ class SenseTrainer:
         # The residual table has a row for each WordNet sense and a step touches hundreds.
         sparse = torch.optim.SparseAdam(self.head.residual.parameters(), lr=config.residual_rate)
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
-        first_epoch = self._resume(optimizer, sparse)
         rng = random.Random(config.seed)  # noqa: S311 - order and drops, no secret
-        total = None
-        for epoch in range(config.epochs):
+        first_epoch, total = self._resume(optimizer, sparse, rng)
+        for epoch in range(first_epoch, config.epochs):
             batches = self.batches(self._epoch_rows(documents, rng), rng)
             total = total or len(batches) * config.epochs
-            if epoch < first_epoch:
-                continue
             torch.manual_seed(config.seed + epoch)
             losses: list[float] = []
             started = time.perf_counter()
@@ -448,7 +449,7 @@ class SenseTrainer:
                 **evaluate(),
             }
             self.curve.append(record)
-            self._checkpoint(optimizer, sparse, epoch + 1)
+            self._checkpoint(optimizer, sparse, rng, epoch + 1, total)
             if report:
                 report(record)
 
@@ -518,7 +519,9 @@ class SenseTrainer:
                 out[name] = parameter.detach()
         return {name: tensor.float().contiguous() for name, tensor in out.items()}
 
-    def _checkpoint(self, optimizer: Any, sparse: Any, epoch: int) -> None:
+    def _checkpoint(
+        self, optimizer: Any, sparse: Any, rng: random.Random, epoch: int, total: int
+    ) -> None:
         from safetensors.torch import save_file
 
         save_file(
@@ -531,7 +534,7 @@ class SenseTrainer:
             {
                 "epoch": epoch, "step": self.step, "curve": self.curve,
                 "config": asdict(self.config), "optimizer": optimizer.state_dict(),
-                "sparse": sparse.state_dict(),
+                "sparse": sparse.state_dict(), "rng": rng.getstate(), "total": total,
                 "head": self.head.state_dict(),
                 "lora": {n: p for n, p in self.encoder.state_dict().items() if "lora_" in n},
             },
@@ -540,10 +543,11 @@ class SenseTrainer:
         temporary.replace(self.folder / "checkpoint.pt")
         (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
 
-    def _resume(self, optimizer: Any, sparse: Any) -> int:
+    def _resume(self, optimizer: Any, sparse: Any, rng: random.Random) -> tuple[int, int]:
+        """Number of finished epochs and of all steps; 0 and 0 for a new run."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
-            return 0
+            return 0, 0
         saved = torch.load(path, weights_only=True)
         if saved["config"] != asdict(self.config):
             raise ConfigError(
@@ -554,7 +558,8 @@ class SenseTrainer:
         optimizer.load_state_dict(saved["optimizer"])
         sparse.load_state_dict(saved["sparse"])
         self.step, self.curve = saved["step"], saved["curve"]
-        return int(saved["epoch"])
+        rng.setstate(saved["rng"])
+        return int(saved["epoch"]), int(saved["total"])
 
 
 def train_sense_model(
@@ -661,11 +666,12 @@ def finish_sense_model(
 
     base = weights_sha256(folder)
     resources = blank_resources(inventory)
-    glosses = MemoGlosses(HuggingFaceEncoder(EncoderSettings(model)))
+    glosses = MemoGlosses(HuggingFaceEncoder(EncoderSettings(model, **ENCODER_WINDOW)))
     tried: list[tuple[FewShot, float]] = []
     for strength in STRENGTHS:
         export_sense_model(checkpoint, path, base, {"ridge": 1.0, "gloss_weight": 0.1}, strength)
-        memo = MemoEncoder(HuggingFaceEncoder(EncoderSettings(model, adapter=str(path))))
+        adapted = EncoderSettings(model, adapter=str(path), **ENCODER_WINDOW)
+        memo = MemoEncoder(HuggingFaceEncoder(adapted))
         head = SenseHead.load(path)
 
         def prepare(

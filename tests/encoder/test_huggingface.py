@@ -106,7 +106,7 @@ def make_xlm_roberta(folder: Path) -> Path:
     torch.manual_seed(2)
     config = XLMRobertaConfig(**small(len(pieces), max_position_embeddings=66))
     model = XLMRobertaModel(config, add_pooling_layer=False)
-    return save_encoder(folder, tokenizer, model, **ROBERTA_TOKENS, unk_token="<unk>")  # noqa: S106
+    return save_encoder(folder, tokenizer, model, **ROBERTA_TOKENS, unk_token="<unk>")
 
 
 @pytest.fixture(scope="module")

@@ -78,9 +78,9 @@ def test_the_part_of_speech_chooses_the_candidates(tag, senses):
     assert found(context("the bat", "the bat", f"DET {tag}")) == [("bat", senses)]
 
 
-@pytest.mark.parametrize("tag", ["ADJ", "ADV", "X", "PUNCT"])
+@pytest.mark.parametrize("tag", ["NOUN", "VERB", "ADV", "X"])
 def test_a_part_of_speech_without_senses_is_no_target(tag):
-    assert found(context("the bat", "the bat", f"DET {tag}")) == []
+    assert found(context("the hot", "the hot", f"DET {tag}")) == []
 
 
 def test_capital_letters():
@@ -161,3 +161,24 @@ def test_texts_without_a_word(text):
 def test_the_index_goes_into_the_target():
     (target,) = find_targets(context("a bat"), INVENTORY, index=7)
     assert (target.context, target.start, target.end, target.lemma) == (7, 1, 2, "bat")
+
+
+@pytest.mark.parametrize("tag", ["ADJ", "ADV", "X", "PROPN", "NOUN"])
+def test_a_noun_is_found_under_the_tags_that_taggers_give_rare_nouns(tag):
+    inventory = Inventory("toy", (sense("java.island", "java"), sense("java.code", "java")))
+    (target,) = find_targets(context("in java", tags=f"ADP {tag}"), inventory)
+    assert [s.id for s in target.candidates] == ["java.island", "java.code"]
+
+
+@pytest.mark.parametrize("tag", ["VERB", "AUX"])
+def test_a_verb_is_no_noun(tag):
+    inventory = Inventory("toy", (sense("bank.money", "bank"),))
+    assert find_targets(context("they bank", tags=f"PRON {tag}"), inventory) == []
+
+
+def test_an_adjective_of_the_inventory_comes_before_a_slip_of_the_tagger():
+    inventory = Inventory(
+        "toy", (sense("square.shape", "square"), sense("square.adj", "square", "ADJ"))
+    )
+    (target,) = find_targets(context("square", tags="ADJ"), inventory)
+    assert [s.id for s in target.candidates] == ["square.adj"]
