@@ -23,7 +23,8 @@ from spacy_attn.train.calibrate import MemoEncoder, MemoGlosses, blank_resources
 def main() -> None:
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
-    encoder = MemoEncoder(shared_encoder(EncoderSettings(adapter=str(SENSE_MODEL))))
+    adapted = EncoderSettings(adapter=str(SENSE_MODEL), unit="sentence")
+    encoder = MemoEncoder(shared_encoder(adapted))
     glosses = MemoGlosses(shared_encoder(EncoderSettings()))
     head = SenseHead.load(SENSE_MODEL)
     prepares = {

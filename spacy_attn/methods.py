@@ -239,7 +239,7 @@ def _make_attention(
     return Attention(
         inventory,
         resources,
-        shared_encoder(replace(plain, adapter=str(path))),
+        shared_encoder(replace(plain, adapter=str(path), unit="sentence")),
         _LazyTextEncoder(partial(shared_encoder, plain)),
         SenseHead.load(path),
         (DATA, cache_folder()),

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
-    ({"errors", "_types", "models"}, True),
+    ({"errors", "_types", "models", "sentences"}, True),
     ({"classic", "encoder", "senses"}, False),
     ({"methods", "train"}, True),
     ({"components"}, True),

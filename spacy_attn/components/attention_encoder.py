@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "adapter": None,  # or "senses": with the trained weights of the attention method
     "precision": "float32",  # of the arithmetic: or "bfloat16"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
+    "unit": None,  # "document" or "sentence"; null: "sentence" with the adapter "senses"
     "window": 256,  # wordpieces of a window, special tokens included
     "overlap": 64,  # wordpieces that neighbouring windows share at least
     "batch_pieces": 4096,  # wordpieces of a batch, padding included
@@ -71,6 +72,7 @@ class AttentionEncoder:
             layers=tuple(settings["layers"]),
             adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
             precision=settings["precision"],
+            unit=settings["unit"] or ("sentence" if adapter == "senses" else "document"),
             window=settings["window"],
             overlap=settings["overlap"],
             batch_pieces=settings["batch_pieces"],
@@ -139,6 +141,7 @@ def make_attention_encoder(
     adapter: str | None,
     precision: str,
     dtype: str,
+    unit: str | None,
     window: int,
     overlap: int,
     batch_pieces: int,
@@ -155,7 +158,8 @@ def make_attention_encoder(
     """
     settings = {
         "model": model, "layers": layers, "adapter": adapter, "precision": precision,
-        "dtype": dtype, "window": window, "overlap": overlap, "batch_pieces": batch_pieces,
+        "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
+        "batch_pieces": batch_pieces,
         "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
     }  # fmt: skip
     refuse_shared_names(nlp, name, _written_names(settings))

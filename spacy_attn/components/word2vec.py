@@ -7,6 +7,7 @@ in the config, in a child process and after a DocBin as well.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError
 
 __all__ = ["Word2Vec", "install_word2vec_extension", "make_word2vec", "static_vectors"]
+
+logger = logging.getLogger("spacy_attn")
 
 DEFAULT_CONFIG = """
 [word2vec]
@@ -185,15 +188,27 @@ def install_word2vec_extension(
 ) -> None:
     """Install ``token._.<attr>`` without a component, for example to read a DocBin.
 
-    Safe to call any number of times with the same arguments.
+    Safe to call any number of times. The attribute belongs to the process: with another file
+    or rule than before it reads that from now on, in every Doc, and the log says so.
 
     Raises:
         ConfigError: ``unknown`` is no rule, or the attribute is taken by an extension that
-            is not ours or reads another file.
+            is not ours.
     """
     check_rule(unknown)
     file = _absolute(None if vectors is None else str(vectors))
     getter = partial(_get_word_vector, vectors=file, unknown=unknown)
+    before = Token.get_extension(attr)[2] if Token.has_extension(attr) else None
+    if isinstance(before, partial) and before.func is _get_word_vector:
+        if before.keywords != getter.keywords:
+            logger.warning(
+                "token._.%s now reads %s (%s) in this process, no longer %s (%s); to keep both, "
+                "give one component another attr",
+                attr, file or GLOVE, unknown, before.keywords["vectors"] or GLOVE,
+                before.keywords["unknown"],
+            )  # fmt: skip
+            Token.set_extension(attr, getter=getter, force=True)
+        return
     _install(Token, attr, setting="attr", getter=getter)
 
 

@@ -16,17 +16,19 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacy_attn._types import Floats2d, Floats3d, Offsets
+from spacy_attn._types import Floats2d, Floats3d, Ints1d, Offsets
 from spacy_attn.encoder.align import align, pool
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.windows import Window, cut_windows
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 from spacy_attn.models import resolve_encoder, weights_sha256
+from spacy_attn.sentences import sentence_starts
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,7 @@ __all__ = ["DEFAULT_MODEL", "EncoderSettings", "HuggingFaceEncoder", "shared_enc
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 PRECISIONS = ("float32", "bfloat16")
+UNITS = ("document", "sentence")
 _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 
 
@@ -48,6 +51,7 @@ class EncoderSettings:
     precision: str = "float32"
     window: int = 256  # pieces of a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at least
+    unit: str = "document"  # what is read together: or "sentence"
     batch_pieces: int = 4096  # pieces of a batch, padding included
 
 
@@ -68,6 +72,8 @@ class HuggingFaceEncoder:
             raise ConfigError(
                 f"precision = {settings.precision!r}; legal are {', '.join(PRECISIONS)}"
             )
+        if settings.unit not in UNITS:
+            raise ConfigError(f"unit = {settings.unit!r}; legal are {', '.join(UNITS)}")
         if not settings.layers:
             raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
         if settings.batch_pieces < 1:
@@ -124,7 +130,12 @@ class HuggingFaceEncoder:
         ranges = [align(t, o, s) for t, o, s in zip(texts, offsets, spans, strict=True)]
         jobs: list[tuple[int, Window]] = []
         for i, (first, end) in enumerate(ranges):
-            jobs += [(i, window) for window in self._windows(len(ids[i]), first, end)]
+            for low, high, tokens in self._units(texts[i], offsets[i], first, len(ids[i])):
+                n = high - low
+                # A piece that two sentences share ("n't") goes to the later one.
+                own_first = np.clip(first[tokens] - low, 0, n)
+                windows = self._windows(n, own_first, np.clip(end[tokens] - low, 0, n))
+                jobs += [(i, window.moved(low)) for window in windows]
         vectors = [np.zeros((len(pieces), self.width), dtype=np.float32) for pieces in ids]
         special = len(self._prefix) + len(self._suffix)
         lengths = [window.end - window.start + special for _, window in jobs]
@@ -199,6 +210,19 @@ class HuggingFaceEncoder:
         )  # fmt: skip
         return encoded["input_ids"], encoded["offset_mapping"]
 
+    def _units(
+        self, text: str, offsets: Offsets, first: Ints1d, n_pieces: int
+    ) -> Iterator[tuple[int, int, slice]]:
+        """First and end piece of what is read together, and its tokens."""
+        if self.settings.unit == "document":
+            yield 0, n_pieces, slice(None)
+            return
+        starts = sentence_starts([text[a:b] for a, b in offsets])
+        for start, end in pairwise([*starts, len(offsets)]):
+            low = int(first[start]) if start else 0
+            high = int(first[end]) if end < len(offsets) else n_pieces
+            yield low, max(low, high), slice(start, end)
+
     def _windows(self, n_pieces: int, first: Any, end: Any) -> list[Window]:
         special = len(self._prefix) + len(self._suffix)
         return cut_windows(
@@ -234,7 +258,7 @@ class HuggingFaceEncoder:
         layers = ",".join(str(layer) for layer in self._layers)
         self._identity = (
             f"{Path(self.settings.model).name}@{weights[:16]}/adapter@{adapter}"
-            f"/layers@{layers}/{self.settings.precision}"
+            f"/layers@{layers}/{self.settings.unit}/{self.settings.precision}"
         )
 
     def _check_window(self, model: Any) -> None:

@@ -34,6 +34,10 @@ class Window:
     take: int
     until: int
 
+    def moved(self, by: int) -> Window:
+        """The same window that many pieces further on."""
+        return Window(self.start + by, self.end + by, self.take + by, self.until + by)
+
 
 def cut_windows(
     n_pieces: int, size: int, overlap: int, first: Ints1d | None = None, end: Ints1d | None = None

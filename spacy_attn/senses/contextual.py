@@ -1,9 +1,9 @@
 """The attention method: contextual vectors, few-shot examples and definitions together.
 
-An occurrence is two vectors of one encoder pass: the mean vector of the target's tokens
-and the mean of the tokens within ``context_radius`` of it. (The target alone takes "The bat
-flew at night." for the sports sense: the word's own vector is too strong.) They are used
-twice:
+An occurrence is two vectors of one encoder pass over its sentence: the mean vector of the
+target's tokens and the mean of the tokens within ``context_radius`` of it. (The target alone
+takes "The bat flew at night." for the sports sense: the word's own vector is too strong.)
+They are used twice:
 
 * *examples*: ridge regression of the senses' indicators (+1, -1) on both vectors side by
   side, one small linear model for each word, fitted on the inventory's example sentences;
@@ -34,6 +34,7 @@ from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Resources, Target
 from spacy_attn.senses.inventory import Inventory
+from spacy_attn.sentences import sentence_of, sentence_starts
 
 __all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrence"]
 
@@ -110,15 +111,20 @@ def gloss_text(lemma: str, definition: str) -> str:
     return f"{lemma}: {definition}"
 
 
-def occurrence(vectors: Floats2d, start: int, end: int, radius: int) -> Floats1d:
+def occurrence(
+    vectors: Floats2d, start: int, end: int, radius: int, sentence: tuple[int, int] | None = None
+) -> Floats1d:
     """Mean target vector and mean context vector of tokens ``start`` to ``end``.
 
-    The context are the tokens within ``radius`` of the target; without any it is the target.
+    The context are the tokens of the sentence within ``radius`` of the target; without any
+    it is the target. Without a sentence all tokens are of it.
 
     *Shape:* (n_tokens, width) -> (2 * width,)
     """
     target = vectors[start:end].mean(axis=0)
-    around = np.concatenate([vectors[max(0, start - radius) : start], vectors[end : end + radius]])
+    first, last = sentence or (0, len(vectors))
+    before = vectors[max(first, start - radius) : start]
+    around = np.concatenate([before, vectors[end : min(end + radius, last)]])
     context = around.mean(axis=0) if len(around) else target
     return np.concatenate([target, context])
 
@@ -171,7 +177,7 @@ class Attention:
         """*Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        parts = np.stack([self._parts(contexts[t.context], t.start, t.end) for t in targets])
+        parts = self._parts(contexts, targets)
         z = self.head.z(parts)
         scaled = _scaled(parts)
         return [
@@ -181,9 +187,7 @@ class Attention:
 
     def z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
         """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""
-        return self.head.z(
-            np.stack([self._parts(contexts[t.context], t.start, t.end) for t in targets])
-        )
+        return self.head.z(self._parts(contexts, targets))
 
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale
@@ -194,10 +198,17 @@ class Attention:
         examples = self._weights[rows] @ parts + self._bias[rows]
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
 
-    def _parts(self, context: Context, start: int, end: int) -> Floats1d:
-        if context.contextual is None:
-            raise ValueError("the attention method needs Context.contextual")
-        return occurrence(context.contextual, start, end, self.head.context_radius)
+    def _parts(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
+        """Target and context vectors. *Shape:* (n_targets, 2 * width)"""
+        starts = {t.context: sentence_starts(contexts[t.context].tokens) for t in targets}
+        out = []
+        for t in targets:
+            vectors = contexts[t.context].contextual
+            if vectors is None:
+                raise ValueError("the attention method needs Context.contextual")
+            sentence = sentence_of(starts[t.context], t.start, len(vectors))
+            out.append(occurrence(vectors, t.start, t.end, self.head.context_radius, sentence))
+        return np.stack(out)
 
     # -- preparation ---------------------------------------------------------------------
 
@@ -238,8 +249,9 @@ class Attention:
                 for i, (a, b) in enumerate(context.offsets)
                 if a < example.end and example.start < b
             ]
+            sentence = sentence_of(sentence_starts(context.tokens), inside[0], len(array))
             out[sense.id].append(
-                occurrence(array, inside[0], inside[-1] + 1, self.head.context_radius)
+                occurrence(array, inside[0], inside[-1] + 1, self.head.context_radius, sentence)
             )
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
         return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}

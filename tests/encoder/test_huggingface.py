@@ -688,3 +688,25 @@ def test_minilm():
         np.testing.assert_allclose(vectors, vectors_by_hand(folder, text), atol=1e-5)
     expected = [sentence_by_hand(folder, text, 256) for text in texts]
     np.testing.assert_allclose(encoder.embed(texts), expected, atol=1e-5)
+
+
+def test_a_unit_of_sentences_reads_each_sentence_alone(toy_model):
+    encoder = HuggingFaceEncoder(
+        EncoderSettings(str(toy_model), unit="sentence", window=32, overlap=8)
+    )
+    texts = ["swing the bat!", "the bat flew at night."]
+    both = " ".join(texts)
+    offsets = [[(0, 5), (6, 9), (10, 13), (13, 14)], [(0, 3), (4, 7), (8, 12), (13, 15), (16, 21), (21, 22)]]
+    shift = len(texts[0]) + 1
+    joined = [*offsets[0], *((a + shift, b + shift) for a, b in offsets[1])]
+    alone = encoder.encode(texts, offsets)
+    (together,) = encoder.encode([both], [joined])
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
+    whole = HuggingFaceEncoder(EncoderSettings(str(toy_model), window=32, overlap=8))
+    assert whole.identity != encoder.identity
+    assert not np.allclose(whole.encode([both], [joined])[0], together, atol=1e-3)
+
+
+def test_an_unknown_unit_is_refused(toy_model):
+    with pytest.raises(ConfigError, match="unit = 'page'; legal are document, sentence"):
+        HuggingFaceEncoder(EncoderSettings(str(toy_model), unit="page"))

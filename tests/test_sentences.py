@@ -1,0 +1,40 @@
+"""Where sentences begin, against spaCy's own sentencizer and by hand."""
+
+from __future__ import annotations
+
+import pytest
+import spacy
+
+from spacy_attn.sentences import sentence_of, sentence_starts
+
+TEXTS = [
+    "Swing the bat! The bat flew at night.",
+    'He left. "Was that a bat?" she asked... Nobody knew',
+    "Mr. Smith paid 3.50 to the U.S. bank. Then he left (at last.) It rained?! Yes.",
+    "one sentence without an end",
+    "",
+    "!",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_equal_to_the_sentencizer(text):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    doc = nlp(text)
+    assert sentence_starts([t.text for t in doc]) == [s.start for s in doc.sents]
+
+
+def test_a_blank_line_ends_a_sentence_and_a_line_break_does_not():
+    assert sentence_starts(["A", "title", "\n\n", "The", "bat"]) == [0, 3]
+    assert sentence_starts(["The", "\n", "bat"]) == [0]
+
+
+def test_other_scripts():
+    assert sentence_starts(["飞", "。", "来", "！", "好"]) == [0, 2, 4]
+
+
+def test_sentence_of_a_token():
+    assert [sentence_of([0, 4, 9], token, 12) for token in (0, 3, 4, 8, 9, 11)] == [
+        (0, 4), (0, 4), (4, 9), (4, 9), (9, 12), (9, 12),
+    ]  # fmt: skip
