@@ -9,7 +9,7 @@ from spacy_attn.sentences import sentence_of, sentence_starts
 
 TEXTS = [
     "Swing the bat! The bat flew at night.",
-    'He left. "Was that a bat?" she asked... Nobody knew',
+    'He left. "Was that a bat?" she asked. Nobody knew',
     "Mr. Smith paid 3.50 to the U.S. bank. Then he left (at last.) It rained?! Yes.",
     "one sentence without an end",
     "",
@@ -38,3 +38,7 @@ def test_sentence_of_a_token():
     assert [sentence_of([0, 4, 9], token, 12) for token in (0, 3, 4, 8, 9, 11)] == [
         (0, 4), (0, 4), (4, 9), (4, 9), (9, 12), (9, 12),
     ]  # fmt: skip
+
+
+def test_three_dots_end_a_sentence_as_the_sentencizer_does_not():
+    assert sentence_starts(["Well", "...", "The", "bat"]) == [0, 2]

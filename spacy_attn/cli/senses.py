@@ -136,5 +136,7 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
             f"    similar to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
         )
     if record["cues"]:
-        words = ", ".join(f"{_visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"])
+        words = ", ".join(
+            f"{_visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
+        )
         console.print(f"    weighed most: {words}")

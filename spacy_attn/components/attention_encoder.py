@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "adapter": None,  # or "senses": with the trained weights of the attention method
     "precision": "float32",  # of the arithmetic: or "bfloat16"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
-    "unit": None,  # "document" or "sentence"; null: "sentence" with the adapter "senses"
+    "unit": None,  # "document" or "sentence"; null: "sentence" with an adapter, else "document"
     "window": 256,  # wordpieces of a window, special tokens included
     "overlap": 64,  # wordpieces that neighbouring windows share at least
     "batch_pieces": 4096,  # wordpieces of a batch, padding included
@@ -72,7 +72,7 @@ class AttentionEncoder:
             layers=tuple(settings["layers"]),
             adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
             precision=settings["precision"],
-            unit=settings["unit"] or ("sentence" if adapter == "senses" else "document"),
+            unit=settings["unit"] or ("sentence" if adapter else "document"),
             window=settings["window"],
             overlap=settings["overlap"],
             batch_pieces=settings["batch_pieces"],

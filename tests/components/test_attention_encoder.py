@@ -120,7 +120,8 @@ def test_settings_reach_the_encoder(add, toy_model, toy_sense_model):
     add(nlp, batch_pieces=100, **chosen)
     doc = nlp(TEXTS[2])
     expected = HuggingFaceEncoder(
-        EncoderSettings(str(toy_model), **WINDOWS, **{**chosen, "layers": (0, -1)})
+        # With an adapter the unit is the sentence, as the sense method reads.
+        EncoderSettings(str(toy_model), **WINDOWS, **{**chosen, "layers": (0, -1)}, unit="sentence")
     )
     np.testing.assert_allclose(doc._.attn_vectors, encoded(expected, doc), atol=0.05)
     assert doc._.attn_model == expected.identity

@@ -88,11 +88,22 @@ def test_two_files_side_by_side(file, tmp_path):
     np.testing.assert_array_equal(token._.other, [7, 7, 7])
 
 
-def test_same_attribute_for_another_file_is_refused(file, tmp_path):
-    pipeline(file)
-    pipeline(file)  # the same again is no conflict
-    with pytest.raises(ConfigError, match=r"Token\._\.word2vec already exists.*attr = "):
-        pipeline(tmp_path / "other.txt")
+def test_another_file_takes_over_the_attribute_and_the_log_says_so(file, tmp_path, caplog):
+    pipeline(tmp_path / "mistyped.txt")
+    with caplog.at_level("WARNING", logger="spacy_attn"):
+        token = pipeline(file)("bat")[0]
+    np.testing.assert_array_equal(token._.word2vec, [3, -4])
+    assert "no longer" in caplog.text
+    assert "mistyped.txt" in caplog.text
+    caplog.clear()
+    pipeline(file)  # the same again is no change
+    assert not caplog.text
+
+
+def test_two_in_one_pipeline_need_two_names(file):
+    nlp = pipeline(file)
+    with pytest.raises(ConfigError, match=r"would write token\._\.word2vec.*attr = "):
+        nlp.add_pipe("word2vec", name="second", config={"vectors": str(file)})
 
 
 def test_attribute_of_somebody_else_is_refused(file):

@@ -696,7 +696,10 @@ def test_a_unit_of_sentences_reads_each_sentence_alone(toy_model):
     )
     texts = ["swing the bat!", "the bat flew at night."]
     both = " ".join(texts)
-    offsets = [[(0, 5), (6, 9), (10, 13), (13, 14)], [(0, 3), (4, 7), (8, 12), (13, 15), (16, 21), (21, 22)]]
+    offsets = [
+        [(0, 5), (6, 9), (10, 13), (13, 14)],
+        [(0, 3), (4, 7), (8, 12), (13, 15), (16, 21), (21, 22)],
+    ]
     shift = len(texts[0]) + 1
     joined = [*offsets[0], *((a + shift, b + shift) for a, b in offsets[1])]
     alone = encoder.encode(texts, offsets)
