@@ -6,8 +6,10 @@ child processes. What they read is plain data, so that it survives bytes and Doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
 from spacy.language import Language
@@ -25,6 +27,9 @@ __all__ = [
     "set_vectors",
     "token_vectors",
 ]
+
+
+_LONGEST_WORD = 500  # characters; no word of an inventory is longer
 
 
 @runtime_checkable
@@ -203,18 +208,31 @@ def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
 def _get_token_sense(token: Token, spans_key: str) -> SenseAnnotation | None:
     start, end = token.idx, token.idx + len(token)
     best = None
-    for record in sense_records(token.doc, spans_key):
+    for record in _records_near(token.doc, spans_key, start, end):
         inside = record["start"] < end and start < record["end"]
-        if inside and (best is None or _length(record) > _length(best)):
+        if inside and (best is None or _length(record) >= _length(best)):
             best = record
     return None if best is None else SenseAnnotation.from_record(best)
 
 
 def _get_span_sense(span: Span, spans_key: str) -> SenseAnnotation | None:
-    for record in sense_records(span.doc, spans_key):
-        if record["start"] == span.start_char and record["end"] == span.end_char:
+    if not len(span):
+        return None
+    # By the tokens: a span that was made before tokens were merged keeps its old characters.
+    start, end = span[0].idx, span[-1].idx + len(span[-1])
+    for record in _records_near(span.doc, spans_key, start, end):
+        if record["start"] == start and record["end"] == end:
             return SenseAnnotation.from_record(record)
     return None
+
+
+def _records_near(doc: Doc, spans_key: str, start: int, end: int) -> Iterator[dict[str, Any]]:
+    """The records that may touch these characters, found by bisection, the last one first."""
+    records = sense_records(doc, spans_key)
+    for i in range(bisect_left(records, end, key=itemgetter("start")) - 1, -1, -1):
+        if records[i]["start"] < start - _LONGEST_WORD:
+            return
+        yield records[i]
 
 
 def _length(record: dict[str, Any]) -> int:

@@ -677,3 +677,14 @@ def test_the_method_can_be_given_as_an_object(toy_inventory):
     assert component.score([]) == {}
     with pytest.raises(ConfigError, match=r"^this component has no backoff$"):
         component.prepared("backoff")
+
+
+def test_a_stale_span_has_no_sense_of_another_word(make):
+    nlp = make(spacy.blank("en"), method="first_sense")
+    doc = nlp("in the cave the bat flew at night")
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[0:2])
+    stale = doc.spans["senses"][0]
+    assert stale.text != "bat"
+    assert stale._.sense is None
+    assert [t._.sense.id for t in doc if t.text == "bat"] == ["bat.animal"]
