@@ -31,7 +31,7 @@ from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
 from spacy_attn.methods import METHODS, SENSE_MODEL, sense_method
-from spacy_attn.senses.context import Context, Target
+from spacy_attn.senses.context import Context, Target, tokens_within, with_vectors
 from spacy_attn.senses.inventory import read_labelled
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -78,9 +78,9 @@ def targets_of(
     """The given targets: the tokens that share characters with the span."""
     out = []
     for i, (context, item) in enumerate(zip(contexts, instances, strict=True)):
-        inside = [k for k, (a, b) in enumerate(context.offsets) if a < item.end and item.start < b]
+        first, end = tokens_within(context, item.start, item.end)
         candidates = inventory.candidates(item.lemma, item.pos)
-        out.append(Target(i, inside[0], inside[-1] + 1, item.lemma, candidates))
+        out.append(Target(i, first, end, item.lemma, candidates))
     return out
 
 
@@ -98,12 +98,7 @@ def predict(
     step = 256
     for first in track(range(0, len(contexts), step), method, disable=not sys.stderr.isatty()):
         chunk = contexts[first : first + step]
-        if fitted.encoder is not None:
-            arrays = fitted.encoder.encode([c.text for c in chunk], [c.offsets for c in chunk])
-            chunk = [
-                Context(c.text, c.tokens, c.offsets, c.lemmas, c.tags, a)
-                for c, a in zip(chunk, arrays, strict=True)
-            ]
+        chunk = with_vectors(fitted, chunk)
         mine = [
             Target(t.context - first, t.start, t.end, t.lemma, t.candidates)
             for t in targets[first : first + step]

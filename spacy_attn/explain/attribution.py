@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spacy_attn._types import CharSpan
-from spacy_attn.senses.context import Context, FittedMethod, Target
+from spacy_attn.senses.context import Context, FittedMethod, Target, with_vectors
 from spacy_attn.senses.decide import log_softmax
 
 __all__ = ["Attribution", "occlusion"]
@@ -56,14 +55,6 @@ def occlusion(
         for i, without in zip(tried, log_p[1:], strict=True)
     ]
     return sorted(found, key=lambda a: -a.weight)
-
-
-def with_vectors(fitted: FittedMethod, contexts: Sequence[Context]) -> list[Context]:
-    """The contexts with the vectors that the method needs, by its own encoder."""
-    if fitted.encoder is None:
-        return list(contexts)
-    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
 
 
 def _without(context: Context, token: int) -> Context:

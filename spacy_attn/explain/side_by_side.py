@@ -16,9 +16,9 @@ from spacy_attn.components.sense_disambiguator import (
     score_senses,
 )
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.explain.attribution import occlusion, with_vectors
+from spacy_attn.explain.attribution import occlusion
 from spacy_attn.methods import sense_method
-from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets
+from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
 
 __all__ = ["side_by_side"]
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d
 from spacy_attn.senses.inventory import Inventory, Sense, word_pieces
 
-__all__ = ["Context", "FittedMethod", "Resources", "SenseMethod", "Target", "find_targets"]
+__all__ = [
+    "Context",
+    "FittedMethod",
+    "Resources",
+    "SenseMethod",
+    "Target",
+    "find_targets",
+    "tokens_within",
+    "with_vectors",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,20 @@ class SenseMethod(Protocol):
     def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
         """Compute once what does not depend on the texts."""
         ...
+
+
+def tokens_within(context: Context, start: int, end: int) -> tuple[int, int]:
+    """First and end token of those that share a character with ``text[start:end]``."""
+    inside = [i for i, (a, b) in enumerate(context.offsets) if a < end and start < b]
+    return inside[0], inside[-1] + 1
+
+
+def with_vectors(fitted: FittedMethod, contexts: Sequence[Context]) -> list[Context]:
+    """The contexts with the vectors that the method needs, by its own encoder."""
+    if fitted.encoder is None:
+        return list(contexts)
+    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+    return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
 
 
 _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company

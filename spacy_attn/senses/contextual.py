@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
 from spacy_attn.errors import ResourceError
-from spacy_attn.senses.context import Context, Resources, Target
+from spacy_attn.senses.context import Context, Resources, Target, tokens_within
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
@@ -244,15 +244,9 @@ class Attention:
         vectors = self.encoder.encode([context.text for context in contexts], offsets)
         out: dict[str, list[Floats1d]] = {sense.id: [] for sense in inventory.senses}
         for (sense, example), context, array in zip(flat, contexts, vectors, strict=True):
-            inside = [
-                i
-                for i, (a, b) in enumerate(context.offsets)
-                if a < example.end and example.start < b
-            ]
-            sentence = sentence_of(sentence_starts(context.tokens), inside[0], len(array))
-            out[sense.id].append(
-                occurrence(array, inside[0], inside[-1] + 1, self.head.context_radius, sentence)
-            )
+            first, end = tokens_within(context, example.start, example.end)
+            sentence = sentence_of(sentence_starts(context.tokens), first, len(array))
+            out[sense.id].append(occurrence(array, first, end, self.head.context_radius, sentence))
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
         return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}
 

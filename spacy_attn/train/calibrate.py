@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
-from spacy_attn.senses.context import Context, FittedMethod, Resources, Target
+from spacy_attn.senses.context import (
+    Context,
+    FittedMethod,
+    Resources,
+    Target,
+    tokens_within,
+    with_vectors,
+)
 from spacy_attn.senses.contextual import TextEncoder
 from spacy_attn.senses.decide import fit_temperature, log_softmax
 from spacy_attn.senses.inventory import Example, Inventory, Sense
@@ -128,24 +135,13 @@ def held_out_scores(
         contexts, targets = [], []
         for i, (sense, example) in enumerate(part):
             context = resources.tokenize(example.text)
-            inside = [
-                k
-                for k, (a, b) in enumerate(context.offsets)
-                if a < example.end and example.start < b
-            ]
+            first, end = tokens_within(context, example.start, example.end)
             candidates = rest.candidates(sense.lemma, sense.pos)
             contexts.append(context)
-            targets.append(Target(i, inside[0], inside[-1] + 1, sense.lemma, candidates))
+            targets.append(Target(i, first, end, sense.lemma, candidates))
             gold.append([c.id for c in candidates].index(sense.id))
-        scores += fitted.score(_with_vectors(fitted, contexts), targets)
+        scores += fitted.score(with_vectors(fitted, contexts), targets)
     return scores, gold
-
-
-def _with_vectors(fitted: FittedMethod, contexts: list[Context]) -> list[Context]:
-    if fitted.encoder is None:
-        return contexts
-    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
 
 
 def choose_few_shot(

@@ -10,9 +10,9 @@ import pytest
 import spacy
 
 from spacy_attn.components.sense_disambiguator import context_of, resources_of
-from spacy_attn.explain.attribution import Attribution, occlusion, with_vectors
+from spacy_attn.explain.attribution import Attribution, occlusion
 from spacy_attn.methods import attention_v1
-from spacy_attn.senses.context import find_targets
+from spacy_attn.senses.context import find_targets, with_vectors
 from spacy_attn.senses.decide import log_softmax
 from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.senses.lesk import Lesk
