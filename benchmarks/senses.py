@@ -97,8 +97,7 @@ def predict(
     scores: list[float] = []
     step = 256
     for first in track(range(0, len(contexts), step), method, disable=not sys.stderr.isatty()):
-        chunk = contexts[first : first + step]
-        chunk = with_vectors(fitted, chunk)
+        chunk = with_vectors(fitted, contexts[first : first + step])
         mine = [
             Target(t.context - first, t.start, t.end, t.lemma, t.candidates)
             for t in targets[first : first + step]

@@ -29,6 +29,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.tokens.underscore import Underscore
 
+from spacy_attn.senses.context import with_vectors
+
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = distribution("spacy-attn").entry_points
 FACTORIES = sorted(ENTRY_POINTS.select(group="spacy_factories").names)
@@ -576,13 +578,6 @@ def toy_targets(world: dict[str, str]) -> tuple[list[Any], list[Any]]:
             contexts.append(context)
             targets += found
     return contexts, targets
-
-
-def with_vectors(fitted: Any, contexts: list[Any]) -> list[Any]:
-    if fitted.encoder is None:
-        return contexts
-    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    return [dataclasses.replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
 
 
 def test_scores(make_fitted: Callable[..., Any], world: dict[str, str]) -> None:

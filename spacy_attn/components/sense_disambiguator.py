@@ -13,7 +13,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import minibatch
 
-from spacy_attn._types import Encoder, Floats2d, PlainData
+from spacy_attn._types import Floats2d, PlainData
 from spacy_attn.components.extensions import (
     install_sense_extensions,
     refuse_shared_names,
@@ -28,6 +28,7 @@ from spacy_attn.senses.context import (
     SenseMethod,
     Target,
     find_targets,
+    with_vectors,
 )
 from spacy_attn.senses.decide import Decision, decide
 from spacy_attn.senses.inventory import Inventory, load_inventory
@@ -188,31 +189,19 @@ class SenseDisambiguator:
         if fitted.encoder is None:
             return score_senses(fitted, contexts, targets)
         used = list(dict.fromkeys(target.context for target in targets))
-        with_vectors = list(contexts)
-        encoded = self._with_vectors(
-            [docs[i] for i in used], [contexts[i] for i in used], fitted.encoder
-        )
-        for i, context in zip(used, encoded, strict=True):
-            with_vectors[i] = context
-        return score_senses(fitted, with_vectors, targets)
-
-    def _with_vectors(
-        self, docs: Sequence[Doc], contexts: Sequence[Context], encoder: Encoder
-    ) -> list[Context]:
-        """Put contextual vectors into the contexts, those on the Doc where they are ours."""
-        stored = [self._stored_vectors(doc, encoder.identity) for doc in docs]
-        missing = [i for i, vectors in enumerate(stored) if vectors is None]
-        self._report(len(docs), len(missing), encoder.identity)
+        encoded = list(contexts)
+        missing = []
+        for i in used:
+            vectors = self._stored_vectors(docs[i], fitted.encoder.identity)
+            encoded[i] = replace(contexts[i], contextual=vectors)
+            if vectors is None:
+                missing.append(i)
+        self._report(len(used), len(missing), fitted.encoder.identity)
         if missing:
-            arrays = encoder.encode(
-                [contexts[i].text for i in missing], [contexts[i].offsets for i in missing]
-            )
-            for i, array in zip(missing, arrays, strict=True):
-                stored[i] = array
-        return [
-            replace(context, contextual=vectors)
-            for context, vectors in zip(contexts, stored, strict=True)
-        ]
+            fresh = with_vectors(fitted, [contexts[i] for i in missing])
+            for i, context in zip(missing, fresh, strict=True):
+                encoded[i] = context
+        return score_senses(fitted, encoded, targets)
 
     def _stored_vectors(self, doc: Doc, identity: str) -> Floats2d | None:
         model_attr = self.config["model_attr"]

@@ -59,12 +59,13 @@ def side_by_side(
     for name in methods:
         try:
             fitted = sense_method(name).prepare(component.inventory, resources_of(nlp))
-            _decide(name, fitted, contexts, targets, records)
+            encoded = with_vectors(fitted, contexts) if targets else contexts
+            _decide(name, fitted, encoded, targets, records)
         except ResourceError as error:
             failed[name] = str(error)
             continue
         if name == "attention" and targets:
-            _similarities(records, "attention_similarity", _z(fitted, contexts, targets))
+            _similarities(records, "attention_similarity", _z(fitted, encoded, targets))
             if cues:
                 _cues(fitted, contexts, targets, records)
         if name == "word2vec" and targets:
@@ -110,7 +111,7 @@ def _decide(
     targets: Sequence[Target],
     records: list[PlainData],
 ) -> None:
-    decisions = score_senses(fitted, with_vectors(fitted, contexts), targets) if targets else ()
+    decisions = score_senses(fitted, contexts, targets) if targets else ()
     for record, (_, decision) in zip(records, decisions, strict=True):
         record["methods"][name] = {
             "sense": decision.sense.id,
@@ -122,7 +123,7 @@ def _decide(
 
 def _z(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
     """The vectors that the trained model compares. *Shape:* (n_targets, z width)"""
-    return fitted.z(with_vectors(fitted, contexts), targets)
+    return fitted.z(contexts, targets)
 
 
 def _static(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:

@@ -1,8 +1,8 @@
 """Fit what is fitted on an inventory's own examples, each scored while it is held out.
 
-``spacy-attn train-senses`` calls this at its end: it chooses the ridge penalty and the weight
-of the definitions of the attention method, and a temperature for every method. No evaluation
-set is touched.
+``spacy-attn train-senses`` chooses the ridge penalty and the weight of the definitions of the
+attention method with it at its end, ``python -m benchmarks.calibrate`` a temperature for every
+method that ships. No evaluation set is touched.
 """
 
 from __future__ import annotations
