@@ -7,7 +7,7 @@ child processes. What they read is plain data, so that it survives bytes and Doc
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from spacy.tokens import Doc, Span, Token
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.classic.relations import Relation
 from spacy_attn.errors import ConfigError
 from spacy_attn.senses.annotation import SenseAnnotation
 
@@ -24,6 +25,8 @@ __all__ = [
     "WritesNames",
     "install_extensions",
     "refuse_shared_names",
+    "set_relations",
+    "set_token_items",
     "set_vectors",
     "token_vectors",
 ]
@@ -50,6 +53,11 @@ def install_extensions(
     word2vec: str = "word2vec",
     sense: str = "sense",
     spans_key: str = "senses",
+    stem: str = "stem",
+    parse_tree: str = "parse_tree",
+    parse_status: str = "parse_status",
+    parse_details: str = "parse_details",
+    relations: str = "relations",
 ) -> None:
     """Install the extension attributes under their default or the given names.
 
@@ -64,6 +72,11 @@ def install_extensions(
         word2vec: unused here; kept so that all names of the package can be passed.
         sense: Token and Span attribute.
         spans_key: span group that the sense attributes read.
+        stem: Token attribute.
+        parse_tree: Span attribute, a bracketed string.
+        parse_status: Span attribute, how parsing ended.
+        parse_details: Span attribute, edges, log-probability and uncovered words.
+        relations: Doc attribute, a list of :class:`~spacy_attn.classic.relations.Relation`.
 
     Raises:
         ConfigError: one of the names is taken by an extension that is not ours.
@@ -71,6 +84,9 @@ def install_extensions(
     del word2vec
     install_vector_extensions(attn_vectors, attn_vector, attn_model)
     install_sense_extensions(sense, spans_key)
+    install_stem_extension(stem)
+    install_parse_extensions(parse_tree, parse_status, parse_details)
+    install_relation_extension(relations)
 
 
 def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -> None:
@@ -98,6 +114,29 @@ def install_sense_extensions(attr: str, spans_key: str) -> None:
     """Install the attributes of one ``sense_disambiguator``."""
     for owner, getter in ((Token, _get_token_sense), (Span, _get_span_sense)):
         _install(owner, attr, setting="attr", getter=partial(getter, spans_key=spans_key))
+
+
+def install_stem_extension(attr: str) -> None:
+    """Install the attribute of one ``nltk_stemmer``."""
+    _install(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
+
+
+def install_parse_extensions(tree_attr: str, status_attr: str, details_attr: str) -> None:
+    """Install the attributes of one ``nltk_parser``."""
+    settings = {"attr": tree_attr, "status_attr": status_attr, "details_attr": details_attr}
+    for setting, attr in settings.items():
+        _install(
+            Span,
+            attr,
+            setting=setting,
+            getter=partial(_get_span_value, attr=attr),
+            setter=partial(_set_span_value, attr=attr),
+        )
+
+
+def install_relation_extension(attr: str) -> None:
+    """Install the attribute of one ``relation_extractor``."""
+    _install(Doc, attr, setting="attr", getter=partial(_get_relations, attr=attr))
 
 
 def refuse_shared_names(nlp: Language, name: str, written_names: Mapping[str, str]) -> None:
@@ -192,6 +231,45 @@ def _set_stored(doc: Doc, value: Any, attr: str) -> None:
 def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
     vectors = token_vectors(token.doc, attr)
     return None if vectors is None else vectors[token.i]
+
+
+# -- stems, trees, relations -----------------------------------------------------------
+
+
+def set_token_items(doc: Doc, attr: str, items: list[str]) -> None:
+    """Store one string for each token, read by ``token._.<attr>``."""
+    doc.user_data[_key(attr)] = items
+
+
+def _get_token_item(token: Token, attr: str) -> str | None:
+    items: list[str] | None = token.doc.user_data.get(_key(attr))
+    if items is None or len(items) != len(token.doc):
+        return None  # never written, or tokens were merged since
+    return items[token.i]
+
+
+def _span_key(span: Span, attr: str) -> Any:
+    """Where spaCy keeps an extension of a Span; ``Doc.from_docs`` moves such keys along."""
+    return ("._.", attr, span.start_char, span.end_char)
+
+
+def _get_span_value(span: Span, attr: str) -> Any:
+    return span.doc.user_data.get(_span_key(span, attr))
+
+
+def _set_span_value(span: Span, value: Any, attr: str) -> None:
+    span.doc.user_data[_span_key(span, attr)] = value
+
+
+def set_relations(doc: Doc, attr: str, relations: Sequence[Relation]) -> None:
+    """Store relations on a Doc as plain data, read by ``doc._.<attr>``."""
+    doc.user_data[_key(attr)] = [relation.to_record(doc) for relation in relations]
+
+
+def _get_relations(doc: Doc, attr: str) -> list[Relation]:
+    records = doc.user_data.get(_key(attr), [])
+    relations = (Relation.from_record(record, doc) for record in records)
+    return [relation for relation in relations if relation is not None]  # None: the text is gone
 
 
 # -- senses ----------------------------------------------------------------------------

@@ -52,17 +52,22 @@ def installed():
 def test_the_attributes_by_name():
     install_extensions()
     assert installed() == {
-        "doc": {"attn_vectors", "attn_model"},
-        "span": {"sense"},
-        "token": {"attn_vector", "sense"},
+        "doc": {"attn_vectors", "attn_model", "relations"},
+        "span": {"sense", "parse_tree", "parse_status", "parse_details"},
+        "token": {"attn_vector", "sense", "stem"},
     }
 
 
 def test_other_names():
     install_extensions(
-        attn_vectors="a", attn_vector="b", attn_model="c", word2vec="d", sense="e", spans_key="f"
-    )
-    assert installed() == {"doc": {"a", "c"}, "span": {"e"}, "token": {"b", "e"}}
+        attn_vectors="a", attn_vector="b", attn_model="c", word2vec="d", sense="e", spans_key="f",
+        stem="g", parse_tree="h", parse_status="i", parse_details="j", relations="k",
+    )  # fmt: skip
+    assert installed() == {
+        "doc": {"a", "c", "k"},
+        "span": {"e", "h", "i", "j"},
+        "token": {"b", "e", "g"},
+    }
 
 
 def test_importing_the_package_installs_nothing():
