@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.senses import senses
+from spacy_attn.cli.tokens import tokens
 from spacy_attn.cli.train_senses import train_senses
 from spacy_attn.errors import ConfigError, SpacyAttnError
 
@@ -67,6 +68,7 @@ app = typer.Typer(
 app.command(
     epilog='Example: spacy-attn senses "Swing the bat!" "The bat flew at night."',
 )(senses)
+app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
 app.command(epilog="Example: spacy-attn doctor --json")(doctor)
 app.command(

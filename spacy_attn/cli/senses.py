@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spacy_attn.cli.terminal import visible
 from spacy_attn.errors import ConfigError
 
 __all__ = ["senses"]
@@ -91,20 +92,10 @@ def _print(texts: list[str], records: list[dict[str, Any]]) -> None:
 def _marked(text: str, records: list[dict[str, Any]]) -> str:
     out, at = "", 0
     for record in records:
-        out += _visible(text[at : record["start"]])
-        out += f"[bold cyan]{_visible(record['text'])}[/]"
+        out += visible(text[at : record["start"]])
+        out += f"[bold cyan]{visible(record['text'])}[/]"
         at = record["end"]
-    return out + _visible(text[at:])
-
-
-def _visible(text: str) -> str:
-    """Text for a terminal: control characters as symbols, so that none is obeyed."""
-    return escape("".join(c if c.isprintable() or c in "\n\t" else _symbol(c) for c in text))
-
-
-def _symbol(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
+    return out + visible(text[at:])
 
 
 def _print_word(console: Console, record: dict[str, Any]) -> None:
@@ -121,7 +112,7 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
             f"{decision['score']:.2f}",
             escape(decision["definition"]),
         )
-    console.print(f"   [bold cyan]{_visible(record['text'])}[/]")
+    console.print(f"   [bold cyan]{visible(record['text'])}[/]")
     console.print(table)
     if record["static_similarity"] is not None or record["attention_similarity"] is not None:
         parts = [
@@ -137,6 +128,6 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
         )
     if record["cues"]:
         words = ", ".join(
-            f"{_visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
+            f"{visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
         )
         console.print(f"    weighed most: {words}")

@@ -1,0 +1,61 @@
+"""``spacy-attn tokens``: how tokenizer, stemmer, chunker and encoder cut one text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spacy_attn.cli.terminal import visible
+
+__all__ = ["tokens"]
+
+_COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
+
+
+def tokens(
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts, each in quotes.")],
+    stemmer: Annotated[
+        str, typer.Option(help="porter, snowball, lancaster or regexp.")
+    ] = "snowball",
+    pipeline: Annotated[
+        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show spaCy's tokens, the encoder's wordpieces, lemmas, stems and chunks in one table.
+
+    Chunks and entities are written IOB: B- begins one, I- goes on.
+    """
+    console = Console(stderr=True)
+    with console.status("Reading models ..."):
+        import spacy
+
+        from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+        from spacy_attn.explain.tokens import token_table
+        from spacy_attn.models import resolve_pipeline
+
+        name = resolve_pipeline(pipeline)
+        nlp = spacy.blank("en") if name is None else spacy.load(name)
+        if not nlp.has_pipe("nltk_stemmer"):
+            nlp.add_pipe("nltk_stemmer", config={"algorithm": stemmer})
+        if nlp.has_pipe("tagger") and not nlp.has_pipe("nltk_chunker"):
+            nlp.add_pipe("nltk_chunker")
+        tokenizer = shared_encoder(EncoderSettings()).tokenizer
+        tables = [token_table(doc, tokenizer) for doc in nlp.pipe(texts)]
+    if as_json:
+        typer.echo(
+            json.dumps([[asdict(row) for row in rows] for rows in tables], ensure_ascii=False)
+        )
+        return
+    out = Console(highlight=False)
+    for rows in tables:
+        table = Table(*_COLUMNS, box=None, padding=(0, 1))
+        for row in rows:
+            cells = {**asdict(row), "wordpieces": " ".join(row.wordpieces)}
+            table.add_row(*(visible(cells[column]) for column in _COLUMNS))
+        out.print(table)
