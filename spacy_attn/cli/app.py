@@ -25,9 +25,12 @@ from typer.core import TyperGroup
 
 from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.doctor import doctor
+from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.senses import senses
 from spacy_attn.cli.tokens import tokens
+from spacy_attn.cli.train_chunker import train_chunker
 from spacy_attn.cli.train_senses import train_senses
+from spacy_attn.cli.train_word2vec import train_word2vec
 from spacy_attn.errors import ConfigError, SpacyAttnError
 
 __all__ = ["app", "main"]
@@ -69,8 +72,16 @@ app.command(
     epilog='Example: spacy-attn senses "Swing the bat!" "The bat flew at night."',
 )(senses)
 app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
+app.command(epilog="Example: spacy-attn neighbours bat bank spring --plot words.png")(neighbours)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
 app.command(epilog="Example: spacy-attn doctor --json")(doctor)
+app.command(
+    "train-word2vec", epilog="Example: spacy-attn train-word2vec texts/*.txt -o vectors"
+)(train_word2vec)
+app.command(
+    "train-chunker",
+    epilog="Example: spacy-attn train-chunker examples/entities.conll --task entities -o names",
+)(train_chunker)
 app.command(
     "train-senses",
     epilog="Example: spacy-attn train-senses --semcor semcor.jsonl.gz -o runs/senses",

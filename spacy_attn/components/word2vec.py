@@ -29,7 +29,8 @@ logger = logging.getLogger("spacy_attn")
 
 DEFAULT_CONFIG = """
 [word2vec]
-# A gensim, word2vec, GloVe or fastText file; null: GloVe 6B 50d from the extra [models].
+# A gensim, word2vec, GloVe or fastText file, or a folder of spacy-attn train-word2vec; null:
+# GloVe 6B 50d from the extra [models].
 vectors = null
 # The Token attribute: token._.word2vec
 attr = "word2vec"

@@ -22,7 +22,7 @@ class TokenRow:
     lemma: str
     stem: str
     tag: str
-    chunk: str  # IOB, such as B-NP; of the longest chunk that holds the token
+    chunk: str  # IOB, such as B-NP; of the shortest chunk that holds the token
     entity: str  # IOB, such as B-PERSON
     wordpieces: tuple[str, ...]  # as the encoder's vocabulary writes them
 
@@ -63,10 +63,10 @@ def _stem(token: Token, attr: str) -> str:
 
 
 def _chunk_labels(doc: Doc, spans_key: str) -> list[str]:
-    """IOB labels; of two chunks one inside the other, the outer one is named."""
+    """IOB labels; of two chunks one inside the other, the inner one is named."""
     labels = [""] * len(doc)
     spans = doc.spans[spans_key] if spans_key in doc.spans else []
-    for span in sorted(spans, key=len):
+    for span in sorted(spans, key=len, reverse=True):
         for token in span:
             labels[token.i] = f"{'B' if token.i == span.start else 'I'}-{span.label_}"
     return labels

@@ -1,0 +1,77 @@
+"""``spacy-attn neighbours``: the nearest words of words, as a table, JSON or a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spacy_attn.cli.terminal import visible
+
+__all__ = ["neighbours"]
+
+
+def neighbours(
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", show_default=False)],
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Vectors in any format that the component word2vec reads (default: GloVe 6B 50d).",
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--number", help="Neighbours of each word.")] = 10,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw them: a .png or .svg file.", show_default=False),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(metavar="pca|tsne", help="How the picture gets into the plane.")
+    ] = "pca",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show the words whose static vectors are nearest to those of some words.
+
+    Similarity is the cosine. With fastText vectors any word has neighbours, by its parts. The
+    picture shows each chosen word and its neighbours in a colour and a marker of their own;
+    distances in it are rough, because many dimensions became two.
+    """
+    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.explain.neighbourhood import (
+        check_picture,
+        neighbourhoods,
+        plot_neighbourhoods,
+    )
+
+    words = list(dict.fromkeys(words))
+    if plot is not None:
+        check_picture(plot, words, method)  # before the vectors are read
+    console = Console(stderr=True)
+    with console.status("Reading vectors ..."):
+        loaded = load_vectors(vectors)
+        if loaded.table.ngrams is not None:
+            loaded = load_vectors(vectors, unknown="subword")
+        records = neighbourhoods(loaded, words, n)
+    if as_json:
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+    else:
+        _print(records)
+    if plot is not None:
+        path = plot_neighbourhoods(loaded, words, plot, n=n, method=method)
+        console.print(f"picture: {visible(str(path))}", soft_wrap=True)
+
+
+def _print(records: list[dict[str, Any]]) -> None:
+    console = Console(highlight=False)
+    for record in records:
+        table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        for near in record["neighbours"]:
+            table.add_row(f"  {visible(near['word'])}", f"{near['similarity']:.3f}")
+        console.print(f"[bold cyan]{visible(record['word'])}[/]")
+        console.print(table)

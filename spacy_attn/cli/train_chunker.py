@@ -1,0 +1,104 @@
+"""``spacy-attn train-chunker``: a chunker or a named-entity chunker from one's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from spacy_attn.cli.terminal import visible
+from spacy_attn.errors import ConfigError, ResourceError
+
+__all__ = ["train_chunker"]
+
+
+def train_chunker(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA",
+            help="Columns word, tag, IOB label (.txt, .conll, .gz, .zip/FILE), or Docs (.spacy).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="File to write.")],
+    task: Annotated[
+        str, typer.Option(metavar="chunks|entities", help="For nltk_chunker or for nltk_ner.")
+    ] = "chunks",
+    dev: Annotated[
+        Path | None, typer.Option(help="Data to score the result on; not trained on.")
+    ] = None,
+    spans_key: Annotated[
+        str | None,
+        typer.Option(help="Span group of Docs (default: chunks, or doc.ents for entities)."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides the order of the sentences.")] = 0,
+) -> None:
+    """Train a chunker: about 15 seconds an epoch for 200,000 words.
+
+    The tags have to be of the kind that the pipeline gives later.
+
+    Labels are IOB2 or IOB1, where a span may begin with I-.
+
+    Of more than three columns, as in CoNLL-2003, chunks are the third and entities the last.
+
+    Use the result with [b]nlp.add_pipe("nltk_chunker", config={"model": "MODEL"})[/] or
+    [b]nlp.add_pipe("nltk_ner", config={"model": "MODEL"})[/].
+    """
+    from spacy_attn.classic.sequence import TASKS, train_sequence_tagger
+    from spacy_attn.train.chunker import read_labelled_sentences, score_tagger
+
+    if task not in TASKS:
+        raise ConfigError(f"--task {task} is unknown; legal are {', '.join(TASKS)}")
+    _refuse_output(output)  # before the work, not after it
+    held_out = list(read_labelled_sentences(dev, task=task, spans_key=spans_key)) if dev else None
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        now = bar.add_task("reading", total=None)
+        sentences = [
+            sentence
+            for path in data
+            for sentence in read_labelled_sentences(path, task=task, spans_key=spans_key)
+        ]
+
+        def report(record: dict[str, Any]) -> None:
+            done = (record["epoch"] - 1) * record["of"] + record["sentences"]
+            description = f"epoch {record['epoch']} of {epochs}"
+            bar.update(now, description=description, completed=done, total=epochs * record["of"])
+            if "accuracy" in record:
+                console.print(f"{description}: {record['accuracy']:.4f} of the labels right")
+
+        tagger = train_sequence_tagger(
+            sentences, task=task, epochs=epochs, seed=seed, report=report
+        )
+    tagger.save(output)
+    if held_out is not None:
+        console.print(_table(score_tagger(tagger, held_out), str(dev)))
+    typer.echo(str(output))
+
+
+def _refuse_output(output: Path) -> None:
+    if output.is_dir():
+        raise ConfigError(f"-o {output} is a folder; give the name of a file in it")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"cannot write {output} ({error.strerror or error})") from error
+
+
+def _table(scores: dict[str, Any], title: str) -> Table:
+    table = Table("type", title=visible(title))
+    for head in ("spans", "precision", "recall", "F1"):
+        table.add_column(head, justify="right")
+    for kind, row in [*scores["types"].items(), ("all", scores)]:
+        fractions = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+        table.add_row(visible(kind), str(row["n"]), *fractions)
+    return table

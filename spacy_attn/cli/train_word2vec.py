@@ -1,0 +1,146 @@
+"""``spacy-attn train-word2vec``: static vectors from one's own texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["train_word2vec"]
+
+
+def train_word2vec(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN",
+            help=".txt and .jsonl files (also .gz), folders, patterns; - is standard input.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="VECTORS", help="Folder to be made for the result."),
+    ],
+    algorithm: Annotated[
+        str, typer.Option(metavar="word2vec|fasttext", help="fasttext knows parts of words.")
+    ] = "word2vec",
+    architecture: Annotated[
+        str, typer.Option(metavar="skipgram|cbow", help="What is predicted from what.")
+    ] = "skipgram",
+    dimensions: Annotated[int, typer.Option(help="Length of the vectors.")] = 100,
+    window: Annotated[int, typer.Option(help="Words each side that count as context.")] = 5,
+    min_count: Annotated[int, typer.Option(help="Rarer words get no vector.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Passes over the texts.")] = 5,
+    negative: Annotated[int, typer.Option(help="Noise words drawn for each word.")] = 5,
+    learning_rate: Annotated[float, typer.Option(help="Falls to a 250th of it.")] = 0.025,
+    sample: Annotated[
+        float, typer.Option(help="Words above this share are read less often; 0 for never.")
+    ] = 1e-3,
+    min_ngram: Annotated[int, typer.Option(help="Shortest part of a word; fasttext only.")] = 3,
+    max_ngram: Annotated[int, typer.Option(help="Longest part of a word; fasttext only.")] = 6,
+    buckets: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows for parts of words; fasttext only (default: 10 a word, up to 2,000,000).",
+            show_default=False,
+        ),
+    ] = None,
+    tokens: Annotated[
+        str, typer.Option(metavar="spacy|whitespace", help="How words are found.")
+    ] = "spacy",
+    lang: Annotated[str, typer.Option(help="Language of spaCy's tokenizer.")] = "en",
+    lower: Annotated[bool, typer.Option("--lower/--no-lower", help="Lower-case words.")] = True,
+    text_key: Annotated[
+        str, typer.Option("--text-key", "-tk", help="Field of a JSONL record with its text.")
+    ] = "text",
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="txt|jsonl", help="Format of all inputs, instead of their suffix (stdin: txt)."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides first weights and noise words.")] = 0,
+    threads: Annotated[
+        int, typer.Option(help="That train; with more than 1 two runs differ a little.")
+    ] = 1,
+    n_process: Annotated[
+        int, typer.Option("--n-process", "-n", help="Processes that tokenise.")
+    ] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace vectors that are in VECTORS already.")
+    ] = False,
+) -> None:
+    """Train Word2Vec or fastText vectors on texts of any size.
+
+    Plain text: one sentence or document a line. JSONL: one object a line. A line that cannot
+    be read is counted and skipped.
+
+    The texts are tokenised once, into VECTORS.training, which takes about as much disk as
+    the texts and gets a checkpoint after each epoch. A run that was stopped or killed goes on
+    from its last epoch when it is called again with the same options and inputs; with one
+    thread it ends with the same vectors as if it had never stopped.
+
+    Use the result with [b]nlp.add_pipe("word2vec", config={"vectors": "VECTORS"})[/], and look
+    at it with [b]spacy-attn neighbours WORD --vectors VECTORS[/].
+    """
+    from spacy_attn.train.word2vec import Word2VecConfig
+    from spacy_attn.train.word2vec import train_word2vec as train
+
+    config = Word2VecConfig(
+        algorithm=algorithm, architecture=architecture, dimensions=dimensions, window=window,
+        min_count=min_count, epochs=epochs, negative=negative, learning_rate=learning_rate,
+        sample=sample, min_ngram=min_ngram, max_ngram=max_ngram, buckets=buckets, tokens=tokens,
+        lang=lang, lower=lower, seed=seed,
+    )  # fmt: skip
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading texts", total=None)
+
+        def report(record: dict[str, Any]) -> None:
+            if "total" in record:
+                bar.update(
+                    task, description=_now(record), completed=record["done"], total=record["total"]
+                )
+            for line in _said(record):
+                console.print(line, markup=False, soft_wrap=True)
+
+        try:
+            path = train(
+                inputs, output, config, text_key=text_key, input_format=input_format,
+                threads=threads, processes=n_process, overwrite=overwrite, report=report,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            console.print("give the same command again to go on from the last finished epoch")
+            raise
+    typer.echo(str(path))
+
+
+def _now(record: dict[str, Any]) -> str:
+    if record["phase"] == "read":
+        return f"reading texts, {record['tokens']:,} tokens"
+    return f"epoch {record['epoch']}"
+
+
+def _said(record: dict[str, Any]) -> list[str]:
+    if record["phase"] == "resume":
+        return [f"resumed after epoch {record['epochs_done']}"]
+    if record["phase"] == "epoch":
+        speed = f"{record['words_per_second']:,} words/s"
+        return [f"epoch {record['epoch']} of {record['epochs']}, {speed}"]
+    if record["phase"] != "corpus":
+        return []
+    said = [
+        f"{record['n_tokens']:,} tokens in {record['n_sentences']:,} lines; "
+        f"{record['n_words']:,} words get a vector"
+    ]
+    if record["n_skipped"]:
+        said.append(f"{record['n_skipped']:,} lines skipped, the first: {record['first_skipped']}")
+    return said

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import gzip
+import zipfile
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.train.chunker import read_labelled_sentences, score_tagger
+
+TEXT = "The DT B-NP\nbat NN I-NP\n\nIt PRP B-NP\nflew VBD B-VP\n"
+SENTENCES = [
+    [("The", "DT", "B-NP"), ("bat", "NN", "I-NP")],
+    [("It", "PRP", "B-NP"), ("flew", "VBD", "B-VP")],
+]
+
+
+def read(path, task="chunks", **settings):
+    return list(read_labelled_sentences(path, task=task, **settings))
+
+
+def write_docs(path, *docs):
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def make_doc(*, words=("The", "\n", "bat", "It"), tags=("DT", "_SP", "NN", "PRP"), **settings):
+    return Doc(spacy.blank("en").vocab, words=words, tags=tags, **settings)
+
+
+# -- columns -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        TEXT.rstrip("\n"),
+        "\ufeff" + TEXT,
+        TEXT.replace("\n", "\r\n"),
+        "\n\n" + TEXT.replace("\n\n", "\n \n\n") + "\n\n",
+        TEXT.replace(" ", "\t"),
+        "-DOCSTART- -X- O\n\n" + TEXT,
+        TEXT.replace("-NP\n", "-NP O\n").replace("-VP\n", "-VP O\n"),  # CoNLL-2003's columns
+    ],
+)
+def test_columns(tmp_path, text):
+    file = tmp_path / "a.conll"
+    file.write_bytes(text.encode())
+    assert read(file) == SENTENCES
+
+
+def test_the_column_of_each_task(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("EU NNP I-NP I-ORG\n")
+    assert read(file, "chunks") == [[("EU", "NNP", "I-NP")]]
+    assert read(file, "entities") == [[("EU", "NNP", "I-ORG")]]
+
+
+def test_a_word_with_a_blank_between_tabs(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("New York\tNNP\tB-NP\n")
+    assert read(file) == [[("New York", "NNP", "B-NP")]]
+
+
+def test_packed_columns(tmp_path):
+    with gzip.open(tmp_path / "a.gz", "wt") as file:
+        file.write(TEXT)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("corpus/", "")
+        archive.writestr("corpus/a.txt", TEXT)
+    assert read(tmp_path / "a.gz") == SENTENCES
+    assert read(tmp_path / "a.zip" / "corpus" / "a.txt") == SENTENCES
+    for path in (tmp_path / "a.zip", tmp_path / "a.zip" / "b.txt"):
+        with pytest.raises(ResourceError, match=r"name a file within .*a\.zip/corpus/a\.txt; it"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("bat NN", "line 4: 'bat NN' has not the columns word, tag and IOB label"),
+        ("bat", "line 4: 'bat' has not the columns"),
+        ("bat\t\tB-NP", "line 4: .* has not the columns"),
+        ("bat NN NP", "line 4: 'NP' is no IOB label; legal are O"),
+        ("1 bat bat NOUN NN", "line 4: 'bat' is no IOB label"),  # CoNLL-U
+        ("x" * 500, r"line 4: 'x{57}\.\.\.' has not the columns"),
+    ],
+)
+def test_bad_lines_name_file_and_line(tmp_path, line, reason):
+    file = tmp_path / "a.txt"
+    file.write_text(f"The DT B-NP\nbat NN I-NP\n\n{line}\n")
+    with pytest.raises(RecordError, match=rf"a\.txt, {reason}"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.txt", None, "cannot read .*No such file"),
+        ("a.gz", None, "cannot read .*No such file"),
+        ("a.spacy", None, "cannot read .*No such file"),
+        ("a.txt", b"\xff\xfe\x00", "is not UTF-8 text .*columns are read from"),
+        ("a.gz", b"The DT B-NP\n", "cannot read .*Not a gzipped file"),
+        ("a.gz", gzip.compress(TEXT.encode() * 100)[:50], "is damaged"),
+        ("a.zip", b"The DT B-NP\n", "is damaged .*not a zip file"),
+        ("a.spacy", b"The DT B-NP\n", r"is no DocBin .*to_disk"),
+        ("a.spacy", b"", r"is no DocBin"),
+    ],
+)
+def test_bad_files(tmp_path, name, data, reason):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ResourceError, match=reason):
+        read(tmp_path / name)
+
+
+# -- Docs ----------------------------------------------------------------------------------
+
+
+def test_docs_with_span_groups(tmp_path):
+    doc = make_doc(sent_starts=[True, False, False, True])
+    doc.spans["chunks"] = [Span(doc, 0, 3, "NP"), Span(doc, 3, 4, "NP")]
+    doc.spans["none"] = []
+    file = write_docs(tmp_path / "a.spacy", doc, make_doc(words=["\n"], tags=["_SP"]))
+    first = [("The", "DT", "B-NP"), ("bat", "NN", "I-NP")]  # white space is left out
+    assert read(file) == [first, [("It", "PRP", "B-NP")]]
+    assert [label for s in read(file, "entities", spans_key="none") for *_, label in s] == ["O"] * 3
+
+
+def test_docs_with_entities_and_no_sentences(tmp_path):
+    doc = make_doc()
+    doc.ents = [Span(doc, 2, 3, "ANIMAL")]
+    file = write_docs(tmp_path / "a.spacy", doc)
+    assert read(file, "entities") == [
+        [("The", "DT", "O"), ("bat", "NN", "B-ANIMAL"), ("It", "PRP", "O")]
+    ]
+
+
+def test_docs_that_cannot_be_used(tmp_path):
+    with pytest.raises(ConfigError, match=r"Doc 1 has no doc\.spans\['chunks'\].*--spans-key"):
+        read(write_docs(tmp_path / "a.spacy", make_doc()))
+    file = write_docs(tmp_path / "a.spacy", make_doc(), make_doc(tags=None))
+    with pytest.raises(RecordError, match=r"a\.spacy, Doc 2: it has no tags; run a pipeline"):
+        read(file, "entities")
+    nested = make_doc()
+    nested.spans["chunks"] = [Span(nested, 0, 3, "PP"), Span(nested, 2, 3, "NP")]
+    with pytest.raises(RecordError, match=r"Doc 1: the span \(2, 3, 'NP'\) shares tokens"):
+        read(write_docs(tmp_path / "a.spacy", nested))
+
+
+# -- scores --------------------------------------------------------------------------------
+
+
+class Fixed:
+    """Says the same labels whatever the sentence."""
+
+    def __init__(self, *labels):
+        self.labels = list(labels)
+
+    def tag(self, words, tags):
+        return self.labels[: len(words)]
+
+
+def test_scores_by_hand():
+    # gold: NP(0, 2); NP(0, 1) VP(1, 2). said: NP(0, 1) VP(1, 2) twice
+    scores = score_tagger(Fixed("B-NP", "B-VP"), SENTENCES)
+    assert (scores["n"], scores["precision"]) == (3, 2 / 4)
+    assert scores["recall"] == pytest.approx(2 / 3)
+    assert scores["f1"] == pytest.approx(4 / 7)
+    assert scores["types"]["NP"] == {"n": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5}
+    assert scores["types"]["VP"] == {"n": 1, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
+
+
+@pytest.mark.parametrize("sentences", [[], SENTENCES])
+def test_scores_of_nothing(sentences):
+    scores = score_tagger(Fixed("O", "O"), sentences)
+    assert (scores["precision"], scores["recall"], scores["f1"]) == (0.0, 0.0, 0.0)
