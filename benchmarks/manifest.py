@@ -25,8 +25,14 @@ def sha256(path: Path) -> str:
 
 
 def manifest(command: str, files: list[Path], **more: Any) -> dict[str, Any]:
-    """Commit, versions, machine, threads and hashes of what went into a result."""
+    """Commit, versions, machine, threads and hashes of what went into a result.
+
+    Files of the repository stand under ``files``, others under ``corpora``.
+    """
     import torch
+
+    hashes = {path.name: sha256(path) for path in files}
+    ours = {path.name for path in files if path.resolve().is_relative_to(ROOT)}
 
     return {
         "command": command,
@@ -36,7 +42,8 @@ def manifest(command: str, files: list[Path], **more: Any) -> dict[str, Any]:
         "versions": {name: version(name) for name in _PACKAGES},
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "files": {path.name: sha256(path) for path in files},
+        "files": {name: digest for name, digest in hashes.items() if name in ours},
+        "corpora": {name: digest for name, digest in hashes.items() if name not in ours},
         **more,
     }
 

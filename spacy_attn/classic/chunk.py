@@ -1,0 +1,226 @@
+r"""Chunking: by a grammar over tags, through NLTK's RegexpParser, or by a trained tagger.
+
+A chunk grammar is written as NLTK reads it: a stage is a label and its rules, each rule on its
+own line, and each stage sees the chunks of the earlier ones as single tokens::
+
+    NP: {<DT>?<JJ>*<NN.*>+}       # chunk
+        }<VB.*>{                  # take out of a chunk
+        <NN>}{<DT>                # split between the two
+    PP: <VP>{<IN><NP>}            # chunk what is in braces, in this context
+
+A colon ends the label of a stage, so no rule and no comment may have one (write ``.`` for the
+tag of colons). S. Abney, Parsing by Chunks, 1991; L. Ramshaw and M. Marcus, Text Chunking using
+Transformation-Based Learning, 1995.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, iob_spans
+from spacy_attn.errors import ConfigError, RecordError, ResourceError, explain_missing_package
+
+__all__ = [
+    "DEFAULT_GRAMMAR",
+    "Chunker",
+    "GrammarChunker",
+    "TrainedChunker",
+    "is_grammar_text",
+    "read_grammar_file",
+]
+
+#: For Penn Treebank tags, written by the definitions of CoNLL-2000 (Tjong Kim Sang and Buchholz,
+#: 2000): a noun phrase ends at its head, a possessive ending begins a new one, a verb phrase has
+#: verbs and the adverbs among them. Beyond CoNLL-2000 a PP holds its NP, and a CLAUSE is a subject
+#: with its verb phrase and what follows. Conjunctions and words known by their form alone (such
+#: as "including") are not found: the rules see tags only.
+DEFAULT_GRAMMAR = r"""
+SBAR:
+    {<IN>}<PRP|EX><RB|MD|VB.*>              # that she sleeps
+NP:
+    {<JJR|RBR|IN><IN|JJS><\$|\#>?<CD>+<JJ.*>?<NN.*>*}  # more than 5 years, at least $ 5
+    {<NNP>+<CD>+}                           # Oct. 13
+    {<RBR>?<PDT>?<DT|PRP\$|WP\$|POS><RB.*|JJ.*|CD|VBN|VBG|NN.*|\$|\#>*(<CC|,><JJ.*|VBN|CD>+<CC>?<JJ>*)?<NN.*|CD|JJR>(<CC><NN.*>+)?}  # the very big, red house
+    {<RB>?(<\$|\#><CD>+|<CD>+)(<JJ.*>|<VBN>|<CC><CD>)*<NN.*>*}  # nearly $ 5 million
+    <IN>{<VBN><JJ.*>*<NN.*>+}               # with improved results
+    {<RBR|RBS>?<RB>?(<JJ.*>(<CC><JJ.*>)?)*(<VBN|VBG><NNS>)?<JJ.*|CD>*<NN.*>+(<CC><NN.*>+)?<CD>*}  # rather old cars and trucks
+    {<PDT>?<DT|PRP\$|POS><RB.*>?<JJ.*|VBN|VBG>?}  # this, the poor
+    {<PRP|EX|WP|WDT>}                       # she, there, who, which
+    {<RBS|JJR>}<IN>                         # most of, more of
+VP:
+    {(<MD>|<TO><RB.*>*<VB>|<VB.*>)(<RB.*>*(<MD>|<VB.*>|<TO><RB.*>*<VB>|<CC><VB>))*}  # is widely expected to take
+    <VB|VBN|VBG|VBD|VBZ|VBP>}{<VBD|VBZ|VBP|MD>  # a finite verb begins a new one
+    <VBD|VBZ|VBP>}{<CC><VB>
+PRT:
+    {<RP>}                                  # gave up
+    <VP>{<IN>}<IN>                          # caught up with
+PP:
+    {<IN|TO><NP>}                           # in the house
+    {<IN|TO>}                               # in, without a noun phrase
+ADJP:
+    {<RB.*>?<JJ.*>(<CC><JJ.*>)?}            # very likely
+ADVP:
+    {<RB.*|WRB>+}                           # not yet, when
+CLAUSE:
+    {<NP><ADVP>*<VP>(<NP>(?!<ADVP>*<VP>)|<PP|PRT|ADJP|ADVP>)*}  # the bat flew at night
+"""  # noqa: E501  NLTK has no way to break a rule
+
+_TAG = re.compile(r"[^{}<>]+")
+_NO_TAG = "XX"  # the Penn tag of what cannot be tagged
+
+
+class Chunker(Protocol):
+    """Finds the chunks of one tagged sentence."""
+
+    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
+        """Spans by their start; of nested ones the outer one first."""
+        ...
+
+
+def is_grammar_text(text: str) -> bool:
+    """Whether a setting is a grammar and not the path of a file: it has rules or lines."""
+    return any(character in text for character in "{}<>\n")
+
+
+def read_grammar_file(path: str | Path) -> str:
+    """The text of a grammar.
+
+    Raises:
+        ResourceError: the file cannot be read as UTF-8 text.
+    """
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResourceError(
+            f"cannot read the chunk grammar {path} ({reason}); give grammar = the path of a text "
+            "file, or rules such as 'NP: {<DT>?<NN.*>+}'"
+        ) from error
+
+
+class GrammarChunker:
+    """Chunks by the rules of a grammar. Chunks of a later stage hold those of earlier ones.
+
+    Args:
+        grammar: rules as NLTK reads them.
+
+    Raises:
+        ConfigError: the grammar has a mistake; the message names its line.
+        ResourceError: NLTK is missing.
+    """
+
+    def __init__(self, grammar: str = DEFAULT_GRAMMAR) -> None:
+        self.grammar = grammar
+        self._parser = _read_grammar(grammar)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A child process reads the text itself."""
+        return GrammarChunker, (self.grammar,)
+
+    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
+        """The chunks of one sentence, nested ones too: by their start, then the longer first.
+
+        A tag that is empty or has one of ``<>{}``, which the rules are written with, is taken
+        for XX.
+
+        Raises:
+            RecordError: there is not one tag for each word.
+            ConfigError: the grammar takes too long, or NLTK cannot use its rules.
+        """
+        from nltk.tree import Tree
+
+        if len(words) != len(tags):
+            raise RecordError(f"{len(words)} words and {len(tags)} tags; give each word one tag")
+        if not words:
+            return []
+        legal = [tag if _TAG.fullmatch(tag) else _NO_TAG for tag in tags]
+        try:
+            tree = self._parser.parse(Tree("S", list(enumerate(legal))))
+        except TimeoutError as error:  # NLTK bounds each application of a rule
+            raise ConfigError(
+                f"a rule of the chunk grammar takes too long on a sentence of {len(tags)} tokens; "
+                "look for alternatives that are the same, such as <NN|NN>*, and for a repetition "
+                "in a repetition, such as (<NN>*)*"
+            ) from error
+        except ValueError as error:
+            raise ConfigError(
+                f"NLTK cannot apply the chunk grammar ({' '.join(str(error).split())}); look for "
+                "a label with one of <>{}"
+            ) from error
+        spans = [
+            (leaves[0][0], leaves[-1][0] + 1, str(chunk.label()))
+            for chunk in _subtrees(tree, Tree)
+            if (leaves := chunk.leaves())
+        ]
+        return sorted(spans, key=_outer_first)
+
+
+class TrainedChunker:
+    """Chunks by a tagger that ``spacy-attn train-chunker`` has trained. They never overlap.
+
+    Args:
+        tagger: trained with the task "chunks".
+
+    Raises:
+        ConfigError: it was trained for another task.
+    """
+
+    def __init__(self, tagger: SequenceTagger) -> None:
+        if tagger.task != "chunks":
+            raise ConfigError(
+                f"the tagger was trained with --task {tagger.task} and a chunker needs --task "
+                "chunks; use it with nltk_ner, or run: spacy-attn train-chunker DATA -o MODEL"
+            )
+        self.tagger = tagger
+
+    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
+        """The chunks of one sentence.
+
+        Raises:
+            RecordError: there is not one tag for each word.
+        """
+        return iob_spans(self.tagger.tag(words, tags))
+
+
+def _outer_first(span: LabelledSpan) -> tuple[int, int]:
+    return span[0], -span[1]
+
+
+def _subtrees(tree: Any, kind: type) -> Iterator[Any]:
+    """The chunks of a tree, without the tree itself; an outer one before what it holds."""
+    for child in tree:
+        if isinstance(child, kind):
+            yield child
+            yield from _subtrees(child, kind)
+
+
+def _read_grammar(grammar: str) -> Any:
+    with explain_missing_package("a chunk grammar"):
+        from nltk.chunk import RegexpParser
+    try:
+        parser = RegexpParser(grammar)
+    except (ValueError, IndexError, re.error) as error:
+        raise ConfigError(_explain(grammar, RegexpParser)) from error
+    if not str(parser).count("\n"):  # a headline, then a line for each stage and rule
+        raise ConfigError(
+            "the chunk grammar has no rule; write rules such as 'NP: {<DT>?<NN.*>+}', or "
+            "grammar = null for the default one"
+        )
+    return parser
+
+
+def _explain(grammar: str, read: type) -> str:
+    """One sentence that names the first line with which the grammar cannot be read."""
+    lines = grammar.split("\n")
+    for number in range(1, len(lines) + 1):
+        try:
+            read("\n".join(lines[:number]))
+        except (ValueError, IndexError, re.error) as error:
+            return (
+                f"line {number} of the chunk grammar cannot be read: {lines[number - 1].strip()!r} "
+                f"({error}); a line is LABEL: {{<TAG>...}} or one rule, and has no other colon"
+            )
+    return "the chunk grammar cannot be read"  # pragma: no cover  the last prefix is all of it

@@ -1,0 +1,236 @@
+"""The factory ``nltk_chunker``: phrases as a span group, by a grammar or a trained tagger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
+from thinc.api import Config
+
+from spacy_attn.classic.chunk import (
+    DEFAULT_GRAMMAR,
+    Chunker,
+    GrammarChunker,
+    TrainedChunker,
+    is_grammar_text,
+    read_grammar_file,
+)
+from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger
+from spacy_attn.components.extensions import refuse_shared_names
+from spacy_attn.components.tagged import tagged_sentences
+from spacy_attn.errors import ConfigError, ResourceError
+
+__all__ = ["NltkChunker", "make_nltk_chunker"]
+
+DEFAULT_CONFIG = """
+[nltk_chunker]
+# Rules for NLTK's RegexpParser over Penn tags, or the path of a file with them; null: the
+# default grammar (NP, VP, PP, CLAUSE; ADJP, ADVP, PRT, SBAR).
+grammar = null
+# A tagger trained by spacy-attn train-chunker, in place of a grammar.
+model = null
+# The span group: doc.spans["chunks"]
+spans_key = "chunks"
+
+[nltk_chunker.scorer]
+@scorers = "spacy.spancat_scorer.v1"
+"""
+_GRAMMAR_FILE, _TAGGER_FILE = "grammar.txt", "tagger"
+
+
+@Language.factory(
+    "nltk_chunker",
+    assigns=["doc.spans"],
+    requires=["token.tag"],
+    default_config=Config().from_str(DEFAULT_CONFIG)["nltk_chunker"],
+    default_score_weights={"spans_chunks_f": 1.0, "spans_chunks_p": 0.0, "spans_chunks_r": 0.0},
+)
+def make_nltk_chunker(
+    nlp: Language,
+    name: str,
+    grammar: str | Path | None,
+    model: str | Path | None,
+    spans_key: str,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> NltkChunker:
+    """Find the phrases of each sentence from the tags of the pipeline.
+
+    Args:
+        nlp: the pipeline.
+        name: of the component in the pipeline.
+        grammar: rules, or the path of a file with them; what has one of ``<>{}`` or several
+            lines is rules. None means the default grammar.
+        model: path of a trained tagger, in place of a grammar.
+        spans_key: span group to write.
+        scorer: what ``nlp.evaluate`` calls, with spans_key.
+
+    Raises:
+        ConfigError: a setting is illegal, both a grammar and a model are given, the grammar
+            has a mistake, or the span group is written by somebody else.
+        ResourceError: NLTK is missing. (A file that is not there is an error at the first text,
+            because a saved pipeline brings its grammar or tagger along.)
+    """
+    chunker = NltkChunker(
+        grammar=grammar, model=model, spans_key=spans_key, scorer=scorer, name=name
+    )
+    refuse_shared_names(nlp, name, chunker.written_names)
+    return chunker
+
+
+class NltkChunker:
+    """Writes the chunks of a Doc as a span group, ``label_`` being the type of the phrase.
+
+    Spans are sorted by their start; of two that start together the longer comes first. With a
+    grammar they may be nested: the default grammar's PP holds its NP, and a CLAUSE the phrases
+    that it is made of. A trained tagger finds what its training data has; by CoNLL-2000 the
+    chunks do not overlap, and a PP is the preposition alone.
+
+    Sentences are ``doc.sents``; in a pipeline that sets no boundaries the whole Doc is one
+    sentence. Tokens of white space are left out; a chunk may run over them, but begins and
+    ends with a word. The grammar or tagger is saved with the pipeline, so its file may be gone
+    later.
+    """
+
+    def __init__(
+        self,
+        *,
+        grammar: str | Path | None = None,
+        model: str | Path | None = None,
+        spans_key: str = "chunks",
+        scorer: Callable[..., dict[str, Any]] | None = None,
+        name: str = "nltk_chunker",
+    ) -> None:
+        if grammar is not None and model is not None:
+            raise ConfigError(
+                f"{name!r} has both a grammar and model = {str(model)!r}; remove one of them"
+            )
+        if not spans_key:
+            raise ConfigError("spans_key = ''; give the name of a span group, such as 'chunks'")
+        self.name = name
+        self.model = None if model is None else Path(model).expanduser().absolute()
+        self.spans_key = spans_key
+        self.scorer = scorer
+        self._grammar = DEFAULT_GRAMMAR if grammar is None else str(grammar)
+        self._chunker: Chunker | None = None
+        if grammar is not None and is_grammar_text(self._grammar):
+            self._chunker = GrammarChunker(self._grammar)
+        elif grammar is not None:
+            self._grammar = str(Path(self._grammar).expanduser().absolute())
+
+    @property
+    def written_names(self) -> dict[str, str]:
+        """Setting and the span group that it names."""
+        return {"spans_key": f"doc.spans[{self.spans_key!r}]"}
+
+    @property
+    def chunker(self) -> Chunker:
+        """What finds the chunks, read from its file if that was not done yet.
+
+        Raises:
+            ConfigError: the grammar has a mistake, or the tagger was trained for another task.
+            ResourceError: NLTK or the file is missing, or the file is damaged.
+        """
+        if self._chunker is None:
+            if self.model is not None:
+                self._chunker = TrainedChunker(SequenceTagger.load(self.model))
+            elif is_grammar_text(self._grammar):
+                self._chunker = GrammarChunker(self._grammar)
+            else:
+                self._chunker = GrammarChunker(read_grammar_file(self._grammar))
+        return self._chunker
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Write the chunks of one Doc.
+
+        Raises:
+            ConfigError: the Doc has words and no tags, or as :attr:`chunker`.
+            ResourceError: as :attr:`chunker`.
+        """
+        spans = [Span(doc, *span) for span in self.find(doc)]
+        doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=spans)
+        return doc
+
+    def find(self, doc: Doc) -> list[LabelledSpan]:
+        """The chunks of a Doc, as token spans, without writing them.
+
+        Raises:
+            ConfigError, ResourceError: as ``__call__``.
+        """
+        found: list[LabelledSpan] = []
+        for tokens in tagged_sentences(doc, self.name):
+            words, tags = [token.text for token in tokens], [token.tag_ for token in tokens]
+            for start, end, label in self.chunker.find(words, tags):
+                found.append((tokens[start].i, tokens[end - 1].i + 1, label))
+        return found
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        """Precision, recall and F1 of the span group, for ``nlp.evaluate``."""
+        if self.scorer is None:
+            return {}
+        return self.scorer(examples, **{"spans_key": self.spans_key, **settings})
+
+    # -- saving --------------------------------------------------------------------------
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The tagger, or the text of the grammar; the rest is in the config of the pipeline.
+
+        Raises:
+            ConfigError, ResourceError: as :attr:`chunker`.
+        """
+        del exclude
+        chunker = self.chunker
+        if isinstance(chunker, TrainedChunker):
+            return chunker.tagger.to_bytes()
+        return chunker.grammar.encode() if isinstance(chunker, GrammarChunker) else b""
+
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> NltkChunker:
+        """Take over what ``to_bytes`` wrote; the path in the config is not read.
+
+        Raises:
+            ConfigError: a grammar with a mistake.
+            ResourceError: the config names a model, and the bytes hold none.
+        """
+        del exclude
+        return self._restore(data, "these bytes")
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the tagger or the grammar into a folder.
+
+        Raises:
+            ConfigError, ResourceError: as :attr:`chunker`.
+        """
+        del exclude
+        data = self.to_bytes()
+        Path(path).mkdir(parents=True, exist_ok=True)
+        Path(path, self._file).write_bytes(data)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> NltkChunker:
+        """Take over what ``to_disk`` wrote; the path in the config is not read.
+
+        Raises:
+            ConfigError: a grammar with a mistake.
+            ResourceError: the folder holds nothing for this config, or it is damaged.
+        """
+        del exclude
+        file = Path(path, self._file)
+        if not file.is_file():
+            raise ResourceError(
+                f"there is no {self._file} of {self.name!r} in {path}; save the pipeline again "
+                "with nlp.to_disk"
+            )
+        return self._restore(file.read_bytes(), str(file))
+
+    @property
+    def _file(self) -> str:
+        return _GRAMMAR_FILE if self.model is None else _TAGGER_FILE
+
+    def _restore(self, data: bytes, where: str) -> NltkChunker:
+        if self.model is not None:
+            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data, where=where))
+        else:
+            self._chunker = GrammarChunker(data.decode(errors="replace"))
+        return self
