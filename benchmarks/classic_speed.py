@@ -46,9 +46,7 @@ def documents() -> list[str]:
             sentences.append(" ".join(json.loads(line)["tokens"]).replace("_", " "))
             if len(sentences) == N_DOCUMENTS * N_SENTENCES:
                 break
-    return [
-        " ".join(sentences[i : i + N_SENTENCES]) for i in range(0, len(sentences), N_SENTENCES)
-    ]
+    return [" ".join(sentences[i : i + N_SENTENCES]) for i in range(0, len(sentences), N_SENTENCES)]
 
 
 def with_classic(model: Path) -> Language:
@@ -67,9 +65,10 @@ def timed(nlp: Language, texts: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def component_times(nlp: Language, base: Language, texts: list[str]) -> dict[str, float]:
+def component_times(nlp: Language, texts: list[str]) -> dict[str, float]:
     """Seconds of each component over the same Docs."""
-    docs = list(base.pipe(texts))
+    with nlp.select_pipes(disable=list(COMPONENTS)):
+        docs = list(nlp.pipe(texts))
     times = {}
     for name in COMPONENTS:
         pipe = nlp.get_pipe(name)
@@ -95,7 +94,7 @@ def main() -> None:
             order = [base, full] if i % 2 == 0 else [full, base]
             seconds = {id(nlp): timed(nlp, texts) for nlp in order}
             alone, both = seconds[id(base)], seconds[id(full)]
-            parts = component_times(full, base, texts)
+            parts = component_times(full, texts)
             rows.append({"alone": alone, "with_classic": both, "components": parts})
     result = {
         "n_documents": len(texts),

@@ -2,22 +2,22 @@
 
     python -m benchmarks.tables
 
-Numbers stand between ``<!-- results -->`` and ``<!-- /results -->`` and are never typed;
-a test fails where the text and ``benchmarks/results/*.json`` disagree.
+Numbers stand between ``<!-- NAME -->`` and ``<!-- /NAME -->``, NAME one of ``SECTIONS``, and
+are never typed; a test fails where the text and ``benchmarks/results/*.json`` disagree.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.manifest import ROOT
 
-__all__ = ["render", "replace_between"]
+__all__ = ["SECTIONS", "replace_between"]
 
 RESULTS = ROOT / "benchmarks" / "results"
-START, END = "<!-- results -->", "<!-- /results -->"
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def _load(name: str) -> dict[str, Any]:
     return result
 
 
-def render() -> str:
-    """Both tables and the sentences that say what came out."""
+def senses() -> str:
+    """The methods on both sets, and the sentences that say what came out."""
     own, coarse = _load("senses-homographs.json"), _load("senses-coarsewsd20.json")
     lines = [
         f"Share of right senses. *homographs*: {own['n']} test sentences written for this "
@@ -92,16 +92,157 @@ def _classic_wins(coarse: dict[str, Any]) -> str:
     return f"Where a classic method does better on CoarseWSD-20: {', '.join(won)}."
 
 
-def replace_between(text: str, new: str) -> str:
-    """The text with what stands between the markers replaced."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{new}\n{END}{after}"
+def chunks() -> str:
+    """Chunkers on CoNLL-2000."""
+    result = _load("chunking.json")
+    lines = [
+        f"Chunks on the CoNLL-2000 test part ({result['n_words']:,} words, "
+        f"{result['n_chunks']:,} chunks, the corpus' own tags):",
+        "",
+        "| chunker | precision | recall | F1 | 95 % | NP | VP | PP | words/s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    names = {
+        "most_frequent": "most frequent label of the tag",
+        "grammar": "`nltk_chunker`, default grammar",
+        "trained": "`nltk_chunker`, trained",
+    }
+    for row in result["chunkers"]:
+        kinds = " | ".join(_percent(row["types"][kind]["f1"]) for kind in ("NP", "VP", "PP"))
+        lines.append(
+            f"| {names[row['name']]} | {_percent(row['precision'])} | {_percent(row['recall'])} "
+            f"| {_percent(row['f1'])} | {_interval(row)} | {kinds} | {row['words_per_second']:,} |"
+        )
+    return "\n".join([*lines, "", "Made with `python -m benchmarks.chunking`."])
+
+
+def entities() -> str:
+    """Named entities on IEER: classic, CNN and attention on the same documents."""
+    result = _load("entities.json")
+    lines = [
+        "Named entities on NLTK's IEER newswire, five folds by document, exact span and label "
+        "(spaCy's labels through a written map, `benchmarks/entities_labels.json`):",
+        "",
+        "| system | trained on IEER | precision | recall | F1 | 95 % | spans alone, F1 | words/s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    names = {
+        "nltk_trained": ("`nltk_ner`, trained", "yes"),
+        "spacy_ner": ("spaCy's CNN `ner` (en_core_web_sm)", "no"),
+        "attention_probe": ("logistic regression over attention vectors", "yes"),
+        "most_frequent": ("most frequent label of the word", "yes"),
+    }
+    speed = {row["name"]: row["words_per_second"] for row in result["systems"]}
+    rows = {row["name"]: row for row in result["five_folds"]}
+    for name in sorted(rows, key=lambda name: -rows[name]["f1"]):
+        row, (label, trained) = rows[name], names[name]
+        lines.append(
+            f"| {label} | {trained} | {_percent(row['precision'])} | {_percent(row['recall'])} "
+            f"| {_percent(row['f1'])} | {_interval(row)} | {_percent(row['span_only']['f1'])} "
+            f"| {speed[name]:,} |"
+        )
+    return "\n".join([*lines, "", _entity_verdict(rows), "Made with `python -m "
+                      "benchmarks.entities`."])  # fmt: skip
+
+
+def _entity_verdict(rows: dict[str, Any]) -> str:
+    """Differences to spaCy's recogniser, which was trained on other texts by other rules."""
+    said = []
+    for name, label in (("nltk_trained", "the trained NLTK chunker"), ("attention_probe", "the "
+                        "probe over attention vectors")):  # fmt: skip
+        low, high = rows[name]["ci95_of_difference"]
+        difference = rows[name]["f1"] - rows["spacy_ner"]["f1"]
+        sure = "" if low <= 0 <= high else ", which the interval holds to be real"
+        said.append(
+            f"{label} {100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}{sure})"
+        )
+    return (
+        f"Against spaCy's recogniser, paired by document: {said[0]}, {said[1]}. It learned other "
+        "texts by other rules; the others saw four fifths of this small corpus. On these "
+        "documents attention vectors with a linear probe do not beat the classic chunker."
+        if rows["attention_probe"]["f1"] <= rows["nltk_trained"]["f1"]
+        else f"Against spaCy's recogniser, paired by document: {said[0]}, {said[1]}."
+    )
+
+
+def relations() -> str:
+    """Relations on hand-written sentences, by class."""
+    result = _load("relations.json")
+    classes = {k: v for k, v in result["classes"].items() if v["n"]}
+    lines = [
+        f"Relations on {result['n_sentences']} sentences with {result['n']} hand-written triples "
+        "(by another author than the code's; a triple counts when all its parts are exact): "
+        f"precision {_percent(result['precision'])}, recall {_percent(result['recall'])}, F1 "
+        f"{_percent(result['f1'])}.",
+        "",
+        f"| class | {' | '.join(name.replace('_', ' ') for name in classes)} |",
+        f"|---|{'---|' * len(classes)}",
+        f"| triples | {' | '.join(str(row['n']) for row in classes.values())} |",
+        f"| F1 | {' | '.join(_percent(row['f1']) for row in classes.values())} |",
+        "",
+        "Made with `python -m benchmarks.relations`.",
+    ]
+    return "\n".join(lines)
+
+
+def classic_cost() -> str:
+    """Time of the classic components, and memory of shared vectors."""
+    speed, memory = _load("classic-speed.json"), _load("word2vec-memory.json")
+    words = speed["words_per_second"]
+    rows = {(row["name"], row["processes"]): row for row in memory["rows"]}
+    ours, theirs = rows["spacy_attn", 4], rows["gensim", 4]
+    shares = " | ".join(f"{share:.3f}" for share in speed["share_of_en_core_web_sm"].values())
+    names = [f"`{name}`" for name in speed["share_of_en_core_web_sm"]]
+    return "\n".join(
+        [
+            "Time of each component beside en_core_web_sm as a whole (= 1), same run, same "
+            f"documents, median of {speed['repetitions']}:",
+            "",
+            f"| {' | '.join(names)} | all, in one pipeline |",
+            f"|{'---|' * (len(names) + 1)}",
+            f"| {shares} | {speed['ratio'] - 1:.3f} |",
+            "",
+            f"That is {words['with_classic']:,} words/s with all of them, "
+            f"{words['en_core_web_sm']:,} without. Made with `python -m benchmarks.classic_speed`.",
+            "",
+            "Four processes with the 400,000 GloVe vectors take "
+            f"{ours['pss_growth_mb']:.0f} MB together (proportional set size; gensim's "
+            f"KeyedVectors {theirs['pss_growth_mb']:.0f} MB), because the file is mapped, not "
+            "read. Made with `python -m benchmarks.word2vec_memory`.",
+        ]
+    )
+
+
+#: What stands between the markers of each name.
+SECTIONS: dict[str, Callable[[], str]] = {
+    "results": senses,
+    "chunks": chunks,
+    "entities": entities,
+    "relations": relations,
+    "classic-cost": classic_cost,
+}
+
+
+def replace_between(text: str, name: str, new: str) -> str:
+    """The text with what stands between the markers of a name replaced.
+
+    Raises:
+        ValueError: the text has no such markers.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no {start} ... {end}")
+    return f"{before}{start}\n{new}\n{end}{after}"
 
 
 def main() -> None:
     path = Path(ROOT / "README.md")
-    path.write_text(replace_between(path.read_text(encoding="utf-8"), render()), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    for name, section in SECTIONS.items():
+        text = replace_between(text, name, section())
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

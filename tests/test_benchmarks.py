@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.manifest import DATA, sha256
 from benchmarks.senses import accuracy_and_macro_f1, calibration_error, interval
-from benchmarks.tables import END, START, render, replace_between
+from benchmarks.tables import SECTIONS, replace_between
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
@@ -56,11 +56,15 @@ def test_results_carry_a_manifest(path):
         assert 0 <= low <= system["accuracy" if "accuracy" in system else "f1"] <= high <= 1
 
 
-def test_readme_tables_are_those_of_the_results():
+@pytest.mark.parametrize("name", SECTIONS)
+def test_readme_tables_are_those_of_the_results(name):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert START in text
-    assert END in text
-    assert replace_between(text, render()) == text
+    assert replace_between(text, name, SECTIONS[name]()) == text
+
+
+def test_a_missing_marker_is_an_error():
+    with pytest.raises(ValueError, match=r"no <!-- chunks --> \.\.\. <!-- /chunks -->"):
+        replace_between("<!-- chunks --> and no end", "chunks", "new")
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

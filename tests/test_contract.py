@@ -89,9 +89,7 @@ TOYS = {
         before="sentencizer",
     ),
     "nltk_chunker": Toy(config={}, other={"spans_key": "chunks_2"}, before="toy_annotation"),
-    "relation_extractor": Toy(
-        config={}, other={"attr": "relations_2"}, before="toy_annotation"
-    ),
+    "relation_extractor": Toy(config={}, other={"attr": "relations_2"}, before="toy_annotation"),
     "word2vec": Toy(
         config={"vectors": "$vectors"},
         other={"attr": "word2vec_2"},

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TIME_LIMIT = 240  # seconds, for all blocks together
 SHELLS = {"bash", "console", "sh", "shell"}
-CHEAP = {"senses", "annotate"}  # these commands run; the others are only parsed
+CHEAP = {"senses", "tokens", "annotate"}  # these commands run; the others are only parsed
 _FENCE = re.compile(r"^```[ \t]*(\S*)[^\n]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 _FRACTION = re.compile(r"\d+\.\d+")
 _OUTPUT = doctest.OutputChecker()

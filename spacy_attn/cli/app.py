@@ -75,9 +75,9 @@ app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."'
 app.command(epilog="Example: spacy-attn neighbours bat bank spring --plot words.png")(neighbours)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
 app.command(epilog="Example: spacy-attn doctor --json")(doctor)
-app.command(
-    "train-word2vec", epilog="Example: spacy-attn train-word2vec texts/*.txt -o vectors"
-)(train_word2vec)
+app.command("train-word2vec", epilog="Example: spacy-attn train-word2vec texts/*.txt -o vectors")(
+    train_word2vec
+)
 app.command(
     "train-chunker",
     epilog="Example: spacy-attn train-chunker examples/entities.conll --task entities -o names",

@@ -175,7 +175,9 @@ class RelationExtractor:
             )  # fmt: skip
         for start, part in parts:
             for key, tokens in self._matcher(part):
-                yield self._patterns[doc.vocab.strings[key]], [start + i for i in tokens]
+                # By the matcher's own strings: the Doc may come from another pipeline's vocab.
+                name = self._matcher.vocab.strings[key]
+                yield self._patterns[name], [start + i for i in tokens]
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The patterns in use, as a pattern file."""

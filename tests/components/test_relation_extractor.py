@@ -670,3 +670,11 @@ def test_worker_processes(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[['The dog | chase | the cat'], [], ['Bob | sell | it']]"
+
+
+def test_a_doc_of_another_vocab(english):
+    text = "The dog chased the cat."
+    component = spacy.blank("en").add_pipe("relation_extractor")
+    assert [r.text(doc) for doc in [component(english(text))] for r in doc._.relations] == [
+        "The dog | chase | the cat"
+    ]

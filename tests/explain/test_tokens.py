@@ -16,9 +16,7 @@ class ThreePieces:
         assert options == {"add_special_tokens": False, "return_offsets_mapping": True}
         spans = []
         for start, word in self.words(text):
-            spans += [
-                (start + i, start + min(i + 3, len(word))) for i in range(0, len(word), 3)
-            ]
+            spans += [(start + i, start + min(i + 3, len(word))) for i in range(0, len(word), 3)]
         self.text = text
         return {"input_ids": spans, "offset_mapping": spans}
 
@@ -75,7 +73,9 @@ def test_stems_of_the_component():
 
 def test_missing_annotation_is_empty():
     rows = token_table(spacy.blank("en")("flying bats"), stem_attr="no_such_attribute")
-    assert [(row.stem, row.lemma, row.tag, row.chunk, row.entity) for row in rows] == [("",) * 5] * 2
+    assert len(rows) == 2
+    for row in rows:
+        assert (row.stem, row.lemma, row.tag, row.chunk, row.entity) == ("",) * 5
 
 
 def test_an_empty_text_has_no_rows():
