@@ -31,6 +31,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn.classic.parse import EXAMPLE_GRAMMAR
+from spacy_attn.classic.sequence import train_sequence_tagger
 from spacy_attn.senses.context import with_vectors
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +90,9 @@ TOYS = {
         before="sentencizer",
     ),
     "nltk_chunker": Toy(config={}, other={"spans_key": "chunks_2"}, before="toy_annotation"),
+    "nltk_ner": Toy(
+        config={"model": "$tagger"}, other={"spans_key": "ents_2"}, before="toy_annotation"
+    ),
     "relation_extractor": Toy(config={}, other={"attr": "relations_2"}, before="toy_annotation"),
     "word2vec": Toy(
         config={"vectors": "$vectors"},
@@ -99,6 +103,13 @@ TOYS = {
         ),
     ),
 }
+
+ANIMALS = [
+    [("the", "DT", "O"), ("bat", "NN", "B-ANIMAL"), ("flew", "VBD", "O")],
+    [("a", "DT", "O"), ("bat", "NN", "B-ANIMAL")],
+    [("the", "DT", "O"), ("bank", "NN", "O"), ("flew", "VBD", "O")],
+    [("the", "DT", "O"), ("river", "NN", "O"), ("bank", "NN", "O")],
+]
 
 METHOD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "spacy_attn.random.v1": {"seed": 1},
@@ -194,9 +205,16 @@ def _own_module_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="module")
 def world(
-    toy_model: Path, toy_vectors: Path, toy_inventory: Path, toy_sense_model: Path
+    toy_model: Path,
+    toy_vectors: Path,
+    toy_inventory: Path,
+    toy_sense_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
+    tagger = tmp_path_factory.mktemp("tagger") / "tagger"
+    train_sequence_tagger(ANIMALS, task="entities").save(tagger)
     return {
+        "$tagger": str(tagger),
         "$model": str(toy_model),
         "$vectors": str(toy_vectors),
         "$inventory": str(toy_inventory),
@@ -247,6 +265,8 @@ def _observed(doc: Doc, target: str, group: str | None, named: dict[str, str]) -
     if is_custom and owner == "span":
         spans = doc.spans[group] if group is not None else doc.sents
         return [plain(span._.get(attribute)) for span in spans]
+    if owner.startswith("token."):
+        return [getattr(token, f"{owner.removeprefix('token.')}_") for token in doc]
     raise NotImplementedError(f"teach observe() in tests/test_contract.py to read {target}")
 
 

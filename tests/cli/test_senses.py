@@ -258,10 +258,3 @@ def test_the_demo(run):
     assert flew["methods"]["attention"]["sense"] == "bat.animal"
     assert swing["static_similarity"] == flew["static_similarity"] == 1.0
     assert swing["attention_similarity"] < 0.9
-
-
-def test_control_characters_are_shown_and_not_obeyed():
-    from spacy_attn.cli.senses import _visible
-
-    shown = _visible("a \x1b]0;owned\x07 [red]bat[/] \u202e\tend")
-    assert shown == "a \u241b]0;owned\u2407 \\[red]bat\\[/] <U+202E>\tend"

@@ -132,7 +132,7 @@ def test_white_space_is_no_word(model):
     assert ents(doc) == [("Ann \n Lee", "PERSON"), ("New\n\nYork", "GPE")]
 
 
-@pytest.mark.parametrize("text", ["", " ", " \n\t "])
+@pytest.mark.parametrize("text", ["", " ", " \n\t ", "\u200b"])
 @pytest.mark.parametrize("spans_key", [None, "names"])
 def test_text_without_words(model, text, spans_key):
     doc = pipeline(model, spans_key=spans_key)(text)
