@@ -186,4 +186,7 @@ def toy_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in data.items():
         (folder / f"data.{name}").write_text(text, encoding="utf-8")
     (folder / "index.sense").write_text("\n".join(sorted(index)) + "\n", encoding="utf-8")
+    exceptions = {"noun": "batz bat\nlice louse\n", "verb": "hitten hit\n", "adj": "", "adv": ""}
+    for name, text in exceptions.items():
+        (folder / f"{name}.exc").write_text(text, encoding="utf-8")
     return folder

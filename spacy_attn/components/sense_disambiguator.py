@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from spacy.language import Language
@@ -20,7 +20,7 @@ from spacy_attn.components.extensions import (
     token_vectors,
 )
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import sense_method
+from spacy_attn.methods import METHODS, sense_method
 from spacy_attn.senses.context import (
     Context,
     FittedMethod,
@@ -31,7 +31,8 @@ from spacy_attn.senses.context import (
     with_vectors,
 )
 from spacy_attn.senses.decide import Decision, decide
-from spacy_attn.senses.inventory import Inventory, load_inventory
+from spacy_attn.senses.inventory import Inventory
+from spacy_attn.senses.lexicon import WordNetInventory, find_words, open_inventory
 
 __all__ = [
     "SenseDisambiguator",
@@ -44,7 +45,7 @@ __all__ = [
 logger = logging.getLogger("spacy_attn")
 
 DEFAULTS: dict[str, Any] = {
-    "inventory": "homographs",  # or the path of your own .jsonl file
+    "inventory": "homographs",  # or "wordnet", or the path of your own .jsonl file
     "method": "attention",  # a short name or {"@sense_methods": "spacy_attn.lesk.v1", ...}
     "threshold": 0.0,  # below this probability the method abstains
     "backoff": None,  # the method that decides then; null leaves the word without a sense
@@ -88,13 +89,17 @@ class SenseDisambiguator:
         refuse_shared_names(nlp, name, self.written_names)
         _refuse_foreign_key(nlp, name, settings["spans_key"])
         self.scorer = scorer
-        self.inventory: Inventory = load_inventory(settings["inventory"], nlp.lang)
+        self.inventory: Inventory | WordNetInventory = open_inventory(
+            settings["inventory"], nlp.lang
+        )
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
             sense_method(settings["backoff"], "backoff")
             if settings["backoff"] is not None
             else None
         )
+        for method in (self.method, self.backoff):
+            _refuse_method(method, self.inventory)
         self._resources = resources_of(nlp)
         self._fitted: dict[str, FittedMethod] = {}
         self._has_reported = False
@@ -140,7 +145,8 @@ class SenseDisambiguator:
             method = self.method if role == "method" else self.backoff
             if method is None:
                 raise ConfigError("this component has no backoff")
-            self._fitted[role] = method.prepare(self.inventory, self._resources)
+            # The methods that need the senses of all words are refused at construction.
+            self._fitted[role] = method.prepare(cast(Inventory, self.inventory), self._resources)
         return self._fitted[role]
 
     def annotate(self, docs: list[Doc]) -> None:
@@ -152,7 +158,7 @@ class SenseDisambiguator:
         found: list[list[tuple[Target, PlainData]]] = [[] for _ in docs]
         for i, doc in enumerate(docs):
             context = context_of(doc)
-            hits = find_targets(context, self.inventory, index=len(contexts))
+            hits = self._find(doc, context, len(contexts))
             if hits:
                 contexts.append(context)
                 targets += hits
@@ -162,6 +168,17 @@ class SenseDisambiguator:
                 found[holders[target.context]].append((target, record))
         for doc, pairs in zip(docs, found, strict=True):
             self._write(doc, pairs)
+
+    def _find(self, doc: Doc, context: Context, index: int) -> list[Target]:
+        """The words of a Doc that have senses in the inventory."""
+        if isinstance(self.inventory, Inventory):
+            return find_targets(context, self.inventory, index)
+        if doc.text.strip() and not doc.has_annotation("POS"):
+            raise ConfigError(
+                f"{self.name!r} with the inventory 'wordnet' needs parts of speech, and this Doc "
+                "has none; put it behind a tagger and attribute_ruler, as in en_core_web_sm"
+            )
+        return find_words(context, self.inventory, index)
 
     def _decide(
         self, docs: Sequence[Doc], contexts: Sequence[Context], targets: Sequence[Target]
@@ -235,6 +252,22 @@ class SenseDisambiguator:
         key = self.config["spans_key"]
         attrs = {"scores": scores, "records": records}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+
+
+#: Methods that look at the candidates of a word alone, so that WordNet's 206,941 senses need no
+#: preparation.
+_WORDNET_METHODS = ("first_sense", "random")
+
+
+def _refuse_method(method: SenseMethod | None, inventory: Inventory | WordNetInventory) -> None:
+    """A method of ours that would prepare every sense of WordNet, and those of others not."""
+    if method is None or isinstance(inventory, Inventory):
+        return
+    if method.name in METHODS and method.name not in _WORDNET_METHODS:
+        raise ConfigError(
+            f"method = {method.name!r} cannot be used with inventory = 'wordnet' yet; legal are "
+            f"{', '.join(_WORDNET_METHODS)} and methods of your own"
+        )
 
 
 def _refuse_foreign_key(nlp: Language, name: str, spans_key: str) -> None:

@@ -19,6 +19,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
+from spacy_attn.senses.inventory import Inventory
 
 __all__ = ["side_by_side"]
 
@@ -44,21 +45,28 @@ def side_by_side(
         methods that could not run, with the reason.
 
     Raises:
-        ConfigError: no ``sense_disambiguator`` in the pipeline, or no such method.
+        ConfigError: no ``sense_disambiguator`` in the pipeline, one with the inventory
+            ``wordnet``, or no such method.
     """
     component = _component(nlp)
+    inventory = component.inventory
+    if not isinstance(inventory, Inventory):
+        raise ConfigError(
+            "inventory = 'wordnet': methods are set side by side on homographs or on a .jsonl "
+            "file of your own"
+        )
     with nlp.select_pipes(disable=_after(nlp, component)):
         contexts = [context_of(doc) for doc in nlp.pipe(texts)]
     targets = [
         target
         for i, context in enumerate(contexts)
-        for target in find_targets(context, component.inventory, index=i)
+        for target in find_targets(context, inventory, index=i)
     ]
     records: list[PlainData] = [_record(contexts, target) for target in targets]
     failed: dict[str, str] = {}
     for name in methods:
         try:
-            fitted = sense_method(name).prepare(component.inventory, resources_of(nlp))
+            fitted = sense_method(name).prepare(inventory, resources_of(nlp))
             encoded = with_vectors(fitted, contexts) if targets else contexts
             _decide(name, fitted, encoded, targets, records)
         except ResourceError as error:

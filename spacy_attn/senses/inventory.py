@@ -57,6 +57,7 @@ class Sense:
     forms: tuple[str, ...] = ()  # irregular inflections, lower case
     order: str = ""  # "counted", "judged" or ""
     wordnet: tuple[str, ...] = ()  # WordNet 3.0 sense keys
+    row: int = -1  # number among the senses of WordNet; -1 in other inventories
 
 
 @dataclass(frozen=True)

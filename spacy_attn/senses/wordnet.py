@@ -8,6 +8,7 @@ page: Debian's packages ``wordnet-base`` and ``wordnet-sense-index`` put it unde
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections import defaultdict
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from spacy_attn.errors import ResourceError
 
-__all__ = ["SUPERSENSES", "WordNet", "WordNetSense", "find_wordnet"]
+__all__ = ["SUPERSENSES", "SynsetFiles", "WordNet", "WordNetSense", "find_wordnet"]
 
 # lexnames(5WN): the lexicographer file of a sense key is an index into this list.
 SUPERSENSES = (
@@ -30,6 +31,7 @@ SUPERSENSES = (
 ).split()
 
 _POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
+_POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
 _REPAIR = "apt-get install wordnet-base wordnet-sense-index"
 
@@ -95,24 +97,66 @@ class WordNet:
         self._by_word = {
             word: tuple(sorted(senses, key=lambda s: s.rank)) for word, senses in by_word.items()
         }
-        self._data = {pos: (found / f"data.{name}").read_bytes() for pos, name in _FILES.items()}
+        self.synsets = SynsetFiles(found)
 
     def candidates(self, lemma: str, pos: str) -> tuple[WordNetSense, ...]:
         """The senses of a lemma in WordNet's order; empty when it is unknown."""
         return self._by_word.get((lemma.lower().replace(" ", "_"), pos), ())
 
-    def _line(self, sense: WordNetSense) -> str:
-        data = self._data[sense.pos]
-        return data[sense.offset : data.index(b"\n", sense.offset)].decode("utf-8")
-
     def gloss(self, sense: WordNetSense) -> tuple[str, list[str]]:
         """Definition and example sentences of a sense's synset."""
-        gloss = self._line(sense).split("| ", 1)[1].strip()
-        definition = gloss.split('; "')[0].strip().strip('"')
-        return definition, re.findall(r'"([^"]+)"', gloss)
+        return self.synsets.gloss(sense.pos, sense.offset)
 
     def synonyms(self, sense: WordNetSense) -> list[str]:
         """The lemmas of a sense's synset, as written in WordNet, underscores kept."""
-        fields = self._line(sense).split(" ")
+        return self.synsets.words(sense.pos, sense.offset)
+
+
+class SynsetFiles:
+    """WordNet's four ``data`` files, mapped into memory; safe to read from several threads.
+
+    Args:
+        path: their folder.
+
+    Raises:
+        ResourceError: one of them is missing or empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._maps = {}
+        for pos, name in _FILES.items():
+            try:
+                with (path / f"data.{name}").open("rb") as file:
+                    self._maps[pos] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:
+                raise ResourceError(
+                    f"{path / f'data.{name}'} cannot be read ({error}); install WordNet with: "
+                    f"{_REPAIR}"
+                ) from error
+
+    def line(self, pos: str, offset: int) -> str:
+        """The line of one synset."""
+        data = self._maps[pos]
+        return data[offset : data.find(b"\n", offset)].decode("utf-8")
+
+    def gloss(self, pos: str, offset: int) -> tuple[str, list[str]]:
+        """Definition and example sentences."""
+        gloss = self.line(pos, offset).split("| ", 1)[1].strip()
+        definition = gloss.split('; "')[0].strip().strip('"')
+        return definition, re.findall(r'"([^"]+)"', gloss)
+
+    def words(self, pos: str, offset: int) -> list[str]:
+        """The lemmas, as written in WordNet, underscores kept."""
+        fields = self.line(pos, offset).split(" ")
         n = int(fields[3], 16)
         return [re.sub(r"\(\w+\)$", "", fields[4 + 2 * i]) for i in range(n)]
+
+    def pointers(self, pos: str, offset: int) -> list[tuple[str, str, int]]:
+        """Relation sign, part of speech and offset of each synset that this one points to."""
+        fields = self.line(pos, offset).split(" | ")[0].split(" ")
+        at = 4 + 2 * int(fields[3], 16)
+        rest = fields[at + 1 : at + 1 + 4 * int(fields[at])]
+        return [
+            (sign, _POS_OF_LETTER[letter], int(target))
+            for sign, target, letter in zip(rest[::4], rest[1::4], rest[2::4], strict=True)
+        ]

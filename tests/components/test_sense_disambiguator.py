@@ -688,3 +688,39 @@ def test_a_stale_span_has_no_sense_of_another_word(make):
     assert stale.text != "bat"
     assert stale._.sense is None
     assert [t._.sense.id for t in doc if t.text == "bat"] == ["bat.animal"]
+
+
+# -- the inventory wordnet -----------------------------------------------------------------
+
+
+def wordnet_pipeline(**config):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sense_disambiguator", config={"inventory": "wordnet", **config})
+    return nlp
+
+
+def test_first_senses_of_wordnet():
+    nlp = wordnet_pipeline(method="first_sense")
+    doc = Doc(
+        nlp.vocab, words=["Bats", "flew", "home", "."], pos=["NOUN", "VERB", "ADV", "PUNCT"],
+        lemmas=["bat", "fly", "home", "."],
+    )  # fmt: skip
+    doc = nlp.get_pipe("sense_disambiguator")(doc)
+    assert [(span.text, span.kb_id_, span.label_) for span in doc.spans["senses"]] == [
+        ("Bats", "bat%1:05:00::", "noun.animal"),
+        ("flew", "fly%2:38:00::", "verb.motion"),
+        ("home", "home%4:02:01::", "adv.all"),
+    ]
+    assert doc[0]._.sense.id == "bat%1:05:00::"
+
+
+def test_wordnet_needs_parts_of_speech():
+    nlp = wordnet_pipeline(method="first_sense")
+    with pytest.raises(ConfigError, match=r"needs parts of speech, and this Doc has none; put it"):
+        nlp("bats")
+    assert len(nlp(" ").spans["senses"]) == 0
+
+
+def test_a_method_that_cannot_yet_read_wordnet():
+    with pytest.raises(ConfigError, match=r"method = 'lesk' cannot be used .* first_sense, random"):
+        wordnet_pipeline(method="lesk")

@@ -1,0 +1,1 @@
+"""The comparison: data sets, systems, metrics, report."""

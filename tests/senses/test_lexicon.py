@@ -1,0 +1,226 @@
+"""WordNet as an inventory: a lexicon built from seven synsets, and the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.senses import lexicon
+from spacy_attn.senses.context import Context
+from spacy_attn.senses.lexicon import (
+    WordNetInventory,
+    build_lexicon,
+    find_words,
+    open_inventory,
+)
+from spacy_attn.senses.wordnet import WordNet, find_wordnet
+
+
+@pytest.fixture(scope="module")
+def lexicon_file(toy_wordnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lexicon") / "toy.npz"
+    build_lexicon(WordNet(toy_wordnet), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def toy(lexicon_file: Path, toy_wordnet: Path) -> WordNetInventory:
+    return WordNetInventory(lexicon_file, toy_wordnet)
+
+
+def words(text: str) -> Context:
+    """``bats/NOUN/bat flew/VERB/fly``: token, part of speech, lemma."""
+    parts = [[*part.split("/"), "", ""][:3] for part in text.split()]
+    tokens = [token for token, _, _ in parts]
+    starts = [sum(len(token) + 1 for token in tokens[:i]) for i in range(len(tokens))]
+    offsets = [(start, start + len(token)) for start, token in zip(starts, tokens, strict=True)]
+    tags, lemmas = [tag for _, tag, _ in parts], [lemma for _, _, lemma in parts]
+    return Context(" ".join(tokens), tokens, offsets, lemmas, tags)
+
+
+def found(text: str, inventory: WordNetInventory, **options) -> list[tuple[str, str, str, int]]:
+    context = words(text)
+    return [
+        (" ".join(context.tokens[t.start : t.end]), t.lemma, t.candidates[0].pos,
+         len(t.candidates))
+        for t in find_words(context, inventory, **options)
+    ]  # fmt: skip
+
+
+# -- the lexicon ---------------------------------------------------------------------------
+
+
+def test_candidates_stand_in_wordnets_order_with_counts(toy):
+    animal, club = toy.candidates("bat", "NOUN")
+    assert (animal.id, animal.supersense, toy.count(animal)) == (
+        "bat%1:05:00::", "noun.animal", 3,
+    )  # fmt: skip
+    assert (club.id, club.supersense, toy.count(club)) == ("bat%1:06:00::", "noun.artifact", 1)
+    assert toy.candidates("bat", "VERB") == ()
+    assert toy.candidates("Bat") == (animal, club)
+    assert toy.candidates("river_bank")[0].lemma == "river bank"
+    assert toy.candidates("nothing") == ()
+
+
+def test_definition_example_and_synonyms(toy):
+    animal = toy.candidates("bat", "NOUN")[0]
+    assert animal.definition == "a flying animal"
+    (example,) = animal.examples
+    assert example.text[example.start : example.end] == "bat"
+    assert toy.synonyms(animal) == []  # the toy's index names one lemma of each synset
+
+
+def test_rows_number_the_senses(toy):
+    rows = sorted(s.row for lemma, pos in toy.words() for s in toy.candidates(lemma, pos))
+    assert rows == list(range(toy.n_senses))
+    assert len(toy.synset_of_row) == toy.n_senses == 7
+    assert len(set(toy.synset_of_row.tolist())) == 7  # the toy has one lemma for each synset
+
+
+def test_senses_work_without_the_users_wordnet(lexicon_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(lexicon, "find_wordnet", lambda: None)
+    alone = WordNetInventory(lexicon_file)
+    animal = alone.candidates("bat", "NOUN")[0]
+    assert (animal.id, animal.definition, animal.examples) == ("bat%1:05:00::", "", ())
+
+
+def test_lemma_of_a_form(toy):
+    assert toy.lemma_of("batz", "NOUN") == "bat"  # an exception
+    assert toy.lemma_of("bats", "NOUN") == "bat"
+    assert toy.lemma_of("hits", "VERB") == "hit"
+    assert toy.lemma_of("bat", "NOUN") == "bat"
+    assert toy.lemma_of("cats", "NOUN") is None
+    assert toy.lemma_of("lice", "NOUN") is None  # an exception whose lemma has no sense
+    assert toy.lemma_of("bats", "VERB") is None
+
+
+def test_the_same_files_give_the_same_bytes(lexicon_file, toy_wordnet, tmp_path):
+    build_lexicon(WordNet(toy_wordnet), tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == lexicon_file.read_bytes()
+
+
+def test_it_is_opened_again_in_a_child(toy):
+    copy = pickle.loads(pickle.dumps(toy))  # noqa: S301  our own bytes
+    assert copy.candidates("bat") == toy.candidates("bat")
+    assert copy.digest == toy.digest
+
+
+def test_threads_share_it(lexicon_file, toy_wordnet):
+    shared = WordNetInventory(lexicon_file, toy_wordnet)
+    seen = []
+    threads = [
+        threading.Thread(target=lambda: seen.append(shared.candidates("bat"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [shared.candidates("bat")] * 8
+
+
+def test_the_cache_is_bounded(toy, monkeypatch):
+    monkeypatch.setattr(lexicon, "_CACHED_LEMMAS", 2)
+    for lemma in ("bat", "bank", "hit", "bat"):
+        assert toy.candidates(lemma, None)
+    assert len(toy._cache) <= 2
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no zip", b"\x93NUMPY"])
+def test_a_damaged_lexicon_names_the_command(tmp_path, content):
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    with pytest.raises(ResourceError, match=r"is no lexicon of WordNet .*--force-reinstall"):
+        WordNetInventory(path)
+
+
+def test_a_lexicon_never_unpickles(tmp_path):
+    np.savez(tmp_path / "evil.npz", lemmas=np.array([print], dtype=object))
+    with pytest.raises(ResourceError, match="is no lexicon of WordNet"):
+        WordNetInventory(tmp_path / "evil.npz")
+
+
+# -- words of a text -------------------------------------------------------------------------
+
+
+def test_words_are_found_by_tag_and_lemma(toy):
+    assert found("the/DET/the bats/NOUN/bat hit/VERB/hit the/DET/the bank/NOUN/bank", toy) == [
+        ("bats", "bat", "NOUN", 2), ("hit", "hit", "VERB", 2), ("bank", "bank", "NOUN", 2),
+    ]  # fmt: skip
+
+
+def test_a_lemma_that_wordnet_lacks_falls_back_to_the_form(toy):
+    assert found("batz/NOUN/batz", toy) == [("batz", "bat", "NOUN", 2)]
+    assert found("bats/NOUN", toy) == [("bats", "bat", "NOUN", 2)]
+
+
+def test_the_longest_lemma_is_taken(toy):
+    assert found("the/DET/the river/NOUN/river banks/NOUN/bank", toy) == [
+        ("river banks", "river bank", "NOUN", 1)
+    ]
+
+
+def test_other_parts_of_speech_and_names_are_left_alone(toy):
+    assert found("bat/VERB/bat bat/ADP/bat bat/X/bat Bat/PROPN/Bat", toy) == []
+    assert found("Bat/PROPN/bat", toy, names=True) == [("Bat", "bat", "NOUN", 2)]
+
+
+def test_no_tags_no_words(toy):
+    assert found("bat", toy) == []
+    assert found("", toy) == []
+
+
+# -- by name ---------------------------------------------------------------------------------
+
+
+def test_it_is_opened_by_name():
+    inventory = open_inventory("wordnet", "en")
+    assert isinstance(inventory, WordNetInventory)
+    assert open_inventory("wordnet") is inventory
+    assert open_inventory("homographs", "en").name == "homographs"
+
+
+def test_it_is_english():
+    with pytest.raises(ConfigError, match="'wordnet' is for language 'en', the pipeline's is 'de'"):
+        open_inventory("wordnet", "de")
+
+
+@pytest.mark.skipif(find_wordnet() is None, reason="no WordNet 3.0 on this machine")
+def test_the_shipped_lexicon_is_wordnets(tmp_path):
+    wordnet = WordNet()
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
+    build_lexicon(wordnet, tmp_path / "again.npz")
+    again = hashlib.sha256((tmp_path / "again.npz").read_bytes()).hexdigest()
+    assert shipped.digest == again
+    pairs = list(shipped.words())[::40]
+    assert len(pairs) > 3000
+    for lemma, pos in pairs:
+        theirs = wordnet.candidates(lemma, pos)
+        ours = shipped.candidates(lemma, pos)
+        assert [s.key for s in theirs] == [s.id for s in ours]
+        assert [s.count for s in theirs] == [
+            shipped.count(s) for s in shipped.candidates(lemma, pos)
+        ]
+        assert theirs[0].supersense == shipped.candidates(lemma, pos)[0].supersense
+        assert wordnet.gloss(theirs[0])[0] == shipped.candidates(lemma, pos)[0].definition
+
+
+def test_irregular_forms_of_the_shipped_lexicon():
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
+    assert shipped.lemma_of("mice", "NOUN") == "mouse"
+    assert shipped.lemma_of("flew", "VERB") == "fly"
+    assert shipped.lemma_of("worse", "ADJ") == "bad"
+    assert found("looked/VERB/look up/ADP/up hot/ADJ/hot dogs/NOUN/dog", shipped) == [
+        ("looked up", "look up", "VERB", 1), ("hot dogs", "hot dog", "NOUN", 3),
+    ]  # fmt: skip
+    animal = shipped.candidates("bat", "NOUN")[0]
+    assert shipped.synonyms(animal) == ["chiropteran"]
+    (chiropteran,) = (s for s in shipped.candidates("chiropteran") if s.pos == "NOUN")
+    assert shipped.synset_of_row[chiropteran.row] == shipped.synset_of_row[animal.row]
