@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from spacy.language import Language
@@ -18,6 +18,7 @@ from spacy_attn.classic.entities import (
 )
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger
 from spacy_attn.components.extensions import refuse_shared_names
+from spacy_attn.components.tagged import tagged_sentences
 from spacy_attn.errors import ConfigError
 
 __all__ = ["NltkNer", "make_nltk_ner"]
@@ -83,8 +84,8 @@ class NltkNer:
     """NLTK's named entities in a pipeline.
 
     Words are tagged sentence by sentence where the Doc has sentences, else all at once. Tokens
-    of white space are left out; an entity may run over them, but begins and ends with a word.
-    A model is read at the first text.
+    without a visible character are left out; an entity may run over them, but begins and ends
+    with a word. A model is read at the first text.
 
     What becomes of the states of ``Doc.set_ents``: a token that is blocked stays blocked, by
     every rule; a token whose state is missing and that no entity takes is outside afterwards,
@@ -144,14 +145,7 @@ class NltkNer:
             ConfigError, ResourceError: as ``__call__``.
         """
         spans: list[LabelledSpan] = []
-        for sentence in _sentences(doc):
-            tokens = [token for token in sentence if not token.is_space]
-            if tokens and not doc.has_annotation("TAG"):
-                raise ConfigError(
-                    f"{self.name!r} reads token.tag, and this Doc has no tags; use a pipeline "
-                    "with a trained tagger, such as en_core_web_sm, and put it before "
-                    f"{self.name!r}"
-                )
+        for tokens in tagged_sentences(doc, self.name):
             words, tags = [token.text for token in tokens], [token.tag_ for token in tokens]
             for start, end, label in self.chunker.find(words, tags):
                 spans.append((tokens[start].i, tokens[end - 1].i + 1, label))
@@ -232,14 +226,6 @@ class NltkNer:
         if file.exists() or self.model is not None:
             self._chunker = TrainedEntityChunker(SequenceTagger.load(file))
         return self
-
-
-def _sentences(doc: Doc) -> Iterator[Span]:
-    """The sentences of a Doc, or all of it where nothing has set any."""
-    if doc.has_annotation("SENT_START"):
-        yield from doc.sents
-    else:
-        yield doc[:]
 
 
 def _forget(entities: Iterable[Span]) -> None:
