@@ -150,14 +150,20 @@ def refuse_shared_names(nlp: Language, name: str, written_names: Mapping[str, st
     Raises:
         ConfigError: the two share a name.
     """
+    taken: dict[str, str] = {}  # what is written and by which component
     for other_name, other in nlp.components:
-        taken = other.written_names.values() if isinstance(other, WritesNames) else ()
-        for setting, written in written_names.items():
-            if written in taken:
-                raise ConfigError(
-                    f"{name!r} would write {written}, which {other_name!r} of this pipeline "
-                    f"writes; give it another name with {setting} = '...' in its config"
-                )
+        written = other.written_names.values() if isinstance(other, WritesNames) else ()
+        taken |= dict.fromkeys(written, other_name)
+        # spancat, span_ruler and others say in their config which span group they write.
+        key = nlp.get_pipe_config(other_name).get("spans_key")
+        if key is not None:
+            taken.setdefault(f"doc.spans[{key!r}]", other_name)
+    for setting, written_name in written_names.items():
+        if written_name in taken:
+            raise ConfigError(
+                f"{name!r} would write {written_name}, which {taken[written_name]!r} of this "
+                f"pipeline writes; give it another name with {setting} = '...' in its config"
+            )
 
 
 def _install(

@@ -87,7 +87,6 @@ class SenseDisambiguator:
         self.name = name
         self.config = settings
         refuse_shared_names(nlp, name, self.written_names)
-        _refuse_foreign_key(nlp, name, settings["spans_key"])
         self.scorer = scorer
         self.inventory: Inventory | WordNetInventory = open_inventory(
             settings["inventory"], nlp.lang
@@ -268,16 +267,6 @@ def _refuse_method(method: SenseMethod | None, inventory: Inventory | WordNetInv
             f"method = {method.name!r} cannot be used with inventory = 'wordnet' yet; legal are "
             f"{', '.join(_WORDNET_METHODS)} and methods of your own"
         )
-
-
-def _refuse_foreign_key(nlp: Language, name: str, spans_key: str) -> None:
-    """The same for components of others, such as spancat and span_ruler."""
-    for other in nlp.component_names:
-        if nlp.get_pipe_config(other).get("spans_key") == spans_key:
-            raise ConfigError(
-                f"{name!r} would write doc.spans[{spans_key!r}], which {other!r} of this pipeline "
-                "writes; give it another name with spans_key = '...' in its config"
-            )
 
 
 def _record(context: Context, target: Target, decision: Decision, method: str) -> PlainData:

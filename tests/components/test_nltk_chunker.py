@@ -279,3 +279,10 @@ def run(arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+
+
+def test_a_span_group_of_spacys_own_components_is_theirs():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("span_ruler", config={"spans_key": "chunks"})
+    with pytest.raises(ConfigError, match=r"doc\.spans\['chunks'\], which 'span_ruler' of this"):
+        nlp.add_pipe("nltk_chunker")
