@@ -81,7 +81,7 @@ def component_times(nlp: Language, texts: list[str]) -> dict[str, float]:
 def main() -> None:
     texts = documents()
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, "entities.json")
+        model = Path(folder, "entities.tagger")
         command = [sys.executable, "-m", "spacy_attn", "train-chunker", str(EXAMPLES)]
         subprocess.run(
             [*command, "--task", "entities", "-o", str(model)], check=True, capture_output=True

@@ -33,10 +33,10 @@ def assembled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     shutil.copytree(ROOT / "examples", folder / "examples")
     run("spacy_attn", "train-chunker", "examples/entities.conll", "--task", "entities",
-        "-o", "entities.json", cwd=folder)  # fmt: skip
+        "-o", "entities.tagger", cwd=folder)  # fmt: skip
     run("spacy", "assemble", "examples/classic.cfg", "classic_pipeline", cwd=folder)
     # A saved pipeline is whole: it needs neither the model's file nor the grammar's any more.
-    (folder / "entities.json").unlink()
+    (folder / "entities.tagger").unlink()
     shutil.rmtree(folder / "examples")
     return folder / "classic_pipeline"
 

@@ -15,6 +15,7 @@ Transformation-Based Learning, 1995.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from spacy_attn.errors import ConfigError, RecordError, ResourceError, explain_m
 
 __all__ = [
     "DEFAULT_GRAMMAR",
+    "MAX_SENTENCE",
     "Chunker",
     "GrammarChunker",
     "TrainedChunker",
@@ -43,13 +45,13 @@ SBAR:
 NP:
     {<JJR|RBR|IN><IN|JJS><\$|\#>?<CD>+<JJ.*>?<NN.*>*}  # more than 5 years, at least $ 5
     {<NNP>+<CD>+}                           # Oct. 13
-    {<RBR>?<PDT>?<DT|PRP\$|WP\$|POS><RB.*|JJ.*|CD|VBN|VBG|NN.*|\$|\#>*(<CC|,><JJ.*|VBN|CD>+<CC>?<JJ>*)?<NN.*|CD|JJR>(<CC><NN.*>+)?}  # the very big, red house
+    {<RBR>?<PDT>?<DT|PRP\$|WP\$|POS><RB.*|JJ.*|CD|VBN|VBG|NN.*|\$|\#>*(<CC|,><JJ.*|VBN|CD>+(<CC><JJ>*)?)?<NN.*|CD|JJR>(<CC><NN.*>+)?}  # the very big, red house
     {<RB>?(<\$|\#><CD>+|<CD>+)(<JJ.*>|<VBN>|<CC><CD>)*<NN.*>*}  # nearly $ 5 million
     <IN>{<VBN><JJ.*>*<NN.*>+}               # with improved results
-    {<RBR|RBS>?<RB>?(<JJ.*>(<CC><JJ.*>)?)*(<VBN|VBG><NNS>)?<JJ.*|CD>*<NN.*>+(<CC><NN.*>+)?<CD>*}  # rather old cars and trucks
+    {<RBR|RBS>?<RB>?(<JJ.*>(<CC><JJ.*>)?)*((<VBN|VBG><NNS>|<CD>)<JJ.*|CD>*)?<NN.*>+(<CC><NN.*>+)?<CD>*}  # rather old cars and trucks
     {<PDT>?<DT|PRP\$|POS><RB.*>?<JJ.*|VBN|VBG>?}  # this, the poor
     {<PRP|EX|WP|WDT>}                       # she, there, who, which
-    {<RBS|JJR>}<IN>                         # most of, more of
+    {<RBS>}<IN>                             # most of
 VP:
     {(<MD>|<TO><RB.*>*<VB>|<VB.*>)(<RB.*>*(<MD>|<VB.*>|<TO><RB.*>*<VB>|<CC><VB>))*}  # is widely expected to take
     <VB|VBN|VBG|VBD|VBZ|VBP>}{<VBD|VBZ|VBP|MD>  # a finite verb begins a new one
@@ -68,7 +70,14 @@ CLAUSE:
     {<NP><ADVP>*<VP>(<NP>(?!<ADVP>*<VP>)|<PP|PRT|ADJP|ADVP>)*}  # the bat flew at night
 """  # noqa: E501  NLTK has no way to break a rule
 
+#: Tokens to which a grammar is applied at once. Time grows with a power of their number, as the
+#: rules try each token as a beginning.
+MAX_SENTENCE = 300
+
+logger = logging.getLogger("spacy_attn")
+
 _TAG = re.compile(r"[^{}<>]+")
+_FULL_STOP = "."
 _NO_TAG = "XX"  # the Penn tag of what cannot be tagged
 
 
@@ -124,22 +133,35 @@ class GrammarChunker:
         """The chunks of one sentence, nested ones too: by their start, then the longer first.
 
         A tag that is empty or has one of ``<>{}``, which the rules are written with, is taken
-        for XX.
+        for XX. A sentence of more than ``MAX_SENTENCE`` tokens is cut, behind a full stop where
+        it has one, and no chunk runs over a cut.
 
         Raises:
             RecordError: there is not one tag for each word.
-            ConfigError: the grammar takes too long, or NLTK cannot use its rules.
+            ConfigError: a grammar of the user takes too long, or NLTK cannot use its rules.
         """
-        from nltk.tree import Tree
-
         if len(words) != len(tags):
             raise RecordError(f"{len(words)} words and {len(tags)} tags; give each word one tag")
-        if not words:
-            return []
         legal = [tag if _TAG.fullmatch(tag) else _NO_TAG for tag in tags]
+        return [
+            (start + first, start + end, label)
+            for start, part in _parts(legal)
+            for first, end, label in self._apply(part)
+        ]
+
+    def _apply(self, tags: Sequence[str]) -> list[LabelledSpan]:
+        """The chunks of one part of a sentence."""
+        from nltk.tree import Tree
+
         try:
-            tree = self._parser.parse(Tree("S", list(enumerate(legal))))
-        except TimeoutError as error:  # NLTK bounds each application of a rule
+            tree = self._parser.parse(Tree("S", list(enumerate(tags))))
+        except TimeoutError as error:  # NLTK bounds each application of a rule, in seconds
+            if self.grammar == DEFAULT_GRAMMAR:  # a matter of the machine, not of the rules
+                logger.warning(
+                    "chunks of %d tokens are left out, as a rule took too long; is the machine "
+                    "overloaded?", len(tags),
+                )  # fmt: skip
+                return []
             raise ConfigError(
                 f"a rule of the chunk grammar takes too long on a sentence of {len(tags)} tokens; "
                 "look for alternatives that are the same, such as <NN|NN>*, and for a repetition "
@@ -183,6 +205,18 @@ class TrainedChunker:
             RecordError: there is not one tag for each word.
         """
         return iob_spans(self.tagger.tag(words, tags))
+
+
+def _parts(tags: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Parts of at most ``MAX_SENTENCE`` tags, each with its start; none of them is empty."""
+    start = 0
+    while start < len(tags):
+        end = min(start + MAX_SENTENCE, len(tags))
+        if end < len(tags):
+            stops = (i for i in range(end, start, -1) if tags[i - 1] == _FULL_STOP)
+            end = next(stops, end)
+        yield start, tags[start:end]
+        start = end
 
 
 def _outer_first(span: LabelledSpan) -> tuple[int, int]:

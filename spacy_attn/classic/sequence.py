@@ -16,6 +16,7 @@ correctly too. The tagger itself only writes legal sequences.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -321,9 +322,26 @@ class SequenceTagger:
             raise ResourceError(f"the trained tagger in {where} is damaged; {_TRAIN}") from error
 
     def save(self, path: str | Path) -> None:
-        """Write the tagger into one file."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(self.to_bytes())
+        """Write the tagger into one file, which is the old one or the whole new one at any time.
+
+        Raises:
+            ResourceError: the file cannot be written.
+        """
+        path = Path(path)
+        data = self.to_bytes()
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                part.write_bytes(data)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"cannot write {path} ({error.strerror or error}); name a file in a folder that "
+                "you may write to and that has room"
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> SequenceTagger:

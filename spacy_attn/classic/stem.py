@@ -58,7 +58,7 @@ class Stemmer:
 
     Args:
         algorithm: "snowball", "porter", "lancaster" or "regexp".
-        language: for Snowball: a name or code of ``LANGUAGES``, or "porter".
+        language: for Snowball: a name or code of ``LANGUAGES``, or "porter"; in any case.
         mode: for Porter: one of ``PORTER_MODES``.
         pattern: for regexp: whatever matches is cut out of the word, such as ``"ing$|s$"``.
         min_length: for regexp: shorter words are left as they are; in characters.
@@ -90,6 +90,8 @@ class Stemmer:
                 f"pattern = {pattern!r} belongs to algorithm = 'regexp' and this one is "
                 f"{algorithm!r}; change the algorithm or take the pattern out"
             )
+        if min_length < 0:
+            raise ConfigError(f"min_length = {min_length}; legal is a number of characters from 0")
         self._settings: dict[str, Any] = {
             "language": snowball_language(language) if algorithm == "snowball" else language,
             "mode": _porter_mode(mode),
@@ -128,7 +130,7 @@ def snowball_language(language: str) -> str:
     Raises:
         ConfigError: Snowball has no algorithm for it.
     """
-    name = LANGUAGES.get(language, language)
+    name = LANGUAGES.get(language.lower(), language.lower())
     if name not in {*LANGUAGES.values(), "porter"}:
         legal = sorted({*LANGUAGES.values(), "porter"})
         raise ConfigError(
@@ -169,12 +171,11 @@ def _make_stem(
 
 
 def _regexp_stemmer(make: Callable[..., Any], pattern: str | None, min_length: int) -> Any:
-    if pattern is None:
+    if not pattern:
         raise ConfigError(
-            "algorithm = 'regexp' needs a pattern of what to cut off; give pattern = 'ing$|s$'"
+            f"algorithm = 'regexp' needs a pattern of what to cut off, not {pattern!r}; give "
+            "pattern = 'ing$|s$'"
         )
-    if min_length < 0:
-        raise ConfigError(f"min_length = {min_length}; legal is a number of characters from 0")
     try:
         return make(pattern, min=min_length)
     except (re.error, ValueError, RecursionError, OverflowError) as error:

@@ -29,7 +29,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -306,8 +306,11 @@ def check_free(folder: Path, overwrite: bool) -> None:
     """Whether a store can be written there without loss.
 
     Raises:
-        Damaged: it holds something else, or vectors that are not to be replaced.
+        Damaged: it holds something else, or vectors that are not to be replaced, or is a path
+            without a name of its own, such as ".".
     """
+    if folder.name in ("", ".."):
+        raise Damaged("it is no name for a new folder; give one, such as vectors")
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if is_store(folder):
@@ -517,7 +520,7 @@ def shared_copy(files: Sequence[Path], read: Callable[[], Table]) -> Table:
     # One copy for each path; the second half of the name changes with the files.
     place = _short_hash(str(files[0].resolve()))
     folder = cache / f"{place}-{_short_hash(states)}"
-    with _only_one(cache / f"{place}.lock"):
+    with only_one(cache / f"{place}.lock"):
         if is_store(folder):
             try:
                 return open_store(folder)
@@ -549,15 +552,36 @@ def _short_hash(text: str) -> str:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Workers that start together wait for the first to convert, where the system can lock."""
-    try:
-        import fcntl
+def only_one(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on a file, where the system can lock; elsewhere do nothing.
 
-        file = path.open("wb")
-    except (ImportError, OSError):
-        yield  # each converts for itself, and the last one's copy stays
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    It ends with the process, however that ends, and is not passed on to child processes.
+
+    Args:
+        path: made if it is not there, and left there.
+        wait: for whoever holds it.
+
+    Raises:
+        BlockingIOError: somebody holds it, or removed it just now, and ``wait`` is false.
+    """
+    with ExitStack() as stack:
+        try:
+            import fcntl
+
+            file = stack.enter_context(path.open("wb"))
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except (ImportError, OSError):
+            pass  # each works for itself, and the last one's result stays
+        else:
+            if not wait and not _is_same_file(file.fileno(), path):
+                raise BlockingIOError(f"{path} was removed")
         yield
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -35,6 +35,7 @@ import pickle  # only subclassed, by an unpickler that builds nothing
 import re
 import shlex
 import struct
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -89,11 +90,12 @@ def load_vectors(path: str | Path | None, *, unknown: str = "zero") -> KeyedVect
         unknown: rule for words that the file lacks, see :class:`KeyedVectorsAdapter`.
 
     Raises:
-        ConfigError: ``unknown`` is no rule, or "subword" with vectors that have no n-grams.
+        ConfigError: ``path`` is empty, or ``unknown`` is no rule, or "subword" with vectors
+            that have no n-grams.
         ResourceError: the file is missing, damaged or of another kind; or the wheel or
             pyarrow is not installed.
     """
-    check_rule(unknown)
+    check_choice(None if path is None else str(path), unknown)
     if path is None or path == GLOVE:
         return KeyedVectorsAdapter(GLOVE, _read_glove(), unknown)
     path = Path(path).expanduser()
@@ -111,7 +113,7 @@ def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapt
         ConfigError: as :func:`load_vectors`.
         ResourceError: as :func:`load_vectors`.
     """
-    check_rule(unknown)
+    check_choice(path, unknown)
     shared = _shared_file(None if path == GLOVE else path)
     return KeyedVectorsAdapter(shared.name, shared.table, unknown)
 
@@ -119,6 +121,33 @@ def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapt
 @lru_cache(maxsize=4)
 def _shared_file(path: str | None) -> KeyedVectorsAdapter:
     return load_vectors(path)
+
+
+def check_choice(path: str | None, unknown: str) -> None:
+    """Refuse what is wrong whatever the file holds, before it is read.
+
+    Args:
+        path: of a file of vectors; None or "glove-6b-50d" means the GloVe wheel.
+        unknown: rule for unknown words.
+
+    Raises:
+        ConfigError: the path is empty, ``unknown`` is no rule, or "subword" with GloVe.
+    """
+    check_rule(unknown)
+    if path is not None and not path.strip():
+        raise ConfigError(
+            f"vectors = {path!r} names no file; give the path of a gensim, word2vec, GloVe or "
+            f"fastText file, or vectors = null after {INSTALL_MODELS}"
+        )
+    if unknown == "subword" and path in (None, GLOVE):
+        raise _no_ngrams(GLOVE)
+
+
+def _no_ngrams(name: str) -> ConfigError:
+    return ConfigError(
+        f"unknown = 'subword' needs a fastText model with n-grams (.bin or .kv), "
+        f"and {name} has none; give unknown = 'zero' or 'lemma'"
+    )
 
 
 def check_rule(unknown: str) -> None:
@@ -148,10 +177,7 @@ class KeyedVectorsAdapter:
     def __init__(self, name: str, table: Table, unknown: str = "zero") -> None:
         check_rule(unknown)
         if unknown == "subword" and table.from_ngrams is None:
-            raise ConfigError(
-                f"unknown = 'subword' needs a fastText model with n-grams (.bin or .kv), "
-                f"and {name} has none; give unknown = 'zero' or 'lemma'"
-            )
+            raise _no_ngrams(name)
         self.name = name
         self.table = table
         self.unknown = unknown
@@ -225,7 +251,7 @@ def neighbours(
     Args:
         vectors: as :func:`load_vectors` gives them.
         word: a word of the file, any word with the rule "subword", or a vector (width,).
-        n: how many.
+        n: how many; more than the file has words gives them all.
 
     Raises:
         ConfigError: ``n`` is below 1, the word has no vector, or the vector has another
@@ -248,7 +274,7 @@ def many_neighbours(
     if queries is None:
         return []
     own = [vectors.row(word) if isinstance(word, str) else None for word in words]
-    scores, rows = _nearest(vectors.table, queries, n, own)
+    scores, rows = _nearest(vectors.table, queries, min(n, len(vectors)), own)
     word_at = vectors.table.word_at
     return [
         [(word_at(int(row)), float(score)) for score, row in zip(*pair, strict=True) if row >= 0]
@@ -404,9 +430,22 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
-    """(number of words, width) where the line is word2vec's first line, else None."""
-    match = re.fullmatch(rb"\s*(\d+)\s+(\d+)\s*", line)
-    return (int(match[1]), int(match[2])) if match else None
+    """(number of words, width) where the line is word2vec's first line, else None.
+
+    Two integers are always that, never a word with a vector of length 1.
+
+    Raises:
+        Damaged: one of them is not positive.
+    """
+    match = re.fullmatch(rb"\s*([+-]?\d+)\s+([+-]?\d+)\s*", line)
+    if match is None:
+        return None
+    count, width = int(match[1]), int(match[2])
+    if count < 1 or width < 1:
+        raise Damaged(
+            f"line 1 announces {count} words of width {width}, and both must be 1 or more"
+        )
+    return count, width
 
 
 # -- text ------------------------------------------------------------------------------
@@ -415,11 +454,13 @@ def _header(line: bytes) -> tuple[int, int] | None:
 def _read_text(path: Path) -> Table:
     """``word 0.1 0.2 ...``, after a line ``n_words width`` or (GloVe) without it."""
     with _open(path) as file:
+        start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+        file.seek(start)
         announced = _header(file.readline(_MIB))
         if announced is None:
-            file.seek(0)
+            file.seek(start)
             width = len(_decode(file.readline(), 1, path).split(" ")) - 1
-            file.seek(0)
+            file.seek(start)
         else:
             width = announced[1]
         if width < 1:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import refuse_broken_text, visible
 
 __all__ = ["neighbours"]
 
@@ -48,6 +48,7 @@ def neighbours(
     )
 
     words = list(dict.fromkeys(words))
+    refuse_broken_text(words, "word")
     if plot is not None:
         check_picture(plot, words, method)  # before the vectors are read
     console = Console(stderr=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
 __all__ = ["senses"]
@@ -51,9 +51,7 @@ def senses(
         raise ConfigError(f"--methods {methods!r} names none; legal are {', '.join(METHODS)}")
     for name in names:
         sense_method(name)  # a wrong name is told before models load
-    for text in texts:
-        if any("\ud800" <= c <= "\udfff" for c in text):
-            raise ConfigError("a text holds bytes that are not UTF-8; save or type it as UTF-8")
+    refuse_broken_text(texts)
     console = Console(stderr=True)
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory)

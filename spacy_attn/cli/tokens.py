@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import refuse_broken_text, visible
 
 __all__ = ["tokens"]
 
@@ -31,6 +31,7 @@ def tokens(
 
     Chunks and entities are written IOB: B- begins one, I- goes on.
     """
+    refuse_broken_text(texts)
     console = Console(stderr=True)
     with console.status("Reading models ..."):
         import spacy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +40,9 @@ def train_chunker(
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 10,
     seed: Annotated[int, typer.Option(help="Decides the order of the sentences.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace MODEL if it exists.")
+    ] = False,
 ) -> None:
     """Train a chunker: about 15 seconds an epoch for 200,000 words.
 
@@ -51,23 +56,20 @@ def train_chunker(
     [b]nlp.add_pipe("nltk_ner", config={"model": "MODEL"})[/].
     """
     from spacy_attn.classic.sequence import TASKS, train_sequence_tagger
-    from spacy_attn.train.chunker import read_labelled_sentences, score_tagger
+    from spacy_attn.train.chunker import read_labelled_files, score_tagger
 
     if task not in TASKS:
         raise ConfigError(f"--task {task} is unknown; legal are {', '.join(TASKS)}")
-    _refuse_output(output)  # before the work, not after it
-    held_out = list(read_labelled_sentences(dev, task=task, spans_key=spans_key)) if dev else None
+    inputs = [*data, dev] if dev else data
+    _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
+    held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         now = bar.add_task("reading", total=None)
-        sentences = [
-            sentence
-            for path in data
-            for sentence in read_labelled_sentences(path, task=task, spans_key=spans_key)
-        ]
+        sentences = read_labelled_files(data, task=task, spans_key=spans_key)
 
         def report(record: dict[str, Any]) -> None:
             done = (record["epoch"] - 1) * record["of"] + record["sentences"]
@@ -85,13 +87,33 @@ def train_chunker(
     typer.echo(str(output))
 
 
-def _refuse_output(output: Path) -> None:
+def _check_output(output: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     if output.is_dir():
         raise ConfigError(f"-o {output} is a folder; give the name of a file in it")
+    if output.exists() and not output.is_file():
+        raise ConfigError(f"-o {output} is a device; give the name of a file")
+    for path in inputs:
+        if _is_input(output, path):
+            raise ConfigError(f"-o {output} is the input {path}; give the model another name")
+    if output.exists() and not overwrite:
+        raise ConfigError(f"-o {output} exists; give another name, or --overwrite to replace it")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent) as probe:
+            probe.write(b"0")
     except OSError as error:
-        raise ResourceError(f"cannot write {output} ({error.strerror or error})") from error
+        raise ResourceError(
+            f"cannot write {output} ({error.strerror or error}); name a file in a folder that you "
+            "may write to"
+        ) from error
+
+
+def _is_input(output: Path, path: Path) -> bool:
+    """Whether a file is the input, or the archive in which the input lies."""
+    path = path.expanduser()
+    return output.exists() and any(
+        each.exists() and output.samefile(each) for each in (path, *path.parents)
+    )
 
 
 def _table(scores: dict[str, Any], title: str) -> Table:

@@ -31,7 +31,7 @@ def train_word2vec(
     architecture: Annotated[
         str, typer.Option(metavar="skipgram|cbow", help="What is predicted from what.")
     ] = "skipgram",
-    dimensions: Annotated[int, typer.Option(help="Length of the vectors.")] = 100,
+    dimensions: Annotated[int, typer.Option(help="Length of the vectors, up to 10,000.")] = 100,
     window: Annotated[int, typer.Option(help="Words each side that count as context.")] = 5,
     min_count: Annotated[int, typer.Option(help="Rarer words get no vector.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes over the texts.")] = 5,
@@ -137,10 +137,14 @@ def _said(record: dict[str, Any]) -> list[str]:
         return [f"epoch {record['epoch']} of {record['epochs']}, {speed}"]
     if record["phase"] != "corpus":
         return []
+    from spacy_attn.train.text_stream import MAX_TOKEN
+
     said = [
         f"{record['n_tokens']:,} tokens in {record['n_sentences']:,} lines; "
         f"{record['n_words']:,} words get a vector"
     ]
     if record["n_skipped"]:
         said.append(f"{record['n_skipped']:,} lines skipped, the first: {record['first_skipped']}")
+    if record["n_too_long"]:
+        said.append(f"{record['n_too_long']:,} tokens above {MAX_TOKEN:,} characters skipped")
     return said

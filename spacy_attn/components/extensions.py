@@ -12,6 +12,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
 from spacy.tokens.underscore import Underscore
@@ -243,15 +245,26 @@ def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
 
 
 def set_token_items(doc: Doc, attr: str, items: list[str]) -> None:
-    """Store one string for each token, read by ``token._.<attr>``."""
-    doc.user_data[_key(attr)] = items
+    """Store one string for each token, read by ``token._.<attr>``.
+
+    The characters of the tokens are stored beside them: a token that is merged later has no
+    string of its own, and the others keep theirs.
+    """
+    places = doc.to_array(["IDX", "LENGTH"]).reshape(len(items), 2).astype(np.int32)
+    doc.user_data[_key(attr)] = {"items": items, "places": places}
 
 
 def _get_token_item(token: Token, attr: str) -> str | None:
-    items: list[str] | None = token.doc.user_data.get(_key(attr))
-    if items is None or len(items) != len(token.doc):
-        return None  # never written, or tokens were merged since
-    return items[token.i]
+    stored = token.doc.user_data.get(_key(attr))
+    if stored is None:
+        return None
+    items: list[str] = stored["items"]
+    places: NDArray[np.int32] = stored["places"]
+    i = token.i
+    if i >= len(items) or places[i, 0] != token.idx:  # tokens were merged or split since
+        i = int(np.searchsorted(places[:, 0], token.idx))
+    is_same = i < len(items) and places[i, 0] == token.idx and places[i, 1] == len(token)
+    return items[i] if is_same else None
 
 
 def _span_key(span: Span, attr: str) -> Any:

@@ -90,9 +90,10 @@ class NltkChunker:
     chunks do not overlap, and a PP is the preposition alone.
 
     Sentences are ``doc.sents``; in a pipeline that sets no boundaries the whole Doc is one
-    sentence. Tokens of white space are left out; a chunk may run over them, but begins and
-    ends with a word. The grammar or tagger is saved with the pipeline, so its file may be gone
-    later.
+    sentence. A grammar reads at most ``MAX_SENTENCE`` tokens at once
+    (:mod:`spacy_attn.classic.chunk`): a longer sentence is cut, behind a full stop where it has
+    one. Tokens of white space are left out; a chunk may run over them, but begins and ends with
+    a word. The grammar or tagger is saved with the pipeline, so its file may be gone later.
     """
 
     def __init__(
@@ -108,6 +109,12 @@ class NltkChunker:
             raise ConfigError(
                 f"{name!r} has both a grammar and model = {str(model)!r}; remove one of them"
             )
+        for setting, value in (("grammar", grammar), ("model", model)):
+            if value is not None and not str(value).strip(" \t"):
+                raise ConfigError(
+                    f"{setting} = {str(value)!r}; give the path of a file, or null for the "
+                    "default grammar"
+                )
         if not spans_key:
             raise ConfigError("spans_key = ''; give the name of a span group, such as 'chunks'")
         self.name = name

@@ -108,6 +108,10 @@ class NltkNer:
                 f"binary = true is for NLTK's own chunker, and model = {str(model)!r} names a "
                 "trained one; remove one of them"
             )
+        if model is not None and not str(model).strip():
+            raise ConfigError(
+                f"model = {str(model)!r}; give the path of a tagger, or null for NLTK's own chunker"
+            )
         if spans_key == "":
             raise ConfigError(
                 "spans_key = ''; legal are the name of a span group, and null for doc.ents"

@@ -21,7 +21,8 @@ DEFAULT_CONFIG = """
 # "snowball", "porter", "lancaster" or "regexp". Snowball's English stemmer is Porter's own
 # revision of his first one, and the only algorithm here with other languages.
 algorithm = "snowball"
-# For Snowball: a language by name or code ("german", "de"), or "porter"; null: that of nlp.
+# For Snowball: a language by name or code ("german", "de"), or "porter"; null: that of nlp
+# (an "xx" pipeline has none, so there it has to be given).
 # Porter and Lancaster know English alone: "english" here uses them in another pipeline.
 language = null
 # For Porter: "nltk_extensions", "martin_extensions" or "original_algorithm".
@@ -58,7 +59,7 @@ def make_nltk_stemmer(
         nlp: the pipeline; gives the language where the config names none.
         name: of the component in the pipeline.
         algorithm: "snowball", "porter", "lancaster" or "regexp".
-        language: of Snowball, by name or code.
+        language: of Snowball, by name or code, in any case.
         mode: of Porter.
         pattern: of regexp.
         min_length: of regexp, in characters.
@@ -111,10 +112,18 @@ def _language(nlp_lang: str | None, algorithm: str, language: str | None) -> str
     """The language that the config or the pipeline names.
 
     Raises:
-        ConfigError: an English algorithm in a pipeline of another language.
+        ConfigError: an English algorithm in a pipeline of another language, or Snowball in one
+            for any language.
     """
+    if language == "":
+        raise ConfigError("language = ''; give a language, or null for that of the pipeline")
     chosen = language or nlp_lang or "xx"
-    if algorithm in ("porter", "lancaster") and chosen not in _ENGLISH:
+    if algorithm == "snowball" and language is None and chosen == "xx":
+        raise ConfigError(
+            "this pipeline is for any language (lang = 'xx') and Snowball has to know which; set "
+            "language = 'english' or another of its languages"
+        )
+    if algorithm in ("porter", "lancaster") and chosen.lower() not in _ENGLISH:
         raise ConfigError(
             f"algorithm = {algorithm!r} knows English alone and the language is {chosen!r}; "
             "take algorithm = 'snowball', or language = 'english' to use it all the same"

@@ -18,7 +18,7 @@ from spacy.tokens import Doc, Token
 from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.classic.word2vec import GLOVE, check_rule, shared_vectors
+from spacy_attn.classic.word2vec import GLOVE, check_choice, shared_vectors
 from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError
@@ -34,7 +34,8 @@ DEFAULT_CONFIG = """
 vectors = null
 # The Token attribute: token._.word2vec
 attr = "word2vec"
-# What a word without a vector gets: "zero", "lemma" (its lemma's vector) or "subword".
+# What a word without a vector gets: "zero", "lemma" (its lemma's vector) or "subword"
+# (its n-grams; only with a fastText file).
 unknown = "zero"
 # Whether vector, has_vector, vector_norm and similarity of spaCy use these vectors.
 hooks = false
@@ -160,8 +161,8 @@ class Word2Vec:
         return self._restore(file.read_bytes() if file.is_file() else b"", str(file))
 
     def _configure(self, vectors: str | Path | None, attr: str, unknown: str, hooks: bool) -> None:
-        check_rule(unknown)
         self.vectors = None if vectors is None else str(vectors)
+        check_choice(self.vectors, unknown)
         self._file = _absolute(self.vectors)
         install_word2vec_extension(attr, vectors=self._file, unknown=unknown)
         self.attr, self.unknown, self.hooks = attr, unknown, hooks
@@ -193,11 +194,12 @@ def install_word2vec_extension(
     or rule than before it reads that from now on, in every Doc, and the log says so.
 
     Raises:
-        ConfigError: ``unknown`` is no rule, or the attribute is taken by an extension that
-            is not ours.
+        ConfigError: ``unknown`` is no rule or does not fit GloVe, ``vectors`` is empty, or the
+            attribute is taken by an extension that is not ours.
     """
-    check_rule(unknown)
-    file = _absolute(None if vectors is None else str(vectors))
+    path = None if vectors is None else str(vectors)
+    check_choice(path, unknown)
+    file = _absolute(path)
     getter = partial(_get_word_vector, vectors=file, unknown=unknown)
     before = Token.get_extension(attr)[2] if Token.has_extension(attr) else None
     if isinstance(before, partial) and before.func is _get_word_vector:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -114,12 +115,16 @@ def plot_neighbourhoods(
             figure = _draw(points, places, words, f"{vectors.name}, {METHODS[method]}")
             figure.savefig(path, dpi=_DPI, metadata=metadata)
     except OSError as error:
-        raise ResourceError(
-            f"the picture {path} cannot be written: {error.strerror or error}; give another file"
-        ) from error
+        raise _not_written(path, error) from error
     if any("missing from" in str(each.message) for each in caught):
         logger.warning("no font of matplotlib has all letters; some labels in %s are boxes", path)
     return path
+
+
+def _not_written(path: Path, error: OSError) -> ResourceError:
+    return ResourceError(
+        f"the picture {path} cannot be written: {error.strerror or error}; give another file"
+    )
 
 
 def check_picture(path: str | Path, words: Sequence[str], method: str) -> Path:
@@ -127,7 +132,7 @@ def check_picture(path: str | Path, words: Sequence[str], method: str) -> Path:
 
     Raises:
         ConfigError: too many words, or an unknown method or suffix.
-        ResourceError: matplotlib is missing.
+        ResourceError: matplotlib is missing, or the file cannot be written.
     """
     path = Path(path).expanduser()
     if path.suffix.lower() not in SUFFIXES:
@@ -141,6 +146,11 @@ def check_picture(path: str | Path, words: Sequence[str], method: str) -> Path:
             import matplotlib  # noqa: F401
     except ResourceError as error:
         raise ResourceError(f'{error} (or: pip install "spacy-attn[plots]")') from error
+    try:  # a picture that is there is kept, and a new file has no name and so leaves nothing
+        with path.open("ab") if path.exists() else TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _not_written(path, error) from error
     return path
 
 

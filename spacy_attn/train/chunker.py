@@ -25,8 +25,9 @@ from spacy_attn.errors import ConfigError, RecordError, ResourceError
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-__all__ = ["read_labelled_sentences", "score_tagger"]
+__all__ = ["read_labelled_files", "read_labelled_sentences", "score_tagger"]
 
+_WRITE = "write a line of word, tag and IOB label for each token, for example: bat NN I-NP"
 _DOCUMENT = "-DOCSTART-"  # CoNLL-2003's line between documents
 
 
@@ -63,6 +64,29 @@ def read_labelled_sentences(
         io.TextIOWrapper(file, "utf-8-sig") as lines,
     ):
         yield from _read_columns(lines, path, column)
+
+
+def read_labelled_files(
+    paths: Iterable[str | Path], *, task: str, spans_key: str | None = None
+) -> list[list[LabelledToken]]:
+    """The sentences of several files, as :func:`read_labelled_sentences` reads each.
+
+    Raises:
+        ResourceError: as there.
+        RecordError: as there, a file has no sentence, or no token of any file is in a span.
+    """
+    sentences: list[list[LabelledToken]] = []
+    paths = list(paths)
+    for path in paths:
+        n_before = len(sentences)
+        sentences += read_labelled_sentences(path, task=task, spans_key=spans_key)
+        if len(sentences) == n_before:
+            raise RecordError(f"{path} has no sentence; {_WRITE}, or leave this file out")
+    if all(label == "O" for sentence in sentences for *_, label in sentence):
+        raise RecordError(
+            f"no token of {', '.join(map(str, paths))} is in a span, as all labels are O; {_WRITE}"
+        )
+    return sentences
 
 
 def score_tagger(tagger: SequenceTagger, sentences: Iterable[Sequence[LabelledToken]]) -> PlainData:

@@ -44,6 +44,7 @@ STDIN: Final = "-"
 FORMATS: Final = ("txt", "jsonl")
 TOKENS: Final = ("spacy", "whitespace")
 MAX_SENTENCE: Final = 10_000  # tokens; gensim ignores what follows in a longer one
+MAX_TOKEN: Final = 1_000  # characters; a longer one is data, such as base64, and no word
 _SUFFIXES: Final = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")  # taken from a folder
 _MAX_TEXT: Final = 1_000_000  # characters tokenised at once
 _MAX_LINE: Final = 1 << 20  # bytes of plain text read at once
@@ -74,6 +75,7 @@ class Corpus:
     n_sentences: int = 0
     n_skipped: int = 0  # lines that are no JSON record with a text, or not UTF-8
     first_skipped: str = ""
+    n_too_long: int = 0  # tokens of more than MAX_TOKEN characters, left out
     stdin_sha256: str | None = None
 
     def skip(self, file: str, line: int, reason: str) -> None:
@@ -380,7 +382,7 @@ def tokenise_files(
     """Write all texts as lines of tokens and count the words.
 
     A text of more than ``MAX_SENTENCE`` tokens becomes several lines. Lines that cannot be
-    used are counted and passed over.
+    used, and tokens of more than ``MAX_TOKEN`` characters, are counted and passed over.
 
     Args:
         files: as :func:`find_text_files` gives them.
@@ -430,9 +432,11 @@ def tokenise_files(
 
 
 def _write(words: list[str], out: Any, corpus: Corpus) -> None:
-    corpus.counts.update(words)
-    corpus.n_tokens += len(words)
-    rest = iter(words)
+    kept = [word for word in words if len(word) <= MAX_TOKEN]
+    corpus.n_too_long += len(words) - len(kept)
+    corpus.counts.update(kept)
+    corpus.n_tokens += len(kept)
+    rest = iter(kept)
     while sentence := list(islice(rest, MAX_SENTENCE)):
         corpus.n_sentences += 1
         out.write(" ".join(sentence) + "\n")

@@ -22,7 +22,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,11 +36,13 @@ from spacy_attn.classic.vector_store import (
     Ngrams,
     check_free,
     map_array,
+    only_one,
     save_vectors,
 )
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 from spacy_attn.models import file_sha256
 from spacy_attn.train.text_stream import (
+    MAX_TOKEN,
     STDIN,
     TOKENS,
     Corpus,
@@ -61,6 +63,7 @@ ARCHITECTURES: Final = ("skipgram", "cbow")
 _FORMAT: Final = "spacy_attn word2vec training"
 _VERSION: Final = 1
 _BUCKETS_A_WORD: Final = 10
+_MAX_DIMENSIONS: Final = 10_000
 _MAX_BUCKETS: Final = 2_000_000  # fastText's own number
 _REPORT_EVERY: Final = 0.2  # seconds
 
@@ -98,7 +101,9 @@ class Word2VecConfig:
                 raise ConfigError(
                     f"--{name} {getattr(self, name)}: legal are {' and '.join(legal)}"
                 )
-        for name in ("dimensions", "window", "min_count", "epochs", "negative", "min_ngram"):
+        if not 1 <= self.dimensions <= _MAX_DIMENSIONS:
+            raise ConfigError(f"--dimensions {self.dimensions}: legal is 1 to {_MAX_DIMENSIONS:,}")
+        for name in ("window", "min_count", "epochs", "negative", "min_ngram"):
             if getattr(self, name) < 1:
                 option = name.replace("_", "-")
                 raise ConfigError(f"--{option} {getattr(self, name)}: legal is 1 or more")
@@ -146,7 +151,8 @@ def train_word2vec(
 
     Raises:
         ConfigError: a setting, an input or the output is wrong, no word occurs often
-            enough, or a run with other settings or inputs waits to be resumed.
+            enough, a run with other settings or inputs waits to be resumed, or another
+            process is at the same run.
         ResourceError: gensim is missing, an input or a checkpoint is damaged, the training
             diverged, or the disk is full.
     """
@@ -160,19 +166,20 @@ def train_word2vec(
     files = find_text_files(inputs, input_format)
     make_tokenizer(config.tokens, config.lang, config.lower)
     output = Path(output).expanduser()
+    _check_writable(output, overwrite)
     run = _Run(output, config, files, text_key, report or _ignore)
-    _check_writable(output, run.folder, overwrite)
-    try:
-        words, counts, n_sentences = run.prepare(processes)
-        model = _make_model(config, words, counts, n_sentences, threads)
-        run.train(model, n_sentences, int(counts.sum()))
-        _save(model, config, words, output, overwrite)
-    except OSError as error:
-        raise ResourceError(
-            f"training stopped: {error.strerror or error} ({run.folder}); make room and give the "
-            f"same command again"
-        ) from error
-    shutil.rmtree(run.folder, ignore_errors=True)
+    with run.alone():
+        try:
+            words, counts, n_sentences = run.prepare(processes)
+            model = _make_model(config, words, counts, n_sentences, threads)
+            run.train(model, n_sentences, int(counts.sum()))
+            _save(model, config, words, output, overwrite)
+        except OSError as error:
+            raise ResourceError(
+                f"training stopped: {error.strerror or error} ({run.folder}); make room and give "
+                f"the same command again"
+            ) from error
+        shutil.rmtree(run.folder, ignore_errors=True)
     return output
 
 
@@ -180,7 +187,11 @@ def _ignore(record: PlainData) -> None:
     del record
 
 
-def _check_writable(output: Path, work: Path, overwrite: bool) -> None:
+def _training_folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.training")
+
+
+def _check_writable(output: Path, overwrite: bool) -> None:
     """Before the work, not after it.
 
     Raises:
@@ -192,7 +203,7 @@ def _check_writable(output: Path, work: Path, overwrite: bool) -> None:
         probe = output.with_name(f".{output.name[:100]}.{os.getpid()}")
         probe.mkdir()
         probe.rmdir()
-        work.mkdir(exist_ok=True)
+        _training_folder(output).mkdir(exist_ok=True)
     except (Damaged, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"-o {output} cannot be written: {reason or error}") from error
@@ -321,6 +332,7 @@ class _Run:
                         words.txt          the words that get a vector, frequent ones first
                         counts.npy         how often each occurs
                         epoch-3/           weights and random generator after three epochs
+                        lock               held by the process that works here
     """
 
     def __init__(
@@ -331,8 +343,33 @@ class _Run:
         text_key: str,
         report: Report,
     ) -> None:
-        self.folder = output.with_name(f"{output.name}.training")
+        self.folder = _training_folder(output)
         self.config, self.files, self.text_key, self.report = config, files, text_key, report
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out of the folder.
+
+        Raises:
+            ConfigError: one is in it, or it holds something else than a run.
+        """
+        self._refuse_foreign()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(only_one(self.folder / "lock", wait=False))
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"another run is using {self.folder}; wait for its end or give another -o"
+                ) from error
+            yield
+
+    def _refuse_foreign(self) -> None:
+        names = {path.name for path in self.folder.iterdir()}
+        if "run.json" not in names and names - {"lock", "run.json.new"}:
+            raise ConfigError(
+                f"{self.folder} is needed for checkpoints and holds something else; move it "
+                f"away or give another -o"
+            )
 
     # -- the corpus --
 
@@ -367,6 +404,7 @@ class _Run:
             "n_tokens": corpus.n_tokens,
             "n_words": len(words),
             "n_skipped": corpus.n_skipped,
+            "n_too_long": corpus.n_too_long,
             "first_skipped": corpus.first_skipped,
             "n_bytes": (self.folder / "corpus.txt").stat().st_size,
         }
@@ -379,14 +417,14 @@ class _Run:
         skipped = ""
         if corpus.n_skipped:
             skipped = f" ({corpus.n_skipped} lines were skipped, {corpus.first_skipped})"
+        if corpus.n_too_long:
+            skipped += f" ({corpus.n_too_long} tokens above {MAX_TOKEN:,} characters were skipped)"
         if not corpus.counts:
-            self._clear()
-            self.folder.rmdir()
+            self._discard()
             raise ConfigError(f"no usable token in the input{skipped}; give texts with words")
         kept = [(w, c) for w, c in corpus.counts.items() if c >= self.config.min_count]
         if not kept:
-            self._clear()
-            self.folder.rmdir()
+            self._discard()
             word, times = corpus.counts.most_common(1)[0]
             raise ConfigError(
                 f"no usable token: none of the {len(corpus.counts)} words occurs "
@@ -412,11 +450,6 @@ class _Run:
         """The description of a run that read its corpus to the end; None for none."""
         path = self.folder / "run.json"
         if not path.is_file():
-            if any(self.folder.iterdir()):
-                raise ConfigError(
-                    f"{self.folder} is needed for checkpoints and holds something else; move it "
-                    f"away or give another -o"
-                )
             return None
         try:
             found: PlainData = json.loads(path.read_text(encoding="utf-8"))
@@ -573,10 +606,16 @@ class _Run:
 
     def _clear(self) -> None:
         """Remove what a run left here, and nothing else."""
-        for name in ("corpus.txt", "words.txt", "counts.npy", "run.json"):
+        for name in ("corpus.txt", "words.txt", "counts.npy", "run.json.new", "run.json"):
             (self.folder / name).unlink(missing_ok=True)
         for path in [*self.folder.glob("epoch-*"), self.folder / "unfinished"]:
             shutil.rmtree(path, ignore_errors=True)
+
+    def _discard(self) -> None:
+        """End a run that cannot be resumed."""
+        self._clear()
+        (self.folder / "lock").unlink(missing_ok=True)
+        self.folder.rmdir()
 
     def _write_json(self, name: str, content: PlainData) -> None:
         _write_json(self.folder / f"{name}.new", content)

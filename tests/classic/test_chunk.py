@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 
 import nltk.redos
 import numpy as np
@@ -11,6 +12,7 @@ from nltk.tree import Tree
 from benchmarks.manifest import DATA
 from spacy_attn.classic.chunk import (
     DEFAULT_GRAMMAR,
+    MAX_SENTENCE,
     GrammarChunker,
     TrainedChunker,
     is_grammar_text,
@@ -53,6 +55,14 @@ def test_nested_chunks_outer_first(default):
         ("the/DT cat/NN 's/POS tail/NN", [("NP", "the cat"), ("NP", "'s tail")]),
         ("about/IN $/$ 5/CD million/CD", [("PP", "about $ 5 million"), ("NP", "$ 5 million")]),
         ("more/JJR than/IN 20/CD years/NNS", [("NP", "more than 20 years")]),
+        (  # a comparative is no noun
+            "She/PRP is/VBZ taller/JJR than/IN Tom/NNP",
+            [
+                ("CLAUSE", "She is taller than Tom"), ("NP", "She"), ("VP", "is"),
+                ("ADJP", "taller"), ("PP", "than Tom"), ("NP", "Tom"),
+            ],
+        ),
+        ("the/DT big/JJ ,/, red/JJ and/CC old/JJ cat/NN", [("NP", "the big , red and old cat")]),
         ("Oct./NNP 13/CD", [("NP", "Oct. 13")]),
         ("most/RBS of/IN it/PRP", [("NP", "most"), ("PP", "of it"), ("NP", "it")]),
         ("is/VBZ widely/RB expected/VBN to/TO rise/VB", [("VP", "is widely expected to rise")]),
@@ -81,6 +91,43 @@ def test_default_grammar(default, text, expected):
 def test_empty_sentence_prints_nothing(default, capsys):
     assert default.find([], []) == []  # NLTK prints a warning for it
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("unit", "n"),
+    [("JJ", 600), ("CD", 600), ("NN", 20_000), ("DT JJ , JJ JJ", 3000), ("JJ CD", 1000)],
+)
+def test_no_run_of_tags_is_too_long(default, unit, n, caplog):
+    tags = (unit.split() * n)[:n]
+    found = default.find(tags, tags)
+    assert all(0 <= start < end <= n for start, end, _ in found)
+    assert caplog.text == ""
+    if unit == "NN":
+        chunks = [(i, min(i + MAX_SENTENCE, n), "NP") for i in range(0, n, MAX_SENTENCE)]
+        assert found == chunks
+
+
+def test_long_sentences_are_cut_behind_a_full_stop(default):
+    sentence = ["DT", "NN", "VBD", "IN", "NN", "."]
+    short = default.find(sentence, sentence)
+    n = MAX_SENTENCE  # more than the limit by a factor of six
+    assert default.find(sentence * n, sentence * n) == [
+        (start + 6 * i, end + 6 * i, label) for i in range(n) for start, end, label in short
+    ]
+    exact = ["NN"] * MAX_SENTENCE
+    assert default.find(exact, exact) == [(0, MAX_SENTENCE, "NP")]
+
+
+def test_the_default_grammar_is_not_blamed_for_a_slow_machine(monkeypatch, caplog):
+    chunker = GrammarChunker()
+
+    def parse(tree):
+        raise TimeoutError
+
+    monkeypatch.setattr(chunker._parser, "parse", parse)
+    with caplog.at_level(logging.WARNING, "spacy_attn"):
+        assert chunker.find(["bat"], ["NN"]) == []
+    assert "chunks of 1 tokens are left out" in caplog.text
 
 
 @pytest.mark.parametrize("tag", ["", "<", "NN>", "{x}", "}"])

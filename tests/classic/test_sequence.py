@@ -231,6 +231,9 @@ def test_what_cannot_be_trained(sentences, settings, error, reason):
 
 def test_file_bytes_and_copy_tag_the_same(tagger, tmp_path):
     tagger.save(tmp_path / "new" / "model")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model"]
+    with pytest.raises(ResourceError, match=r"cannot write .*name a file in a folder"):
+        tagger.save(tmp_path / "new" / "model" / "below")
     words, tags, labels = columns(SENTENCES[3])
     for other in (
         SequenceTagger.load(tmp_path / "new" / "model"),

@@ -87,7 +87,13 @@ def test_languages_are_all_of_nltk():
 
 @pytest.mark.parametrize(
     ("given_name", "name"),
-    [("de", "german"), ("nb", "norwegian"), ("swedish", "swedish"), ("porter", "porter")],
+    [
+        ("de", "german"),
+        ("nb", "norwegian"),
+        ("Swedish", "swedish"),
+        ("DE", "german"),
+        ("porter", "porter"),
+    ],
 )
 def test_language_by_name_or_code(given_name, name):
     assert snowball_language(given_name) == name
@@ -102,6 +108,9 @@ def test_language_by_name_or_code(given_name, name):
         ("regexp", {}, r"needs a pattern.*pattern = 'ing\$\|s\$'"),
         ("regexp", {"pattern": "(ing"}, r"pattern = '\(ing' is no regular expression"),
         ("regexp", {"pattern": "s$", "min_length": -1}, "min_length = -1; legal is .* from 0"),
+        ("regexp", {"pattern": ""}, "needs a pattern of what to cut off, not ''; give"),
+        ("snowball", {"min_length": -3}, "min_length = -3; legal is .* from 0"),
+        ("snowball", {"pattern": ""}, "pattern = '' belongs to algorithm = 'regexp'"),
         ("snowball", {"pattern": "s$"}, "pattern = 's.' belongs to algorithm = 'regexp'"),
     ],
 )

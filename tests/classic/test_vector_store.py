@@ -19,6 +19,7 @@ from spacy_attn.classic.vector_store import (
     MappedWords,
     Ngrams,
     make_table,
+    only_one,
     open_store,
     rows_of,
     save_vectors,
@@ -136,6 +137,32 @@ def test_what_cannot_be_saved(tmp_path, words, rows, reason):
     with pytest.raises(ResourceError, match=reason):
         save_vectors(tmp_path / "v", words, np.array(rows))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_path_without_a_name_cannot_be_saved_to(tmp_path, monkeypatch, folder):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(ResourceError, match="it is no name for a new folder; give one"):
+        save_vectors(folder, ["a"], np.ones((1, 2), dtype=np.float32))
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_only_one_holds_a_lock(tmp_path):
+    path = tmp_path / "lock"
+    with only_one(path, wait=False):
+        with pytest.raises(BlockingIOError, match="unavailable"), only_one(path, wait=False):
+            pytest.fail("two hold it")
+    with only_one(path, wait=False):  # free again
+        assert path.is_file()
+
+
+def test_a_lock_that_was_removed_meanwhile_is_not_held(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "lock"
+    monkeypatch.setattr(fcntl, "flock", lambda *_: path.unlink())
+    with pytest.raises(BlockingIOError, match="was removed"), only_one(path, wait=False):
+        pytest.fail("nobody else would see this lock")
 
 
 def test_ngrams_must_be_finite(tmp_path):

@@ -86,6 +86,16 @@ def test_text_without_header_may_have_words_with_spaces(tmp_path):
     np.testing.assert_array_equal(obtained, [[0.5, -1], [2, 3], [4, 5]])
 
 
+@pytest.mark.parametrize("header", ["", "2 2\n"])
+@pytest.mark.parametrize("name", ["v.txt", "v.txt.gz", "v"])
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path, name, header):
+    content = f"\ufeff{header}bat 1 2\ncave 3 4\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    vectors = load_vectors(tmp_path / name)
+    assert list(vectors.table.index) == ["bat", "cave"]
+    np.testing.assert_array_equal(vectors.vectors(["bat", "cave"]), [[1, 2], [3, 4]])
+
+
 def test_line_numbers_hold_across_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(word2vec, "_LINES_AT_ONCE", 2)
     path = tmp_path / "v.txt"
@@ -142,6 +152,25 @@ def test_lemma_rule_tries_the_lemma_last(folder):
 def test_unknown_rule_is_checked():
     with pytest.raises(ConfigError, match=r"unknown = 'mean' is no rule.*zero, lemma, subword"):
         load_vectors(GLOVE, unknown="mean")
+
+
+@pytest.mark.parametrize("load", [load_vectors, shared_vectors])
+@pytest.mark.parametrize(
+    ("path", "unknown", "reason"),
+    [
+        (None, "subword", f"unknown = 'subword' needs a fastText model.*{GLOVE} has none"),
+        (GLOVE, "subword", f"unknown = 'subword' needs a fastText model.*{GLOVE} has none"),
+        ("", "zero", "vectors = '' names no file; give the path"),
+        (" ", "zero", "vectors = ' ' names no file; give the path"),
+    ],
+)
+def test_what_no_file_could_mend_is_told_before_one_is_read(
+    monkeypatch, load, path, unknown, reason
+):
+    monkeypatch.setattr(word2vec, "_read_glove", lambda: pytest.fail("it was read"))
+    monkeypatch.setattr(word2vec, "_read_file", lambda path: pytest.fail("it was read"))
+    with pytest.raises(ConfigError, match=reason):
+        load(path, unknown=unknown)
 
 
 def test_subword_rule_needs_ngrams(folder):
@@ -316,11 +345,15 @@ def test_array_beside_the_pickle_truncated_or_missing(folder, tmp_path):
         ("v.txt", b"a 1 2\nb 1 2,5\n", "line 2 has '2,5' where a number belongs"),
         ("v.txt", b"some prose that is no vector file\n", "line 1 has 'prose'"),
         ("v.txt", b"prose\n", "line 1 is neither 'word number number ...' nor"),
-        ("v.txt", b"0 5\n", "it holds no words"),
+        ("v.txt", b"0 5\n", "line 1 announces 0 words of width 5, and both must be 1 or more"),
+        ("v.txt", b"-1 5\nbat 3\n", "line 1 announces -1 words of width 5"),
+        ("v.txt", b"1 -5\nbat 3\n", "line 1 announces 1 words of width -5"),
+        ("v.txt", b"\xef\xbb\xbf", "line 1 is neither 'word number number ...' nor"),
         ("v.txt", b"a 1 2\nH\xf6hle 1 2\n", "line 2 is not UTF-8.*iconv -f latin1 -t utf-8"),
         ("v.txt", "a 1 2\n".encode("utf-16"), "line 1 is not UTF-8"),
         ("v.bin", b"nonsense", "its first line is not 'n_words width'"),
-        ("v.bin", b"1 0\na ", "it is too short for the 1 words"),
+        ("v.bin", b"1 0\na ", "line 1 announces 1 words of width 0"),
+        ("v.bin", b"-1 2\na ", "line 1 announces -1 words of width 2"),
         ("v.bin", b"99999999999 300\na 1234", "it is too short for the 99999999999 words"),
         ("v.bin", b"2 1\na 1234b12345", "it ends within word 2 of the 2 announced"),
         ("v.bin", b"1 1\na 1234b 1234", "more follows after the 1 words"),
@@ -409,6 +442,13 @@ def test_neighbours_by_hand(tmp_path):
     expected = [("b", 0.5**0.5), ("zero", 0.0), ("d", 0.0), ("c", -1.0)]
     assert neighbours(vectors, "a", 99) == [(w, pytest.approx(s, abs=1e-6)) for w, s in expected]
     assert neighbours(vectors, "A", 1) == neighbours(vectors, "a", 1)
+
+
+def test_more_neighbours_than_words_are_all_words(random_vectors):
+    vectors = random_vectors[1]
+    found = neighbours(vectors, "w0", 10**15)  # as many places would be petabytes
+    assert found == neighbours(vectors, "w0", len(vectors))
+    assert {word for word, _ in found} == set(vectors.table.index) - {"w0"}
 
 
 def test_a_word_unknown_to_fasttext_has_neighbours(tmp_path, fasttext_model):

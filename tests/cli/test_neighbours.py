@@ -64,6 +64,20 @@ def test_a_picture(run, tmp_path, name):
     assert len(json.loads(done.stdout)) == 2
 
 
+def test_a_picture_without_a_folder_is_told_before_vectors_are_read(run):
+    pytest.importorskip("matplotlib")
+    done = run("bat", "--vectors", "none.txt", "--plot", "nodir/x.png")
+    assert done.exit_code == 1
+    assert "the picture nodir/x.png cannot be written: No such file" in done.stderr
+    assert done.stderr.rstrip("\n").count("\n") == 0
+
+
+def test_more_neighbours_than_words(run):
+    done = run("bat", "--vectors", "v.txt", "-n", str(10**15), "--json")
+    assert done.exit_code == 0, done.output
+    assert len(json.loads(done.stdout)[0]["neighbours"]) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
@@ -71,6 +85,7 @@ def test_a_picture(run, tmp_path, name):
         (["bat", "--vectors", "v.txt", "-n", "0"], 2, "n = 0 neighbours; legal is 1 or more"),
         (["bat", "--vectors", "none.txt"], 1, "the vector file none.txt is not there"),
         (["bat", "--vectors", "none.txt", "--plot", "a.pdf"], 2, "a.pdf: legal are files that"),
+        (["bat", "ba\udcff"], 2, "a word holds bytes that are not UTF-8; save or type it as"),
         ([], 2, "Missing argument 'WORD...'"),
     ],
 )

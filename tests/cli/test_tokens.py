@@ -26,6 +26,13 @@ def test_a_table_for_the_terminal(capsys, monkeypatch):
     assert "wind ##er ##mere" in out
 
 
+def test_bytes_that_are_no_text(capsys):
+    assert main(["tokens", "fine", "bad \udcff"]) == 2
+    said = capsys.readouterr().err
+    assert "a text holds bytes that are not UTF-8; save or type it as UTF-8" in said
+    assert said.rstrip("\n").count("\n") == 0
+
+
 def test_an_unknown_stemmer_names_the_legal_ones(capsys):
     assert main(["tokens", "bats", "--stemmer", "poter"]) == 2
     said = capsys.readouterr().err

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import tempfile
+import zipfile
+
 import pytest
 
+from spacy_attn.classic import sequence
 from spacy_attn.classic.sequence import SequenceTagger
 from spacy_attn.cli import main
 
@@ -54,6 +58,10 @@ def test_the_same_seed_makes_the_same_file(data, tmp_path):
         (["$.nowhere", "-o", "$.model"], 1, "cannot read"),
         (["$", "-o", "$.model", "--dev", "$.nowhere"], 1, "cannot read"),
         (["$", "-o", "$.model", "--epochs", "0"], 2, "greater than or equal to 1"),
+        (["$", "-o", "$"], 2, "is the input"),
+        (["$", "-o", "$", "--overwrite"], 2, "is the input"),
+        (["$.nowhere", "-o", "$.model", "--dev", "$", "-o", "$"], 2, "is the input"),
+        (["$", "-o", "/dev/null", "--overwrite"], 2, "is a device"),
         (["$"], 2, "Missing option"),
     ],
 )
@@ -62,6 +70,69 @@ def test_wrong_calls(data, capsys, arguments, code, reason):
     assert main(["train-chunker", *filled]) == code
     assert reason in capsys.readouterr().err
     assert not data.with_name("data.txt.model").exists()
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_an_input_by_another_name_is_no_output(data, tmp_path, capsys, link):
+    other = tmp_path / "other"
+    getattr(other, link)(data)
+    assert main(["train-chunker", str(data), "-o", str(other), "--overwrite"]) == 2
+    assert "is the input" in capsys.readouterr().err
+    assert data.read_text() == TEXT
+
+
+def test_the_archive_of_an_input_is_no_output(tmp_path, capsys):
+    archive = tmp_path / "corpus.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.txt", TEXT)
+    before = archive.read_bytes()
+    arguments = ["train-chunker", str(archive / "a.txt"), "-o", str(archive), "--overwrite"]
+    assert main(arguments) == 2
+    assert "is the input" in capsys.readouterr().err
+    assert archive.read_bytes() == before
+
+
+def test_an_existing_file_is_replaced_only_on_demand(data, tmp_path, capsys):
+    model = tmp_path / "model"
+    model.write_text("a letter")
+    arguments = ["train-chunker", str(data), "-o", str(model), "--epochs", "1"]
+    assert main(arguments) == 2
+    assert "exists; give another name, or --overwrite" in capsys.readouterr().err
+    assert model.read_text() == "a letter"
+    assert main([*arguments, "--overwrite"]) == 0
+    assert SequenceTagger.load(model).types == ("NP", "VP")
+    assert {path.name for path in tmp_path.iterdir()} == {"data.txt", "model"}
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_training(
+    data, tmp_path, capsys, monkeypatch
+):
+    def probe(**settings):
+        raise PermissionError(13, "Permission denied")
+
+    def train(*arguments, **settings):
+        raise AssertionError
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", probe)  # the tests may run as root
+    monkeypatch.setattr(sequence, "train_sequence_tagger", train)
+    assert main(["train-chunker", str(data), "-o", str(tmp_path / "model")]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "(Permission denied); name a file in a folder that you may write to" in error
+
+
+def test_data_without_sentences_or_spans_are_named(data, tmp_path, capsys):
+    empty, plain = tmp_path / "empty.conll", tmp_path / "plain.conll"
+    empty.write_text("\n")
+    plain.write_text("bat NN O\n")
+    for arguments, reason in [
+        ([empty], "empty.conll has no sentence; write a line of word, tag and IOB label"),
+        ([data, empty], "empty.conll has no sentence"),
+        ([data, "--dev", empty], "empty.conll has no sentence"),
+        ([plain], "plain.conll is in a span, as all labels are O; write a line"),
+    ]:
+        given = map(str, arguments)
+        assert main(["train-chunker", *given, "-o", str(tmp_path / "model")]) == 1
+        assert reason in " ".join(capsys.readouterr().err.split())
 
 
 def test_bad_line(data, tmp_path, capsys):

@@ -95,11 +95,20 @@ def test_jsonl_from_stdin_with_bad_lines(run, tmp_path):
     assert "1 lines skipped, the first: - line 51: not JSON (" in done.stderr
 
 
+def test_tokens_that_are_no_words_are_told(run, texts, tmp_path):
+    with texts.open("a") as file:
+        file.write("x" * 100_000)
+    done = run(texts, "-o", tmp_path / "v", *FAST)
+    assert done.exit_code == 0, done.output
+    assert "1 tokens above 1,000 characters skipped" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["none.txt", "-o", "v"], "input none.txt is not there"),
-        (["texts.txt", "-o", "v", "--dimensions", "0"], "--dimensions 0: legal is 1 or more"),
+        (["texts.txt", "-o", "v", "--dimensions", "0"], "--dimensions 0: legal is 1 to 10,000"),
+        (["texts.txt", "-o", "."], "-o . cannot be written: it is no name for a new folder; give"),
         (["texts.txt", "-o", "v", "--min-count", "999"], "no usable token"),
         (["texts.txt", "-o", "texts.txt"], "cannot be written: something else is there"),
         (["texts.txt"], "Missing option '-o'"),

@@ -116,6 +116,12 @@ def test_docs_without_words_have_an_empty_group_and_need_no_tags(text):
     assert chunks(doc) == []
 
 
+def test_a_doc_of_one_endless_sentence():
+    words = ["x"] * 600
+    doc = NltkChunker()(Doc(spacy.blank("en").vocab, words=words, tags=["JJ"] * 600))
+    assert [span.label_ for span in doc.spans["chunks"]] == ["ADJP"] * 600
+
+
 def test_a_second_run_replaces_the_group():
     nlp = pipeline()
     doc = nlp(nlp("The bat flew at night."))
@@ -146,6 +152,8 @@ def test_a_doc_without_tags():
         ({"grammar": "NP: {<NN>}", "model": "m"}, "both a grammar and model = 'm'; remove one"),
         ({"spans_key": ""}, "spans_key = ''; give the name of a span group"),
         ({"grammar": "NP: {<NN>"}, "line 1 of the chunk grammar cannot be read"),
+        ({"grammar": ""}, "grammar = ''; give the path of a file, or null"),
+        ({"model": " "}, "model = ' '; give the path of a file, or null"),
         ({"grammar": "\n"}, "the chunk grammar has no rule"),
     ],
 )

@@ -340,6 +340,7 @@ def test_two_instances(model):
     [
         ({"merge": "overwrite"}, "merge = 'overwrite' is no rule; legal are fill, keep, replace"),
         ({"spans_key": ""}, "spans_key = ''; legal are the name of a span group, and null"),
+        ({"model": ""}, "model = ''; give the path of a tagger, or null"),
         ({"binary": True, "model": "m"}, "binary = true is for NLTK's own chunker.*remove one"),
     ],
 )

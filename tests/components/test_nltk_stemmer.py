@@ -47,13 +47,18 @@ def test_language_is_that_of_the_pipeline(code, language):
 def test_language_of_the_config_wins():
     assert stems(pipeline("en", language="german")("Häusern")) == ["haus"]
     assert stems(pipeline("xx", language="de")("Häusern")) == ["haus"]
+    assert stems(pipeline("xx", language="German")("Häusern")) == ["haus"]
+    english = pipeline("de", algorithm="lancaster", language="English")
+    assert stems(english("bats")) == ["bat"]
 
 
 def test_a_language_without_a_stemmer():
     with pytest.raises(ConfigError, match="no stemmer for language = 'is'; legal are arabic"):
         pipeline("is")
-    with pytest.raises(ConfigError, match="no stemmer for language = 'xx'"):
+    with pytest.raises(ConfigError, match=r"lang = 'xx'\) .*; set language = 'english' or"):
         pipeline("xx")
+    with pytest.raises(ConfigError, match="no stemmer for language = 'xx'; legal are arabic"):
+        pipeline("en", language="xx")
 
 
 @pytest.mark.parametrize("algorithm", ["porter", "lancaster"])
@@ -76,6 +81,7 @@ def test_other_algorithms():
     [
         ({"algorithm": "Snowball"}, "legal are snowball, porter, lancaster, regexp"),
         ({"algorithm": "regexp", "pattern": "*"}, r"pattern = '\*' is no regular expression"),
+        ({"language": ""}, "language = ''; give a language, or null"),
         ({"attr": "no name"}, "attr = 'no name' cannot be an attribute name"),
     ],
 )
@@ -146,3 +152,15 @@ def test_component_is_declared_to_analyze_pipes():
     analysis = pipeline().analyze_pipes()
     assert analysis["summary"]["nltk_stemmer"]["assigns"] == ["token._.stem"]
     assert analysis["problems"]["nltk_stemmer"] == []
+
+
+def test_tokens_that_are_merged_later_lose_their_stem_and_no_other():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("nltk_stemmer")
+    doc = nlp("Running dogs chased flying bats")
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[1:3])
+    assert [token._.stem for token in doc] == ["run", None, "fli", "bat"]
+    with doc.retokenize() as retokenizer:
+        retokenizer.split(doc[1], ["dogs", " chased"], heads=[doc[0], doc[0]])
+    assert [token._.stem for token in doc] == ["run", "dog", None, "fli", "bat"]

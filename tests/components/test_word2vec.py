@@ -117,11 +117,18 @@ def test_attribute_of_somebody_else_is_refused(file):
     [
         ({"unknown": "mean"}, "unknown = 'mean' is no rule.*zero, lemma, subword"),
         ({"attr": "no name"}, "attr = 'no name' cannot be an attribute name"),
+        ({"vectors": ""}, "vectors = '' names no file; give the path of a gensim"),
+        ({"vectors": None, "unknown": "subword"}, "'subword' needs a fastText.*glove-6b-50d has"),
+        ({"vectors": "glove-6b-50d", "unknown": "subword"}, "'subword' needs a fastText model"),
     ],
 )
 def test_illegal_settings(file, config, reason):
     with pytest.raises(ConfigError, match=reason):
         pipeline(file, **config)
+    settings = {"vectors": file, "attr": "word2vec", "unknown": "zero", **config}
+    with pytest.raises(ConfigError, match=reason):
+        install_word2vec_extension(**settings)
+    assert not Token.has_extension("word2vec")
 
 
 def test_default_vectors_are_refused_for_another_language(file):

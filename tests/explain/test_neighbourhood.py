@@ -15,6 +15,7 @@ from spacy_attn.explain.neighbourhood import (
     COLOURS,
     _draw,
     _points,
+    check_picture,
     neighbourhoods,
     plot_neighbourhoods,
     project,
@@ -185,6 +186,23 @@ def test_what_cannot_be_drawn(vectors, matplotlib, tmp_path, words, name, option
 def test_a_folder_that_is_not_there(vectors, matplotlib, tmp_path):
     with pytest.raises(ResourceError, match=r"a\.png cannot be written: No such file.*another"):
         plot_neighbourhoods(vectors, ["bat"], tmp_path / "none" / "a.png")
+
+
+def test_a_place_for_the_picture_is_tried_and_left_as_it_was(matplotlib, tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "old.png").write_bytes(b"old")
+    for name, reason in (
+        ("none/a.png", "No such file"),
+        ("folder.png", "Is a directory"),
+        ("old.png/a.png", "Not a directory"),
+        (f"{'x' * 300}.png", "File name too long"),
+    ):
+        with pytest.raises(ResourceError, match=rf"\.png cannot be written: {reason}.*; give anot"):
+            check_picture(tmp_path / name, ["bat"], "pca")
+    for name in ("old.png", "new.png"):
+        assert check_picture(tmp_path / name, ["bat"], "pca") == tmp_path / name
+    assert (tmp_path / "old.png").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "old.png"]
 
 
 def test_missing_matplotlib(vectors, tmp_path, monkeypatch):

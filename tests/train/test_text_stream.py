@@ -112,6 +112,15 @@ def test_bad_lines_are_counted_and_skipped(tmp_path):
     assert corpus.first_skipped.startswith(f"{tmp_path / 'a.jsonl'} line 2: not JSON (")
 
 
+def test_tokens_that_are_too_long_are_counted_and_skipped(tmp_path):
+    long, longest = "x" * 100_000, "y" * text_stream.MAX_TOKEN
+    (tmp_path / "a.txt").write_text(f"the {long} bat\n{long}z\n{longest}\n")
+    found, corpus = tokenised(tmp_path, [tmp_path / "a.txt"])
+    assert found == ["the bat", longest]
+    assert corpus.counts == Counter(["the", "bat", longest])
+    assert (corpus.n_tokens, corpus.n_sentences, corpus.n_too_long) == (3, 2, 2)
+
+
 def test_other_encodings_are_skipped_line_by_line(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"good\nH\xf6hle\nbetter\n")
     found, corpus = tokenised(tmp_path, [tmp_path / "a.txt"])

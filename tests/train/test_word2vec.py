@@ -348,6 +348,7 @@ def test_a_folder_of_somebody_else_is_left_alone(texts, tmp_path):
     with pytest.raises(ConfigError, match=r"v\.training is needed for checkpoints and holds some"):
         train(texts, tmp_path / "v")
     assert (tmp_path / "v.training" / "corpus.txt").read_text() == "mine"
+    assert len(list((tmp_path / "v.training").iterdir())) == 1
 
 
 # -- what goes wrong ------------------------------------------------------------------------
@@ -359,7 +360,8 @@ def test_a_folder_of_somebody_else_is_left_alone(texts, tmp_path):
         ({"algorithm": "glove"}, "--algorithm glove: legal are word2vec and fasttext"),
         ({"architecture": "x"}, "--architecture x: legal are skipgram and cbow"),
         ({"tokens": "x"}, "--tokens x: legal are spacy and whitespace"),
-        ({"dimensions": 0}, "--dimensions 0: legal is 1 or more"),
+        ({"dimensions": 0}, "--dimensions 0: legal is 1 to 10,000"),
+        ({"dimensions": 10_000_000}, "--dimensions 10000000: legal is 1 to 10,000"),
         ({"min_count": 0}, "--min-count 0: legal is 1 or more"),
         ({"negative": 0}, "--negative 0: legal is 1 or more"),
         ({"epochs": -1}, "--epochs -1: legal is 1 or more"),
@@ -385,6 +387,10 @@ def test_illegal_settings(texts, tmp_path, options, reason):
         (b"", r"no usable token in the input; give texts with words"),
         (b"\n \t \n\xe2\x80\x83\n", r"no usable token in the input; give texts"),
         (b"\xff\n\xfe\n", r"no usable token in the input \(2 lines were skipped, .*line 1: not UT"),
+        (
+            b"x" * 1001 + b" " + b"y" * 1001,
+            r"no usable token in the input \(2 tokens above 1,000 characters were skipped\)",
+        ),
         (b"a b c\na", r"none of the 3 words occurs 3 times \('a' occurs 2 times\).*--min-count 2"),
     ],
 )
@@ -403,6 +409,40 @@ def test_an_output_that_cannot_be_written_is_found_before_training(texts, tmp_pa
             train(texts, output, records.append)
     assert records == []
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("output", [".", "", "..", "/"])
+def test_an_output_without_a_name_is_refused(texts, tmp_path, monkeypatch, output):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(ConfigError, match=r"-o .* cannot be written: it is no name for a new fol"):
+        train(texts, output)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_two_runs_with_one_output(texts, tmp_path):
+    """The second is refused while the first works, and the first is not disturbed."""
+    refused = []
+
+    def report(record):
+        if record["phase"] in ("corpus", "epoch"):
+            with pytest.raises(ConfigError, match=r"another run is using .*v\.training; wait") as e:
+                train(texts, tmp_path / "v")
+            refused.append(str(e.value))
+
+    train(texts, tmp_path / "v", report)
+    assert len(refused) == 1 + SMALL["epochs"]
+    assert [path.name for path in tmp_path.iterdir()] == ["v"]
+    train(texts, tmp_path / "alone")
+    assert_same(tmp_path / "v", tmp_path / "alone")
+
+
+def test_a_description_that_was_not_finished_is_no_hindrance(texts, tmp_path):
+    (tmp_path / "v.training").mkdir()
+    for name in ("lock", "run.json.new"):  # killed before run.json got its name
+        (tmp_path / "v.training" / name).write_text("{")
+    train(texts, tmp_path / "v")
+    assert [path.name for path in tmp_path.iterdir()] == ["v"]
 
 
 def test_a_finished_output_is_kept_unless_asked(texts, tmp_path):
