@@ -46,6 +46,13 @@ _CIRCUMSTANCES = frozenset(
 _OF_TITLES = frozenset(
     "chief co deputy editorial executive financial foreign general managing prime vice".split()
 )
+# "raised by 5 percent", "sold by Monday", "sent by mail": how, when and by how much, not by whom.
+_NO_AGENTS = frozenset("CARDINAL DATE MONEY PERCENT QUANTITY TIME".split())
+_MEANS = frozenset(
+    "accident air bus car chance coincidence default email hand mail mistake phone plane post rail "
+    "sea ship telephone train truck".split()
+)
+_INSTEAD = {"of": "instead", "than": "rather"}
 _NO_NAMES = frozenset("CARDINAL DATE MONEY NORP ORDINAL PERCENT QUANTITY TIME".split())
 
 
@@ -112,8 +119,8 @@ class _Triple:
             relation=" ".join(word for _, word in self.words),
             pattern=self.pattern,
             negated=self.negated,
-            subject_label="" if subject is None else tree.doc[subject[1] - 1].ent_type_,
-            object_label=tree.doc[object_[1] - 1].ent_type_,
+            subject_label=tree.label(self.subject, subject),
+            object_label=tree.label(self.object, object_),
             parts=tuple((i, i + 1) for i in tokens),
         )
 
@@ -122,6 +129,9 @@ def _read_clause(
     tree: _Tree, pattern: RelationPattern, roles: dict[str, Token]
 ) -> Iterator[_Triple]:
     verb = roles["predicate"]
+    if "subject" in roles and tree.is_means(verb, roles["subject"]):
+        # A preposition like any other: "The letter | write by | hand".
+        roles = {"predicate": verb, "preposition": roles["subject"].head}
     if "preposition" in roles and "object" not in roles:
         for preposition in tree.conjoined_prepositions(roles["preposition"]):
             heads = tree.prepositional_objects(preposition)
@@ -144,6 +154,8 @@ def _with_objects(
     tree: _Tree, pattern: RelationPattern, roles: dict[str, Token], verb: Token, heads: list[Token]
 ) -> Iterator[_Triple]:
     """Every subject of a verb with every object."""
+    if tree.is_rejected(verb):
+        return
     preposition = roles.get("preposition")
     words = tree.relation_words(verb, roles.get("particle"), preposition)
     if pattern.word:
@@ -154,14 +166,24 @@ def _with_objects(
         subject_heads = [roles["subject"]]
     else:
         subject_heads = tree.subjects(verb) if preposition is not None else tree.doers(verb)
-    subjects = [each for head in subject_heads for each in tree.arguments(head)]
+    subjects = [
+        each
+        for head in subject_heads
+        for each in tree.arguments(head)
+        if not tree.is_nameless(each)
+    ]
     is_negated = tree.is_negated_verb(verb)
+    if preposition is not None and tree.follows_but(preposition):
+        is_negated = False
+    excluded = tree.excluded_subjects(verb)
     for object_ in (each for head in heads for each in tree.arguments(head)):
         for subject in subjects or (None,):
             parts = [object_] if subject is None else [subject, object_]
             if subject is not None and subject.i == object_.i:
                 continue
-            negated = is_negated or any(map(tree.is_negated_argument, parts))
+            is_denied = is_negated and not (object_.i > verb.i and tree.follows_but(object_))
+            is_denied = is_denied or subject in excluded
+            negated = is_denied or any(map(tree.is_negated_argument, parts))
             yield _Triple(subject, verb, object_, words, pattern.name, negated)
 
 
@@ -186,7 +208,8 @@ def _read_noun(tree: _Tree, pattern: RelationPattern, roles: dict[str, Token]) -
         for object_ in tree.arguments(head):
             for subject in subjects:
                 if tree.is_name(subject) and tree.is_name(object_) and subject.i != object_.i:
-                    negated = verb is not None and tree.is_negated_verb(verb)
+                    is_denied = verb is not None and tree.is_negated_verb(verb)
+                    negated = is_denied and not tree.follows_but(object_)
                     yield _Triple(subject, noun, object_, words, pattern.name, negated, bare=True)
 
 
@@ -269,13 +292,32 @@ class _Tree:
 
     def _agent_prepositions(self, verb: Token) -> list[Token]:
         """The "by" of a passive verb, also where the parser calls it ``prep`` before a name."""
-        return self.children(verb, "agent") or [
+        agents = [
+            by
+            for by in self.children(verb, "agent")
+            if not all(map(self._is_no_agent, self.children(by, "pobj")))
+        ]
+        return agents or [
             by
             for by in self.children(verb, "prep")
             if by.lower_ == "by"
             and self.is_passive(verb)
-            and any(object_.pos_ in ("PROPN", "PRON") for object_ in self.children(by, "pobj"))
+            and any(
+                object_.pos_ in ("PROPN", "PRON") and not self._is_no_agent(object_)
+                for object_ in self.children(by, "pobj")
+            )
         ]
+
+    def _is_no_agent(self, noun: Token) -> bool:
+        """Whether what follows "by" is an amount, a time or a bare word for a means."""
+        if noun.ent_type_ in _NO_AGENTS:
+            return True
+        return noun.lower_ in _MEANS and not any(child.dep_ in _LEFT for child in noun.lefts)
+
+    def is_means(self, verb: Token, noun: Token) -> bool:
+        """Whether a noun stands where the agent of a verb does and is none: "by hand"."""
+        is_after_by = noun.dep_ == "pobj" and noun.head in self.children(verb, "agent")
+        return is_after_by and self._is_no_agent(noun)
 
     def found_objects(self, verb: Token) -> list[Token]:
         """The logical objects that are no ``dobj``: of a passive verb, of a relative clause."""
@@ -386,9 +428,14 @@ class _Tree:
 
     def conjoined_prepositions(self, preposition: Token) -> list[Token]:
         """A preposition and those that "and" joins to it: "in Paris and on the coast"."""
-        if preposition in self._agent_prepositions(preposition.head):
+        agents = self._agent_prepositions(preposition.head)
+        if preposition in agents or self.is_rejected(preposition):
             return []
-        others = [child for child in self.children(preposition, "conj") if child.pos_ == "ADP"]
+        others = [
+            child
+            for child in self.children(preposition, "conj")
+            if child.pos_ == "ADP" and not self.is_rejected(child)
+        ]
         return [preposition, *others]
 
     def prepositional_objects(self, preposition: Token) -> list[Token]:
@@ -408,10 +455,16 @@ class _Tree:
     def arguments(self, head: Token) -> list[Token]:
         """A head and its conjuncts; for a relative pronoun the noun that it stands for."""
         noun = self._antecedent(head)
-        return [head, *self._conjuncts(head)] if noun is None else [noun]
+        if noun is None:
+            return [head, *self._conjuncts(head)]
+        # "It was Ann and Bob who sold it": the clause is about what the copula names, all of it.
+        is_cleft = noun.dep_ == "attr" and self._is_about_it(noun.head)
+        return [noun, *self._conjuncts(noun)] if is_cleft else [noun]
 
     def _conjuncts(self, token: Token) -> Iterator[Token]:
         for child in self.children(token, "conj"):
+            if self.is_rejected(child):
+                continue
             if child.pos_ in _NOMINAL or child.pos_ == token.pos_:
                 yield child
                 yield from self._conjuncts(child)
@@ -424,15 +477,62 @@ class _Tree:
         return found
 
     def _antecedent(self, token: Token) -> Token | None:
-        if token.lower_ not in _RELATIVE or not token.tag_.startswith("W"):
+        if not _is_relative(token):
             return None
         for ancestor in token.ancestors:
             if ancestor.dep_ == "relcl":
                 return ancestor.head
+            named = self._cleft_noun(ancestor)
+            if named is not None:
+                return named
         return None
+
+    def _cleft_noun(self, verb: Token) -> Token | None:
+        """Of "broke" in "It is Tom who broke it", read as a clause of the copula: "Tom"."""
+        if verb.dep_ not in ("ccomp", "advcl"):
+            return None
+        copula = verb.head
+        if copula.pos_ != "AUX" or copula.i > verb.i:
+            return None
+        named = self.children(copula, "attr")
+        return named[0] if named and self._is_about_it(copula) else None
+
+    def _is_about_it(self, copula: Token) -> bool:
+        return any(each.lower_ == "it" for each in self.children(copula, "nsubj", "expl"))
+
+    def is_nameless(self, token: Token) -> bool:
+        """Whether a subject is a bare relative pronoun; that of a question stands for itself."""
+        if not _is_relative(token) or token.head.dep_ == "ROOT":
+            return False
+        return not any(each.text == "?" for each in token.sent[-2:])  # also before a quotation mark
+
+    def _is_clause(self, token: Token) -> bool:
+        """Whether an argument is a clause: "Reading books is fun"."""
+        while token.dep_ == "conj" and token.pos_ in ("VERB", "AUX"):
+            token = token.head
+        return token.dep_ in ("csubj", "csubjpass")
+
+    def _clause(self, token: Token) -> TokenSpan:
+        """A clause with all that belongs to it but its conjuncts."""
+        start, end = token.left_edge.i, token.right_edge.i + 1
+        for child in self.children(token, "cc", "conj"):
+            if child.i > token.i:
+                end = min(end, child.left_edge.i)
+        while end - 1 > token.i and self.doc[end - 1].is_punct:
+            end -= 1
+        return start, end
+
+    def label(self, head: Token | None, part: TokenSpan | None) -> str:
+        """The entity label of a part, "" where it is no entity."""
+        if head is None or part is None:
+            return ""
+        label = self.doc[part[1] - 1].ent_type_
+        return "" if label and self._is_clause(head) else label
 
     def phrase(self, token: Token) -> TokenSpan:
         """The base phrase of a head, without what follows it; an entity is taken whole."""
+        if self._is_clause(token):
+            return self._clause(token)
         start, end = token.i, token.i + 1
         has_pair = bool(self.children(token, "conj"))
         for child in token.lefts:
@@ -508,7 +608,7 @@ class _Tree:
 
     def is_negated_verb(self, verb: Token) -> bool:
         pairs = {child.lower_ for child in self.children(verb, "preconj")}
-        if self.children(verb, "neg") or "neither" in pairs:
+        if self.children(verb, "neg") or "neither" in pairs or self._follows_without(verb):
             return True
         head = verb.head
         if verb.dep_ == "xcomp":
@@ -524,7 +624,9 @@ class _Tree:
         return self.is_negated_verb(head)
 
     def is_negated_argument(self, token: Token) -> bool:
-        if token.lower_ in _NEGATIVE or self.children(token, "neg"):
+        # In "John, not Mary" the negation is Mary's.
+        adverbs = self.children(token, "neg")
+        if token.lower_ in _NEGATIVE or (adverbs and adverbs[0].i < token.i):
             return True
         if any(child.lower_ in _NEGATIVE for child in self.children(token, "det", "preconj")):
             return True
@@ -532,6 +634,57 @@ class _Tree:
             return False
         ccs = {child.lower_ for child in self.children(token.head, "cc")}  # "no bread or milk"
         return bool(ccs & {"or", "nor"}) and self.is_negated_argument(token.head)
+
+    def _follows_without(self, verb: Token) -> bool:
+        """Whether a clause is what was left out: "without paying the bill"."""
+        if verb.tag_ != "VBG" and verb.dep_ != "pcomp":  # fast, as most are no gerunds
+            return False
+        while verb.dep_ == "conj" and verb.tag_ == verb.head.tag_:
+            if self.follows_but(verb):
+                return False
+            verb = verb.head
+        return verb.dep_ == "pcomp" and verb.head.lower_ == "without"
+
+    def follows_but(self, token: Token) -> bool:
+        """Whether a conjunct is set against a negation: "not a doctor but a nurse"."""
+        while token.dep_ == "conj":
+            head = token.head
+            ccs = [cc for cc in self.children(head, "cc") if head.i < cc.i < token.i]
+            if ccs and ccs[-1].lower_ == "but":
+                return True
+            token = head
+        return False
+
+    def is_rejected(self, token: Token) -> bool:
+        """Whether a head is named only as what is not so: "instead of a bike"."""
+        label = token.dep_
+        if label == "prep":
+            return self._is_instead(token.i - 1)
+        if label in ("conj", "pcomp", "advcl"):
+            edge = token.left_edge.i
+            if self._is_instead(edge - 2) or self._is_instead(edge):
+                return True
+        # "instead of trying to park and lock the car"
+        return label in ("conj", "xcomp") and self.is_rejected(token.head)
+
+    def _is_instead(self, start: int) -> bool:
+        if not 0 <= start < len(self.doc) - 1:
+            return False
+        first = _INSTEAD.get(self.doc[start + 1].lower_)
+        return first is not None and self.doc[start].lower_ == first
+
+    def excluded_subjects(self, verb: Token) -> list[Token]:
+        """Whom a negated copula takes out: "It was not Tom who broke it"."""
+        while verb.dep_ == "conj":
+            verb = verb.head
+        named = self._cleft_noun(verb)
+        if named is None or not self.is_negated_verb(verb.head):
+            return []
+        return [each for each in self.arguments(named) if not self.follows_but(each)]
+
+
+def _is_relative(token: Token) -> bool:
+    return token.lower_ in _RELATIVE and token.tag_.startswith("W")
 
 
 def _lemma(token: Token) -> str:

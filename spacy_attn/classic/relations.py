@@ -152,18 +152,25 @@ def load_patterns(path: str | Path) -> list[RelationPattern]:
     """Read a pattern file.
 
     Raises:
-        ResourceError: the file is not there, or a line is broken.
+        ResourceError: there is no such file, it cannot be read, or a line is broken.
     """
     file = Path(path).expanduser()
     if not file.is_file():
+        # A device or a pipe might never end.
+        is_there = "no file of text" if file.exists() else "not there"
         raise ResourceError(
-            f"the pattern file {file} is not there; give patterns = the path of a .jsonl file "
-            "(or null for the bundled patterns alone)"
+            f"the pattern file {file} is {'a folder' if file.is_dir() else is_there}; give "
+            "patterns = the path of a .jsonl file (or null for the bundled patterns alone)"
         )
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ResourceError(f"{file} is not UTF-8 ({error}); {_LEGAL}") from error
+    except OSError as error:
+        raise ResourceError(
+            f"the pattern file {file} cannot be read ({error.strerror}); make it readable or give "
+            "patterns = the path of another one"
+        ) from error
     return parse_patterns(text, str(file))
 
 

@@ -91,7 +91,8 @@ def make_relation_extractor(
         entities: whether patterns of kind "noun" are used.
 
     Raises:
-        ConfigError: the attribute is taken, or ``extend = false`` without a file.
+        ConfigError: the attribute is taken, ``patterns`` is an empty text, or
+            ``extend = false`` without a file.
         ResourceError: a line of the file is broken.
     """
     refuse_shared_names(nlp, name, {"attr": f"doc._.{attr}"})
@@ -121,6 +122,11 @@ class RelationExtractor:
             raise ConfigError(
                 "extend = false without patterns leaves no pattern; give patterns = the path of "
                 "a .jsonl file or extend = true"
+            )
+        if patterns is not None and not str(patterns).strip():
+            raise ConfigError(
+                f"patterns = {str(patterns)!r} names no file; give the path of a .jsonl file, or "
+                "null for the bundled patterns alone"
             )
         self.name, self.attr, self.entities = name, attr, entities
         self._vocab = vocab

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import spacy
@@ -172,3 +173,21 @@ def test_a_file_that_is_no_text(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ResourceError, match=r"own\.jsonl is not there; give patterns = "):
         load_patterns(tmp_path / "own.jsonl")
+
+
+def test_a_folder_and_a_device_are_no_pattern_files(tmp_path):
+    with pytest.raises(ResourceError, match=r"is a folder; give patterns = the path of a \.jsonl"):
+        load_patterns(tmp_path)
+    device = tmp_path / "device.jsonl"
+    device.symlink_to(os.devnull)
+    with pytest.raises(ResourceError, match=r"device\.jsonl is no file of text; give patterns = "):
+        load_patterns(device)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
+def test_a_file_that_cannot_be_read(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text(line())
+    path.chmod(0)
+    with pytest.raises(ResourceError, match=r"own\.jsonl cannot be read \(.*\); make it readable"):
+        load_patterns(path)

@@ -305,6 +305,128 @@ CLASSES = {
         "3-4-ORG 5-7-PERSON",
         {"Tim Cook | head of | Apple": "apposed_name_after_entity"},
     ),
+    "means of a passive": (
+        "It/PRP/nsubjpass/2 was=be/VBD/auxpass/2 written=write/VBN/ROOT/2 by/IN/agent/2 "
+        "hand/NN/pobj/3",
+        "",
+        {"- | write | It": "passive", "It | write by | hand": "agent"},
+    ),
+    "amount of a passive": (
+        "Prices=price/NNS/nsubjpass/2 were=be/VBD/auxpass/2 raised=raise/VBN/ROOT/2 by/IN/agent/2 "
+        "5/CD/nummod/5 percent/NN/pobj/3",
+        "4-6-PERCENT",
+        {"- | raise | Prices": "passive", "Prices | raise by | 5 percent": "agent"},
+    ),
+    "time of a passive, read as a preposition": (
+        "It/PRP/nsubjpass/2 was=be/VBD/auxpass/2 hit/VBN/ROOT/2 by/IN/prep/2 Monday/NNP/pobj/3",
+        "4-5-DATE",
+        {"- | hit | It": "passive", "It | hit by | Monday": "preposition"},
+    ),
+    "agent and time of a passive": (
+        "It/PRP/nsubjpass/2 was=be/VBD/auxpass/2 sold=sell/VBN/ROOT/2 by/IN/agent/2 "
+        "Monday/NNP/pobj/3 by/IN/agent/2 Ann/NNP/pobj/5",
+        "4-5-DATE",
+        {"Ann | sell | It": "agent", "It | sell by | Monday": "agent"},
+    ),
+    "a hand that acts": (
+        "It/PRP/nsubjpass/2 was=be/VBD/auxpass/2 held=hold/VBN/ROOT/2 by/IN/agent/2 "
+        "a/DT/det/5 hand/NN/pobj/3",
+        "",
+        {"a hand | hold | It": "agent"},
+    ),
+    "without": (
+        "He/PRP/nsubj/1 left=leave/VBD/ROOT/1 without/IN/prep/1 paying=pay/VBG/pcomp/2 "
+        "bills=bill/NNS/dobj/3 and/CC/cc/3 taking=take/VBG/conj/3 it/PRP/dobj/6",
+        "",
+        {"He | not pay | bills": "object", "He | not take | it": "object"},
+    ),
+    "negation of an apposition": (
+        "John/NNP/nsubj/5 ,/,/punct/0 not/RB/neg/0 Mary/NNP/appos/0 ,/,/punct/0 "
+        "broke=break/VBD/ROOT/5 it/PRP/dobj/5",
+        "",
+        {"John | break | it": "object"},
+    ),
+    "not one but the other": (
+        "He/PRP/nsubj/1 is=be/VBZ/ROOT/1 not/RB/neg/1 a/DT/det/4 doctor/NN/attr/1 but/CC/cc/4 "
+        "a/DT/det/7 nurse/NN/conj/4 and/CC/cc/7 a/DT/det/10 pilot/NN/conj/7",
+        "",
+        {
+            "He | not be | a doctor": "copula", "He | be | a nurse": "copula",
+            "He | be | a pilot": "copula",
+        },
+    ),
+    "not in one place but in the other": (
+        "She/PRP/nsubj/3 does=do/VBZ/aux/3 not/RB/neg/3 live/VB/ROOT/3 in/IN/prep/3 "
+        "Rome/NNP/pobj/4 but/CC/cc/4 in/IN/conj/4 Paris/NNP/pobj/7",
+        "",
+        {"She | not live in | Rome": "preposition", "She | live in | Paris": "preposition"},
+    ),
+    "instead of a noun": (
+        "He/PRP/nsubj/1 bought=buy/VBD/ROOT/1 a/DT/det/3 car/NN/dobj/1 instead/RB/advmod/5 "
+        "of/IN/cc/3 a/DT/det/7 bike/NN/conj/3",
+        "",
+        {"He | buy | a car": "object"},
+    ),
+    "instead of a verb": (
+        "He/PRP/nsubj/1 took=take/VBD/ROOT/1 it/PRP/dobj/1 instead/RB/advmod/4 of/IN/prep/1 "
+        "trying=try/VBG/pcomp/4 to/TO/aux/7 drive/VB/xcomp/5 cars=car/NNS/dobj/7",
+        "",
+        {"He | take | it": "object"},
+    ),
+    "rather than a verb, shared object": (
+        "He/PRP/nsubj/1 washed=wash/VBD/ROOT/1 rather/RB/advmod/3 than/IN/cc/1 "
+        "dried=dry/VBD/conj/1 it/PRP/dobj/4",
+        "",
+        {"He | wash | it": "object"},
+    ),
+    "cleft sentence": (
+        "It/PRP/nsubj/1 is=be/VBZ/ROOT/1 Tom/NNP/attr/1 and/CC/cc/2 Ann/NNP/conj/2 "
+        "who/WP/nsubj/6 broke=break/VBD/ccomp/1 it/PRP/dobj/6",
+        "",
+        {
+            "It | be | Tom": "copula", "It | be | Ann": "copula",
+            "Tom | break | it": "object", "Ann | break | it": "object",
+        },
+    ),
+    "relative clause of one of two": (
+        "He/PRP/nsubj/1 is=be/VBZ/ROOT/1 a/DT/det/3 doctor/NN/attr/1 who/WP/nsubj/5 "
+        "likes=like/VBZ/relcl/3 it/PRP/dobj/5 and/CC/cc/3 a/DT/det/9 cook/NN/conj/3",
+        "",
+        {
+            "He | be | a doctor": "copula",
+            "He | be | a cook": "copula",
+            "a doctor | like | it": "object",
+        },
+    ),
+    "negated cleft sentence": (
+        "It/PRP/nsubj/1 is=be/VBZ/ROOT/1 not/RB/neg/1 Tom/NNP/attr/1 but/CC/cc/3 Ann/NNP/conj/3 "
+        "who/WP/nsubj/7 broke=break/VBD/ccomp/1 it/PRP/dobj/7",
+        "",
+        {
+            "It | not be | Tom": "copula", "It | be | Ann": "copula",
+            "Tom | not break | it": "object", "Ann | break | it": "object",
+        },
+    ),
+    "indirect question": (
+        "I/PRP/nsubj/1 know/VBP/ROOT/1 who/WP/nsubj/3 broke=break/VBD/ccomp/1 it/PRP/dobj/3",
+        "",
+        {"- | break | it": "object"},
+    ),
+    "question": (
+        "Who/WP/nsubj/1 broke=break/VBD/ROOT/1 it/PRP/dobj/1 ?/./punct/1",
+        "",
+        {"Who | break | it": "object"},
+    ),
+    "clause as subject": (
+        "Driving=drive/VBG/csubj/6 cars=car/NNS/dobj/0 and/CC/cc/0 living=live/VBG/conj/0 "
+        "in/IN/prep/3 Paris/NNP/pobj/4 is=be/VBZ/ROOT/6 fun/JJ/acomp/6",
+        "5-6-GPE",
+        {
+            "- | drive | cars": "object", "- | live in | Paris": "preposition",
+            "Driving cars | be | fun": "copula_adjective",
+            "living in Paris | be | fun": "copula_adjective",
+        },
+    ),
     "entity of several words": (
         "The/DT/det/1 Bank/NNP/nsubj/4 of/IN/prep/1 England/NNP/pobj/2 bought=buy/VBD/ROOT/4 "
         "it/PRP/dobj/4",
@@ -384,6 +506,32 @@ def test_labels_and_spans(vocab):
     assert (relation.subject, relation.predicate, relation.object) == ((0, 2), (4, 5), (6, 7))
     assert (relation.subject_label, relation.object_label) == ("PERSON", "ORG")
     assert relation.parts == ((4, 5), (5, 6))
+
+
+def test_a_clause_has_no_label(vocab):
+    parse, entities, _ = CLASSES["clause as subject"]
+    doc = parsed(vocab, parse, entities)
+    labels = {each.text(doc): each for each in relations(doc)}
+    assert labels["living in Paris | be | fun"].subject_label == ""
+    assert labels["- | live in | Paris"].object_label == "GPE"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("He left without paying the bill.", ["He | not pay | the bill"]),
+        ("John, not Mary, broke the window.", ["John | break | the window"]),
+        ("He is not a doctor but a nurse.", ["He | not be | a doctor", "He | be | a nurse"]),
+        ("He bought a car instead of a bike.", ["He | buy | a car"]),
+        ("He bought a car rather than a bike.", ["He | buy | a car"]),
+        ("It was written by hand.", ["- | write | It", "It | write by | hand"]),
+        ("It is Tom who broke the vase.", ["It | be | Tom", "Tom | break | the vase"]),
+        ("Reading books is fun.", ["- | read | books", "Reading books | be | fun"]),
+    ],
+)  # fmt: skip
+def test_with_the_english_parser(english, text, expected):
+    doc = english(text)
+    assert [each.text(doc) for each in doc._.relations] == expected
 
 
 def test_parts_of_a_particle_verb(vocab):
@@ -488,6 +636,18 @@ def test_a_broken_file_is_refused_when_the_pipe_is_added(write):
 def test_a_file_that_is_not_there_is_refused_at_the_first_text(vocab, tmp_path):
     component = RelationExtractor(vocab, patterns=tmp_path / "no.jsonl")
     with pytest.raises(ResourceError, match=r"no\.jsonl is not there; give patterns = the path"):
+        component(parsed(vocab, CHASED))
+
+
+@pytest.mark.parametrize("patterns", ["", " "])
+def test_an_empty_path_is_refused_when_the_pipe_is_added(patterns):
+    with pytest.raises(ConfigError, match=r"patterns = ' ?' names no file; give the path of a"):
+        spacy.blank("en").add_pipe("relation_extractor", config={"patterns": patterns})
+
+
+def test_a_folder_is_refused_at_the_first_text(vocab, tmp_path):
+    component = RelationExtractor(vocab, patterns=tmp_path)
+    with pytest.raises(ResourceError, match=r"is a folder; give patterns = the path of a"):
         component(parsed(vocab, CHASED))
 
 
