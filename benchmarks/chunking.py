@@ -33,10 +33,11 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.manifest import DATA, ROOT, manifest
-from spacy_attn.classic.chunk import GrammarChunker, TrainedChunker
+from spacy_attn.classic.chunk import GrammarChunker
 from spacy_attn.classic.sequence import (
     LabelledSpan,
     LabelledToken,
+    TrainedChunker,
     iob_spans,
     spans_to_iob,
     train_sequence_tagger,
@@ -154,7 +155,7 @@ def measure(name: str, find: Find, sentences: Sequence[Sentence]) -> dict[str, A
 def main() -> None:
     training, test = read("train"), read("test")
     taggers = {
-        seed: TrainedChunker(train_sequence_tagger(training, task="chunks", seed=seed))
+        seed: TrainedChunker(train_sequence_tagger(training, task="chunks", seed=seed), "chunks")
         for seed in track(SEEDS, "training")
     }
     finders: dict[str, Find] = {

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, iob_spans
+from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError, explain_missing_package
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "MAX_SENTENCE",
     "Chunker",
     "GrammarChunker",
-    "TrainedChunker",
     "is_grammar_text",
     "read_grammar_file",
 ]
@@ -178,33 +177,6 @@ class GrammarChunker:
             if (leaves := chunk.leaves())
         ]
         return sorted(spans, key=_outer_first)
-
-
-class TrainedChunker:
-    """Chunks by a tagger that ``spacy-attn train-chunker`` has trained. They never overlap.
-
-    Args:
-        tagger: trained with the task "chunks".
-
-    Raises:
-        ConfigError: it was trained for another task.
-    """
-
-    def __init__(self, tagger: SequenceTagger) -> None:
-        if tagger.task != "chunks":
-            raise ConfigError(
-                f"the tagger was trained with --task {tagger.task} and a chunker needs --task "
-                "chunks; use it with nltk_ner, or run: spacy-attn train-chunker DATA -o MODEL"
-            )
-        self.tagger = tagger
-
-    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
-        """The chunks of one sentence.
-
-        Raises:
-            RecordError: there is not one tag for each word.
-        """
-        return iob_spans(self.tagger.tag(words, tags))
 
 
 def _parts(tags: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

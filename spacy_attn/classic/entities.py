@@ -13,14 +13,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, iob_spans
+from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
 __all__ = [
     "MERGE_RULES",
     "EntityChunker",
     "NltkEntityChunker",
-    "TrainedEntityChunker",
     "check_merge_rule",
     "entities_of_tree",
     "free_entities",
@@ -79,29 +78,6 @@ class NltkEntityChunker:
         with explain_missing_package("nltk_ner"):
             from nltk import chunk
         return chunk.ne_chunker(fmt="binary" if self.binary else "multiclass")
-
-
-class TrainedEntityChunker:
-    """A tagger trained by ``spacy-attn train-chunker --task entities`` on the user's data.
-
-    Args:
-        tagger: gives each word an IOB label.
-
-    Raises:
-        ConfigError: it was trained for another task.
-    """
-
-    def __init__(self, tagger: SequenceTagger) -> None:
-        if tagger.task != "entities":
-            raise ConfigError(
-                f"this tagger was trained for the task {tagger.task!r}, not for entities; train "
-                "one with: spacy-attn train-chunker DATA -o MODEL --task entities"
-            )
-        self.tagger = tagger
-
-    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
-        """The entities of one sentence."""
-        return iob_spans(self.tagger.tag(words, tags))
 
 
 def entities_of_tree(tree: Iterable[Any]) -> list[LabelledSpan]:

@@ -38,6 +38,7 @@ __all__ = [
     "LabelledSpan",
     "LabelledToken",
     "SequenceTagger",
+    "TrainedChunker",
     "iob_spans",
     "repair_iob",
     "spans_to_iob",
@@ -381,6 +382,37 @@ def _checked(header: Any, arrays: dict[str, Any]) -> tuple[str, list[str], list[
 
 
 # -- training ----------------------------------------------------------------------------
+
+
+class TrainedChunker:
+    """Chunks or entities by a tagger that ``spacy-attn train-chunker`` has trained.
+
+    They never overlap.
+
+    Args:
+        tagger: gives each word an IOB label.
+        task: what it must have been trained for.
+
+    Raises:
+        ConfigError: it was trained for another task.
+    """
+
+    def __init__(self, tagger: SequenceTagger, task: str) -> None:
+        if tagger.task != task:
+            component = {"chunks": "nltk_chunker", "entities": "nltk_ner"}[tagger.task]
+            raise ConfigError(
+                f"the tagger was trained with --task {tagger.task}: use it with {component}, or "
+                f"run: spacy-attn train-chunker DATA -o MODEL --task {task}"
+            )
+        self.tagger = tagger
+
+    def find(self, words: Sequence[str], tags: Sequence[str]) -> list[LabelledSpan]:
+        """The chunks or entities of one sentence.
+
+        Raises:
+            RecordError: there is not one tag for each word.
+        """
+        return iob_spans(self.tagger.tag(words, tags))
 
 
 def train_sequence_tagger(

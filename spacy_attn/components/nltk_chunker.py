@@ -15,11 +15,10 @@ from spacy_attn.classic.chunk import (
     DEFAULT_GRAMMAR,
     Chunker,
     GrammarChunker,
-    TrainedChunker,
     is_grammar_text,
     read_grammar_file,
 )
-from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger
+from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.tagged import tagged_sentences
 from spacy_attn.errors import ConfigError, ResourceError
@@ -143,7 +142,7 @@ class NltkChunker:
         """
         if self._chunker is None:
             if self.model is not None:
-                self._chunker = TrainedChunker(SequenceTagger.load(self.model))
+                self._chunker = TrainedChunker(SequenceTagger.load(self.model), "chunks")
             elif is_grammar_text(self._grammar):
                 self._chunker = GrammarChunker(self._grammar)
             else:
@@ -237,7 +236,7 @@ class NltkChunker:
 
     def _restore(self, data: bytes, where: str) -> NltkChunker:
         if self.model is not None:
-            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data, where=where))
+            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data, where=where), "chunks")
         else:
             self._chunker = GrammarChunker(data.decode(errors="replace"))
         return self

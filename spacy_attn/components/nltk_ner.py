@@ -12,11 +12,10 @@ from thinc.api import Config
 from spacy_attn.classic.entities import (
     EntityChunker,
     NltkEntityChunker,
-    TrainedEntityChunker,
     check_merge_rule,
     free_entities,
 )
-from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger
+from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.tagged import tagged_sentences
 from spacy_attn.errors import ConfigError
@@ -181,7 +180,7 @@ class NltkNer:
             ResourceError: the file is missing or damaged.
         """
         if self._chunker is None:
-            self._chunker = TrainedEntityChunker(SequenceTagger.load(str(self.model)))
+            self._chunker = TrainedChunker(SequenceTagger.load(str(self.model)), TASK)
         return self._chunker
 
     # -- saving --------------------------------------------------------------------------
@@ -194,7 +193,7 @@ class NltkNer:
         """
         del exclude
         chunker = self.chunker
-        return chunker.tagger.to_bytes() if isinstance(chunker, TrainedEntityChunker) else b""
+        return chunker.tagger.to_bytes() if isinstance(chunker, TrainedChunker) else b""
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> NltkNer:
         """Take over the model that ``to_bytes`` wrote; the path in the config is not read.
@@ -204,7 +203,7 @@ class NltkNer:
         """
         del exclude
         if data or self.model is not None:
-            self._chunker = TrainedEntityChunker(SequenceTagger.from_bytes(data))
+            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data), TASK)
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -216,7 +215,7 @@ class NltkNer:
         del exclude
         chunker = self.chunker
         Path(path).mkdir(parents=True, exist_ok=True)
-        if isinstance(chunker, TrainedEntityChunker):
+        if isinstance(chunker, TrainedChunker):
             chunker.tagger.save(Path(path, _FILE))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> NltkNer:
@@ -228,7 +227,7 @@ class NltkNer:
         del exclude
         file = Path(path, _FILE)
         if file.exists() or self.model is not None:
-            self._chunker = TrainedEntityChunker(SequenceTagger.load(file))
+            self._chunker = TrainedChunker(SequenceTagger.load(file), TASK)
         return self
 
 

@@ -14,11 +14,10 @@ from spacy_attn.classic.chunk import (
     DEFAULT_GRAMMAR,
     MAX_SENTENCE,
     GrammarChunker,
-    TrainedChunker,
     is_grammar_text,
     read_grammar_file,
 )
-from spacy_attn.classic.sequence import iob_spans, train_sequence_tagger
+from spacy_attn.classic.sequence import TrainedChunker, iob_spans, train_sequence_tagger
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 CONLL = DATA / "nltk" / "conll2000.zip"
@@ -239,8 +238,8 @@ def test_trained_chunker():
     sentence = [("The", "DT", "B-NP"), ("bat", "NN", "I-NP"), ("flew", "VBD", "B-VP")]
     tagger = train_sequence_tagger([sentence], task="chunks", epochs=3)
     words_tags = ["The", "bat", "flew"], ["DT", "NN", "VBD"]
-    assert TrainedChunker(tagger).find(*words_tags) == [(0, 2, "NP"), (2, 3, "VP")]
-    assert TrainedChunker(tagger).find([], []) == []
+    assert TrainedChunker(tagger, "chunks").find(*words_tags) == [(0, 2, "NP"), (2, 3, "VP")]
+    assert TrainedChunker(tagger, "chunks").find([], []) == []
     tagger.task = "entities"
-    with pytest.raises(ConfigError, match=r"trained with --task entities .*use it with nltk_ner"):
-        TrainedChunker(tagger)
+    with pytest.raises(ConfigError, match=r"trained with --task entities: use it with nltk_ner"):
+        TrainedChunker(tagger, "chunks")

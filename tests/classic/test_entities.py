@@ -14,12 +14,11 @@ from nltk.corpus.util import LazyCorpusLoader
 from spacy_attn.classic import entities
 from spacy_attn.classic.entities import (
     NltkEntityChunker,
-    TrainedEntityChunker,
     check_merge_rule,
     entities_of_tree,
     free_entities,
 )
-from spacy_attn.classic.sequence import train_sequence_tagger
+from spacy_attn.classic.sequence import TrainedChunker, train_sequence_tagger
 from spacy_attn.errors import ConfigError, ResourceError
 
 WORDS = ["Ann", "Lee", "flew", "to", "Paris"]
@@ -225,12 +224,14 @@ def test_nltk_is_imported_at_the_first_sentence():
 def test_trained_chunker_finds_what_it_learnt():
     iob = ["B-PERSON", "I-PERSON", "O", "O", "B-GPE"]
     tagger = train_sequence_tagger([list(zip(WORDS, TAGS, iob, strict=True))], task="entities")
-    chunker = TrainedEntityChunker(tagger)
+    chunker = TrainedChunker(tagger, "entities")
     assert chunker.find(WORDS, TAGS) == [(0, 2, "PERSON"), (4, 5, "GPE")]
     assert chunker.find([], []) == []
 
 
 def test_tagger_of_another_task_is_refused():
     tagger = train_sequence_tagger([[("a", "DT", "B-NP")]], task="chunks")
-    with pytest.raises(ConfigError, match=r"trained for the task 'chunks'.*--task entities"):
-        TrainedEntityChunker(tagger)
+    with pytest.raises(
+        ConfigError, match=r"trained with --task chunks: use it with nltk_chunker.*--task entities"
+    ):
+        TrainedChunker(tagger, "entities")

@@ -358,7 +358,7 @@ def test_nltk_chunker_is_refused_for_another_language(model):
 def test_model_of_a_chunker_is_refused(tmp_path):
     tagger = train_sequence_tagger([[("a", "DT", "B-NP")]], task="chunks")
     tagger.save(tmp_path / "chunks")
-    with pytest.raises(ConfigError, match="trained for the task 'chunks'"):
+    with pytest.raises(ConfigError, match="trained with --task chunks"):
         pipeline(tmp_path / "chunks")(TEXT)
 
 
