@@ -17,7 +17,6 @@ import gzip
 import json
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,7 @@ from rich.table import Table
 
 from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
+from spacy_attn.compare.metrics import calibration_error, interval, macro_f1
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
 from spacy_attn.methods import METHODS, SENSE_MODEL, sense_method
 from spacy_attn.senses.context import Context, Target, tokens_within, with_vectors
@@ -112,24 +112,8 @@ def accuracy_and_macro_f1(
     words: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
 ) -> tuple[float, float]:
     """Accuracy = correct / n; macro_f1 = mean over words of the mean F1 over its gold senses."""
-    from sklearn.metrics import f1_score
-
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, word in enumerate(words):
-        groups[word].append(i)
-    f1 = []
-    for rows in groups.values():
-        g, p = [gold[i] for i in rows], [predicted[i] for i in rows]
-        f1.append(f1_score(g, p, labels=sorted(set(g)), average="macro", zero_division=0.0))
     right = sum(g == p for g, p in zip(gold, predicted, strict=True))
-    return right / len(gold), float(np.mean(f1))
-
-
-def interval(right: np.ndarray, seed: int = 0) -> list[float]:
-    """95 % bootstrap interval of a mean of zeros and ones."""
-    draws = np.random.default_rng(seed).integers(0, len(right), (2000, len(right)))
-    low, high = np.quantile(right[draws].mean(axis=1), [0.025, 0.975])
-    return [round(float(low), 4), round(float(high), 4)]
+    return right / len(gold), macro_f1(words, gold, predicted)
 
 
 def run(dataset: str, methods: Sequence[str]) -> dict[str, Any]:
@@ -156,7 +140,7 @@ def run(dataset: str, methods: Sequence[str]) -> dict[str, Any]:
             "name": method,
             "accuracy": round(accuracy, 4),
             "macro_f1": round(macro_f1, 4),
-            "ci95": interval(right),
+            "ci95": [round(bound, 4) for bound in interval(right)],
             "calibration_error": round(calibration_error(np.array(scores), right), 4),
             "words_per_second": round(n_words / seconds),
             "by_word": {
@@ -186,17 +170,6 @@ def end_to_end(
         "found": round(found / len(instances), 4),
         "accuracy": round(right / len(instances), 4),
     }
-
-
-def calibration_error(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error over equal-width bins (Guo et al. 2017)."""
-    where = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = [
-        abs(scores[where == b].mean() - right[where == b].mean()) * (where == b).mean()
-        for b in range(bins)
-        if (where == b).any()
-    ]
-    return float(sum(gaps))
 
 
 def main() -> None:

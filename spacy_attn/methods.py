@@ -21,7 +21,7 @@ from spacy.util import registry
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import cache_folder
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
-from spacy_attn.senses.inventory import Inventory
+from spacy_attn.senses.inventory import Inventory, SenseInventory
 
 if TYPE_CHECKING:
     from spacy_attn.encoder.huggingface import EncoderSettings
@@ -100,9 +100,9 @@ class _Method:
     """
 
     name: str
-    make: Callable[[Inventory, Resources], FittedMethod]
+    make: Callable[[SenseInventory, Resources], FittedMethod]
 
-    def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
+    def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
         with explain_missing_package(f"the method {self.name}"):
             return self.make(inventory, resources)
 
@@ -112,7 +112,7 @@ def random_v1(seed: int = 0) -> SenseMethod:
     return _Method("random", partial(_make_random, seed=seed))
 
 
-def _make_random(inventory: Inventory, resources: Resources, *, seed: int) -> FittedMethod:
+def _make_random(inventory: SenseInventory, resources: Resources, *, seed: int) -> FittedMethod:
     from spacy_attn.senses.first import RandomSense
 
     return RandomSense(seed)
@@ -125,7 +125,7 @@ def first_sense_v1(temperature: float | None = None) -> SenseMethod:
 
 
 def _make_first_sense(
-    inventory: Inventory, resources: Resources, *, temperature: float | None
+    inventory: SenseInventory, resources: Resources, *, temperature: float | None
 ) -> FittedMethod:
     from spacy_attn.senses.first import FirstSense
 
@@ -139,7 +139,7 @@ def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
 
 
 def _make_lesk(
-    inventory: Inventory, resources: Resources, *, window: int, temperature: float | None
+    inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
 ) -> FittedMethod:
     from spacy_attn.senses.lesk import Lesk
 
@@ -154,7 +154,7 @@ def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> Sens
 
 
 def _make_lesk_extended(
-    inventory: Inventory, resources: Resources, *, window: int, temperature: float | None
+    inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
 ) -> FittedMethod:
     from spacy_attn.senses.lesk import LeskExtended
 
@@ -177,7 +177,7 @@ def word2vec_v1(
 
 
 def _make_word2vec(
-    inventory: Inventory,
+    inventory: SenseInventory,
     resources: Resources,
     *,
     vectors: str | None,
@@ -226,7 +226,7 @@ def attention_v1(
 
 
 def _make_attention(
-    inventory: Inventory,
+    inventory: SenseInventory,
     resources: Resources,
     *,
     plain: EncoderSettings,
@@ -234,14 +234,25 @@ def _make_attention(
     temperature: float | None,
 ) -> FittedMethod:
     from spacy_attn.encoder.huggingface import shared_encoder
+    from spacy_attn.senses.all_words import AllWordsAttention, SenseVectors
     from spacy_attn.senses.contextual import Attention, SenseHead
+    from spacy_attn.senses.lexicon import WordNetInventory
 
+    encoder = shared_encoder(replace(plain, adapter=str(path), unit="sentence"))
+    head = SenseHead.load(path)
+    if isinstance(inventory, WordNetInventory):
+        return AllWordsAttention(inventory, encoder, head, SenseVectors.load(path), temperature)
+    if not isinstance(inventory, Inventory):
+        raise ConfigError(
+            "the attention method needs an inventory of the package's own classes; write yours "
+            "to a .jsonl file and give its path"
+        )
     return Attention(
         inventory,
         resources,
-        shared_encoder(replace(plain, adapter=str(path), unit="sentence")),
+        encoder,
         _LazyTextEncoder(partial(shared_encoder, plain)),
-        SenseHead.load(path),
+        head,
         (DATA, cache_folder()),
         _temperature("attention", temperature),
     )

@@ -19,9 +19,10 @@ from spacy_attn import methods
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.methods import METHODS, sense_method
-from spacy_attn.senses import lesk
-from spacy_attn.senses.context import find_targets
+from spacy_attn.senses import lesk, lexicon
+from spacy_attn.senses.context import Target, find_targets
 from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.senses.lexicon import WordNetInventory
 
 NLP = spacy.blank("en")
 LIGHT = ["random", "first_sense", "lesk", "lesk_extended"]
@@ -186,6 +187,38 @@ def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatc
         assert methods.first_sense_v1().prepare(inventory, resources).temperature == 1.0
     finally:
         methods._temperatures.cache_clear()
+
+
+# -- WordNet ------------------------------------------------------------------------------------
+
+
+def on_wordnet(method, inventory):
+    context = context_of(NLP("a flying bat"))
+    target = Target(0, 2, 3, "bat", inventory.candidates("bat", "NOUN"))
+    (pair,) = score_senses(method.prepare(inventory, resources_of(NLP)), [context], [target])
+    return pair[1].sense.id
+
+
+@pytest.mark.parametrize("short", [*LIGHT, "word2vec"])
+def test_classic_methods_decide_the_senses_of_wordnet(short, toy_lexicon, toy_wordnet, toy_vectors):
+    method = methods.word2vec_v1(str(toy_vectors)) if short == "word2vec" else sense_method(short)
+    inventory = WordNetInventory(toy_lexicon, toy_wordnet)
+    legal = ["bat%1:05:00::", "bat%1:06:00::"]
+    assert on_wordnet(method, inventory) in (legal if short == "random" else legal[:1])
+
+
+def test_only_methods_that_read_definitions_need_the_users_wordnet(
+    toy_lexicon, toy_vectors, monkeypatch
+):
+    monkeypatch.setattr(lexicon, "find_wordnet", lambda: None)
+    inventory = WordNetInventory(toy_lexicon)
+    for short in ("random", "first_sense"):
+        assert on_wordnet(sense_method(short), inventory).startswith("bat%1:0")
+    word2vec = methods.word2vec_v1(str(toy_vectors))
+    for method in (sense_method("lesk"), sense_method("lesk_extended"), word2vec):
+        sentence = f"^the method {method.name} reads .* apt-get install wordnet-base"
+        with pytest.raises(ResourceError, match=sentence):
+            on_wordnet(method, inventory)
 
 
 # -- missing parts ------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from spacy_attn.cli.annotate import annotate
+from spacy_attn.cli.compare import compare
 from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.senses import senses
@@ -74,6 +75,7 @@ app.command(
 app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
 app.command(epilog="Example: spacy-attn neighbours bat bank spring --plot words.png")(neighbours)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)
+app.command(epilog="Example: spacy-attn compare -o results")(compare)
 app.command(epilog="Example: spacy-attn doctor --json")(doctor)
 app.command("train-word2vec", epilog="Example: spacy-attn train-word2vec texts/*.txt -o vectors")(
     train_word2vec

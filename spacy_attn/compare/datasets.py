@@ -2,24 +2,67 @@
 
 ``read_raganato`` reads the XML of Raganato et al. 2017 ("Word sense disambiguation: a unified
 evaluation framework and empirical comparison", EACL): ``NAME.data.xml`` with
-``NAME.gold.key.txt`` beside it, each also compressed (.gz).
+``NAME.gold.key.txt`` beside it, each also compressed (.gz). ``open_dataset`` reads it, or labelled
+JSONL, into one :class:`Dataset`, which is all that the comparison knows of either.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 
 # expat itself stops entity bombs since its version 2.4.1
 from xml.etree import ElementTree
 
-from spacy_attn.errors import RecordError, ResourceError
+from spacy_attn._types import CharSpan
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.senses.context import Context, tokens_within
+from spacy_attn.senses.inventory import read_labelled
 
-__all__ = ["LabelledSentence", "LabelledWord", "key_file_of", "read_keys", "read_raganato"]
+__all__ = ["BUNDLED", "Dataset", "Instance", "LabelledSentence", "LabelledWord", "Tag",
+           "dataset_of", "is_raganato", "key_file_of", "open_dataset", "peers_of", "read_keys",
+           "read_raganato"]  # fmt: skip
+
+#: The test set that the package brings along.
+BUNDLED = Path(str(files("spacy_attn") / "data" / "homographs.test.jsonl"))
+
+#: Tokenises and tags texts, as a pipeline does it.
+Tag = Callable[[Sequence[str]], list[Context]]
 
 _TAGS = {"NOUN": "NOUN", "VERB": "VERB", "ADJ": "ADJ", "ADV": "ADV"}
+# Raganato's sets have the twelve tags of Petrov et al. 2012, a Context those of Universal
+# Dependencies. PRT holds particles of verbs ("take off"), which are adpositions there.
+_UNIVERSAL = {".": "PUNCT", "CONJ": "CCONJ", "PRT": "ADP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One word of a data set, and the senses that count as right."""
+
+    id: str
+    context: int  # index among the contexts of the data set
+    start: int  # first token
+    end: int
+    lemma: str  # lower case, words separated by blanks
+    pos: str  # NOUN, VERB, ADJ or ADV
+    gold: tuple[str, ...]  # sense ids or WordNet keys, at least one
+    stratum: str = ""
+    cues: tuple[CharSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Texts and the words in them to decide."""
+
+    name: str
+    contexts: tuple[Context, ...]
+    instances: tuple[Instance, ...]
+    files: tuple[Path, ...] = ()  # what it was read from
+    may_quote: bool = False  # whether results may hold its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +88,141 @@ class LabelledSentence:
     words: tuple[LabelledWord, ...]
 
 
+def open_dataset(
+    path: Path | None, tag: Tag, gold: Mapping[str, tuple[str, ...]] | None = None
+) -> Dataset:
+    """Read a data set: Raganato XML (``*.xml``, ``*.xml.gz``) or labelled JSONL.
+
+    Raganato's tokens, lemmas and parts of speech are the set's own. The texts of JSONL are
+    tokenised and tagged, and its instances are numbered from 1.
+
+    Args:
+        path: the file; None takes the bundled test set.
+        tag: for JSONL.
+        gold: what stands for a sense of the JSONL file, where that is not the sense itself.
+
+    Raises:
+        ConfigError: there is no such file, or it is of another kind.
+        InventoryError, RecordError, ResourceError: it cannot be read.
+    """
+    path = path or BUNDLED
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} does not exist; give labelled .jsonl, NAME.data.xml or NAME.data.xml.gz"
+        )
+    if is_raganato(path):
+        name = path.name.removesuffix(".gz").removesuffix(".xml").removesuffix(".data")
+        data = dataset_of(name, read_raganato(path), files=(path, key_file_of(path)))
+    elif path.suffix == ".jsonl":
+        data = _read_jsonl(path, tag, gold or {})
+    else:
+        raise ConfigError(
+            f"{path} is of no kind that can be compared; legal are labelled .jsonl (text, start, "
+            "end, lemma, pos, sense), NAME.data.xml and NAME.data.xml.gz"
+        )
+    if not data.instances:
+        raise RecordError(f"{path} holds no labelled word")
+    return data
+
+
+def is_raganato(path: Path) -> bool:
+    """Whether the name is that of a set in Raganato's XML."""
+    return path.name.endswith((".xml", ".xml.gz"))
+
+
+def dataset_of(
+    name: str,
+    sentences: Iterable[LabelledSentence],
+    stratum: Callable[[LabelledSentence], str] | None = None,
+    files: tuple[Path, ...] = (),
+) -> Dataset:
+    """The data set of labelled sentences; each is a text of its own.
+
+    A token that holds blanks becomes several ("primary elections"), and a word all of them.
+
+    Args:
+        name: of the set.
+        sentences: read by :func:`read_raganato`, or made of another corpus.
+        stratum: of the words of a sentence; None takes what stands before the first dot of
+            the document's name, which in a joined set is the set that it comes from.
+        files: what was read.
+
+    Raises:
+        RecordError: two instances have the same id.
+    """
+    contexts: list[Context] = []
+    instances: list[Instance] = []
+    for sentence in sentences:
+        context, bounds = _context(sentence)
+        prefix, dot, _ = sentence.doc.partition(".")
+        own = stratum(sentence) if stratum else (prefix if dot else "")
+        for word in sentence.words:
+            start, end = bounds[word.token]
+            instances.append(
+                Instance(word.id, len(contexts), start, end, word.lemma, word.pos, word.senses, own)
+            )
+        contexts.append(context)
+    seen: set[str] = set()
+    for instance in instances:
+        if instance.id in seen:
+            raise RecordError(f"{name}: the id {instance.id!r} stands at two words")
+        seen.add(instance.id)
+    return Dataset(name, tuple(contexts), tuple(instances), files)
+
+
+def _context(sentence: LabelledSentence) -> tuple[Context, list[tuple[int, int]]]:
+    """The sentence as a text, and the tokens there of each of its tokens."""
+    tokens: list[str] = []
+    lemmas: list[str] = []
+    tags: list[str] = []
+    bounds: list[tuple[int, int]] = []
+    for token, lemma, tag in zip(sentence.tokens, sentence.lemmas, sentence.tags, strict=True):
+        parts = token.split() or [token]
+        own = lemma.split(" ") if len(parts) > 1 else [lemma]
+        bounds.append((len(tokens), len(tokens) + len(parts)))
+        tokens += parts
+        lemmas += own if len(own) == len(parts) else [""] * len(parts)
+        tags += [_UNIVERSAL.get(tag, tag)] * len(parts)
+    starts = accumulate((len(token) + 1 for token in tokens[:-1]), initial=0)
+    offsets = [(at, at + len(token)) for at, token in zip(starts, tokens, strict=False)]
+    return Context(" ".join(tokens), tokens, offsets, lemmas, tags), bounds
+
+
+def _read_jsonl(path: Path, tag: Tag, gold: Mapping[str, tuple[str, ...]]) -> Dataset:
+    labelled = list(read_labelled(path))
+    rows = {text: row for row, text in enumerate(dict.fromkeys(item.text for item in labelled))}
+    contexts = tag(list(rows))
+    instances = []
+    for number, item in enumerate(labelled, 1):
+        row = rows[item.text]
+        start, end = tokens_within(contexts[row], item.start, item.end)
+        right = gold.get(item.sense) or (item.sense,)
+        instances.append(
+            Instance(
+                str(number), row, start, end, item.lemma, item.pos, right, item.stratum, item.cues
+            )
+        )
+    name = path.name.removesuffix(".jsonl").removesuffix(".test")
+    return Dataset(name, tuple(contexts), tuple(instances), (path,), may_quote=True)
+
+
+def peers_of(dataset: Dataset) -> dict[str, Path]:
+    """Published predictions of a set, by the systems' names.
+
+    Looked for are ``NAME.key.txt`` and ``NAME.key.txt.gz`` in the folder ``peers`` beside a set in
+    Raganato's XML; files that predict none of its instances are those of another set.
+    """
+    ids = {instance.id for instance in dataset.instances}
+    path = next(filter(is_raganato, dataset.files), None)
+    files = sorted((path.parent / "peers").glob("*.key.txt*")) if path else []
+    found = {}
+    for file in files:
+        name = file.name.removesuffix(".gz")
+        if name.endswith(".key.txt") and not ids.isdisjoint(read_keys(file)):
+            found[name.removesuffix(".key.txt")] = file
+    return found
+
+
 def read_keys(path: Path) -> dict[str, tuple[str, ...]]:
     """Sense keys of each instance, from a ``.key.txt`` file or a system's predictions.
 
@@ -54,13 +232,16 @@ def read_keys(path: Path) -> dict[str, tuple[str, ...]]:
     """
     keys = {}
     with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            fields = line.decode("utf-8").split()
-            if not fields:
-                continue
-            if len(fields) < 2:
-                raise RecordError(f"{path}, line {number}: must be an id and its sense keys")
-            keys[fields[0]] = tuple(fields[1:])
+        try:
+            for number, line in enumerate(file, 1):
+                fields = line.decode("utf-8").split()
+                if not fields:
+                    continue
+                if len(fields) < 2:
+                    raise RecordError(f"{path}, line {number}: must be an id and its sense keys")
+                keys[fields[0]] = tuple(fields[1:])
+        except (OSError, EOFError, UnicodeDecodeError) as error:  # no gzip, cut off, no text
+            raise RecordError(f"{path} is no file of sense keys: {error}") from error
     return keys
 
 
@@ -101,7 +282,7 @@ def read_raganato(path: Path, keys: Path | None = None) -> Iterator[LabelledSent
                 elif event == "end" and element.tag == "sentence":
                     yield _sentence(path, doc, element, gold)
                     element.clear()
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, OSError, EOFError) as error:
             raise RecordError(f"{path} is no XML of sense-labelled text: {error}") from error
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from spacy.language import Language
+from spacy.strings import StringStore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import minibatch
 
-from spacy_attn._types import Floats2d, PlainData
+from spacy_attn._types import Floats1d, Floats2d, PlainData
 from spacy_attn.components.extensions import (
     install_sense_extensions,
     refuse_shared_names,
     token_vectors,
 )
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import METHODS, sense_method
+from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import (
     Context,
     FittedMethod,
@@ -30,13 +32,14 @@ from spacy_attn.senses.context import (
     find_targets,
     with_vectors,
 )
-from spacy_attn.senses.decide import Decision, decide
+from spacy_attn.senses.decide import Decision, decide_all
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.senses.lexicon import WordNetInventory, find_words, open_inventory
 
 __all__ = [
     "SenseDisambiguator",
     "context_of",
+    "contexts_of",
     "make_sense_disambiguator",
     "resources_of",
     "score_senses",
@@ -51,6 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "backoff": None,  # the method that decides then; null leaves the word without a sense
     "attr": "sense",  # Token and Span attribute
     "spans_key": "senses",  # span group
+    "names": False,  # with "wordnet": whether proper nouns (PROPN) get senses too
     "vectors_attr": "attn_vectors",  # where an attention_encoder before this one writes
     "model_attr": "attn_model",
     "scorer": {"@scorers": "spacy_attn.sense_scorer.v1"},
@@ -91,14 +95,17 @@ class SenseDisambiguator:
         self.inventory: Inventory | WordNetInventory = open_inventory(
             settings["inventory"], nlp.lang
         )
+        if settings["names"] and isinstance(self.inventory, Inventory):
+            raise ConfigError(
+                f"names = True with inventory = {settings['inventory']!r}: legal is false; only "
+                "'wordnet' leaves names out, in other inventories they have senses like nouns"
+            )
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
             sense_method(settings["backoff"], "backoff")
             if settings["backoff"] is not None
             else None
         )
-        for method in (self.method, self.backoff):
-            _refuse_method(method, self.inventory)
         self._resources = resources_of(nlp)
         self._fitted: dict[str, FittedMethod] = {}
         self._has_reported = False
@@ -129,7 +136,7 @@ class SenseDisambiguator:
             yield from docs
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Precision, recall and F1 of the sense ids, for ``nlp.evaluate``."""
+        """Precision, recall, F1 and accuracy of the sense ids, for ``nlp.evaluate``."""
         if self.scorer is None:
             return {}
         return self.scorer(examples, spans_key=self.config["spans_key"], **kwargs)
@@ -144,8 +151,7 @@ class SenseDisambiguator:
             method = self.method if role == "method" else self.backoff
             if method is None:
                 raise ConfigError("this component has no backoff")
-            # The methods that need the senses of all words are refused at construction.
-            self._fitted[role] = method.prepare(cast(Inventory, self.inventory), self._resources)
+            self._fitted[role] = method.prepare(self.inventory, self._resources)
         return self._fitted[role]
 
     def annotate(self, docs: list[Doc]) -> None:
@@ -154,45 +160,44 @@ class SenseDisambiguator:
         contexts: list[Context] = []
         targets: list[Target] = []
         holders: list[int] = []  # the Doc of each context
-        found: list[list[tuple[Target, PlainData]]] = [[] for _ in docs]
-        for i, doc in enumerate(docs):
-            context = context_of(doc)
-            hits = self._find(doc, context, len(contexts))
+        for i, context in enumerate(contexts_of(docs)):
+            hits = self._find(docs[i], context, len(contexts))
             if hits:
                 contexts.append(context)
                 targets += hits
                 holders.append(i)
+        found: list[list[_Answer]] = [[] for _ in docs]
         if targets:
-            for target, record in self._decide([docs[i] for i in holders], contexts, targets):
-                found[holders[target.context]].append((target, record))
-        for doc, pairs in zip(docs, found, strict=True):
-            self._write(doc, pairs)
+            for answer in self._decide([docs[i] for i in holders], contexts, targets):
+                found[holders[answer.target.context]].append(answer)
+        for doc, answers in zip(docs, found, strict=True):
+            self._write(doc, answers)
 
     def _find(self, doc: Doc, context: Context, index: int) -> list[Target]:
         """The words of a Doc that have senses in the inventory."""
         if isinstance(self.inventory, Inventory):
             return find_targets(context, self.inventory, index)
-        if doc.text.strip() and not doc.has_annotation("POS"):
+        if not doc.has_annotation("POS") and context.text.strip():
             raise ConfigError(
                 f"{self.name!r} with the inventory 'wordnet' needs parts of speech, and this Doc "
                 "has none; put it behind a tagger and attribute_ruler, as in en_core_web_sm"
             )
-        return find_words(context, self.inventory, index)
+        return find_words(context, self.inventory, index, names=self.config["names"])
 
     def _decide(
         self, docs: Sequence[Doc], contexts: Sequence[Context], targets: Sequence[Target]
-    ) -> Iterator[tuple[Target, PlainData]]:
+    ) -> Iterator[_Answer]:
         unsure = []
         fitted = self.prepared()
         for target, decision in self._decisions(fitted, docs, contexts, targets):
             if decision.score < self.config["threshold"]:
                 unsure.append(target)
             else:
-                yield target, _record(contexts[target.context], target, decision, fitted.name)
+                yield _Answer(target, decision, fitted.name)
         if unsure and self.backoff is not None:
             backoff = self.prepared("backoff")
             for target, decision in self._decisions(backoff, docs, contexts, unsure):
-                yield target, _record(contexts[target.context], target, decision, backoff.name)
+                yield _Answer(target, decision, backoff.name)
 
     def _decisions(
         self,
@@ -201,10 +206,13 @@ class SenseDisambiguator:
         contexts: Sequence[Context],
         targets: Sequence[Target],
     ) -> Iterator[tuple[Target, Decision]]:
-        """Decide the targets; the texts that hold one get vectors if the method needs them."""
+        """Decide the targets; a text gets vectors if the method needs them to choose in it.
+
+        A word with one sense has it whatever the text says.
+        """
         if fitted.encoder is None:
             return score_senses(fitted, contexts, targets)
-        used = list(dict.fromkeys(target.context for target in targets))
+        used = list(dict.fromkeys(t.context for t in targets if len(t.candidates) > 1))
         encoded = list(contexts)
         missing = []
         for i in used:
@@ -212,7 +220,8 @@ class SenseDisambiguator:
             encoded[i] = replace(contexts[i], contextual=vectors)
             if vectors is None:
                 missing.append(i)
-        self._report(len(used), len(missing), fitted.encoder.identity)
+        if used:
+            self._report(len(used), len(missing), fitted.encoder.identity)
         if missing:
             fresh = with_vectors(fitted, [contexts[i] for i in missing])
             for i, context in zip(missing, fresh, strict=True):
@@ -240,61 +249,88 @@ class SenseDisambiguator:
                 self.name, self.config["vectors_attr"], n - n_missing, identity,
             )  # fmt: skip
 
-    def _write(self, doc: Doc, found: list[tuple[Target, PlainData]]) -> None:
-        found = sorted(found, key=lambda pair: pair[0].start)
+    def _write(self, doc: Doc, answers: list[_Answer]) -> None:
+        answers.sort(key=attrgetter("target.start"))  # those of the back-off came last
         spans, scores, records = [], [], []
-        for target, record in found:
-            label = record.pop("label")
-            spans.append(Span(doc, target.start, target.end, label, kb_id=record["sense"]))
-            scores.append(record["score"])
-            records.append(record)
+        for target, decision, method in answers:
+            sense = decision.sense
+            span = Span(doc, target.start, target.end, sense.supersense, kb_id=sense.id)
+            spans.append(span)
+            scores.append(decision.score)
+            records.append(_record(span, decision, method))
         key = self.config["spans_key"]
         attrs = {"scores": scores, "records": records}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
 
-#: Methods that look at the candidates of a word alone, so that WordNet's 206,941 senses need no
-#: preparation.
-_WORDNET_METHODS = ("first_sense", "random")
+class _Answer(NamedTuple):
+    """What a method says of a target."""
+
+    target: Target
+    decision: Decision
+    method: str
 
 
-def _refuse_method(method: SenseMethod | None, inventory: Inventory | WordNetInventory) -> None:
-    """A method of ours that would prepare every sense of WordNet, and those of others not."""
-    if method is None or isinstance(inventory, Inventory):
-        return
-    if method.name in METHODS and method.name not in _WORDNET_METHODS:
-        raise ConfigError(
-            f"method = {method.name!r} cannot be used with inventory = 'wordnet' yet; legal are "
-            f"{', '.join(_WORDNET_METHODS)} and methods of your own"
-        )
-
-
-def _record(context: Context, target: Target, decision: Decision, method: str) -> PlainData:
+def _record(span: Span, decision: Decision, method: str) -> PlainData:
     """What is stored of a decision; named by characters, so that it survives merged tokens."""
     sense = decision.sense
     return {
-        "start": context.offsets[target.start][0],
-        "end": context.offsets[target.end - 1][1],
+        "start": span.start_char,
+        "end": span.end_char,
         "sense": sense.id,
         "lemma": sense.lemma,
         "definition": sense.definition,
         "score": decision.score,
         "margin": decision.margin,
-        "ranked": [[sense_id, score] for sense_id, score in decision.ranked],
+        "ranked": list(map(list, decision.ranked)),
         "method": method,
-        "label": sense.supersense,
     }
 
 
 def context_of(doc: Doc) -> Context:
     """What methods see of a Doc."""
-    return Context(
-        text=doc.text,
-        tokens=[token.text for token in doc],
-        offsets=[(token.idx, token.idx + len(token)) for token in doc],
-        lemmas=[token.lemma_.lower() for token in doc],
-        tags=[token.pos_ for token in doc],
-    )
+    (context,) = contexts_of([doc])
+    return context
+
+
+def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
+    """What methods see of some Docs. Each string of a vocabulary is read once."""
+    store = None
+    for doc in docs:
+        if doc.vocab.strings is not store:
+            store = doc.vocab.strings
+            plain, lower = _Strings(store), _LowerStrings(store)
+        rows = doc.to_array(_TOKEN_ATTRS).reshape(len(doc), len(_TOKEN_ATTRS))
+        words, lemmas, tags, starts, lengths = cast(list[list[int]], rows.T.tolist())
+        yield Context(
+            text=doc.text,
+            tokens=[plain[word] for word in words],
+            offsets=[(start, start + n) for start, n in zip(starts, lengths, strict=True)],
+            lemmas=[lower[lemma] for lemma in lemmas],
+            tags=[plain[tag] for tag in tags],
+        )
+
+
+_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "IDX", "LENGTH"]
+
+
+class _Strings(dict[int, str]):
+    """The strings of a vocabulary by their hash, each read when it is first asked for."""
+
+    def __init__(self, store: StringStore) -> None:
+        self.store = store
+
+    def __missing__(self, key: int) -> str:
+        text = self[key] = self.store[key]
+        return text
+
+
+class _LowerStrings(_Strings):
+    """The same in lower case."""
+
+    def __missing__(self, key: int) -> str:
+        text = self[key] = self.store[key].lower()
+        return text
 
 
 def resources_of(nlp: Language) -> Resources:
@@ -322,29 +358,53 @@ def score_senses(
 ) -> Iterator[tuple[Target, Decision]]:
     """Decide some targets with a method. Used by the component, the comparison and the jobs.
 
+    The method is asked about the targets with several candidates alone; the contexts of the
+    others need no vectors.
+
     Raises:
         ConfigError: the method's answer does not fit the targets.
     """
-    scores = fitted.score(contexts, targets)
+    ambiguous = [target for target in targets if len(target.candidates) > 1]
+    scores = fitted.score(contexts, ambiguous) if ambiguous else []
+    _check(fitted.name, ambiguous, scores)
+    answers = iter(scores)
+    arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
+    return zip(targets, decide_all(targets, arrays, fitted.temperature), strict=True)
+
+
+_CERTAIN = np.zeros(1, dtype=np.float32)
+
+
+def _check(method: str, targets: Sequence[Target], scores: Sequence[Floats1d]) -> None:
+    """Whether a method gave each target a number for each of its senses."""
     if len(scores) != len(targets):
         raise ConfigError(
-            f"the method {fitted.name!r} scored {len(scores)} of {len(targets)} targets; "
+            f"the method {method!r} scored {len(scores)} of {len(targets)} targets; "
             "it must give one array for each"
         )
-    for target, array in zip(targets, scores, strict=True):
-        if array.shape != (len(target.candidates),) or np.isnan(array).any():
-            raise ConfigError(
-                f"the method {fitted.name!r} gave {array!r} for {target.lemma!r}; it must give "
-                f"one number for each of {len(target.candidates)} senses"
-            )
-        yield target, decide(target, array, fitted.temperature)
+    pairs = list(zip(targets, scores, strict=True))
+    wrong = [(t, array) for t, array in pairs if array.shape != (len(t.candidates),)]
+    if not wrong and scores and np.isnan(np.concatenate(scores)).any():
+        wrong = [(t, array) for t, array in pairs if np.isnan(array).any()]
+    if wrong:
+        target, array = wrong[0]
+        raise ConfigError(
+            f"the method {method!r} gave {array!r} for {target.lemma!r}; it must give "
+            f"one number for each of {len(target.candidates)} senses"
+        )
 
 
 @Language.factory(
     "sense_disambiguator",
     assigns=["doc.spans", "token._.sense", "span._.sense"],
     default_config=DEFAULTS,
-    default_score_weights={"spans_senses_f": 1.0, "spans_senses_p": 0.0, "spans_senses_r": 0.0},
+    default_score_weights={
+        "spans_senses_f": 1.0,
+        "spans_senses_p": 0.0,
+        "spans_senses_r": 0.0,
+        "spans_senses_per_type": None,  # shown, not a number to weigh
+        "senses_acc": 0.0,
+    },
 )
 def make_sense_disambiguator(
     nlp: Language,
@@ -355,6 +415,7 @@ def make_sense_disambiguator(
     backoff: Any,
     attr: str,
     spans_key: str,
+    names: bool,
     vectors_attr: str,
     model_attr: str,
     scorer: Callable[..., dict[str, Any]] | None,
@@ -365,7 +426,7 @@ def make_sense_disambiguator(
         name,
         {
             "inventory": inventory, "method": method, "threshold": threshold,
-            "backoff": backoff, "attr": attr, "spans_key": spans_key,
+            "backoff": backoff, "attr": attr, "spans_key": spans_key, "names": names,
             "vectors_attr": vectors_attr, "model_attr": model_attr,
         },
         scorer,

@@ -335,10 +335,10 @@ def _positions(model: Any) -> int:
 
 
 def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
-    """Add the low-rank weights of a sense model to an encoder, in place.
+    """Add the change that a sense model makes to an encoder, in place.
 
-    ``W += B A`` for each pair (Hu et al. 2021, "LoRA"), so that the adapted encoder costs
-    nothing more to run.
+    ``W += B A`` for each pair of low-rank factors (as in Hu et al. 2021, "LoRA"), and what a
+    model holds of biases and layer norms as it is; the changed encoder costs nothing more to run.
 
     Args:
         model: the encoder, float32.
@@ -361,8 +361,8 @@ def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
     try:
         with safe_open(path, framework="pt") as file:
             made_for = json.loads((file.metadata() or {}).get("manifest", "{}"))["base_sha256"]
-            names = [name for name in file.keys() if ".lora_" in name]
-            low_rank = {name: file.get_tensor(name).float() for name in names}
+            names = [n for n in file.keys() if ".lora_" in n or n.endswith(".change")]
+            changes = {name: file.get_tensor(name).float() for name in names}
     except (SafetensorError, ValueError, KeyError) as error:
         raise ResourceError(
             f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
@@ -375,9 +375,13 @@ def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
             "adapter = null"
         )
     with torch.no_grad():
-        for name in {name.removesuffix(".lora_A") for name in names if name.endswith(".lora_A")}:
-            product = low_rank[f"{name}.lora_B"] @ low_rank[f"{name}.lora_A"]
-            model.get_submodule(name).weight += product
+        for name in names:
+            if name.endswith(".lora_A"):
+                module = name.removesuffix(".lora_A")
+                product = changes[f"{module}.lora_B"] @ changes[name]
+                model.get_submodule(module).weight += product
+            elif name.endswith(".change"):
+                model.get_parameter(name.removesuffix(".change")).add_(changes[name])
     return weights_sha256(path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d
-from spacy_attn.senses.inventory import Inventory, Sense, word_pieces
+from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory, word_pieces
 
 __all__ = [
     "Context",
@@ -74,6 +74,9 @@ class FittedMethod(Protocol):
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         """Log-scores of the candidates of each target, up to a constant.
 
+        Only targets with two or more candidates are asked about. The contexts of the others
+        stand in the list too, without vectors.
+
         *Shape:* for each target (n_candidates,)
         """
         ...
@@ -87,7 +90,7 @@ class SenseMethod(Protocol):
         """The short name."""
         ...
 
-    def prepare(self, inventory: Inventory, resources: Resources) -> FittedMethod:
+    def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
         """Compute once what does not depend on the texts."""
         ...
 

@@ -23,7 +23,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +36,7 @@ from spacy_attn.senses.context import Context, Resources, Target, tokens_within
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
-__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrence"]
+__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -111,22 +111,51 @@ def gloss_text(lemma: str, definition: str) -> str:
     return f"{lemma}: {definition}"
 
 
-def occurrence(
-    vectors: Floats2d, start: int, end: int, radius: int, sentence: tuple[int, int] | None = None
-) -> Floats1d:
-    """Mean target vector and mean context vector of tokens ``start`` to ``end``.
+def occurrences(contexts: Sequence[Context], targets: Sequence[Target], radius: int) -> Floats2d:
+    """Mean target vector and mean context vector of each target, side by side.
 
-    The context are the tokens of the sentence within ``radius`` of the target; without any
-    it is the target. Without a sentence all tokens are of it.
+    The context are the tokens of the target's sentence within ``radius`` of it; without any it
+    is the target.
 
-    *Shape:* (n_tokens, width) -> (2 * width,)
+    *Shape:* (n_targets, 2 * width)
     """
-    target = vectors[start:end].mean(axis=0)
-    first, last = sentence or (0, len(vectors))
-    before = vectors[max(first, start - radius) : start]
-    around = np.concatenate([before, vectors[end : min(end + radius, last)]])
-    context = around.mean(axis=0) if len(around) else target
-    return np.concatenate([target, context])
+    by_context: dict[int, list[int]] = {}
+    for i, target in enumerate(targets):
+        by_context.setdefault(target.context, []).append(i)
+    blocks = []
+    for c, rows in by_context.items():
+        vectors = contexts[c].contextual
+        if vectors is None:
+            raise ValueError("the attention method needs Context.contextual")
+        starts = sentence_starts(contexts[c].tokens)
+        bounds = [
+            (t.start, t.end, *sentence_of(starts, t.start, len(vectors)))
+            for t in (targets[i] for i in rows)
+        ]
+        blocks.append(_means(vectors, np.array(bounds), radius))
+    order = [i for rows in by_context.values() for i in rows]
+    out: Floats2d = np.concatenate(blocks)[np.argsort(order)]
+    return out
+
+
+def _means(vectors: Floats2d, bounds: NDArray[np.int64], radius: int) -> Floats2d:
+    """The two means of targets of one text; bounds are start, end, first and last of sentence.
+
+    *Shape:* (n_tokens, width), (n, 4) -> (n, 2 * width)
+    """
+    start, end, first, last = bounds.T
+    low, high = np.maximum(first, start - radius), np.minimum(last, end + radius)
+    # Sums of a run of rows are differences of running sums; in double precision, so that a
+    # target's vector does not feel how much text stands before it.
+    sums = np.zeros((len(vectors) + 1, vectors.shape[1]))
+    np.cumsum(vectors, axis=0, dtype=np.float64, out=sums[1:])
+    inside = sums[end] - sums[start]
+    n_inside = (end - start)[:, None]
+    around = sums[high] - sums[low] - inside
+    n_around = (high - low)[:, None] - n_inside
+    target = inside / n_inside
+    context = np.where(n_around > 0, around / np.maximum(n_around, 1), target)
+    return np.concatenate([target, context], axis=1).astype(np.float32)
 
 
 class Attention:
@@ -200,15 +229,7 @@ class Attention:
 
     def _parts(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
         """Target and context vectors. *Shape:* (n_targets, 2 * width)"""
-        starts = {t.context: sentence_starts(contexts[t.context].tokens) for t in targets}
-        out = []
-        for t in targets:
-            vectors = contexts[t.context].contextual
-            if vectors is None:
-                raise ValueError("the attention method needs Context.contextual")
-            sentence = sentence_of(starts[t.context], t.start, len(vectors))
-            out.append(occurrence(vectors, t.start, t.end, self.head.context_radius, sentence))
-        return np.stack(out)
+        return occurrences(contexts, targets, self.head.context_radius)
 
     # -- preparation ---------------------------------------------------------------------
 
@@ -242,11 +263,15 @@ class Attention:
         contexts = [resources.tokenize(example.text) for _, example in flat]
         offsets: list[Offsets] = [context.offsets for context in contexts]
         vectors = self.encoder.encode([context.text for context in contexts], offsets)
+        encoded = [replace(c, contextual=v) for c, v in zip(contexts, vectors, strict=True)]
+        targets = [
+            Target(i, *tokens_within(context, example.start, example.end), sense.lemma, (sense,))
+            for i, ((sense, example), context) in enumerate(zip(flat, contexts, strict=True))
+        ]
         out: dict[str, list[Floats1d]] = {sense.id: [] for sense in inventory.senses}
-        for (sense, example), context, array in zip(flat, contexts, vectors, strict=True):
-            first, end = tokens_within(context, example.start, example.end)
-            sentence = sentence_of(sentence_starts(context.tokens), first, len(array))
-            out[sense.id].append(occurrence(array, first, end, self.head.context_radius, sentence))
+        if targets:
+            for (sense, _), row in zip(flat, self._parts(encoded, targets), strict=True):
+                out[sense.id].append(row)
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
         return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Floats1d
+from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.senses.context import Target
 from spacy_attn.senses.inventory import Sense
 
-__all__ = ["Decision", "decide", "fit_temperature", "log_softmax"]
+__all__ = ["Decision", "decide", "decide_all", "fit_temperature", "log_softmax"]
 
 _TIE = 1e-6  # probabilities nearer than this are a tie
 
@@ -27,14 +27,14 @@ class Decision:
     ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
 
 
-def log_softmax(scores: Floats1d, temperature: float = 1.0) -> NDArray[np.float64]:
-    """Log-probabilities of scores divided by a temperature.
+def log_softmax(scores: Floats1d | Floats2d, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Log-probabilities of scores divided by a temperature, over the last axis.
 
-    *Shape:* (n_candidates,) -> (n_candidates,)
+    *Shape:* (..., n_candidates), the same
     """
     scaled = np.asarray(scores, dtype=np.float64) / temperature
-    shifted = scaled - scaled.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+    shifted = scaled - scaled.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def decide(target: Target, scores: Floats1d, temperature: float = 1.0) -> Decision:
@@ -45,13 +45,58 @@ def decide(target: Target, scores: Floats1d, temperature: float = 1.0) -> Decisi
         scores: log-scores from a method. *Shape:* (n_candidates,)
         temperature: above 1 makes the probabilities flatter; fitted on held-out data.
     """
+    if len(target.candidates) == 1:
+        return _only(target)
+    p, order = _ranking(np.asarray(scores), temperature)
+    return _decision(target, p.tolist(), order.tolist())
+
+
+def decide_all(
+    targets: Sequence[Target], scores: Sequence[Floats1d], temperature: float = 1.0
+) -> list[Decision]:
+    """What :func:`decide` says of each target, computed together for those of equal size.
+
+    Args:
+        targets: the words and their candidates.
+        scores: log-scores of each. *Shape:* of each (n_candidates,)
+        temperature: see :func:`decide`.
+    """
+    same_size: dict[int, list[int]] = {}
+    for i, target in enumerate(targets):
+        same_size.setdefault(len(target.candidates), []).append(i)
+    decisions: dict[int, Decision] = {}
+    for i in same_size.pop(1, ()):
+        decisions[i] = _only(targets[i])
+    for n, members in same_size.items():
+        block = np.concatenate([scores[i] for i in members]).reshape(len(members), n)
+        p, order = _ranking(block, temperature)
+        for i, row, ranks in zip(members, p.tolist(), order.tolist(), strict=True):
+            decisions[i] = _decision(targets[i], row, ranks)
+    return [decisions[i] for i in range(len(targets))]
+
+
+def _ranking(
+    scores: Floats1d | Floats2d, temperature: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities, and the candidates from the best to the worst.
+
+    *Shape:* (..., n_candidates), both the same
+    """
     p = np.exp(log_softmax(scores, temperature))
-    rounded = np.round(p / _TIE)
-    order = np.argsort(-rounded, kind="stable")
-    best = int(order[0])
-    margin = float(p[best] - p[order[1]]) if len(order) > 1 else 1.0
-    ranked = tuple((target.candidates[i].id, float(p[i])) for i in order)
-    return Decision(target.candidates[best], float(p[best]), max(margin, 0.0), ranked)
+    return p, np.argsort(-np.round(p / _TIE), axis=-1, kind="stable")
+
+
+def _decision(target: Target, p: list[float], order: list[int]) -> Decision:
+    candidates = target.candidates
+    ranked = tuple([(candidates[i].id, p[i]) for i in order])
+    best = order[0]
+    return Decision(candidates[best], p[best], max(p[best] - p[order[1]], 0.0), ranked)
+
+
+def _only(target: Target) -> Decision:
+    """The one candidate there is: certain, whatever its score."""
+    (sense,) = target.candidates
+    return Decision(sense, 1.0, 1.0, ((sense.id, 1.0),))
 
 
 def fit_temperature(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:

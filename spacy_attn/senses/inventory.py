@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.senses.inflection import english_forms
 
-__all__ = ["POS_TAGS", "Example", "Inventory", "LabelledTarget", "Sense", "load_inventory",
-           "read_labelled", "word_pieces"]  # fmt: skip
+__all__ = ["POS_TAGS", "Example", "Inventory", "LabelledTarget", "Sense", "SenseInventory",
+           "load_inventory", "read_labelled", "word_pieces"]  # fmt: skip
 
 POS_TAGS = ("NOUN", "VERB", "ADJ", "ADV")
 _BUNDLED = {"homographs": "en"}
@@ -58,6 +58,56 @@ class Sense:
     order: str = ""  # "counted", "judged" or ""
     wordnet: tuple[str, ...] = ()  # WordNet 3.0 sense keys
     row: int = -1  # number among the senses of WordNet; -1 in other inventories
+
+
+class SenseInventory(Protocol):
+    """What methods see of an inventory: the senses of a word, in frequency order.
+
+    An :class:`Inventory` holds its senses in memory. WordNet's 206,941
+    (:class:`~spacy_attn.senses.lexicon.WordNetInventory`) are made when a word asks for them.
+    """
+
+    @property
+    def name(self) -> str:
+        """How users call it."""
+        ...
+
+    @property
+    def lang(self) -> str | None:
+        """Language of the words, or None for any."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Hash of its contents; keys what is computed from it."""
+        ...
+
+    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
+        """The senses of a lemma in frequency order; of all parts of speech for None."""
+        ...
+
+    def require_definitions(self, user: str) -> None:
+        """Refuse an inventory whose definitions cannot be read on this machine.
+
+        Args:
+            user: what reads them, such as "the method lesk".
+
+        Raises:
+            ResourceError: with the command that installs them.
+        """
+        ...
+
+    def hypernym_definitions(self, sense: Sense) -> tuple[str, ...]:
+        """Definitions of what a sense is a kind of, one step up; () where none are known."""
+        ...
+
+    def glosses(self) -> Iterator[tuple[str, str]]:
+        """Supersense and gloss (definition and examples) of everything; for counting words."""
+        ...
+
+    def __hash__(self) -> int:
+        """Methods of one process share what they count in an inventory."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -126,6 +176,18 @@ class Inventory:
         ]
         text = json.dumps(rows, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+    def require_definitions(self, user: str) -> None:
+        """See :class:`SenseInventory`; every sense of a file has a definition."""
+
+    def hypernym_definitions(self, sense: Sense) -> tuple[str, ...]:
+        """See :class:`SenseInventory`; the file format knows no hypernyms."""
+        return ()
+
+    def glosses(self) -> Iterator[tuple[str, str]]:
+        """See :class:`SenseInventory`."""
+        for sense in self.senses:
+            yield sense.supersense, "; ".join([sense.definition, *(e.text for e in sense.examples)])
 
     def without_examples(self, held_out: Sequence[Example]) -> Inventory:
         """The same inventory less some examples, for measuring on them."""

@@ -9,13 +9,15 @@ are not in it: they are read from the user's WordNet, when there is one. Senses 
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +32,23 @@ from spacy_attn.senses.inventory import (
     load_inventory,
     word_pieces,
 )
-from spacy_attn.senses.wordnet import SUPERSENSES, SynsetFiles, WordNet, find_wordnet
+from spacy_attn.senses.wordnet import (
+    INSTALL_WORDNET,
+    SUPERSENSES,
+    SynsetFiles,
+    WordNet,
+    find_wordnet,
+)
 
 __all__ = ["WordNetInventory", "build_lexicon", "find_words", "open_inventory"]
 
+logger = logging.getLogger("spacy_attn")
+
 _POS_OF_TYPE = {1: "NOUN", 2: "VERB", 3: "ADJ", 4: "ADV", 5: "ADJ"}
 _CACHED_LEMMAS = 20_000  # bounded: a long job meets every word there is
+_CACHED_WORDS = 40_000  # forms of them, and words that WordNet does not know
+_KEY_COLUMNS = ("type", "lexfile", "lex_id", "head", "head_id", "synset")
+_NO_COMPOUND: Mapping[str, int] = MappingProxyType({})
 
 #: morphy(7WN): endings that are taken off a form to find a lemma.
 _DETACHED = {
@@ -82,12 +95,13 @@ class WordNetInventory:
         self._lemmas = lemmas
         self._first = np.concatenate([[0], first])
         self._row = {lemma: i for i, lemma in enumerate(lemmas)}
-        self._compounds, self._longest = _compounds(lemmas)
+        self._compounds, self._starts = _compounds(lemmas)
         self._exceptions: dict[tuple[str, str], str] = {}
         for line in exceptions:
             pos, form, lemma = line.split("\t")
             self._exceptions[form, pos] = lemma
-        self._cache: dict[tuple[str, str | None], tuple[Sense, ...]] = {}
+        self._cached_senses = lru_cache(_CACHED_LEMMAS)(self._senses)
+        self._cached_word = lru_cache(_CACHED_WORDS)(self._word)
         self._synsets: SynsetFiles | None = None
         self._has_looked = False
         self._lock = Lock()
@@ -109,15 +123,7 @@ class WordNetInventory:
 
     def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
         """The senses of a lemma in WordNet's order; of all parts of speech for None."""
-        lemma = lemma.lower().replace("_", " ")
-        found = self._cache.get((lemma, pos))
-        if found is None:
-            found = tuple(self._senses(lemma, pos))
-            with self._lock:
-                if len(self._cache) >= _CACHED_LEMMAS:
-                    self._cache.clear()
-                self._cache[lemma, pos] = found
-        return found
+        return self._cached_senses(lemma.lower().replace("_", " "), pos)
 
     def words(self) -> Iterator[tuple[str, str]]:
         """All (lemma, part of speech) pairs, in alphabetical order."""
@@ -144,9 +150,23 @@ class WordNetInventory:
                 return lemma
         return None
 
-    def compounds_from(self, first: str) -> int:
-        """Number of pieces of the longest lemma that begins with this piece; 0 for none."""
-        return self._longest.get(first, 0)
+    def word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
+        """Lemma and candidates of a word of a text, or None where WordNet does not know it.
+
+        Args:
+            form: as it stands in the text, lower case.
+            lemma: as a lemmatizer gave it, lower case, or ""; it goes before the form.
+            pos: NOUN, VERB, ADJ or ADV.
+        """
+        return self._cached_word(form, lemma, pos)
+
+    def compounds_from(self, first: str) -> Mapping[str, int]:
+        """The pieces that follow this one at the start of a lemma, and how long lemmas get.
+
+        Returns:
+            Each second piece, and the number of pieces of the longest lemma with these two.
+        """
+        return self._starts.get(first, _NO_COMPOUND)
 
     def compound(self, pieces: tuple[str, ...]) -> str | None:
         """The lemma of several pieces, as WordNet writes it with blanks, or None."""
@@ -163,72 +183,152 @@ class WordNetInventory:
         """How often WordNet's own corpora hold the sense."""
         return int(self._arrays["count"][sense.row])
 
+    # -- definitions, for the methods that read them ---------------------------------------
+
+    def require_definitions(self, user: str) -> None:
+        """See :meth:`.SenseInventory.require_definitions`."""
+        if self._open_synsets() is None:
+            raise ResourceError(
+                f"{user} reads the definitions of inventory = 'wordnet', and no WordNet 3.0 was "
+                f"found on this machine; install it with: {INSTALL_WORDNET}, or set "
+                "SPACY_ATTN_WORDNET to its folder (first_sense, random and attention work without)"
+            )
+
+    def hypernym_definitions(self, sense: Sense) -> tuple[str, ...]:
+        """See :meth:`.SenseInventory.hypernym_definitions`."""
+        synsets = self._open_synsets()
+        if synsets is None:
+            return ()
+        offset = int(self._arrays["offset"][self._arrays["synset"][sense.row]])
+        return tuple(
+            synsets.gloss(pos, target)[0]
+            for sign, pos, target in synsets.pointers(sense.pos, offset)
+            if sign in ("@", "@i")
+        )
+
+    def glosses(self) -> Iterator[tuple[str, str]]:
+        """Supersense and gloss of every synset; none without the user's WordNet."""
+        synsets = self._open_synsets()
+        return synsets.glosses() if synsets is not None else iter(())
+
     # -- one lemma -------------------------------------------------------------------------
 
     def _has(self, lemma: str, pos: str) -> bool:
         return bool(self.candidates(lemma, pos))
 
-    def _senses(self, lemma: str, pos: str | None) -> Iterator[Sense]:
+    def _word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
+        candidates = self.candidates(lemma, pos) if lemma else ()
+        if candidates:
+            return lemma, candidates
+        other = self.lemma_of(form, pos)
+        return None if other is None else (other, self.candidates(other, pos))
+
+    def _senses(self, lemma: str, pos: str | None) -> tuple[Sense, ...]:
         i = self._row.get(lemma)
         if i is None:
-            return
-        for row in range(int(self._first[i]), int(self._first[i + 1])):
-            tag = _POS_OF_TYPE[int(self._arrays["type"][row])]
-            if pos is None or pos == tag:
-                yield self._sense(lemma, tag, row)
+            return ()
+        rows = slice(int(self._first[i]), int(self._first[i + 1]))
+        columns = (self._arrays[name][rows].tolist() for name in _KEY_COLUMNS)
+        senses = []
+        for row, (kind, *parts) in enumerate(zip(*columns, strict=True), rows.start):
+            if pos in (None, _POS_OF_TYPE[kind]):
+                senses.append(self._sense(lemma, row, kind, *parts))
+        return tuple(senses)
 
-    def _sense(self, lemma: str, pos: str, row: int) -> Sense:
-        part = {name: int(array[row]) for name, array in self._arrays.items()
-                if name not in ("n_senses", "offset")}  # fmt: skip
-        head = self._lemmas[part["head"]].replace(" ", "_") if part["head"] >= 0 else ""
-        head_id = f"{part['head_id']:02d}" if head else ""
-        key = (
-            f"{lemma.replace(' ', '_')}%{part['type']}:{part['lexfile']:02d}:{part['lex_id']:02d}"
-            f":{head}:{head_id}"
-        )
-        definition, examples = "", list[str]()
+    def _sense(
+        self, lemma: str, row: int, kind: int, lexfile: int, lex_id: int, head: int, head_id: int,
+        synset: int,
+    ) -> Sense:  # fmt: skip
+        satellite = f"{self._lemmas[head].replace(' ', '_')}:{head_id:02d}" if head >= 0 else ":"
+        key = f"{lemma.replace(' ', '_')}%{kind}:{lexfile:02d}:{lex_id:02d}:{satellite}"
+        pos, definition, examples = _POS_OF_TYPE[kind], "", list[str]()
         synsets = self._open_synsets()
         if synsets is not None:
-            offset = int(self._arrays["offset"][part["synset"]])
-            definition, examples = synsets.gloss(pos, offset)
+            definition, examples = synsets.gloss(pos, int(self._arrays["offset"][synset]))
         return Sense(
             key, lemma, pos, definition,
             examples=tuple(filter(None, (_example(text, lemma) for text in examples))),
-            supersense=SUPERSENSES[part["lexfile"]], order="counted", wordnet=(key,), row=row,
+            supersense=SUPERSENSES[lexfile], order="counted", wordnet=(key,), row=row,
         )  # fmt: skip
 
     def _open_synsets(self) -> SynsetFiles | None:
-        if not self._has_looked:
-            with self._lock:
-                folder = self.wordnet_path or find_wordnet()
-                self._synsets = SynsetFiles(folder) if folder is not None else None
+        with self._lock:
+            if not self._has_looked:
+                self._synsets = self._find_synsets()
                 self._has_looked = True
         return self._synsets
+
+    def _find_synsets(self) -> SynsetFiles | None:
+        folder = self.wordnet_path or find_wordnet()
+        if folder is None:
+            return None
+        try:
+            synsets = SynsetFiles(folder)
+        except ResourceError as error:
+            problem = str(error)
+        else:
+            if self._fits(synsets):
+                return synsets
+            problem = f"{folder} is not WordNet 3.0; install it with: {INSTALL_WORDNET}"
+        if self.wordnet_path is not None:
+            raise ResourceError(problem)
+        # Found by looking around: another program's files are no reason to stop.
+        logger.warning("senses go without definitions: %s", problem)
+        return None
+
+    def _fits(self, synsets: SynsetFiles) -> bool:
+        """Whether synsets stand where the lexicon says; in another version all have moved."""
+        rows = range(0, self.n_senses, max(1, self.n_senses // 16))
+        places = [
+            (_POS_OF_TYPE[int(self._arrays["type"][row])],
+             int(self._arrays["offset"][self._arrays["synset"][row]]))
+            for row in rows
+        ]  # fmt: skip
+        return all(synsets.line(pos, at).startswith(f"{at:08d} ") for pos, at in places)
 
 
 def _lines(array: NDArray[np.uint8]) -> list[str]:
     return array.tobytes().decode("utf-8").split("\n")
 
 
-def _compounds(lemmas: list[str]) -> tuple[dict[tuple[str, ...], str], dict[str, int]]:
-    """Lemmas of several pieces by their pieces, and the longest for each first piece."""
+def _compounds(
+    lemmas: list[str],
+) -> tuple[dict[tuple[str, ...], str], dict[str, dict[str, int]]]:
+    """Lemmas of several pieces by their pieces, and the longest for each first two pieces."""
     by_pieces: dict[tuple[str, ...], str] = {}
-    longest: dict[str, int] = {}
+    starts: dict[str, dict[str, int]] = {}
     for lemma in lemmas:
         if lemma.isalnum():
             continue
         pieces = word_pieces(lemma)
         by_pieces.setdefault(pieces, lemma)
-        longest[pieces[0]] = max(longest.get(pieces[0], 0), len(pieces))
-    return by_pieces, longest
+        if len(pieces) > 1:
+            seconds = starts.setdefault(pieces[0], {})
+            seconds[pieces[1]] = max(seconds.get(pieces[1], 0), len(pieces))
+    return by_pieces, starts
 
 
 def _example(text: str, lemma: str) -> Example | None:
     """The place of a lemma's form in an example sentence, where a simple look finds it."""
     stems = [word if len(word) <= 3 else word[:-1] for word in lemma.split(" ")]
-    pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
-    found = re.search(pattern, text, re.IGNORECASE)
-    return Example(text, *found.span()) if found else None
+    if stems[0] not in text.lower():
+        return None
+    if len(stems) == 1 and stems[0].isalnum():  # most are; compiling a pattern takes far longer
+        places = (m.span() for m in _WORD.finditer(text) if _is_form(m.group().lower(), stems[0]))
+        place = next(places, None)
+    else:
+        pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
+        found = re.search(pattern, text, re.IGNORECASE)
+        place = found.span() if found else None
+    return None if place is None else Example(text, *place)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _is_form(word: str, stem: str) -> bool:
+    """Whether a word is a stem with an ending of up to four letters."""
+    return word.startswith(stem) and len(word) <= len(stem) + 4
 
 
 def open_inventory(source: str | Path, lang: str | None = None) -> Inventory | WordNetInventory:
@@ -257,6 +357,9 @@ def shared_lexicon() -> WordNetInventory:
 
 # -- words of a text ------------------------------------------------------------------------
 
+_POS_OF_TAG = {pos: pos for pos in POS_TAGS}
+_POS_OF_TAG_WITH_NAMES = {**_POS_OF_TAG, "PROPN": "NOUN"}
+
 
 def find_words(
     context: Context, inventory: WordNetInventory, index: int = 0, *, names: bool = False
@@ -274,56 +377,73 @@ def find_words(
         names: whether proper nouns are looked up too.
     """
     lower = [token.lower() for token in context.tokens]
+    # Tokens of white space are left out: a line break inside "hot dog" does not part it.
+    solid = [i for i, token in enumerate(lower) if token.strip()]
+    pos_of_tag = _POS_OF_TAG_WITH_NAMES if names else _POS_OF_TAG
     targets = []
-    at = 0
-    while at < len(lower):
-        found = _compound_at(context, lower, inventory, at, names)
-        found = found or _word_at(context, lower, inventory, at, names)
+    end = 0  # of the last word found
+    for k, at in enumerate(solid):
+        if at < end:
+            continue
+        found = None
+        n = _most_tokens(lower, context.lemmas, inventory, solid[k : k + 2])
+        if n:
+            found = _compound(context, lower, inventory, solid[k : k + n], names)
+        pos = pos_of_tag.get(context.tags[at])
+        if found is None and pos is not None:
+            word = inventory.word(lower[at], context.lemmas[at], pos)
+            found = (at + 1, *word) if word is not None else None
         if found is not None:
-            targets.append(Target(index, *found))
-        at = found[1] if found is not None else at + 1
+            targets.append(Target(index, at, *found))
+            end = found[0]
     return targets
 
 
-_Found = tuple[int, int, str, tuple[Sense, ...]]
+def _most_tokens(
+    lower: list[str], lemmas: Sequence[str], inventory: WordNetInventory, pair: list[int]
+) -> int:
+    """How many tokens a lemma of several pieces can have that begins with these two.
+
+    Nearly all pairs of words of a text begin none: this is what they cost.
+    """
+    if len(pair) < 2:
+        return 0
+    form, after = lower[pair[0]], lower[pair[1]]
+    most = _most_pieces(inventory, form, after)
+    lemma, lemma_after = lemmas[pair[0]], lemmas[pair[1]]
+    if lemma and lemma != form:
+        most = max(most, _most_pieces(inventory, lemma, after))
+    if lemma_after and lemma_after != after:
+        most = max(most, _most_pieces(inventory, form, lemma_after))
+    return most
 
 
-def _word_at(
-    context: Context, lower: list[str], inventory: WordNetInventory, at: int, names: bool
-) -> _Found | None:
-    pos = context.tags[at]
-    if pos == "PROPN" and names:
-        pos = "NOUN"
-    if pos not in POS_TAGS:
-        return None
-    lemma = context.lemmas[at]
-    candidates = inventory.candidates(lemma, pos) if lemma else ()
-    if not candidates:
-        other = inventory.lemma_of(lower[at], pos)
-        if other is None:
-            return None
-        lemma, candidates = other, inventory.candidates(other, pos)
-    return at, at + 1, lemma, candidates
+def _most_pieces(inventory: WordNetInventory, first: str, second: str) -> int:
+    """Pieces of the longest lemma that begins with those of two words; 0 for none."""
+    if first.isalnum():
+        seconds = inventory.compounds_from(first)
+        if not seconds or second.isalnum():
+            return seconds.get(second, 0)
+    pieces = word_pieces(f"{first} {second}")
+    return inventory.compounds_from(pieces[0]).get(pieces[1], 0) if len(pieces) > 1 else 0
 
 
-def _compound_at(
-    context: Context, lower: list[str], inventory: WordNetInventory, at: int, names: bool
-) -> _Found | None:
-    firsts = {word_pieces(form)[0] for form in (lower[at], context.lemmas[at]) if form.strip()}
-    longest = max((inventory.compounds_from(first) for first in firsts), default=0)
-    for n in range(min(longest, len(lower) - at), 1, -1):
-        end = at + n
-        tags = context.tags[at:end]
+def _compound(
+    context: Context, lower: list[str], inventory: WordNetInventory, run: list[int], names: bool
+) -> tuple[int, str, tuple[Sense, ...]] | None:
+    """End, lemma and candidates of the longest word that begins this run of tokens."""
+    for n in range(len(run), 1, -1):
+        tags = [context.tags[i] for i in run[:n]]
         if "PROPN" in tags and not names:
             continue
-        words = lower[at:end]
-        forms = [words, [context.lemmas[at] or words[0], *words[1:]]]
-        forms.append([*words[:-1], context.lemmas[end - 1] or words[-1]])
+        words = [lower[i] for i in run[:n]]
+        first, last = context.lemmas[run[0]], context.lemmas[run[n - 1]]
+        forms = (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]])
         for form in forms:
             lemma = inventory.compound(word_pieces(" ".join(form)))
             pos = _compound_pos(inventory, lemma, tags) if lemma is not None else None
             if lemma is not None and pos is not None:
-                return at, end, lemma, inventory.candidates(lemma, pos)
+                return run[n - 1] + 1, lemma, inventory.candidates(lemma, pos)
     return None
 
 

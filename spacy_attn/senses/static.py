@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.senses.context import Context, Resources, Target
-from spacy_attn.senses.inventory import Inventory
+from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory
+from spacy_attn.senses.prepared import PreparedSenses, gloss_words
 
 __all__ = ["StaticCentroid"]
 
@@ -17,10 +21,11 @@ __all__ = ["StaticCentroid"]
 class StaticCentroid:
     """Cosine between the mean vector of the context and that of each sense's words.
 
-    A sense's words are those of its definition and examples, less the target itself; words
-    are weighted by smooth inverse frequency over the inventory's own texts (Arora et al.
-    2017, "A simple but tough-to-beat baseline for sentence embeddings", without the
-    removal of the first component).
+    A sense's words are those of its definition, its examples and, in WordNet, the definitions
+    of its hypernyms, less the target itself; words are weighted by smooth inverse frequency
+    over the inventory's own texts (Arora et al. 2017, "A simple but tough-to-beat baseline for
+    sentence embeddings", without the removal of the first component). A sense is prepared when
+    a text first holds its word.
 
     Args:
         inventory: the senses.
@@ -28,6 +33,9 @@ class StaticCentroid:
         vectors: a word has the same vector in every text.
         window: tokens each side of the target that count as context.
         temperature: see :func:`~spacy_attn.senses.decide.decide`.
+
+    Raises:
+        ResourceError: the definitions of the inventory are not on this machine.
     """
 
     name = "word2vec"
@@ -35,41 +43,47 @@ class StaticCentroid:
 
     def __init__(
         self,
-        inventory: Inventory,
+        inventory: SenseInventory,
         resources: Resources,
         vectors: StaticVectors,
         window: int = 50,
         temperature: float = 1.0,
     ) -> None:
+        inventory.require_definitions(f"the method {self.name}")
+        self.inventory = inventory
+        self.resources = resources
         self.vectors = vectors
         self.window = window
         self.temperature = temperature
-        self.stop_words = resources.stop_words
-        counts: dict[str, int] = {}
-        bags: dict[str, list[str]] = {}
-        for sense in inventory.senses:
-            forms = {form for form in (sense.lemma, *sense.forms)}
-            bag = self._words(resources.tokenize(sense.definition).tokens)
-            for example in sense.examples:
-                context = resources.tokenize(example.text)
-                outside = [
-                    token
-                    for token, (start, end) in zip(context.tokens, context.offsets, strict=True)
-                    if end <= example.start or start >= example.end
-                ]
-                bag += self._words(outside)
-            bags[sense.id] = [word for word in bag if word not in forms]
-            for word in bags[sense.id]:
-                counts[word] = counts.get(word, 0) + 1
-        total = max(sum(counts.values()), 1)
-        self._weights = {word: 1e-3 / (1e-3 + n / total) for word, n in counts.items()}
-        self._senses = {
-            sense_id: self._mean(bag, self._rows(bag)) for sense_id, bag in bags.items()
-        }
+        if isinstance(inventory, Inventory):
+            self._weights = _weights(chain.from_iterable(map(self._bag, inventory.senses)))
+        else:
+            self._weights = _gloss_weights(inventory, resources.stop_words)
+        self._senses = PreparedSenses(self._direction)
+
+    def _bag(self, sense: Sense) -> list[str]:
+        """The words that stand for a sense."""
+        bag = self._words(self.resources.tokenize(sense.definition).tokens)
+        for example in sense.examples:
+            context = self.resources.tokenize(example.text)
+            outside = [
+                token
+                for token, (start, end) in zip(context.tokens, context.offsets, strict=True)
+                if end <= example.start or start >= example.end
+            ]
+            bag += self._words(outside)
+        for definition in self.inventory.hypernym_definitions(sense):
+            bag += self._words(self.resources.tokenize(definition).tokens)
+        forms = {sense.lemma, *sense.forms}
+        return [word for word in bag if word not in forms]
 
     def _words(self, tokens: Sequence[str]) -> list[str]:
         lower = (token.lower() for token in tokens)
-        return [w for w in lower if w.isalpha() and w not in self.stop_words]
+        return [w for w in lower if w.isalpha() and w not in self.resources.stop_words]
+
+    def _direction(self, sense: Sense) -> NDArray[np.float32]:
+        bag = self._bag(sense)
+        return self._mean(bag, self._rows(bag))
 
     def _rows(self, words: Sequence[str]) -> Floats2d:
         return self.vectors.vectors(words)
@@ -92,6 +106,21 @@ class StaticCentroid:
             around = [*before, *tokens[target.end : target.end + self.window]]
             words = self._words(around)
             mean = self._mean(words, self._rows(words))
-            senses = np.stack([self._senses[sense.id] for sense in target.candidates])
+            senses = np.stack([self._senses[sense] for sense in target.candidates])
             out.append((senses @ mean).astype(np.float32))
         return out
+
+
+def _weights(words: Iterable[str]) -> dict[str, float]:
+    """Smooth inverse frequency of each word."""
+    counts = Counter(words)
+    total = max(counts.total(), 1)
+    return {word: 1e-3 / (1e-3 + n / total) for word, n in counts.items()}
+
+
+@lru_cache(maxsize=2)
+def _gloss_weights(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
+    """The same over the glosses of an inventory."""
+    return _weights(
+        word for _, words in gloss_words(inventory) for word in words if word not in stop_words
+    )

@@ -12,12 +12,20 @@ import mmap
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
 
-__all__ = ["SUPERSENSES", "SynsetFiles", "WordNet", "WordNetSense", "find_wordnet"]
+__all__ = [
+    "INSTALL_WORDNET",
+    "SUPERSENSES",
+    "SynsetFiles",
+    "WordNet",
+    "WordNetSense",
+    "find_wordnet",
+]
 
 # lexnames(5WN): the lexicographer file of a sense key is an index into this list.
 SUPERSENSES = (
@@ -33,7 +41,7 @@ SUPERSENSES = (
 _POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
-_REPAIR = "apt-get install wordnet-base wordnet-sense-index"
+INSTALL_WORDNET = "apt-get install wordnet-base wordnet-sense-index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ class WordNet:
         found = path if path is not None else find_wordnet()
         if found is None or not (found / "index.sense").is_file():
             raise ResourceError(
-                f"WordNet was not found{f' in {path}' if path else ''}; install it with: {_REPAIR}"
+                f"WordNet was not found{f' in {path}' if path else ''}; install it with: "
+                f"{INSTALL_WORDNET}"
             )
         self.path = found
         self.senses: dict[str, WordNetSense] = {}
@@ -131,7 +140,7 @@ class SynsetFiles:
             except (OSError, ValueError) as error:
                 raise ResourceError(
                     f"{path / f'data.{name}'} cannot be read ({error}); install WordNet with: "
-                    f"{_REPAIR}"
+                    f"{INSTALL_WORDNET}"
                 ) from error
 
     def line(self, pos: str, offset: int) -> str:
@@ -144,6 +153,17 @@ class SynsetFiles:
         gloss = self.line(pos, offset).split("| ", 1)[1].strip()
         definition = gloss.split('; "')[0].strip().strip('"')
         return definition, re.findall(r'"([^"]+)"', gloss)
+
+    def glosses(self) -> Iterator[tuple[str, str]]:
+        """Supersense and gloss (definition and examples, as written) of every synset."""
+        for data in self._maps.values():
+            at = 0
+            while (end := data.find(b"\n", at)) >= 0:
+                line = data[at:end]
+                at = end + 1
+                if not line.startswith(b" "):  # the licence
+                    gloss = line.partition(b"| ")[2].decode("utf-8")
+                    yield SUPERSENSES[int(line[9:11])], gloss
 
     def words(self, pos: str, offset: int) -> list[str]:
         """The lemmas, as written in WordNet, underscores kept."""

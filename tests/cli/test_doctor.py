@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import shutil
 import struct
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -174,7 +179,6 @@ class TestData:
 
     def test_the_oracle_agrees(self, tmp_path):
         """The library that defines the format writes what counts as whole."""
-        np = pytest.importorskip("numpy")
         save_file = pytest.importorskip("safetensors.numpy").save_file
         path = tmp_path / "senses.safetensors"
         save_file({"a": np.zeros((2, 3)), "b": np.ones(5)}, str(path), metadata={"k": "v"})
@@ -182,16 +186,102 @@ class TestData:
         path.write_bytes(path.read_bytes()[:-1])
         assert not _is_whole(path)
 
-    def test_wordnet_is_optional(self, monkeypatch):
+    def test_the_lexicon(self, monkeypatch, tmp_path):
+        np.savez_compressed(tmp_path / "wordnet.npz", lemmas=np.arange(1000))
+        found = module._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
+        assert (found.state, found.repair) == ("found", None)
+        whole = (tmp_path / "wordnet.npz").read_bytes()
+        middle = len(whole) // 2
+        flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+        for content in (whole[:-30], flipped, b"", b"no archive"):
+            (tmp_path / "wordnet.npz").write_bytes(content)
+            wrong = module._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
+            assert (wrong.state, wrong.repair) == ("wrong", module.REINSTALL)
+            assert wrong.detail.endswith("not a whole npz file")
+
+    def test_the_shipped_lexicon_is_looked_at(self):
+        (line,) = [f for f in module._data() if f.name == "lexicon of WordNet 3.0"]
+        assert (line.state, Path(line.path).name) == ("found", "wordnet.npz")
+
+
+@pytest.mark.usefixtures("no_nltk_data")
+class TestWordNet:
+    @pytest.fixture
+    def no_nltk_data(self, monkeypatch, tmp_path):
+        """A home of our own; NLTK looks there alone."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr("nltk.data.path", [str(tmp_path / "nltk_data")])
+
+    @pytest.fixture
+    def nowhere(self, monkeypatch):
         monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: None)
+
+    @pytest.mark.usefixtures("nowhere")
+    def test_it_is_optional(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
         finding = module._wordnet()
         assert (finding.state, finding.fails) == ("missing", False)
+        assert finding.detail.startswith("definitions are left out; senses work; or: python -m nl")
         assert finding.repair == "apt-get install wordnet-base wordnet-sense-index"
 
-    def test_wordnet_is_found(self, monkeypatch, tmp_path):
-        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path)
-        assert (module._wordnet().state, module._wordnet().path) == ("found", str(tmp_path))
+    @pytest.mark.usefixtures("nowhere")
+    def test_nltk_downloads_and_leaves_it_packed(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("shutil.which", lambda name: None)
+        data = tmp_path / "nltk_data"
+        assert module._wordnet().repair == (
+            f"python -m nltk.downloader -d {data} wordnet && "
+            f"python -m zipfile -e {data}/corpora/wordnet.zip {data}/corpora"
+        )
 
+    def test_a_packed_one_is_unpacked(self, monkeypatch, tmp_path, toy_wordnet):
+        """The command that is shown makes a folder that is then found."""
+        for variable in ("SPACY_ATTN_WORDNET", "WNSEARCHDIR", "NLTK_DATA"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setattr(Path, "is_file", _without("/usr/"))
+        corpora = tmp_path / "nltk_data" / "corpora"
+        corpora.mkdir(parents=True)
+        with zipfile.ZipFile(corpora / "wordnet.zip", "w") as archive:
+            for file in toy_wordnet.iterdir():
+                archive.write(file, f"wordnet/{file.name}")
+        command = module._wordnet().repair
+        assert command == f"python -m zipfile -e {corpora / 'wordnet.zip'} {corpora}"
+        subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+        assert (module._wordnet().state, module._wordnet().path) == (
+            "found", str(corpora / "wordnet"),
+        )  # fmt: skip
+
+    def test_found(self, monkeypatch, toy_wordnet):
+        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: toy_wordnet)
+        finding = module._wordnet()
+        assert (finding.state, finding.path) == ("found", str(toy_wordnet))
+        assert finding.detail == "index.sense and data.* are there"
+
+    def test_incomplete(self, monkeypatch, toy_wordnet, tmp_path):
+        shutil.copytree(toy_wordnet, tmp_path / "dict")
+        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path / "dict")
+        (tmp_path / "dict" / "data.adj").write_bytes(b"")
+        (tmp_path / "dict" / "data.adv").unlink()
+        finding = module._wordnet()
+        assert (finding.state, finding.fails) == ("wrong", False)
+        assert finding.detail.startswith("missing or empty: data.adj, data.adv; definitions are")
+
+    def test_another_version(self, monkeypatch, toy_wordnet, tmp_path):
+        shutil.copytree(toy_wordnet, tmp_path / "dict")
+        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path / "dict")
+        data = tmp_path / "dict" / "data.noun"
+        for version, state in (("3.0", "found"), ("3.1", "wrong")):
+            data.write_text(f"  1 WordNet {version} Copyright 2011\n", encoding="utf-8")
+            assert module._wordnet().state == state
+        assert module._wordnet().detail.startswith("it is WordNet 3.1, needed is 3.0; definitions")
+
+
+def _without(prefix):
+    """``Path.is_file`` that sees nothing under a prefix."""
+    is_file = Path.is_file
+    return lambda self: not str(self).startswith(prefix) and is_file(self)
+
+
+class TestNltkData:
     def test_nltk_data(self, monkeypatch, tmp_path):
         monkeypatch.setattr("nltk.data.path", [str(tmp_path / "none"), str(tmp_path)])
         assert module._nltk_data().state == "missing"

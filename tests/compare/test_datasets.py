@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
+import spacy
 
-from spacy_attn.compare.datasets import key_file_of, read_keys, read_raganato
-from spacy_attn.errors import RecordError, ResourceError
+from spacy_attn.compare.datasets import (
+    BUNDLED,
+    LabelledSentence,
+    LabelledWord,
+    dataset_of,
+    key_file_of,
+    open_dataset,
+    peers_of,
+    read_keys,
+    read_raganato,
+)
+from spacy_attn.components.sense_disambiguator import context_of
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 XML = """<?xml version="1.0"?>
 <corpus lang="en" source="toy">
@@ -97,3 +110,126 @@ def test_an_unknown_part_of_speech(corpus):
 def test_a_missing_file(tmp_path):
     with pytest.raises(ResourceError, match="cannot be read: No such file"):
         list(read_keys(tmp_path / "no.key.txt"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\n", gzip.compress(b"a b\n" * 1000)[:-20], b"no gzip"], ids=repr
+)
+def test_a_file_that_holds_no_keys(tmp_path, content):
+    path = tmp_path / ("a.key.txt" if content[:1] == b"\xff" else "a.key.txt.gz")
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=r"a\.key\.txt(\.gz)? is no file of sense keys: "):
+        read_keys(path)
+
+
+def test_xml_that_is_cut_off(corpus):
+    packed = corpus.with_name("toy.data.xml.gz")
+    packed.write_bytes(gzip.compress(XML.encode())[:-30])
+    with pytest.raises(RecordError, match="is no XML of sense-labelled text: "):
+        list(read_raganato(packed))
+
+
+# -- one form for all sets ------------------------------------------------------------------
+
+
+def tag(texts):
+    nlp = spacy.blank("en")
+    return [context_of(nlp(text)) for text in texts]
+
+
+def test_a_raganato_set(corpus):
+    data = open_dataset(corpus, tag)
+    assert (data.name, data.may_quote) == ("toy", False)
+    assert data.files == (corpus, corpus.with_name("toy.gold.key.txt"))
+    first, second = data.contexts
+    assert (first.text, second.text) == ("The bat took off .", "Yes")
+    assert first.tokens == ["The", "bat", "took", "off", "."]
+    assert [first.text[a:b] for a, b in first.offsets] == first.tokens
+    assert first.lemmas == ["the", "bat", "take", "off", "."]
+    assert first.tags == ["DET", "NOUN", "VERB", "VERB", "PUNCT"]
+    bat, took_off = data.instances
+    assert (bat.context, bat.start, bat.end, bat.lemma, bat.pos) == (0, 1, 2, "bat", "NOUN")
+    assert bat.gold == ("bat%1:05:00::", "bat%1:06:00::")
+    assert (took_off.start, took_off.end, took_off.lemma) == (2, 4, "take off")
+
+
+def test_a_token_of_several_words_with_a_lemma_of_another_number():
+    sentence = LabelledSentence(
+        "s", "senseval9.d000", ("new york 's",), ("new york",), ("NOUN",),
+        (LabelledWord("a", 0, "new york", "NOUN", ("x",)),),
+    )  # fmt: skip
+    data = dataset_of("one", [sentence])
+    assert data.contexts[0].lemmas == ["", "", ""]
+    assert (data.instances[0].start, data.instances[0].end) == (0, 3)
+    assert data.instances[0].stratum == "senseval9"
+    by_genre = dataset_of("one", [sentence], stratum=lambda s: s.doc[-4:])
+    assert by_genre.instances[0].stratum == "d000"
+
+
+def test_a_sentence_without_a_word():
+    data = dataset_of("none", [LabelledSentence("s", "d", (), (), (), ())])
+    assert (data.contexts[0].text, list(data.contexts[0].offsets)) == ("", [])
+
+
+def test_an_id_that_stands_twice(corpus):
+    corpus.write_text(XML.replace("t001", "t000"), encoding="utf-8")
+    with pytest.raises(RecordError, match=r"toy: the id 'd000\.s000\.t000' stands at two words"):
+        open_dataset(corpus, tag)
+
+
+LABELLED = {"text": "the bat took off", "start": 4, "end": 7, "lemma": "Bat", "pos": "NOUN",
+            "sense": "bat.animal", "stratum": "near", "cues": [[8, 16]]}  # fmt: skip
+
+
+def test_a_labelled_file(tmp_path):
+    path = tmp_path / "mine.test.jsonl"
+    other = {"text": "bats", "start": 0, "end": 4, "lemma": "bat", "pos": "NOUN", "sense": "x"}
+    verb = {**LABELLED, "start": 8, "end": 16, "lemma": "take_off", "pos": "VERB", "sense": "y"}
+    path.write_text("\n".join(map(json.dumps, (LABELLED, other, verb))), encoding="utf-8")
+    data = open_dataset(path, tag, {"bat.animal": ("bat%1:05:00::",)})
+    assert (data.name, data.may_quote, data.files) == ("mine", True, (path,))
+    assert [context.text for context in data.contexts] == ["the bat took off", "bats"]
+    assert [(i.id, i.context, i.start, i.end, i.lemma) for i in data.instances] == [
+        ("1", 0, 1, 2, "bat"), ("2", 1, 0, 1, "bat"), ("3", 0, 2, 4, "take off"),
+    ]  # fmt: skip
+    assert [i.gold for i in data.instances] == [("bat%1:05:00::",), ("x",), ("y",)]
+    assert (data.instances[0].stratum, data.instances[0].cues) == ("near", ((8, 16),))
+
+
+def test_the_bundled_set():
+    data = open_dataset(None, tag)
+    assert data.name == "homographs"
+    assert len(data.instances) == len(BUNDLED.read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere.jsonl", r"nowhere\.jsonl does not exist; give labelled \.jsonl"),
+        ("words.csv", r"words\.csv is of no kind that can be compared; legal are"),
+        ("", r"does not exist; give labelled \.jsonl"),  # the folder
+    ],
+)
+def test_files_that_cannot_be_compared(tmp_path, name, reason):
+    (tmp_path / "words.csv").write_text("bat,1")
+    with pytest.raises(ConfigError, match=reason):
+        open_dataset(tmp_path / name, tag)
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(RecordError, match=r"empty\.jsonl holds no labelled word"):
+        open_dataset(tmp_path / "empty.jsonl", tag)
+
+
+def test_peers_lie_beside_the_set(corpus, tmp_path):
+    folder = tmp_path / "peers"
+    folder.mkdir()
+    (folder / "a.key.txt").write_text(KEYS)
+    (folder / "b.key.txt.gz").write_bytes(gzip.compress(KEYS.encode()))
+    (folder / "other.key.txt").write_text("d999.s000.t000 bat%1:05:00::\n")
+    (folder / "c.key.txt.bak").write_text(KEYS)
+    peers = peers_of(open_dataset(corpus, tag))
+    assert {name: path.name for name, path in peers.items()} == {
+        "a": "a.key.txt", "b": "b.key.txt.gz"
+    }  # fmt: skip

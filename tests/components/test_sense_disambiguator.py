@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import catalogue
 import numpy as np
 import pytest
 import spacy
+from spacy.cli.evaluate import evaluate
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.tokens.underscore import Underscore
 from spacy.training import Example
 
 from spacy_attn import install_extensions, methods
-from spacy_attn.components.sense_disambiguator import SenseDisambiguator
+from spacy_attn.components.sense_disambiguator import (
+    SenseDisambiguator,
+    context_of,
+    contexts_of,
+)
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.methods import lesk_v1
 from spacy_attn.senses.annotation import SenseAnnotation
+from spacy_attn.senses.context import Context, find_targets
+from spacy_attn.senses.decide import decide
 from spacy_attn.senses.inventory import Sense
+from spacy_attn.senses.lexicon import shared_lexicon
 
 TEXTS = [
     "he hit the ball with the bat",  # lesk: club 2, animal 0
@@ -203,6 +213,63 @@ def test_the_part_of_speech_of_the_pipeline_is_used(make, tmp_path):
     assert ids(nlp("they bat")) == "noun"
 
 
+@pytest.mark.parametrize("method", ["lesk", "first_sense", "random"])
+def test_batches_hold_what_is_computed_word_by_word(make, method):
+    nlp = make(method=method)
+    texts = [*TEXTS, "the bank, the bat\nand the bats: BANK", "Bänke und bats", " ", TEXTS[0]]
+    component = nlp.get_pipe("sense_disambiguator")
+    fitted = component.prepared()
+    for doc in nlp.pipe(texts):
+        context = context_token_by_token(doc)
+        expected = []
+        for target in find_targets(context, component.inventory):
+            (scores,) = fitted.score([context], [target])
+            decision = decide(target, scores, fitted.temperature)
+            expected.append(
+                {
+                    "start": context.offsets[target.start][0],
+                    "end": context.offsets[target.end - 1][1],
+                    "sense": decision.sense.id,
+                    "lemma": decision.sense.lemma,
+                    "definition": decision.sense.definition,
+                    "score": decision.score,
+                    "margin": decision.margin,
+                    "ranked": [list(pair) for pair in decision.ranked],
+                    "method": method,
+                }
+            )
+        group = doc.spans["senses"]
+        assert group.attrs["records"] == expected
+        assert group.attrs["scores"] == [record["score"] for record in expected]
+        assert [(s.start_char, s.end_char, s.kb_id_) for s in group] == [
+            (record["start"], record["end"], record["sense"]) for record in expected
+        ]
+
+
+def context_token_by_token(doc):
+    return Context(
+        text=doc.text,
+        tokens=[token.text for token in doc],
+        offsets=[(token.idx, token.idx + len(token)) for token in doc],
+        lemmas=[token.lemma_.lower() for token in doc],
+        tags=[token.pos_ for token in doc],
+    )
+
+
+def test_contexts_are_those_of_the_tokens():
+    nlp = spacy.blank("en")
+    texts = ["", " ", "One ONE one", "naïve\n\ncafés 東京 👩‍🚀!", "a b c"]
+    docs = [nlp.make_doc(text) for text in texts]
+    for token in docs[2]:
+        token.lemma_, token.pos_ = "One", "PROPN"
+    with docs[4].retokenize() as retokenizer:
+        retokenizer.merge(docs[4][0:2])
+    other = spacy.blank("en").make_doc("another vocabulary's words")
+    docs[2:2] = [other, Doc(nlp.vocab), Doc(nlp.vocab, words=["X"], pos=["X"], lemmas=["Y"])]
+    assert list(contexts_of(docs)) == [context_token_by_token(doc) for doc in docs]
+    assert context_of(other) == context_token_by_token(other)
+
+
 # -- threshold and back-off ----------------------------------------------------------------------
 
 
@@ -252,6 +319,37 @@ def test_texts_without_a_word_never_touch_the_encoder(make, attention, passes):
     passes.clear()
     list(nlp.pipe(TEXTS))
     assert passes == [[TEXTS[0], TEXTS[1], TEXTS[4]]]
+
+
+@pytest.fixture
+def with_a_cave(tmp_path, toy_inventory):
+    """The toy inventory and a word with one sense."""
+    cave = {"lemma": "cave", "pos": "NOUN", "sense": "cave.1", "definition": "a hole in a hill"}
+    own = Path(toy_inventory).read_text(encoding="utf-8")
+    (tmp_path / "cave.jsonl").write_text(own + json.dumps(cave) + "\n", encoding="utf-8")
+    return str(tmp_path / "cave.jsonl")
+
+
+def test_texts_whose_words_have_one_sense_never_touch_the_encoder(
+    make, attention, passes, with_a_cave, caplog
+):
+    nlp = make(method=attention, inventory=with_a_cave)
+    nlp.get_pipe("sense_disambiguator").prepared()
+    passes.clear()
+    with caplog.at_level(logging.DEBUG, "spacy_attn"):
+        doc = nlp("in the cave")
+    assert (passes, caplog.text) == ([], "")
+    sense = doc[2]._.sense
+    assert (sense.id, sense.score, sense.margin, sense.ranked, sense.method) == (
+        "cave.1", 1.0, 1.0, (("cave.1", 1.0),), "attention",
+    )  # fmt: skip
+    docs = list(nlp.pipe(["a cave of the river", "the bat in a cave", "nothing"]))
+    assert passes == [["the bat in a cave"]]
+    assert [[span.text for span in doc.spans["senses"]] for doc in docs] == [
+        ["cave"], ["bat", "cave"], [],
+    ]  # fmt: skip
+    alone = make(method=attention, attr="x", spans_key="x")("the bat in a cave")
+    assert docs[1][1]._.sense.ranked == alone[1]._.x.ranked
 
 
 def test_a_missing_model_matters_at_the_first_word(make, toy_sense_model):
@@ -409,6 +507,22 @@ def test_a_registered_method_by_name_and_with_arguments(make, by_length):
     assert nlp(TEXTS[0])[6]._.b.score == 0.5
     with pytest.raises(Exception, match="unexpected argument: 'limits'"):
         make(method={"@sense_methods": by_length, "limits": 3}, attr="c", spans_key="cs")
+
+
+def test_a_method_is_asked_about_ambiguous_words_alone(make, monkeypatch, with_a_cave):
+    asked = []
+
+    class Spy(ByLength):
+        def score(self, contexts, targets):
+            asked.extend(target.lemma for target in targets)
+            return super().score(contexts, targets)
+
+    name = ("spacy_attn", "sense_methods", "toy.spy.v1")
+    monkeypatch.setitem(catalogue.REGISTRY, name, Spy)
+    nlp = make(method="toy.spy.v1", inventory=with_a_cave)
+    doc = nlp("the bat in the cave")
+    assert asked == ["bat"]
+    assert [span.kb_id_ for span in doc.spans["senses"]] == ["bat.animal", "cave.1"]
 
 
 class Wrong(ByLength):
@@ -654,6 +768,58 @@ def test_evaluate(make):
     assert scores["spans_senses_p"] == pytest.approx(1 / 2)
     assert scores["spans_senses_r"] == pytest.approx(1 / 3)
     assert scores["spans_senses_f"] == pytest.approx(2 / 5)
+    assert scores["senses_acc"] == pytest.approx(1 / 2)  # of the two that were found
+
+
+def pipeline_with_gold(make, folder):
+    """A saved pipeline, and gold senses for it: 1 of 2 predicted is right, 1 of 3 gold found."""
+    nlp = make()
+    examples = [
+        gold(nlp, TEXTS[0], (6, 7, "bat.club")),
+        gold(nlp, TEXTS[1], (1, 2, "bat.club")),  # lesk says animal
+        gold(nlp, TEXTS[2], (0, 1, "nothing.1")),
+    ]
+    nlp.to_disk(folder / "pipeline")
+    DocBin(docs=[e.reference for e in examples]).to_disk(folder / "gold.spacy")
+    DocBin(docs=[nlp.make_doc(text) for text in TEXTS]).to_disk(folder / "plain.spacy")
+    return folder
+
+
+def test_spacy_benchmark_accuracy_prints_them(make, tmp_path):
+    folder = pipeline_with_gold(make, tmp_path)
+    command = [
+        sys.executable, "-m", "spacy", "benchmark", "accuracy", folder / "pipeline",
+        folder / "gold.spacy", "--spans-key", "senses", "--output", folder / "scores.json",
+    ]  # fmt: skip
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert run.returncode == 0, run.stderr
+    rows = [line.split() for line in run.stdout.splitlines()]
+    for row in (
+        ["SPAN", "P", "50.00"], ["SPAN", "R", "33.33"], ["SPAN", "F", "40.00"],
+        # The club: right once, missed once. The animal: predicted once, wrong.
+        ["noun.artifact", "100.00", "50.00", "66.67"], ["noun.animal", "0.00", "0.00", "0.00"],
+    ):  # fmt: skip
+        assert row in rows
+    written = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    assert written["spans_senses_f"] == pytest.approx(2 / 5)
+    assert set(written["spans_senses_per_type"]) == {"", "noun.animal", "noun.artifact"}
+
+
+def test_spacy_benchmark_accuracy_without_gold(make, tmp_path, capsys):
+    folder = pipeline_with_gold(make, tmp_path)
+    evaluate(str(folder / "pipeline"), folder / "plain.spacy", spans_key="senses", silent=False)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["SPAN", "F", "-"] in rows
+    scores = spacy.load(folder / "pipeline").evaluate(
+        [Example(doc, doc) for doc in map(spacy.blank("en").make_doc, TEXTS)]
+    )
+    assert (scores["spans_senses_f"], scores["senses_acc"]) == (None, None)
+
+
+def test_the_weights_of_the_scores(make):
+    weights = make().config["training"]["score_weights"]
+    assert weights["spans_senses_f"] == 1.0
+    assert (weights["senses_acc"], weights["spans_senses_per_type"]) == (0.0, None)
 
 
 def test_evaluate_under_another_key_and_without_a_scorer(make):
@@ -668,8 +834,8 @@ def test_evaluate_under_another_key_and_without_a_scorer(make):
 def test_the_method_can_be_given_as_an_object(toy_inventory):
     settings = {
         "inventory": Path(toy_inventory), "method": lesk_v1(), "threshold": 0.0, "backoff": None,
-        "attr": "sense", "spans_key": "senses", "vectors_attr": "attn_vectors",
-        "model_attr": "attn_model",
+        "attr": "sense", "spans_key": "senses", "names": False,
+        "vectors_attr": "attn_vectors", "model_attr": "attn_model",
     }  # fmt: skip
     nlp = spacy.blank("en")
     component = SenseDisambiguator(nlp, "mine", settings)
@@ -714,6 +880,31 @@ def test_first_senses_of_wordnet():
     assert doc[0]._.sense.id == "bat%1:05:00::"
 
 
+@pytest.mark.parametrize("names", [False, True])
+def test_names_in_wordnet(names, tmp_path):
+    wordnet_pipeline(method="first_sense", names=names).to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    doc = Doc(
+        nlp.vocab, words=["New", "York", "fascinates", "Paris"],
+        pos=["PROPN", "PROPN", "VERB", "PROPN"], lemmas=["New", "York", "fascinate", "Paris"],
+    )  # fmt: skip
+    doc = nlp.get_pipe("sense_disambiguator")(doc)
+    found = [(span.text, span._.sense.lemma, span.label_) for span in doc.spans["senses"]]
+    verb = ("fascinates", "fascinate", "verb.stative")
+    assert found == (
+        [("New York", "new york", "noun.location"), verb, ("Paris", "paris", "noun.location")]
+        if names else [verb]
+    )  # fmt: skip
+
+
+def test_names_are_for_wordnet(make):
+    with pytest.raises(ConfigError, match=r"^names = True with inventory = 'homographs': legal is"):
+        make(inventory="homographs", names=True)
+    with pytest.raises(Exception, match="names"):
+        make(names="perhaps")
+    assert make(names=False)
+
+
 def test_wordnet_needs_parts_of_speech():
     nlp = wordnet_pipeline(method="first_sense")
     with pytest.raises(ConfigError, match=r"needs parts of speech, and this Doc has none; put it"):
@@ -721,6 +912,14 @@ def test_wordnet_needs_parts_of_speech():
     assert len(nlp(" ").spans["senses"]) == 0
 
 
-def test_a_method_that_cannot_yet_read_wordnet():
-    with pytest.raises(ConfigError, match=r"method = 'lesk' cannot be used .* first_sense, random"):
-        wordnet_pipeline(method="lesk")
+@pytest.mark.parametrize("method", ["lesk", "lesk_extended", "word2vec"])
+def test_without_wordnet_the_first_text_says_what_is_missing(method, monkeypatch):
+    monkeypatch.setattr("spacy_attn.senses.lexicon.find_wordnet", lambda: None)
+    shared_lexicon.cache_clear()
+    try:
+        nlp = wordnet_pipeline(method=method)
+        doc = Doc(nlp.vocab, words=["bats"], pos=["NOUN"], lemmas=["bat"])
+        with pytest.raises(ResourceError, match=r"apt-get install wordnet-base"):
+            nlp.get_pipe("sense_disambiguator")(doc)
+    finally:
+        shared_lexicon.cache_clear()

@@ -16,13 +16,13 @@ from sklearn.linear_model import RidgeClassifier
 from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.errors import ResourceError
-from spacy_attn.senses.context import Target, find_targets
+from spacy_attn.senses.context import Context, Target, find_targets
 from spacy_attn.senses.contextual import (
     Attention,
     SenseHead,
     fit_examples,
     gloss_text,
-    occurrence,
+    occurrences,
 )
 from spacy_attn.senses.inventory import Example, Inventory, Sense, load_inventory
 
@@ -88,6 +88,14 @@ def scored(method, inventory, text):
     return method.score([context], find_targets(context, inventory))[0]
 
 
+def of_one(vectors, start, end, radius, tokens=None):
+    """Target and context mean of one word, tokens named a, b, c ..."""
+    tokens = tokens or [chr(97 + i) for i in range(len(vectors))]
+    offsets = [(i, i + 1) for i in range(len(tokens))]
+    context = Context("".join(tokens), tokens, offsets, tokens, tokens, vectors)
+    return occurrences([context], [Target(0, start, end, "x", ())], radius)[0]
+
+
 # -- parts ------------------------------------------------------------------------------
 
 VECTORS = np.array([[1, 0], [0, 2], [4, 4], [2, 0], [8, 8]], dtype=np.float32)
@@ -105,7 +113,7 @@ VECTORS = np.array([[1, 0], [0, 2], [4, 4], [2, 0], [8, 8]], dtype=np.float32)
     ],
 )
 def test_an_occurrence_is_target_and_context(start, end, radius, expected):
-    np.testing.assert_allclose(occurrence(VECTORS, start, end, radius), expected, rtol=1e-6)
+    np.testing.assert_allclose(of_one(VECTORS, start, end, radius), expected, rtol=1e-6)
 
 
 def test_z_is_the_sum_of_both_projections_at_unit_length():

@@ -10,11 +10,14 @@ from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import softmax
 
 from spacy_attn.senses.context import Target
-from spacy_attn.senses.decide import decide, fit_temperature, log_softmax
+from spacy_attn.senses.decide import decide, decide_all, fit_temperature, log_softmax
 from spacy_attn.senses.inventory import Sense
 
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=9)
 TEMPERATURES = st.floats(0.05, 20)
+# Few different numbers make ties; very different ones, probabilities of 0.
+TIED = st.lists(st.sampled_from([-np.inf, -3.0, 0.0, 1.0, 1.0 + 1e-9, 700.0]), max_size=12)
+BATCHES = st.lists(SCORES | TIED.map(lambda scores: [0.5, *scores]), max_size=12)
 
 
 def target(n):
@@ -93,6 +96,36 @@ def test_a_decision_is_a_ranked_distribution(scores, temperature, shift):
     # A constant added to all scores changes nothing.
     moved = decide(target(n), np.float64(array(*scores)) + shift, temperature)
     assert moved.score == pytest.approx(decision.score, abs=1e-5)
+
+
+@given(batch=BATCHES, temperature=TEMPERATURES, kind=st.sampled_from(["f4", "f8"]))
+def test_all_together_equal_one_by_one_to_the_last_bit(batch, temperature, kind):
+    targets = [target(len(scores)) for scores in batch]
+    arrays = [np.array(scores, dtype=kind) for scores in batch]
+    together = decide_all(targets, arrays, temperature)
+    assert together == [
+        decide(t, a, temperature) for t, a in zip(targets, arrays, strict=True)
+    ]  # fmt: skip
+    assert {type(p) for d in together for _, p in d.ranked} <= {float}
+
+
+def test_many_together_equal_one_by_one():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 75, 3000)
+    targets = [target(n) for n in sizes]
+    arrays = [rng.normal(size=n).astype(np.float32) for n in sizes]
+    assert decide_all(targets, arrays, 0.7) == [
+        decide(t, a, 0.7) for t, a in zip(targets, arrays, strict=True)
+    ]
+
+
+def test_nothing_to_decide():
+    assert decide_all([], []) == []
+
+
+def test_one_candidate_needs_no_score():
+    assert decide(target(1), array(np.nan)) == decide(target(1), array(0))
+    assert decide_all([target(1)], [array(-np.inf)]) == [decide(target(1), array(0))]
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 5.0])

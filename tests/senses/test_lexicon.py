@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shutil
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.senses import lexicon
-from spacy_attn.senses.context import Context
+from spacy_attn.senses.context import Context, Target
 from spacy_attn.senses.lexicon import (
     WordNetInventory,
     build_lexicon,
@@ -124,11 +127,64 @@ def test_threads_share_it(lexicon_file, toy_wordnet):
     assert seen == [shared.candidates("bat")] * 8
 
 
-def test_the_cache_is_bounded(toy, monkeypatch):
+def test_the_caches_are_bounded(toy, monkeypatch):
     monkeypatch.setattr(lexicon, "_CACHED_LEMMAS", 2)
-    for lemma in ("bat", "bank", "hit", "bat"):
-        assert toy.candidates(lemma, None)
-    assert len(toy._cache) <= 2
+    monkeypatch.setattr(lexicon, "_CACHED_WORDS", 3)
+    small = WordNetInventory(toy.path, toy.wordnet_path)
+    expected = {lemma: toy.candidates(lemma) for lemma in ("bat", "bank", "hit", "nothing")}
+    for lemma in (*expected, "bat", *expected):
+        assert small.candidates(lemma) == expected[lemma]
+        assert small.word(lemma, "", "NOUN") == toy.word(lemma, "", "NOUN")
+    assert small._cached_senses.cache_info().currsize == 2
+    assert small._cached_word.cache_info().currsize == 3
+
+
+@pytest.fixture
+def elsewhere(toy_wordnet, tmp_path, monkeypatch) -> Path:
+    """A WordNet that is found by looking around; a test may damage it."""
+    shutil.copytree(toy_wordnet, tmp_path / "dict")
+    monkeypatch.setattr(lexicon, "find_wordnet", lambda: tmp_path / "dict")
+    return tmp_path / "dict"
+
+
+def test_another_version_found_by_looking_around(lexicon_file, elsewhere, caplog):
+    assert WordNetInventory(lexicon_file).candidates("bat")[0].definition == "a flying animal"
+    nouns = (elsewhere / "data.noun").read_text(encoding="utf-8")
+    (elsewhere / "data.noun").write_text("  1 one line more\n" + nouns, encoding="utf-8")
+    inventory = WordNetInventory(lexicon_file)
+    assert [(s.id, s.definition) for s in inventory.candidates("bat")] == [
+        ("bat%1:05:00::", ""), ("bat%1:06:00::", ""),
+    ]  # fmt: skip
+    (record,) = caplog.records
+    assert record.message.startswith(f"senses go without definitions: {elsewhere} is not WordNet 3")
+    with pytest.raises(ResourceError, match=r"is not WordNet 3\.0; install it with: apt-get"):
+        WordNetInventory(lexicon_file, elsewhere).candidates("bat")
+
+
+def test_half_a_wordnet_found_by_looking_around(lexicon_file, elsewhere, caplog):
+    (elsewhere / "data.adv").unlink()
+    assert WordNetInventory(lexicon_file).candidates("bat")[0].definition == ""
+    assert "senses go without definitions" in caplog.text
+    with pytest.raises(ResourceError, match=r"data\.adv cannot be read"):
+        WordNetInventory(lexicon_file, elsewhere).candidates("bat")
+
+
+@pytest.mark.parametrize(
+    ("text", "lemma", "place"),
+    [
+        ("The bats flew", "bat", "bats"),
+        ("batteries, a Bat", "bat", "Bat"),  # five letters more are another word
+        ("they fly", "fly", "fly"),
+        ("he tries", "try", None),
+        ("he was taking off", "take off", "taking off"),
+        ("a well-known man", "well-known", "well-known"),
+        ("nothing of it", "bat", None),
+        ("a combat", "bat", None),
+    ],
+)
+def test_the_place_of_a_word_in_an_example(text, lemma, place):
+    example = lexicon._example(text, lemma)
+    assert (example and example.text[example.start : example.end]) == place
 
 
 @pytest.mark.parametrize("content", [b"", b"PK no zip", b"\x93NUMPY"])
@@ -168,6 +224,67 @@ def test_the_longest_lemma_is_taken(toy):
 def test_other_parts_of_speech_and_names_are_left_alone(toy):
     assert found("bat/VERB/bat bat/ADP/bat bat/X/bat Bat/PROPN/Bat", toy) == []
     assert found("Bat/PROPN/bat", toy, names=True) == [("Bat", "bat", "NOUN", 2)]
+
+
+def test_white_space_does_not_part_a_word(toy):
+    context = Context("river\n bank \n", ["river", "\n ", "bank", " \n"],
+                      [(0, 5), (5, 7), (7, 11), (11, 13)], ["river", "\n ", "bank", " \n"],
+                      ["NOUN", "SPACE", "NOUN", "SPACE"])  # fmt: skip
+    (target,) = find_words(context, toy)
+    assert (target.start, target.end, target.lemma) == (0, 3, "river bank")
+
+
+def test_names_of_several_words(toy):
+    text = "River/PROPN/river Banks/PROPN/bank"
+    assert found(text, toy) == []
+    assert found(text, toy, names=True) == [("River Banks", "river bank", "NOUN", 1)]
+
+
+WORDS = "river bank banks bats batz hit hits the - river-bank".split()
+TOKENS = st.tuples(
+    st.sampled_from(WORDS), st.sampled_from(["NOUN", "VERB", "PROPN", "DET", "SPACE"]),
+    st.sampled_from(["", *WORDS]),
+)  # fmt: skip
+
+
+def straightforward(context, inventory, names):
+    """Each run of tokens is looked up in each form, the longest first; nothing is skipped."""
+    start, n, out = 0, len(context.tokens), []
+    while start < n:
+        hits = (
+            Target(0, start, end, lemma, senses)
+            for end in range(n, start, -1)
+            for lemma, senses in lookups(context, inventory, start, end, names)
+            if senses
+        )
+        target = next(hits, None)
+        out += [target] if target is not None else []
+        start = start + 1 if target is None else target.end
+    return out
+
+
+def lookups(context, inventory, start, end, names):
+    words, tags = context.tokens[start:end], context.tags[start:end]
+    first, last = context.lemmas[start], context.lemmas[end - 1]
+    if "PROPN" in tags and not names:
+        return
+    if end - start == 1 and tags[0] in ("NOUN", "VERB", "PROPN"):
+        pos = "VERB" if tags[0] == "VERB" else "NOUN"
+        for lemma in (first, inventory.lemma_of(words[0], pos) or ""):
+            yield lemma, inventory.candidates(lemma, pos)
+    # The toy's one lemma of several words is a noun.
+    if end - start > 1 and tags[-1] in ("NOUN", "PROPN"):
+        for form in (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]]):
+            if form == ["river", "bank"]:
+                yield "river bank", inventory.candidates("river bank", "NOUN")
+
+
+@given(tokens=st.lists(TOKENS, min_size=1, max_size=7), names=st.booleans())
+def test_it_finds_what_looking_everything_up_finds(toy, tokens, names):
+    words, tags, lemmas = (list(column) for column in zip(*tokens, strict=True))
+    context = Context(" ".join(words), words, [(0, 0)] * len(words), lemmas, tags)
+    expected = straightforward(context, toy, names)
+    assert find_words(context, toy, names=names) == expected
 
 
 def test_no_tags_no_words(toy):

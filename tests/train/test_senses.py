@@ -1,4 +1,4 @@
-"""Training on the toy world: gradients reach what they should, runs repeat and resume."""
+"""Training on the toy world: it learns, runs repeat and resume, what ships is what it learned."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from transformers import AutoModel, AutoTokenizer
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import weights_sha256
-from spacy_attn.senses.contextual import SenseHead, occurrence
+from spacy_attn.senses.all_words import AllWordsAttention, SenseVectors
+from spacy_attn.senses.context import Context, Target, with_vectors
+from spacy_attn.senses.contextual import SenseHead, occurrences
 from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.senses.lexicon import WordNetInventory, build_lexicon
 from spacy_attn.senses.wordnet import WordNet
-from spacy_attn.train import senses as training
+from spacy_attn.train import sense_model
 from spacy_attn.train.calibrate import (
     MemoEncoder,
     accuracy,
@@ -26,20 +29,22 @@ from spacy_attn.train.calibrate import (
     folds,
     held_out_scores,
 )
-from spacy_attn.train.senses import (
-    LoraLinear,
-    Row,
-    SenseTrainer,
-    TrainConfig,
-    finish_sense_model,
-    join,
-    occurrence_parts,
-    token_means,
+from spacy_attn.train.corpora import TaggedSentence
+from spacy_attn.train.export import (
+    encoder_change,
+    low_rank,
+    main_directions,
+    pack_senses,
+    sense_vectors,
+    write_sense_model,
 )
+from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
+from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.senses import SenseTrainer, TrainConfig, occurrence_parts, token_means
 
 CONFIG = TrainConfig(
-    epochs=3, batch_pieces=64, rank=2, width=8, context_radius=3, max_pieces=40,
-    precision="fp32", learning_rate=0.05, projection_rate=0.05,
+    epochs=3, batch_pieces=64, context_radius=3, max_pieces=40, join=0.5, dropout=0.0,
+    precision="fp32", learning_rate=0.01, projection_rate=0.05, residual_rate=0.05,
 )  # fmt: skip
 
 SENTENCES = [
@@ -50,27 +55,94 @@ SENTENCES = [
 ]
 
 
-def trainer(folder, toy_model, toy_wordnet, config=CONFIG):
+@pytest.fixture(scope="module")
+def lexicon(toy_lexicon, toy_wordnet):
+    return WordNetInventory(toy_lexicon, toy_wordnet)
+
+
+@pytest.fixture(scope="module")
+def table(lexicon, toy_wordnet):
+    return SenseTable(WordNet(toy_wordnet), lexicon)
+
+
+def trainer(folder, toy_model, table, config=CONFIG):
     encoder = AutoModel.from_pretrained(toy_model, attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(toy_model)
-    return SenseTrainer(encoder, tokenizer, WordNet(toy_wordnet), config, folder)
+    return SenseTrainer(encoder, tokenizer, table, config, folder)
 
 
 def documents(one):
-    from spacy_attn.train.corpora import TaggedSentence
-
     sentences = [TaggedSentence("d", "semcor", *item) for item in SENTENCES]
-    return [one.rows(sentences)]
+    return [rows_of(sentences, one.tokenizer, one.table.target)]
 
 
-def test_lora_linear_starts_as_the_layer_and_is_w_plus_ba():
-    layer = nn.Linear(6, 4)
-    lora = LoraLinear(layer, rank=2)
-    x = torch.randn(3, 6)
-    assert torch.equal(lora(x), layer(x))
-    lora.lora_B.data.normal_()
-    expected = x @ (layer.weight + lora.lora_B @ lora.lora_A).T + layer.bias
-    assert torch.allclose(lora(x), expected, atol=1e-6)
+def write(one, path, toy_model, **changes):
+    settings = {
+        "rank": 16, "width": 16, "seen": one.table.seen(["bat%1:05:00::"]),
+        "few_shot": {"ridge": 1.0, "gloss_weight": 0.1},
+    }  # fmt: skip
+    base = AutoModel.from_pretrained(toy_model)
+    write_sense_model(path, one, base, weights_sha256(toy_model), **{**settings, **changes})
+
+
+def test_the_table_knows_candidates_texts_and_what_was_seen(table):
+    target = table.target(1, 2, ["bat%1:06:00::"])
+    assert target.allowed == (False, True)
+    assert [table.synset[key] for key in ("bat%1:05:00::", "bat%1:06:00::")] == list(
+        target.candidates
+    )
+    assert table.target(0, 2, ["river_bank%1:17:00::"]) is None  # one sense alone
+    texts = table.texts()
+    assert set(texts) == set(table.chosen)
+    assert texts[target.candidates[0]] == (
+        "bat, chiropteran: a flying animal; the bat flew at night"
+    )
+    seen = table.seen(["bat%1:06:00::", "no%1:00:00::"])
+    assert seen.sum() == 1
+    assert seen[table.sense_row["bat%1:06:00::"]]
+
+
+def test_relations_share_a_weight_of_one(tmp_path, toy_wordnet):
+    """A synset with two hypernyms, one of which has a hypernym of its own."""
+    lines = (toy_wordnet / "data.noun").read_text().splitlines(keepends=True)[:1]
+    offsets, parts = [], []
+    for words, pointers in (("dog", "@{1} @{2}"), ("pet", ""), ("canine", "@{3}"), ("animal", "")):
+        parts.append((words, pointers))
+    at = len(lines[0])
+    for word, pointers in parts:
+        offsets.append(at)
+        at += len(_line(0, word, pointers, [0, 0, 0, 0]))
+    folder = tmp_path / "wn"
+    folder.mkdir()
+    data = lines[0] + "".join(
+        _line(offset, word, pointers, offsets)
+        for offset, (word, pointers) in zip(offsets, parts, strict=True)
+    )
+    for name in ("verb", "adj", "adv"):
+        (folder / f"data.{name}").write_text("  1 toy\n")
+        (folder / f"{name}.exc").write_text(f"{name}s {name}\n")
+    (folder / "data.noun").write_text(data)
+    (folder / "noun.exc").write_text("dogz dog\n")
+    index = [f"{word}%1:05:00:: {o:08d} 1 0" for o, (word, _) in zip(offsets, parts, strict=True)]
+    (folder / "index.sense").write_text("\n".join(sorted(index)) + "\n")
+    wordnet = WordNet(folder)
+    build_lexicon(wordnet, tmp_path / "l.npz")
+    table = SenseTable(wordnet, WordNetInventory(tmp_path / "l.npz", folder))
+    row = {word: table.synset[f"{word}%1:05:00::"] for word, _ in parts}
+    rows, shares = table.composition()
+    found = {(int(r), float(w)) for r, w in zip(rows[row["dog"]], shares[row["dog"]], strict=True)}
+    supersense = table.n_synsets + 5  # noun.animal is file 5
+    assert found == {
+        (row["pet"], 0.5), (row["canine"], 0.5), (row["animal"], 1.0), (supersense, 1.0),
+        (table.n_rows, 0.0),
+    }  # fmt: skip
+
+
+def _line(offset, word, pointers, offsets):
+    targets = pointers.split()
+    text = " ".join(f"@ {offsets[int(p[2])]:08d} n 0000" for p in targets)
+    middle = f"{len(targets):03d}" + (f" {text}" if text else "")
+    return f"{offset:08d} 05 n 01 {word} 0 {middle} | a thing  \n"
 
 
 def test_token_means_and_parts_equal_a_loop():
@@ -86,39 +158,71 @@ def test_token_means_and_parts_equal_a_loop():
     for i in range(3):
         length = [3, 4][int(where[i])]
         rows = tokens[where[i], :length].numpy()
-        expected = occurrence(rows, int(starts[i]), int(ends[i]), 1)
+        words = ["x"] * length
+        one = Context(" ".join(words), words, [(j, j) for j in range(length)], words, words, rows)
+        expected = occurrences([one], [Target(0, int(starts[i]), int(ends[i]), "x", ())], 1)[0]
         assert np.allclose(np.concatenate([target[i], context[i]]), expected, atol=1e-6)
 
 
 def test_joining_rows_moves_targets_and_cuts_at_a_token():
-    one = Row([5, 6, 7], [0, 0, 1], 2, [(1, 2, [0], [True])])
-    two = Row([8, 9], [0, 1], 2, [(0, 1, [1], [True]), (1, 2, [2], [True])])
+    first, second, third = (RowTarget(0, 1, (i,), (True,)) for i in range(3))
+    one = Row([5, 6, 7], [0, 0, 1], 2, [replace(first, start=1, end=2)])
+    two = Row([8, 9], [0, 1], 2, [second, replace(third, start=1, end=2)])
     assert join([one, two], 10) == Row(
         [5, 6, 7, 8, 9], [0, 0, 1, 2, 3], 4,
-        [(1, 2, [0], [True]), (2, 3, [1], [True]), (3, 4, [2], [True])],
+        [replace(t, start=i + 1, end=i + 2) for i, t in enumerate((first, second, third))],
     )  # fmt: skip
     # The second does not fit beside the first; alone, a row is cut before a broken token.
     assert join([one, two], 4) == Row(one.ids, one.owner, 2, one.targets)
     assert join([one], 2).n_tokens == 0
 
 
-def test_training_learns_the_toy_corpus_and_leaves_the_encoder_frozen(
-    tmp_path, toy_model, toy_wordnet
-):
-    one = trainer(tmp_path, toy_model, toy_wordnet, replace(CONFIG, epochs=30, join=0.0))
-    before = {n: p.clone() for n, p in one.encoder.named_parameters() if "lora" not in n}
+def test_batches_hold_every_row_with_targets_and_at_most_so_many_pieces():
+    target = [RowTarget(0, 1, (0, 1), (True, False))]
+    rows = [Row([7] * n, list(range(n)), n, target) for n in (3, 9, 1, 5, 30)]
+    rows.append(Row([7], [0], 1, []))
+    made = batches(rows, 24)
+    assert sorted(len(row.ids) for batch in made for row in batch) == [1, 3, 5, 9, 30]
+    for batch in made:
+        assert len(batch) == 1 or len(batch) * (max(len(r.ids) for r in batch) + 2) <= 24
+
+
+def test_training_learns_the_toy_corpus_and_leaves_the_embeddings(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, epochs=30, join=0.0))
+    before = {n: p.clone() for n, p in one.encoder.named_parameters()}
     rows = documents(one)
     one.train(rows, dict)
-    right, first = one.accuracy(rows[0])
-    assert right == 1.0
-    assert first == pytest.approx(3 / 5)
-    after = dict(one.encoder.named_parameters())
-    assert all(torch.equal(p, after[n]) for n, p in before.items())
-    assert all(p.abs().sum() > 0 for n, p in after.items() if n.endswith("lora_B"))
+    measured = one.accuracy(rows[0])
+    assert measured["accuracy"] == measured["rest"] == 1.0
+    assert measured["first_sense"] == pytest.approx(3 / 5)
+    changed = {n for n, p in one.encoder.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == {n for n in before if "embeddings" not in n and "pooler" not in n}
 
 
-def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(tmp_path, toy_model, toy_wordnet):
-    whole = trainer(tmp_path / "a", toy_model, toy_wordnet)
+def test_a_dropped_residual_takes_no_part(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, drop_residual=1.0))
+    targets = [t for row in documents(one)[0] for t in row.targets]
+    z = torch.nn.functional.normalize(torch.randn(len(targets), 16), dim=-1)
+    before, _ = one.logits(z, targets, drop=True)
+    one.network.residual.weight.data[: table.n_synsets].normal_()
+    one.network.share.data.zero_()
+    assert torch.equal(one.logits(z, targets, drop=True)[0], before)
+    assert not torch.allclose(one.logits(z, targets, drop=False)[0], before)
+
+
+def test_partial_labels_count_together(tmp_path, toy_model, table):
+    """A word whose every candidate is allowed has a loss of nothing and no gradient."""
+    one = trainer(tmp_path, toy_model, table)
+    sentence = TaggedSentence(
+        "d", "m", "swing the bat".split(), [(2, 3, ["bat%1:06:00::", "bat%1:05:00::"])]
+    )
+    rows = rows_of([sentence], one.tokenizer, table.target)
+    measured = one.accuracy(rows)
+    assert (measured["accuracy"], measured["loss"]) == (1.0, 0.0)
+
+
+def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(tmp_path, toy_model, table):
+    whole = trainer(tmp_path / "a", toy_model, table)
     whole.train(documents(whole), dict)
 
     class Stopped(Exception):
@@ -128,49 +232,102 @@ def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(tmp_path, toy_mode
         if record.get("epoch") == 2 and "seconds" in record:
             raise Stopped
 
-    part = trainer(tmp_path / "b", toy_model, toy_wordnet)
+    part = trainer(tmp_path / "b", toy_model, table)
     with pytest.raises(Stopped, match=r"^$"):
         part.train(documents(part), dict, stop_in_the_second_epoch)
-    rest = trainer(tmp_path / "b", toy_model, toy_wordnet)
+    rest = trainer(tmp_path / "b", toy_model, table)
     rest.train(documents(rest), dict)
     assert [r["loss"] for r in rest.curve] == [r["loss"] for r in whole.curve]
-    for name, tensor in whole.state().items():
-        assert torch.equal(tensor, rest.state()[name]), name
+    for a, b in ((whole.encoder, rest.encoder), (whole.network, rest.network)):
+        for name, tensor in a.state_dict().items():
+            if "pooler" in name:  # random in each, and nobody reads it
+                continue
+            assert torch.equal(tensor, b.state_dict()[name]), name
 
 
-def test_other_options_do_not_resume(tmp_path, toy_model, toy_wordnet):
-    one = trainer(tmp_path, toy_model, toy_wordnet)
+def test_other_options_do_not_resume(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table)
     one.train(documents(one), dict)
-    other = trainer(tmp_path, toy_model, toy_wordnet, replace(CONFIG, seed=1))
+    other = trainer(tmp_path, toy_model, table, replace(CONFIG, seed=1))
     with pytest.raises(ConfigError, match="made with other options; give another --output"):
         other.train(documents(other), dict)
 
 
-def test_the_exported_model_gives_the_trainers_own_vectors(
-    tmp_path, toy_model, toy_wordnet, toy_inventory, monkeypatch
-):
-    monkeypatch.setattr(training, "STRENGTHS", (1.0,))
-    monkeypatch.setattr(training, "ENCODER_WINDOW", {"window": 32, "overlap": 8})
-    one = trainer(tmp_path, toy_model, toy_wordnet)
+def test_low_rank_is_the_nearest_matrix_of_its_rank():
+    change = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    b, a = low_rank(change, 2)
+    assert (b.shape, a.shape) == ((6, 2), (2, 4))
+    left = torch.linalg.svdvals(change)[2:]
+    # Eckart and Young: what is lost are the smaller singular values.
+    assert torch.linalg.norm(change - b @ a) == pytest.approx(float(left.norm()), rel=1e-5)
+    b, a = low_rank(change, 4)
+    assert torch.allclose(b @ a, change, atol=1e-5)
+
+
+def test_main_directions_are_those_in_which_a_words_senses_differ():
+    vectors = np.zeros((4, 3), dtype=np.float32)
+    vectors[:, 0] = [9, 9, -9, -9]  # words differ here, their senses do not
+    vectors[:, 1] = [2, -2, 2, -2]
+    vectors[:, 2] = [0, 0, 1, -1]
+    directions = main_directions(vectors, [[0, 1], [2, 3]], 2)
+    assert np.allclose(np.abs(directions[:, 0]), 0, atol=1e-6)
+    assert np.allclose(directions @ directions.T, np.eye(2), atol=1e-6)
+    # Uncentred by hand: the leading direction of the differences of the two words.
+    second = np.array([[0, 4, 0], [0, 4, 2]]).T @ np.array([[0, 4, 0], [0, 4, 2]])
+    leading = np.linalg.eigh(second)[1][:, -1]
+    assert abs(leading @ directions[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_packed_vectors_are_within_half_a_step(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table)
+    one.train(documents(one), dict)
+    vectors = sense_vectors(one.network, table.n_synsets)
+    packed = pack_senses(vectors, table, 16)
+    low = vectors[table.chosen] @ packed.project.T
+    error = np.abs(packed.vectors * packed.scales[:, None] - low)
+    assert (error <= packed.scales[:, None] * 0.51 + 1e-6).all()
+    assert (packed.rows >= 0).sum() == len(table.chosen)
+
+
+def test_the_exported_model_scores_as_the_trainer_does(tmp_path, toy_model, table, lexicon):
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, join=0.0))
     rows = documents(one)
     one.train(rows, dict)
     path = tmp_path / "senses.safetensors"
-    inventory = load_inventory(toy_inventory)
-    chosen = finish_sense_model(
-        str(toy_model), toy_model, tmp_path / training.CHECKPOINT, path, inventory, {"note": 1}
-    )
-    assert set(chosen) == {"ridge", "gloss_weight", "strength", "accuracy"}
-    head = SenseHead.load(path)
+    write(one, path, toy_model)
     encoder = HuggingFaceEncoder(
         EncoderSettings(str(toy_model), adapter=str(path), window=32, overlap=8)
     )
-    text = "the bat flew at night"
-    offsets = [(0, 3), (4, 7), (8, 12), (13, 15), (16, 21)]
-    (vectors,) = encoder.encode([text], [offsets])
-    z = head.z(occurrence(vectors, 1, 2, head.context_radius)[None])
-    with torch.inference_mode():
-        expected = one.head.occurrence(*one.forward([rows[0][0]], None))
-    assert np.allclose(z, expected.numpy(), atol=5e-3)  # the file is half precision
+    vectors = SenseVectors.load(path)
+    method = AllWordsAttention(lexicon, encoder, SenseHead.load(path), vectors)
+    contexts, targets = [], []
+    for i, (tokens, labels) in enumerate(SENTENCES):
+        starts = np.cumsum([0] + [len(t) + 1 for t in tokens[:-1]])
+        offsets = [(int(s), int(s) + len(t)) for s, t in zip(starts, tokens, strict=True)]
+        contexts.append(Context(" ".join(tokens), tokens, offsets, tokens, [""] * len(tokens)))
+        for start, end, _ in labels:
+            word = tokens[start]
+            targets.append(Target(i, start, end, word, lexicon.candidates(word, "NOUN")))
+    scores = method.score(with_vectors(method, contexts), targets)
+    by_target = {id(target): row for target, row in one.predict(rows[0])}
+    expected = [by_target[id(t)] for row in rows[0] for t in row.targets]
+    for got, want in zip(scores, expected, strict=True):
+        assert np.allclose(got - got.mean(), want - want.mean(), atol=0.1)  # 8 bits, half precision
+        assert got.argmax() == want.argmax()
+    assert vectors.seen.sum() == 1
+
+
+def test_the_low_rank_change_at_full_rank_is_the_trained_encoder(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table)
+    one.train(documents(one), dict)
+    base = AutoModel.from_pretrained(toy_model)
+    change = encoder_change(one.encoder, base, 64)
+    assert not any("lora" in name for name in change)  # no matrix has so large a rank
+    change = encoder_change(one.encoder, base, 8)
+    linear = [n for n, m in base.named_modules() if isinstance(m, nn.Linear) and ".layer." in n]
+    assert {n.removesuffix(".lora_A") for n in change if n.endswith("lora_A")} == set(linear)
+    assert all(n.endswith((".bias", ".bias.change", "LayerNorm.weight.change")) for n in change
+               if "lora" not in n)  # fmt: skip
 
 
 def test_folds_hold_every_example_once(toy_inventory):
@@ -214,33 +371,92 @@ def test_memo_encoder_encodes_a_text_once(toy_model):
     assert b.shape == (2, 16)
 
 
-def test_curve_and_checkpoint_are_written(tmp_path, toy_model, toy_wordnet):
-    one = trainer(tmp_path, toy_model, toy_wordnet)
+def test_curve_and_checkpoint_are_written(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table)
     one.train(documents(one), lambda: {"held_out": 0.5})
     curve = json.loads((tmp_path / "curve.json").read_text())
     assert [record["epoch"] for record in curve] == [1, 2, 3]
     assert all(record["held_out"] == 0.5 for record in curve)
-    assert weights_sha256(tmp_path / training.CHECKPOINT)
+    assert (tmp_path / "checkpoint.pt").is_file()
 
 
-def test_train_sense_model_from_files(tmp_path, toy_model, toy_wordnet, toy_inventory, monkeypatch):
+@pytest.fixture
+def toy_world(monkeypatch, lexicon, toy_wordnet, toy_inventory):
+    """What the whole way from files to a model needs, in its toy form."""
     monkeypatch.setenv("SPACY_ATTN_WORDNET", str(toy_wordnet))
-    monkeypatch.setattr(training, "STRENGTHS", (0.5,))
-    monkeypatch.setattr(training, "ENCODER_WINDOW", {"window": 32, "overlap": 8})
-    monkeypatch.setattr(training, "load_inventory", lambda name: load_inventory(toy_inventory))
-    path = tmp_path / "semcor.jsonl.gz"
+    monkeypatch.setattr(sense_model, "_WINDOW", (32, 8))
+    monkeypatch.setattr(sense_model, "WordNetInventory", lambda: lexicon)
+    load = lambda name: load_inventory(toy_inventory)  # noqa: E731
+    monkeypatch.setattr(sense_model, "load_inventory", load)
+
+
+def semcor_file(folder):
+    path = folder / "semcor.jsonl.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         for number in range(12):
             for tokens, targets in SENTENCES:
                 senses = [[start, keys] for start, _, keys in targets]
                 record = {"doc": f"d{number}", "tokens": tokens, "senses": senses}
                 file.write(json.dumps(record) + "\n")
+    return path
+
+
+def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     seen = []
-    config = replace(CONFIG, epochs=1)
-    made = training.train_sense_model(
-        str(toy_model), path, None, tmp_path / "run", config, report=seen.append
-    )
-    head = SenseHead.load(made)
-    assert head.target.shape == (8, 16)
-    assert 0 <= seen[-1]["semcor"] <= 1
+    made = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "run", replace(CONFIG, epochs=1),
+        semcor=semcor_file(tmp_path), report=seen.append, rank=4, width=8,
+    )  # fmt: skip
+    assert SenseHead.load(made).target.shape == (16, 16)
+    vectors = SenseVectors.load(made)
+    assert vectors.project.shape == (8, 16)
+    assert vectors.seen.sum() == 5  # four of SemCor's, and "hit" by its example
     assert seen[-1]["semcor:first_sense"] == pytest.approx(3 / 5)
+
+
+def test_labels_of_ones_own_go_on_from_a_model(
+    tmp_path, toy_model, toy_world, toy_inventory, table
+):
+    bats = [table.synset[key] for key in ("bat%1:05:00::", "bat%1:06:00::")]
+    config = replace(CONFIG, epochs=1)
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", config, semcor=semcor_file(tmp_path), rank=4, width=8
+    )
+    labels = tmp_path / "labels.jsonl"
+    texts = [("the bat flew at night", 4, "bat.animal"), ("swing the bat", 10, "bat.club")] * 20
+    known = {sense.id for sense in load_inventory(toy_inventory).senses}
+    assert {"bat.animal", "bat.club"} <= known
+    with labels.open("w") as file:
+        for text, start, sense in texts:
+            record = {"text": text, "start": start, "end": start + 3, "lemma": "bat",
+                      "pos": "NOUN", "sense": sense}  # fmt: skip
+            file.write(json.dumps(record) + "\n")
+    seen = []
+    second = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "b", replace(config, epochs=20), data=labels,
+        inventory=toy_inventory, start=first, rank=4, width=8, report=seen.append,
+    )  # fmt: skip
+    assert seen[-1]["own:accuracy"] == 1.0
+    before, after = SenseVectors.load(first), SenseVectors.load(second)
+    # The synsets were not trained on: their vectors pass through, but for rounding.
+    new, old = (
+        (v.vectors * v.scales[:, None]) @ v.project / SenseHead.load(path).scale
+        for v, path in ((after, second), (before, first))
+    )
+    first_word = [after.rows[r] for r in bats]
+    apart = [rows[first_word[0]] - rows[first_word[1]] for rows in (new, old)]
+    assert np.allclose(*apart, atol=np.abs(old).max() * 0.03)
+    assert (after.seen == before.seen).all()
+
+
+def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_world):
+    labels = tmp_path / "labels.jsonl"
+    record = {"text": "the bat", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN", "sense": "x"}
+    labels.write_text(json.dumps(record) + "\n")
+    with pytest.raises(ConfigError, match=r"label 1: the inventory .* has no sense 'x'"):
+        sense_model.train_sense_model(str(toy_model), tmp_path / "run", CONFIG, data=labels)
+
+
+def test_nothing_to_train_on_is_one_sentence(tmp_path, toy_model):
+    with pytest.raises(ConfigError, match="nothing to train on; give --semcor FILE"):
+        sense_model.train_sense_model(str(toy_model), tmp_path, CONFIG)

@@ -1,0 +1,88 @@
+"""The manifest that a result carries: what was run, on what, with what."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ROOT", "manifest", "sha256"]
+
+#: The repository, where the package runs from its checkout.
+ROOT = Path(__file__).resolve().parents[2]
+
+_PACKAGES = ("spacy", "torch", "transformers", "numpy", "scikit-learn", "nltk", "gensim")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def manifest(command: str, files: Sequence[Path], **more: Any) -> dict[str, Any]:
+    """Commit, versions, machine, threads and hashes of what went into a result.
+
+    Files of the repository stand under ``files``, others under ``corpora``. The commit is ""
+    where the package does not run from a git checkout.
+    """
+    import torch
+
+    files = list(dict.fromkeys(files))
+    hashes = {_name(path, files): sha256(path) for path in files}
+    ours = {_name(path, files) for path in files if path.resolve().is_relative_to(ROOT)}
+    return {
+        "command": command,
+        "commit": _git("rev-parse", "HEAD"),
+        "changed_since_commit": bool(_git("status", "--porcelain", "--", "*.py", "*.jsonl")),
+        "python": sys.version.split()[0],
+        "versions": _versions(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "files": {name: digest for name, digest in hashes.items() if name in ours},
+        "corpora": {name: digest for name, digest in hashes.items() if name not in ours},
+        **more,
+    }
+
+
+def _name(path: Path, files: Sequence[Path]) -> str:
+    """A file's name, with its folder where another file has the same."""
+    is_alone = sum(other.name == path.name for other in files) == 1
+    return path.name if is_alone else f"{path.resolve().parent.name}/{path.name}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # some methods do without it
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str:
+    """What git says of our own checkout, not of one that we are installed inside."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return ""
+    done = subprocess.run(  # noqa: S603 (arguments are those of this file)
+        [git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':')[1].strip()} x {os.cpu_count()}"
+    except OSError:
+        pass
+    return platform.processor()

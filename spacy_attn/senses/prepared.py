@@ -1,0 +1,64 @@
+"""What methods that read definitions make of them: at first use, and bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from spacy_attn.senses.inventory import Sense, SenseInventory
+
+__all__ = ["PreparedSenses", "gloss_words"]
+
+T = TypeVar("T")
+
+_CACHED_SENSES = 20_000  # a long job meets every word; WordNet has 206,941 senses
+_WORD = re.compile(r"[^\W\d_]+")  # runs of letters
+
+
+class PreparedSenses(Generic[T]):
+    """What a method computes of a sense, kept for the senses that texts have asked for.
+
+    Threads may share it: two may compute the same twice, never something else. It is pickled
+    empty.
+
+    Args:
+        make: computes it from the sense alone.
+    """
+
+    def __init__(self, make: Callable[[Sense], T]) -> None:
+        self._make = make
+        self._made: dict[str, T] = {}
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_make": self._make}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["_make"])  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        """Number of senses that are kept."""
+        return len(self._made)
+
+    def __getitem__(self, sense: Sense) -> T:
+        """What was made of a sense of the inventory, made now if need be."""
+        made = self._made.get(sense.id)
+        if made is None:
+            made = self._make(sense)
+            with self._lock:
+                if len(self._made) >= _CACHED_SENSES:
+                    self._made.clear()
+                self._made[sense.id] = made
+        return made
+
+
+def gloss_words(inventory: SenseInventory) -> Iterator[tuple[str, list[str]]]:
+    """Supersense, and the words of the gloss in lower case, of everything in an inventory.
+
+    A pipeline's tokenizer would take ten seconds for WordNet's 117,659 glosses, and to count
+    words, runs of letters are enough.
+    """
+    for supersense, gloss in inventory.glosses():
+        yield supersense, _WORD.findall(gloss.lower())

@@ -1,0 +1,247 @@
+"""From a training run to the file that ships: a low-rank change, projections, sense vectors.
+
+* *Encoder*: the change of each linear layer, ``W_trained - W``, is cut to its largest singular
+  directions and kept as two factors; biases and layer norms are kept whole.
+* *Sense vectors*: only differences between the candidates of a word decide, so the vectors are
+  projected on the directions in which those differ most, and rounded to eight bits a number with
+  a scale for each vector.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.models import weights_sha256
+from spacy_attn.senses.inventory import Inventory
+from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.senses import SenseNetwork, SenseTrainer
+
+__all__ = [
+    "PackedSenses",
+    "choose_few_shot_settings",
+    "encoder_change",
+    "low_rank",
+    "main_directions",
+    "pack_senses",
+    "write_sense_model",
+]
+
+logger = logging.getLogger("spacy_attn")
+
+_AT_ONCE = 8192  # rows
+
+
+def low_rank(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The factors B, A of the nearest matrix of a rank (Eckart and Young 1936).
+
+    *Shape:* (out, in) -> (out, rank), (rank, in)
+    """
+    u, s, vh = torch.linalg.svd(change.float(), full_matrices=False)
+    root = s[:rank].sqrt()
+    return u[:, :rank] * root, root.unsqueeze(-1) * vh[:rank]
+
+
+def encoder_change(encoder: nn.Module, base: nn.Module, rank: int) -> dict[str, Tensor]:
+    """What turns the base encoder into the trained one, as ``merge_adapter`` reads it.
+
+    ``NAME.lora_A`` and ``NAME.lora_B`` for linear layers, ``PARAMETER.change`` for the rest;
+    what did not change is left out.
+    """
+    before = {name: p.detach().float().cpu() for name, p in base.named_parameters()}
+    linear = {name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)}
+    out: dict[str, Tensor] = {}
+    for name, parameter in encoder.named_parameters():
+        change = parameter.detach().float().cpu() - before[name]
+        if not change.any():
+            continue
+        module = name.rpartition(".")[0]
+        if module in linear and name.endswith(".weight") and min(change.shape) > rank:
+            out[f"{module}.lora_B"], out[f"{module}.lora_A"] = low_rank(change, rank)
+        else:
+            out[f"{name}.change"] = change
+    return out
+
+
+def main_directions(vectors: Floats2d, words: list[list[int]], width: int) -> Floats2d:
+    """The directions in which candidates of the same word differ most.
+
+    Principal components of the vectors less the mean of each word's candidates.
+
+    Args:
+        vectors: of the senses. *Shape:* (n, z width)
+        words: rows of each word's candidates.
+        width: how many directions.
+
+    *Shape:* -> (width, z width), orthonormal rows
+    """
+    second = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for rows in words:
+        apart = vectors[rows].astype(np.float64)
+        apart -= apart.mean(axis=0)
+        second += apart.T @ apart
+    _, directions = np.linalg.eigh(second)
+    return np.ascontiguousarray(directions[:, ::-1][:, :width].T, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSenses:
+    """Sense vectors as they ship. See :class:`~spacy_attn.senses.all_words.SenseVectors`."""
+
+    project: Floats2d
+    rows: NDArray[np.int32]
+    vectors: NDArray[np.int8]
+    scales: Floats1d
+
+
+@torch.inference_mode()
+def sense_vectors(network: SenseNetwork, n_synsets: int) -> Floats2d:
+    """The vector of each synset, times the scale of the scores. *Shape:* (n_synsets, hidden)"""
+    device = network.scale.device
+    parts = []
+    for first in range(0, n_synsets, _AT_ONCE):
+        rows = torch.arange(first, min(first + _AT_ONCE, n_synsets), device=device)
+        shared, own = network.senses(rows)
+        parts.append(((shared + own) * network.scale.exp()).cpu().numpy())
+    vectors: Floats2d = np.concatenate(parts)
+    return vectors
+
+
+def pack_senses(vectors: Floats2d, table: SenseTable, width: int) -> PackedSenses:
+    """Project and round the vectors of the synsets between which words choose.
+
+    *Shape:* vectors (n_synsets, z width)
+    """
+    words = [
+        sorted({table.synset[sense.id] for sense in senses})
+        for lemma, pos in table.lexicon.words()
+        if len(senses := table.lexicon.candidates(lemma, pos)) > 1
+    ]
+    project = main_directions(vectors, words, min(width, vectors.shape[1]))
+    low = vectors[table.chosen] @ project.T
+    scales = np.maximum(np.abs(low).max(axis=1), 1e-9) / 127
+    rows = np.full(table.n_synsets, -1, dtype=np.int32)
+    rows[table.chosen] = np.arange(len(table.chosen), dtype=np.int32)
+    scales = scales.astype(np.float16).astype(np.float32)
+    rounded = np.clip(np.rint(low / scales[:, None]), -127, 127).astype(np.int8)
+    return PackedSenses(project, rows, rounded, scales)
+
+
+def write_sense_model(
+    path: Path,
+    trainer: SenseTrainer,
+    base: nn.Module,
+    base_sha256: str,
+    *,
+    rank: int,
+    width: int,
+    seen: NDArray[np.bool_],
+    few_shot: Mapping[str, float],
+    temperature: float = 1.0,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what inference needs of a training run, half precision.
+
+    Args:
+        path: the file.
+        trainer: after training.
+        base: the untrained encoder.
+        base_sha256: hash of its weights.
+        rank: of the encoder's change.
+        width: of the sense vectors.
+        seen: which senses of the lexicon the corpora hold. *Shape:* (n_senses,)
+        few_shot: ``ridge`` and ``gloss_weight``, chosen on held-out examples.
+        temperature: of the sense vectors' scores, fitted on held-out text.
+        notes: goes into the manifest: data, their hashes, the training curve.
+    """
+    from safetensors.torch import save_file
+
+    network, table = trainer.network, trainer.table
+    packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
+    tensors = {
+        name: tensor.half() for name, tensor in encoder_change(trainer.encoder, base, rank).items()
+    }
+    for name, linear in (
+        ("target", network.target), ("context", network.context), ("gloss", network.gloss)
+    ):  # fmt: skip
+        tensors[f"head.{name}"] = linear.weight.detach().cpu().half()
+    tensors["head.scale"] = network.scale.detach().cpu().reshape(1).float()
+    tensors["wordnet.project"] = torch.from_numpy(packed.project).half()
+    tensors["wordnet.rows"] = torch.from_numpy(packed.rows)
+    tensors["wordnet.vectors"] = torch.from_numpy(packed.vectors)
+    tensors["wordnet.scales"] = torch.from_numpy(packed.scales).half()
+    tensors["wordnet.seen"] = torch.from_numpy(np.packbits(seen))
+    manifest = {
+        "base_sha256": base_sha256,
+        "config": asdict(trainer.config),
+        "rank": rank,
+        "few_shot": dict(few_shot),
+        "wordnet": {
+            "lexicon": table.lexicon.digest, "n_senses": table.lexicon.n_senses,
+            "temperature": temperature,
+        },
+        **(notes or {}),
+    }  # fmt: skip
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, path, metadata={"manifest": json.dumps(manifest, sort_keys=True)})
+    path.chmod(0o644)
+
+
+def choose_few_shot_settings(
+    model: str, path: Path, inventory: Inventory, window: int, overlap: int
+) -> dict[str, float]:
+    """Ridge penalty and definition weight that do best on held-out examples of an inventory.
+
+    Args:
+        model: name of the encoder.
+        path: the sense model.
+        inventory: its examples are held out in turn.
+        window: wordpieces of the encoder's windows.
+        overlap: wordpieces that neighbours share.
+
+    Returns:
+        ``ridge``, ``gloss_weight``, and the held-out ``accuracy`` and ``loss``.
+    """
+    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+    from spacy_attn.senses.contextual import Attention, SenseHead
+    from spacy_attn.train.calibrate import (
+        MemoEncoder,
+        MemoGlosses,
+        blank_resources,
+        choose_few_shot,
+    )
+
+    resources = blank_resources(inventory)
+    glosses = MemoGlosses(
+        HuggingFaceEncoder(EncoderSettings(model, window=window, overlap=overlap))
+    )
+    adapted = EncoderSettings(
+        model, adapter=str(path), unit="sentence", window=window, overlap=overlap
+    )
+    memo = MemoEncoder(HuggingFaceEncoder(adapted))
+    head = SenseHead.load(path)
+
+    def prepare(ridge: float, weight: float) -> Callable[[Inventory], Attention]:
+        chosen = replace(head, ridge=ridge, gloss_weight=weight)
+        return lambda part: Attention(part, resources, memo, glosses, chosen)
+
+    few = choose_few_shot(prepare, inventory, resources)
+    return asdict(few)
+
+
+def base_of(folder: Path) -> tuple[Any, str]:
+    """The untrained encoder of a folder and the hash of its weights."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    return model, weights_sha256(folder)

@@ -1,0 +1,276 @@
+"""The whole way from corpora to a sense model: read, split, train, choose settings, write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import file_sha256, resolve_encoder
+from spacy_attn.senses.decide import fit_temperature
+from spacy_attn.senses.inventory import load_inventory, read_labelled
+from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.senses.wordnet import WordNet
+from spacy_attn.train.corpora import (
+    TaggedSentence,
+    read_masc,
+    read_semcor,
+    read_wordnet_examples,
+    split_corpora,
+)
+from spacy_attn.train.export import base_of, choose_few_shot_settings, write_sense_model
+from spacy_attn.train.rows import Row, rows_of
+from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.senses import SenseTrainer, TrainConfig
+
+__all__ = ["RESULT", "train_sense_model"]
+
+logger = logging.getLogger("spacy_attn")
+
+RESULT = "senses.safetensors"
+_WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen
+_FEW_SHOT = {"ridge": 1.0, "gloss_weight": 0.1}  # until they are chosen
+_HELD_OUT = 10  # one of so many of a user's own labels tells how the training goes
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def train_sense_model(
+    model: str,
+    output: Path,
+    config: TrainConfig,
+    *,
+    semcor: Path | None = None,
+    masc: Path | None = None,
+    data: Path | None = None,
+    inventory: str | Path = "homographs",
+    rank: int = 64,
+    width: int = 192,
+    start: Path | None = None,
+    report: Report | None = None,
+    limit: int | None = None,
+) -> Path:
+    """Train on SemCor, MASC and WordNet's examples, or on labels of your own.
+
+    Args:
+        model: the encoder, found by the resolver.
+        output: folder for checkpoints, ``curve.json`` and the result.
+        config: see :class:`~.senses.TrainConfig`.
+        semcor: SemCor as JSONL, or None.
+        masc: MASC as JSONL, or None.
+        data: labels of your own (JSONL, see the README), or None.
+        inventory: the senses that they name: "homographs", "wordnet" or a file.
+        rank: of the encoder's change, as it is kept.
+        width: of the sense vectors, as they are kept.
+        start: a sense model to go on from; None starts from the plain encoder.
+        report: called with the state of the run, every 25 batches and after every epoch.
+        limit: train on this many documents only.
+
+    Returns:
+        The sense model, ``output/senses.safetensors``.
+
+    Raises:
+        ConfigError: neither SemCor nor labels are given.
+        ResourceError: the encoder or WordNet is missing.
+        RecordError: a label is broken.
+    """
+    if semcor is None and data is None:
+        raise ConfigError(
+            "nothing to train on; give --semcor FILE, or your labels with --data FILE"
+        )
+    wordnet, lexicon = WordNet(), WordNetInventory()
+    own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
+    table = SenseTable(wordnet, lexicon, own)
+    resolved = resolve_encoder(model)
+    base, base_sha256 = base_of(resolved.path)
+    trainer = _trainer(model, resolved.path, table, config, output, base, base_sha256, start)
+    corpora = _corpora(semcor, masc, wordnet)
+    documents, held_out = _rows(corpora, trainer, limit)
+    if data is not None:
+        _add_labels(data, trainer, documents, held_out)
+    trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
+    path = output / RESULT
+    notes = {
+        "base_model": model,
+        "corpora": {file.name: file_sha256(file) for file in (semcor, masc, data) if file},
+        "curve": trainer.curve,
+    }
+    seen = _seen(table, corpora)
+    if start is not None:
+        from spacy_attn.senses.all_words import SenseVectors
+
+        seen |= SenseVectors.load(start).seen
+    settings: dict[str, Any] = {
+        "rank": rank, "width": width, "seen": seen, "notes": notes,
+        "temperature": _temperature(trainer, held_out),
+    }  # fmt: skip
+    write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
+    few = choose_few_shot_settings(model, path, own or load_inventory("homographs"), *_WINDOW)
+    write_sense_model(path, trainer, base, base_sha256, few_shot=few, **settings)
+    return path
+
+
+def _trainer(
+    model: str,
+    folder: Path,
+    table: SenseTable,
+    config: TrainConfig,
+    output: Path,
+    base: Any,
+    base_sha256: str,
+    start: Path | None,
+) -> SenseTrainer:
+    from transformers import AutoModel, AutoTokenizer
+
+    from spacy_attn.encoder.huggingface import merge_adapter
+
+    # Eager attention: the backward pass of the fused kernel is slow on a CPU.
+    eager = None if torch.cuda.is_available() else "eager"
+    encoder = AutoModel.from_pretrained(
+        folder, local_files_only=True, attn_implementation=eager, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if not tokenizer.is_fast:
+        raise ConfigError(f"model = {model!r} has no fast tokenizer; choose one that has")
+    given = None
+    if start is not None:
+        merge_adapter(encoder, start, base_sha256)
+        given = _given_vectors(start, table)
+    trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given)
+    if start is not None:
+        _load_head(trainer, start)
+    return trainer
+
+
+def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
+    """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
+    from spacy_attn.senses.all_words import SenseVectors
+    from spacy_attn.senses.contextual import SenseHead
+
+    packed = SenseVectors.load(start)
+    if packed.lexicon != table.lexicon.digest:
+        raise ResourceError(f"{start} was made for another lexicon of WordNet; train from anew")
+    given = np.zeros((table.n_rows, packed.project.shape[1]), dtype=np.float32)
+    rows = np.flatnonzero(packed.rows >= 0)
+    low = packed.vectors[packed.rows[rows]] * packed.scales[packed.rows[rows], None]
+    given[rows] = low @ packed.project / SenseHead.load(start).scale
+    return torch.from_numpy(given)
+
+
+def _load_head(trainer: SenseTrainer, start: Path) -> None:
+    """Projections of a finished model; its sense vectors hold what texts and residuals gave."""
+    from spacy_attn.senses.contextual import SenseHead
+
+    head, network = SenseHead.load(start), trainer.network
+    with torch.no_grad():
+        network.target.weight.copy_(torch.from_numpy(head.target))
+        network.context.weight.copy_(torch.from_numpy(head.context))
+        network.gloss.weight.copy_(torch.from_numpy(head.gloss))
+        network.scale.fill_(float(np.log(head.scale)))
+        # A synset with a given vector takes nothing from its text a second time.
+        has_none = ~network.given.any(dim=1, keepdim=True)
+        for buffer in (network.glosses, network.glosses_above, network.shares):
+            buffer.mul_(has_none)
+
+
+def _corpora(semcor: Path | None, masc: Path | None, wordnet: WordNet) -> Any:
+    if semcor is None:
+        return None
+    return split_corpora(
+        list(read_semcor(semcor, wordnet)),
+        list(read_masc(masc, wordnet)) if masc else [],
+        list(read_wordnet_examples(wordnet)),
+    )
+
+
+def _rows(
+    corpora: Any, trainer: SenseTrainer, limit: int | None
+) -> tuple[list[list[Row]], dict[str, list[Row]]]:
+    """Documents to train on, and what is held out, by name."""
+    if corpora is None:
+        return [], {}
+    table, tokenizer = trainer.table, trainer.tokenizer
+
+    def rows(sentences: Sequence[TaggedSentence], weight: float = 1.0) -> list[Row]:
+        return rows_of(sentences, tokenizer, table.target, weight)
+
+    weight = trainer.config.weight
+    documents = [
+        rows(document, weight(document[0].genre))
+        for document in corpora.train[:limit]
+        if weight(document[0].genre)
+    ]
+    return documents, {name: rows(sentences) for name, sentences in corpora.held_out.items()}
+
+
+def _add_labels(
+    data: Path, trainer: SenseTrainer, documents: list[list[Row]], held_out: dict[str, list[Row]]
+) -> None:
+    """A user's labels as rows: every tenth is held out."""
+    table = trainer.table
+    sentences = _labelled_sentences(data, table)
+    target = table.own_target if table.inventory is not None else table.target
+    out = sentences[::_HELD_OUT]
+    kept = [sentence for i, sentence in enumerate(sentences) if i % _HELD_OUT]
+    weight = trainer.config.weight("own")
+    documents += [[row] for row in rows_of(kept, trainer.tokenizer, target, weight)]
+    held_out["own"] = rows_of(out, trainer.tokenizer, target)
+
+
+def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
+    from spacy_attn.senses.context import tokens_within
+    from spacy_attn.train.calibrate import blank_resources
+
+    resources = blank_resources(table.inventory or load_inventory("homographs"))
+    known = table.wordnet.senses if table.inventory is None else {
+        sense.id for sense in table.inventory.senses
+    }  # fmt: skip
+    out = []
+    for i, item in enumerate(read_labelled(data)):
+        if item.sense not in known:
+            name = table.inventory.name if table.inventory is not None else "wordnet"
+            raise ConfigError(
+                f"{data}, label {i + 1}: the inventory {name!r} has no sense {item.sense!r}; "
+                "name the inventory of the labels with --inventory"
+            )
+        context = resources.tokenize(item.text)
+        first, end = tokens_within(context, item.start, item.end)
+        tokens = list(context.tokens)
+        out.append(TaggedSentence(f"own-{i}", "own", tokens, [(first, end, [item.sense])]))
+    return out
+
+
+def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str, float]:
+    return {
+        f"{name}:{measure}": value
+        for name, rows in held_out.items()
+        for measure, value in trainer.accuracy(rows).items()
+    }
+
+
+def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float:
+    """Fitted on held-out words with one right sense (Guo et al. 2017)."""
+    scores, gold = [], []
+    for rows in held_out.values():
+        for target, row in trainer.predict(rows):
+            if sum(target.allowed) == 1:
+                scores.append(row)
+                gold.append(target.allowed.index(True))
+    return round(fit_temperature(scores, gold), 4) if scores else 1.0
+
+
+def _seen(table: SenseTable, corpora: Any) -> Any:
+    keys = [] if corpora is None else [
+        key
+        for document in corpora.train
+        for sentence in document
+        for _, _, allowed in sentence.targets
+        if len(allowed) == 1
+        for key in allowed
+    ]  # fmt: skip
+    return table.seen(keys)

@@ -1,0 +1,151 @@
+"""The senses that the model is trained on, one row each: texts, candidates, relations.
+
+WordNet's rows are the synsets of the package's lexicon, in its order; behind them stand one row
+for each supersense (a part that many synsets share) and, where a user trains on an inventory of
+their own, one for each of its senses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn.senses.contextual import gloss_text
+from spacy_attn.senses.inventory import Inventory
+from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.senses.wordnet import SUPERSENSES, WordNet
+from spacy_attn.train.rows import RowTarget
+
+__all__ = ["RELATIONS", "SenseTable"]
+
+#: What a synset shares with its neighbours, and how many of each kind are looked at.
+RELATIONS = {"hypernym": 3, "hypernym's hypernym": 3, "similar": 3, "derived": 4, "supersense": 1}
+_SIGNS = {"@": "hypernym", "@i": "hypernym", "&": "similar", "\\": "similar", "<": "similar",
+          "+": "derived", "*": "similar", "$": "similar"}  # fmt: skip
+_EXAMPLES = 2  # sentences of a synset that its text holds
+_SYNONYMS = 6
+
+
+class SenseTable:
+    """See the module.
+
+    Args:
+        wordnet: the user's WordNet, for definitions, examples and relations.
+        lexicon: the package's lexicon of the same WordNet, for the order of rows.
+        inventory: a user's own senses, or None.
+    """
+
+    def __init__(
+        self, wordnet: WordNet, lexicon: WordNetInventory, inventory: Inventory | None = None
+    ) -> None:
+        self.wordnet, self.lexicon, self.inventory = wordnet, lexicon, inventory
+        self.n_synsets = int(lexicon.synset_of_row.max()) + 1
+        self.synset: dict[str, int] = {}  # of each sense key
+        self.sense_row: dict[str, int] = {}  # in the lexicon
+        self._keys: dict[int, str] = {}  # one of each synset
+        self._by_place: dict[tuple[str, int], int] = {}
+        synset_of_row = lexicon.synset_of_row.tolist()
+        for lemma, pos in lexicon.words():
+            for sense in lexicon.candidates(lemma, pos):
+                row = synset_of_row[sense.row]
+                self.synset[sense.id], self.sense_row[sense.id] = row, sense.row
+                self._keys.setdefault(row, sense.id)
+                self._by_place.setdefault((pos, wordnet.senses[sense.id].offset), row)
+        own = inventory.senses if inventory is not None else ()
+        first = self.n_synsets + len(SUPERSENSES)
+        self._own = {sense.id: first + i for i, sense in enumerate(own)}
+        self.n_rows = first + len(own)
+        #: Synsets of words that have another sense of the same part of speech.
+        self.chosen = sorted(
+            {
+                self.synset[sense.id]
+                for lemma, pos in lexicon.words()
+                if len(senses := lexicon.candidates(lemma, pos)) > 1
+                for sense in senses
+            }
+        )
+
+    def target(self, start: int, end: int, keys: list[str]) -> RowTarget | None:
+        """A word annotated with sense keys of WordNet; None where there is no choice."""
+        sense = self.wordnet.senses[keys[0]]
+        candidates = self.wordnet.candidates(sense.lemma, sense.pos)
+        if len(candidates) < 2:
+            return None
+        rows = tuple(self.synset[c.key] for c in candidates)
+        return RowTarget(start, end, rows, tuple(c.key in keys for c in candidates))
+
+    def own_target(self, start: int, end: int, ids: list[str]) -> RowTarget | None:
+        """A word annotated with a sense of the user's inventory."""
+        senses = self.inventory.senses if self.inventory is not None else ()
+        sense = next(s for s in senses if s.id == ids[0])
+        candidates = [s for s in senses if (s.lemma, s.pos) == (sense.lemma, sense.pos)]
+        if len(candidates) < 2:
+            return None
+        rows = tuple(self._own[c.id] for c in candidates)
+        return RowTarget(start, end, rows, tuple(c.id in ids for c in candidates))
+
+    def texts(self) -> dict[int, str]:
+        """The text that stands for each row that needs a vector of its own.
+
+        These are the synsets between which a word chooses, their hypernyms, and a user's senses.
+        """
+        needed = dict.fromkeys(self.chosen)
+        for row in self.chosen:
+            needed |= dict.fromkeys(self.related(row)["hypernym"])
+        texts = {row: self._synset_text(row) for row in needed}
+        for sense in self.inventory.senses if self.inventory is not None else ():
+            texts[self._own[sense.id]] = gloss_text(sense.lemma, sense.definition)
+        return texts
+
+    def related(self, row: int) -> dict[str, list[int]]:
+        """The synsets that one points to, by kind; a supersense has none."""
+        out: dict[str, list[int]] = {"hypernym": [], "similar": [], "derived": []}
+        key = self._keys.get(row)
+        if key is None:
+            return out
+        sense = self.wordnet.senses[key]
+        for sign, pos, offset in self.wordnet.synsets.pointers(sense.pos, sense.offset):
+            other = self._by_place.get((pos, offset))
+            if sign in _SIGNS and other is not None and other not in out[_SIGNS[sign]]:
+                out[_SIGNS[sign]].append(other)
+        return out
+
+    def composition(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows that a row's vector is composed of beside its own, and the share of each.
+
+        The rows of one kind share a weight of 1. Empty places hold ``n_rows``, share 0.
+
+        *Shape:* two (n_rows, sum of RELATIONS)
+        """
+        width = sum(RELATIONS.values())
+        rows = np.full((self.n_rows, width), self.n_rows, dtype=np.int64)
+        shares = np.zeros((self.n_rows, width), dtype=np.float32)
+        related = {row: self.related(row) for row in self._keys}
+        for row, kinds in related.items():
+            above = [r for h in kinds["hypernym"][:3] for r in related[h]["hypernym"]]
+            supersense = SUPERSENSES.index(self.wordnet.senses[self._keys[row]].supersense)
+            found = (
+                kinds["hypernym"], list(dict.fromkeys(above)), kinds["similar"],
+                kinds["derived"], [self.n_synsets + supersense],
+            )  # fmt: skip
+            at = 0
+            for most, others in zip(RELATIONS.values(), found, strict=True):
+                others = others[:most]
+                rows[row, at : at + len(others)] = others
+                shares[row, at : at + len(others)] = 1 / max(len(others), 1)
+                at += most
+        return rows, shares
+
+    def seen(self, keys: Sequence[str]) -> NDArray[np.bool_]:
+        """Marks the senses of the lexicon that are among these keys. *Shape:* (n_senses,)"""
+        out = np.zeros(self.lexicon.n_senses, dtype=bool)
+        out[[self.sense_row[key] for key in keys if key in self.sense_row]] = True
+        return out
+
+    def _synset_text(self, row: int) -> str:
+        sense = self.wordnet.senses[self._keys[row]]
+        definition, examples = self.wordnet.gloss(sense)
+        words = [word.replace("_", " ") for word in self.wordnet.synonyms(sense)][:_SYNONYMS]
+        return "; ".join([gloss_text(", ".join(words), definition), *examples[:_EXAMPLES]])

@@ -1,0 +1,219 @@
+"""Systems: sense methods, published predictions, functions of users; and their processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from multiprocessing import Pipe
+
+import pytest
+import spacy
+import torch
+
+from spacy_attn.compare import systems
+from spacy_attn.compare.datasets import open_dataset
+from spacy_attn.compare.systems import (
+    Answers,
+    MethodSystem,
+    Prediction,
+    PublishedPredictions,
+    check_method,
+    found_task,
+    method_config,
+    resolve_method,
+    run_in_own_process,
+    tagged_by,
+)
+from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.senses.lexicon import WordNetInventory
+from tests.compare.conftest import labelled
+
+LESK = {"@sense_methods": "spacy_attn.lesk.v1"}
+
+
+def quiet(done, total):
+    assert 0 <= done <= total
+
+
+def test_words_are_given_by_the_data(task):
+    assert [t and t.lemma for t in task.targets] == ["bat", "bat", "bank", "bank", None]
+    assert [s.id for s in task.targets[2].candidates] == ["bank.money", "bank.river"]
+    assert task.contexts == task.dataset.contexts
+
+
+def test_a_method(task):
+    answers = MethodSystem("lesk")(task, quiet)
+    chosen = [p and p.sense for p in answers.predictions]
+    assert chosen == ["bat.club", "bat.animal", "bank.money", "bank.money", None]
+    assert answers.predictions[2].score == pytest.approx(0.5)
+    assert dict(answers.predictions[2].ranked) == pytest.approx(
+        {"bank.money": 0.5, "bank.river": 0.5}
+    )
+    assert answers.words_per_second > 0
+    assert answers.details["method"] == "lesk"
+    assert answers.details["temperature"] == 1.0
+    same = MethodSystem({**LESK, "temperature": 1.0})(task, quiet)
+    assert same.predictions == answers.predictions
+
+
+def test_batches_change_nothing(task, monkeypatch):
+    whole = MethodSystem("lesk")(task, quiet).predictions
+    seen = []
+    for size in (1, 3):
+        monkeypatch.setattr(systems, "_BATCH", size)
+        monkeypatch.setattr(systems, "_WARM_UP", 1)
+        run = MethodSystem("lesk")(task, lambda done, total: seen.append((done, total)))
+        assert run.predictions == whole
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4), (3, 4), (4, 4)]
+
+
+def test_a_set_of_unknown_words(make_task, tmp_path):
+    path = tmp_path / "unknown.jsonl"
+    path.write_text(labelled([("the club", "club", "club", "club.golf", "")]))
+    answers = MethodSystem("lesk")(make_task(path), quiet)
+    assert (answers.predictions, answers.words_per_second) == ([None], None)
+
+
+def test_words_are_found_by_the_pipeline(toy_inventory, tmp_path):
+    rows = [
+        ("the bats flew at night", "bats", "bat", "bat.animal", ""),
+        ("a banker", "bank", "bank", "bank.money", ""),  # no word of the inventory
+    ]
+    path = tmp_path / "plain.jsonl"
+    path.write_text(labelled(rows))
+    nlp = spacy.blank("en")
+    tag, resources = tagged_by(nlp), resources_of(nlp)
+    task = found_task(open_dataset(path, tag), load_inventory(toy_inventory, "en"), resources, tag)
+    assert [t and (t.context, t.start, t.end, t.lemma) for t in task.targets] == [
+        (0, 1, 2, "bat"), None,
+    ]  # fmt: skip
+    answers = MethodSystem("first_sense")(task, quiet)
+    assert [p and p.sense for p in answers.predictions] == ["bat.animal", None]
+
+
+# -- methods by name and by config ------------------------------------------------------------
+
+
+def test_methods_by_config():
+    assert resolve_method("lesk").name == resolve_method({**LESK, "window": 2}).name == "lesk"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("guess", "method = 'guess'; legal are random"),
+        ({"@sense_methods": "guess.v1"}, r"method = 'guess\.v1'; legal are random"),
+        ({"window": 2}, r'method = \{"window": 2\} has no "@sense_methods"'),
+        ({**LESK, "windows": 2}, r'method = .* is not legal: .*windows'),
+        ({**LESK, "window": 0}, "window = 0; legal is 1 or more"),
+        ({**LESK, "window": "wide"}, "method = .* is not legal: .*window"),
+    ],
+)  # fmt: skip
+def test_methods_that_are_refused(spec, reason):
+    with pytest.raises(ConfigError, match=reason) as caught:
+        resolve_method(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_gets_the_settings_that_its_method_has():
+    assert method_config("lesk", temperature=2.0) == {**LESK, "temperature": 2.0}
+    assert method_config({**LESK, "window": 3, "temperature": 1.0}, temperature=2.0) == {
+        **LESK, "window": 3, "temperature": 2.0,
+    }  # fmt: skip
+    assert method_config("random", temperature=2.0) == {"@sense_methods": "spacy_attn.random.v1"}
+
+
+def test_a_method_is_checked_with_its_inventory(toy_inventory):
+    nlp = spacy.blank("en")
+    check_method(nlp, str(toy_inventory), {**LESK, "window": 2})
+    with pytest.raises(ConfigError, match="is for language 'en', the pipeline's is 'de'"):
+        check_method(spacy.blank("de"), "homographs", "lesk")
+    assert nlp.pipe_names == []
+
+
+# -- published predictions --------------------------------------------------------------------
+
+
+def test_published_predictions(task, tmp_path):
+    path = tmp_path / "system.key.txt"
+    path.write_text("1 bat.club bat.animal\n3 bank.river\n99 bat.club\n")
+    answers = PublishedPredictions(path)(task, quiet)
+    assert [p and p.sense for p in answers.predictions] == [
+        "bat.club", None, "bank.river", None, None,
+    ]  # fmt: skip
+    assert answers.details == {"missing": 3, "extra": 1}
+    assert answers.words_per_second is None
+
+
+def test_predictions_of_another_set(task, tmp_path):
+    path = tmp_path / "system.key.txt"
+    path.write_text("d000.s000.t000 bat.club\n")
+    with pytest.raises(RecordError, match=r"predicts no instance of toy; its ids are like 'd000\."):
+        PublishedPredictions(path)(task, quiet)
+
+
+# -- processes ------------------------------------------------------------------------------
+
+
+def always_last(task, on_progress):
+    """A system of a user's own."""
+    on_progress(1, 1)
+    return Answers([t and Prediction(t.candidates[-1].id) for t in task.targets])
+
+
+def dies(task, on_progress):
+    os._exit(3)
+
+
+def fails(task, on_progress):
+    raise KeyError(task.dataset.name)
+
+
+def test_a_function_in_its_own_process(task):
+    held = bytearray(400_000_000)  # this process's memory is not that of the child
+    told = []
+    answers = run_in_own_process(always_last, task, lambda *now: told.append(now), 1)
+    assert [p and p.sense for p in answers.predictions] == [
+        "bat.club", "bat.club", "bank.river", "bank.river", None,
+    ]  # fmt: skip
+    assert told == [(1, 1)]
+    assert 50 < answers.peak_rss_mb < len(held) / 1e6 + 150
+
+
+def test_a_process_that_dies(task):
+    with pytest.raises(ResourceError, match="its process ended with exit code 3; see why with"):
+        run_in_own_process(dies, task, quiet, 1)
+
+
+def test_a_system_that_fails(task, monkeypatch):
+    """The child's part, run here."""
+    monkeypatch.setattr(systems.signal, "signal", lambda *_: None)
+    ours, theirs = Pipe()
+    sender = threading.Thread(target=ours.send, args=((fails, task),))
+    sender.start()
+    systems._serve(theirs, torch.get_num_threads())
+    sender.join()
+    failure = ours.recv()
+    assert failure.sentence == "KeyError: 'toy' (--debug shows where)"
+    assert "raise KeyError(task.dataset.name)" in failure.trace
+    for pipe in (ours, theirs):
+        pipe.close()
+
+
+def test_a_process_that_was_killed():
+    assert systems._died(-9).startswith("its process was ended by SIGKILL, as the system does")
+    assert systems._died(-11).startswith("its process was ended by SIGSEGV; see why")
+
+
+def test_a_function_that_no_child_can_have(task):
+    with pytest.raises(ConfigError, match="cannot be sent to its own process"):
+        run_in_own_process(lambda task, on_progress: None, task, quiet, 1)
+
+
+def test_a_task_travels(task):
+    assert pickle.loads(pickle.dumps(task)).targets == task.targets  # noqa: S301
+    inventory = pickle.loads(pickle.dumps(WordNetInventory()))  # noqa: S301
+    assert inventory.candidates("bat", "NOUN")
