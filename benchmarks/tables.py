@@ -214,8 +214,104 @@ def classic_cost() -> str:
 
 
 #: What stands between the markers of each name.
+def all_words() -> str:
+    """Words of running text: our methods beside published predictions."""
+    results = _load("all-words.json")
+    given, plain, masc = results["given"], results["end_to_end"], results["masc"]
+    n_by = given["n_by"]
+    lines = [
+        f"Share of right senses on *ALLamended* ({given['n']:,} words of running text, each with "
+        "two senses or more; nothing trained or tuned on it). *not first*: the "
+        f"{n_by['subsets']['not_first']:,} words whose answer is not WordNet's first sense. "
+        f"*unseen*: the {n_by['subsets']['unseen_sense']:,} words of whose right senses our "
+        "training corpora hold none. *ECE*: calibration error. Rows in italics are the systems' "
+        "own published predictions, scored by the same code.",
+        "",
+        "| system | all | 95 % | nouns | verbs | adjectives | adverbs | not first | unseen "
+        "| supersense | ECE |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for system in given["systems"]:
+        is_published = system["kind"] == "published predictions"
+        name = f"*{system['name']}*" if is_published else f"`{system['name']}`"
+        error = system["calibration_error"]
+        cells = [
+            _percent(system["accuracy"]), _interval(system),
+            *(_percent(system["pos"][pos]) for pos in ("NOUN", "VERB", "ADJ", "ADV")),
+            *(_percent(system["subsets"][name]) for name in ("not_first", "unseen_sense")),
+            _percent(system["supersense_accuracy"]), "" if error is None else f"{error:.3f}",
+        ]  # fmt: skip
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    papers = "; ".join(f"{name} {_percent(x)}" for name, x in results["from_papers"].items())
+    lines += [
+        "",
+        f"From papers alone, on another set and so not comparable line by line: {papers}.",
+    ]
+    lines += ["", _plain_text(plain), "", _genres(masc), "", _prior(results)]
+    return "\n".join(lines)
+
+
+def _by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {system["name"]: system for system in result["systems"]}
+
+
+def _plain_text(plain: dict[str, Any]) -> str:
+    rows = _by_name(plain)
+    own, first = rows["attention"], rows["first_sense"]
+    return (
+        "On plain text, where en_core_web_sm finds words, tags and lemmas (what it misses or "
+        f"tags otherwise counts as wrong), `attention` has {_percent(own['accuracy'])} and "
+        f"`first_sense` {_percent(first['accuracy'])}; {_percent(own['coverage'])} % of the words "
+        "are found."
+    )
+
+
+def _genres(masc: dict[str, Any]) -> str:
+    rows = _by_name(masc)
+    own, first = rows["attention"], rows["first_sense"]
+    better = sorted(g for g in own["strata"] if own["strata"][g] > first["strata"][g])
+    low, high = (f(own["strata"], key=own["strata"].get) for f in (min, max))
+    return (
+        f"MASC, {masc['n']:,} words of {len(own['strata'])} written and spoken genres, none of "
+        f"them trained on: `attention` {_percent(own['accuracy'])}, `first_sense` "
+        f"{_percent(first['accuracy'])}; better in {len(better)} of {len(own['strata'])} genres, "
+        f"from {_percent(own['strata'][low])} ({low}) to {_percent(own['strata'][high])} ({high}). "
+        "MASC's labels are mapped from another dictionary, which limits every system."
+    )
+
+
+def _prior(results: dict[str, Any]) -> str:
+    tried = results["prior_on_held_out_semcor"]
+    shown = ", ".join(f"{_percent(x)} with weight {weight}" for weight, x in tried.items())
+    return (
+        "A first-sense prior (logarithm of WordNet's counts, times a weight) on held-out "
+        f"documents of SemCor: {shown}. None is used by default; the best weight above 0 has a "
+        "row of its own."
+    )
+
+
+def all_words_cost() -> str:
+    """What all-words senses add to the pipeline before them."""
+    result = _load("all-words-cost.json")
+    peak = result["peak_rss_mb"]
+    parts = [
+        f"{name}: x {result[name]['ratio']:.3f} "
+        f"({result[name]['words_per_second']['with_senses']:,} words/s in all; "
+        f"{peak[name] - peak['en_core_web_sm']:,} MB above en_core_web_sm)"
+        for name in ("float32", "bfloat16")
+    ]
+    processor, threads = result["manifest"]["processor"], result["manifest"]["threads"]
+    return (
+        "Time of tagger, lemmatizer, `attention_encoder` and all-words senses against the same "
+        f"without senses, median of {result['repetitions']} paired runs: {'; '.join(parts)}. "
+        f"{processor}, {threads} threads. Made with `python -m benchmarks.all_words_cost`."
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "results": senses,
+    "all-words": all_words,
+    "all-words-cost": all_words_cost,
     "chunks": chunks,
     "entities": entities,
     "relations": relations,

@@ -36,7 +36,7 @@ def train_senses(
     model: Annotated[
         str, typer.Option(help="The encoder to train.")
     ] = "sentence-transformers/all-MiniLM-L6-v2",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="Of the encoder.")] = 1e-4,
     weight_masc: Annotated[
         float, typer.Option(min=0.0, help="Of MASC in the loss; 0 only measures on it.")
@@ -49,7 +49,7 @@ def train_senses(
         int | None, typer.Option(min=1, help="Train on this many documents only, for a trial.")
     ] = None,
 ) -> None:
-    """Train the sense model: 40 minutes on two cores with bf16, minutes on a GPU.
+    """Train the sense model: 25 minutes on two cores with bf16, minutes on a GPU.
 
     Reads definitions and examples from your own WordNet 3.0 (see spacy-attn doctor). A run
     that was stopped goes on from its last epoch when it is called again with the same

@@ -52,17 +52,27 @@ def low_rank(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return u[:, :rank] * root, root.unsqueeze(-1) * vh[:rank]
 
 
-def encoder_change(encoder: nn.Module, base: nn.Module, rank: int) -> dict[str, Tensor]:
+def encoder_change(
+    encoder: nn.Module, base: nn.Module, rank: int, strength: float = 1.0
+) -> dict[str, Tensor]:
     """What turns the base encoder into the trained one, as ``merge_adapter`` reads it.
 
     ``NAME.lora_A`` and ``NAME.lora_B`` for linear layers, ``PARAMETER.change`` for the rest;
     what did not change is left out.
+
+    Args:
+        encoder: as trained.
+        base: as it was.
+        rank: of the factors.
+        strength: share of the change that is kept: between the encoder as it was and as it was
+            trained may lie one that does better on text unlike the training's (Wortsman et al.
+            2022, "Robust fine-tuning of zero-shot models").
     """
     before = {name: p.detach().float().cpu() for name, p in base.named_parameters()}
     linear = {name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)}
     out: dict[str, Tensor] = {}
     for name, parameter in encoder.named_parameters():
-        change = parameter.detach().float().cpu() - before[name]
+        change = (parameter.detach().float().cpu() - before[name]) * strength
         if not change.any():
             continue
         module = name.rpartition(".")[0]
@@ -111,8 +121,8 @@ def sense_vectors(network: SenseNetwork, n_synsets: int) -> Floats2d:
     parts = []
     for first in range(0, n_synsets, _AT_ONCE):
         rows = torch.arange(first, min(first + _AT_ONCE, n_synsets), device=device)
-        shared, own = network.senses(rows)
-        parts.append(((shared + own) * network.scale.exp()).cpu().numpy())
+        text, neighbours, own = network.senses(rows)
+        parts.append(((text + neighbours + own) * network.scale.exp()).cpu().numpy())
     vectors: Floats2d = np.concatenate(parts)
     return vectors
 
@@ -148,6 +158,7 @@ def write_sense_model(
     seen: NDArray[np.bool_],
     few_shot: Mapping[str, float],
     temperature: float = 1.0,
+    strength: float = 1.0,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what inference needs of a training run, half precision.
@@ -162,15 +173,15 @@ def write_sense_model(
         seen: which senses of the lexicon the corpora hold. *Shape:* (n_senses,)
         few_shot: ``ridge`` and ``gloss_weight``, chosen on held-out examples.
         temperature: of the sense vectors' scores, fitted on held-out text.
+        strength: see :func:`encoder_change`.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
     from safetensors.torch import save_file
 
     network, table = trainer.network, trainer.table
     packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
-    tensors = {
-        name: tensor.half() for name, tensor in encoder_change(trainer.encoder, base, rank).items()
-    }
+    change = encoder_change(trainer.encoder, base, rank, strength)
+    tensors = {name: tensor.half() for name, tensor in change.items()}
     for name, linear in (
         ("target", network.target), ("context", network.context), ("gloss", network.gloss)
     ):  # fmt: skip
@@ -185,6 +196,7 @@ def write_sense_model(
         "base_sha256": base_sha256,
         "config": asdict(trainer.config),
         "rank": rank,
+        "strength": strength,
         "few_shot": dict(few_shot),
         "wordnet": {
             "lexicon": table.lexicon.digest, "n_senses": table.lexicon.n_senses,

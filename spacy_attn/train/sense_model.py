@@ -28,7 +28,7 @@ from spacy_attn.train.rows import Row, rows_of
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
 
-__all__ = ["RESULT", "train_sense_model"]
+__all__ = ["RESULT", "open_trainer", "train_sense_model"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -88,7 +88,7 @@ def train_sense_model(
     table = SenseTable(wordnet, lexicon, own)
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
-    trainer = _trainer(model, resolved.path, table, config, output, base, base_sha256, start)
+    trainer = open_trainer(model, resolved.path, table, config, output, base, base_sha256, start)
     corpora = _corpora(semcor, masc, wordnet)
     documents, held_out = _rows(corpora, trainer, limit)
     if data is not None:
@@ -115,7 +115,7 @@ def train_sense_model(
     return path
 
 
-def _trainer(
+def open_trainer(
     model: str,
     folder: Path,
     table: SenseTable,
@@ -125,6 +125,18 @@ def _trainer(
     base_sha256: str,
     start: Path | None,
 ) -> SenseTrainer:
+    """A trainer of an encoder, or of one that a sense model changed already.
+
+    Args:
+        model: name of the encoder.
+        folder: where it lies.
+        table: the senses.
+        config: of the run.
+        output: its folder.
+        base: the untrained encoder.
+        base_sha256: hash of its weights.
+        start: the sense model, or None.
+    """
     from transformers import AutoModel, AutoTokenizer
 
     from spacy_attn.encoder.huggingface import merge_adapter

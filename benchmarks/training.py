@@ -1,0 +1,118 @@
+"""What is lost between the trained sense model and the file that ships.
+
+    python -m benchmarks.training runs/senses
+
+Takes the folder of a finished ``spacy-attn train-senses`` run, writes the model at several ranks
+(of the encoder's change) and widths (of the sense vectors, eight bits a number), and measures each
+on SemCor's held-out documents through the same code as the component, beside the trained model as
+it is. No evaluation set is touched. The result holds the curve of the training as well.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from safetensors import safe_open
+
+from benchmarks.all_words import held_out
+from benchmarks.manifest import DATA, ROOT, manifest
+from spacy_attn.compare.systems import MethodSystem, Task, given_task
+from spacy_attn.models import resolve_encoder
+from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.senses.lexicon import shared_lexicon
+from spacy_attn.senses.wordnet import WordNet
+from spacy_attn.train.calibrate import blank_resources
+from spacy_attn.train.corpora import read_semcor, split_corpora
+from spacy_attn.train.export import base_of, write_sense_model
+from spacy_attn.train.rows import rows_of
+from spacy_attn.train.sense_model import RESULT as MODEL
+from spacy_attn.train.sense_model import open_trainer
+from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.senses import SenseTrainer, TrainConfig
+
+RESULT = ROOT / "benchmarks" / "results" / "train-senses.json"
+SIZES = ((64, 192), (64, 128), (32, 192), (96, 256))  # rank and width
+
+
+def accuracy_of(path: Path, task: Task) -> float:
+    """Share of right senses by a written model."""
+    method = {"@sense_methods": "spacy_attn.attention.v1", "sense_model": str(path)}
+    answers = MethodSystem(method)(task, lambda done, total: None)
+    pairs = zip(answers.predictions, task.dataset.instances, strict=True)
+    return sum(p is not None and p.sense in item.gold for p, item in pairs) / len(task.targets)
+
+
+def trained(folder: Path, model: str, config: TrainConfig) -> tuple[SenseTrainer, Any, str]:
+    """The trainer of a finished run, the untrained encoder and its hash."""
+    resolved = resolve_encoder(model)
+    base, base_sha256 = base_of(resolved.path)
+    table = SenseTable(WordNet(), shared_lexicon())
+    trainer = open_trainer(model, resolved.path, table, config, folder, base, base_sha256, None)
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=trainer.device)
+    trainer.encoder.load_state_dict(saved["encoder"])
+    trainer.network.load_state_dict(saved["network"])
+    return trainer, base, base_sha256
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("give the folder of a finished run: python -m benchmarks.training runs/senses")
+    folder = Path(sys.argv[1])
+    with safe_open(folder / MODEL, framework="numpy") as file:
+        notes = json.loads(file.metadata()["manifest"])
+    config = TrainConfig(**notes["config"])
+    trainer, base, base_sha256 = trained(folder, notes["base_model"], config)
+    wordnet, inventory = trainer.table.wordnet, shared_lexicon()
+    split = split_corpora(list(read_semcor(DATA / "semcor.jsonl.gz", wordnet)), [], [])
+    rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
+    resources = blank_resources(load_inventory("homographs"))
+    task = given_task(held_out(inventory, wordnet), inventory, resources)
+    as_trained = trainer.accuracy(rows)
+    table = Table("rank", "width", "MB", "accuracy", title=f"as trained: {as_trained}")
+    sizes = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for rank, width in SIZES:
+            path = Path(temporary, f"{rank}-{width}.safetensors")
+            write_sense_model(
+                path, trainer, base, base_sha256, rank=rank, width=width,
+                seen=trainer.table.seen([]), few_shot=notes["few_shot"],
+            )  # fmt: skip
+            row = {"rank": rank, "width": width, "mb": round(path.stat().st_size / 1e6, 2),
+                   "accuracy": round(accuracy_of(path, task), 4)}  # fmt: skip
+            sizes.append(row)
+            table.add_row(*(str(value) for value in row.values()))
+    result = {
+        "what": "training of spacy_attn/data/senses_minilm.safetensors, and what its size costs; "
+        "held out: a tenth of SemCor's documents, words with at least two senses",
+        "base_model": notes["base_model"],
+        "config": asdict(config),
+        "curve": notes["curve"],
+        "few_shot": notes["few_shot"],
+        "temperature": notes["wordnet"]["temperature"],
+        "as_trained": as_trained,
+        "written": sizes,
+        "shipped": {"rank": notes["rank"], "width": len(_project(folder / MODEL))},
+        "manifest": manifest(
+            "python -m benchmarks.training", [DATA / "semcor.jsonl.gz", DATA / "masc.jsonl.gz"],
+            seed=config.seed,
+        ),
+    }  # fmt: skip
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    Console().print(table)
+
+
+def _project(path: Path) -> Any:
+    with safe_open(path, framework="numpy") as file:
+        return file.get_tensor("wordnet.project")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""``spacy-attn train-senses``: what it refuses; labels alone start from the bundled model."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_attn.cli.app import app
+from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.train import sense_model
+
+RUNNER = CliRunner()
+
+
+def call(*arguments):
+    return RUNNER.invoke(app, ["train-senses", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
+        (["--data", "none.jsonl"], "none.jsonl does not exist"),
+        ([], "nothing to train on; give --semcor FILE, or labels with --data FILE"),
+        (["--precision", "int8"], "--precision int8; legal are bf16, fp32"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path):
+    result = call("-o", tmp_path / "run", *arguments)
+    assert result.exit_code in (1, 2)
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_model(
+    tmp_path, monkeypatch
+):
+    seen = {}
+
+    def train(model, output, config, **more):
+        seen.update(more, model=model, config=config)
+        more["report"]({"epoch": 0, "batch": 25, "batches": 50, "loss": 1.0, "seconds": 1.0})
+        more["report"]({"epoch": 1, "loss": 0.5})
+        return output / "senses.safetensors"
+
+    monkeypatch.setattr(sense_model, "train_sense_model", train)
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("")
+    result = call("-o", tmp_path, "--data", labels, "--inventory", "mine.jsonl", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "senses.safetensors") in result.output
+    assert seen["start"] == SENSE_MODEL
+    assert (seen["data"], seen["inventory"], seen["semcor"]) == (labels, "mine.jsonl", None)
+    assert seen["config"].epochs == 2
