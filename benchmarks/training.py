@@ -1,8 +1,9 @@
 """What is lost between the trained sense model and the file that ships.
 
-    python -m benchmarks.training runs/senses
+    python -m benchmarks.training runs/senses [runs/other ...]
 
-Takes the folder of a finished ``spacy-attn train-senses`` run, writes the model at several ranks
+Takes the folder of a finished ``spacy-attn train-senses`` run, and those that it was averaged with,
+writes the model at several ranks
 (of the encoder's change) and widths (of the sense vectors, eight bits a number), and measures each
 on SemCor's held-out documents through the same code as the component, beside the trained model as
 it is. No evaluation set is touched. The result holds the curve of the training as well.
@@ -50,7 +51,9 @@ def accuracy_of(path: Path, task: Task) -> float:
     return sum(p is not None and p.sense in item.gold for p, item in pairs) / len(task.targets)
 
 
-def trained(folder: Path, model: str, config: TrainConfig) -> tuple[SenseTrainer, Any, str]:
+def trained(
+    folder: Path, others: list[Path], model: str, config: TrainConfig
+) -> tuple[SenseTrainer, Any, str]:
     """The trainer of a finished run, the untrained encoder and its hash."""
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
@@ -59,17 +62,18 @@ def trained(folder: Path, model: str, config: TrainConfig) -> tuple[SenseTrainer
     saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=trainer.device)
     trainer.encoder.load_state_dict(saved["encoder"])
     trainer.network.load_state_dict(saved["network"])
+    trainer.average_with(others)
     return trainer, base, base_sha256
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit("give the folder of a finished run: python -m benchmarks.training runs/senses")
-    folder = Path(sys.argv[1])
+    folder, *others = map(Path, sys.argv[1:])
     with safe_open(folder / MODEL, framework="numpy") as file:
         notes = json.loads(file.metadata()["manifest"])
     config = TrainConfig(**notes["config"])
-    trainer, base, base_sha256 = trained(folder, notes["base_model"], config)
+    trainer, base, base_sha256 = trained(folder, others, notes["base_model"], config)
     wordnet, inventory = trainer.table.wordnet, shared_lexicon()
     split = split_corpora(list(read_semcor(DATA / "semcor.jsonl.gz", wordnet)), [], [])
     rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
@@ -95,6 +99,8 @@ def main() -> None:
         "base_model": notes["base_model"],
         "config": asdict(config),
         "curve": notes["curve"],
+        "averaged": notes["averaged"],
+        "averaged_with": [_run(other) for other in others],
         "few_shot": notes["few_shot"],
         "temperature": notes["wordnet"]["temperature"],
         "as_trained": as_trained,
@@ -107,6 +113,12 @@ def main() -> None:
     }  # fmt: skip
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     Console().print(table)
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    """What another run was trained with, and its curve."""
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    return {"config": saved["config"], "curve": saved["curve"]}
 
 
 def _project(path: Path) -> Any:

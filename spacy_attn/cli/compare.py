@@ -336,13 +336,15 @@ def _task(nlp: Language, file: Path | None, source: str, *, end_to_end: bool) ->
 
 
 def _seen(task: Task) -> Any:
-    """WordNet's counts come from the corpus that its senses are learnt from, SemCor."""
+    """Which senses of WordNet the bundled model has met in its training corpora."""
+    from spacy_attn.methods import SENSE_MODEL
+    from spacy_attn.senses.all_words import SenseVectors
     from spacy_attn.senses.lexicon import WordNetInventory
 
-    inventory = task.inventory
-    if not isinstance(inventory, WordNetInventory):
+    if not isinstance(task.inventory, WordNetInventory):
         return None
-    return lambda sense: inventory.count(sense) > 0
+    seen = SenseVectors.load(SENSE_MODEL).seen
+    return lambda sense: bool(seen[sense.row])
 
 
 def _make_folder(output: Path | None) -> None:

@@ -44,6 +44,18 @@ def train_senses(
     rank: Annotated[int, typer.Option(min=1, help="Of the encoder's change, as kept.")] = 64,
     width: Annotated[int, typer.Option(min=1, help="Of the sense vectors, as kept.")] = 192,
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    drop_residual: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="How often what was learnt of single senses is dropped: more for less data.",
+        ),
+    ] = 0.5,
+    average: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a finished run to average this one with; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides order, drops and initial weights.")] = 0,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Train on this many documents only, for a trial.")
@@ -72,7 +84,7 @@ def train_senses(
         start = SENSE_MODEL
     config = TrainConfig(
         epochs=epochs, learning_rate=learning_rate, weight_masc=weight_masc,
-        precision=precision, seed=seed,
+        precision=precision, seed=seed, drop_residual=drop_residual,
     )  # fmt: skip
     console = Console(stderr=True)
     columns = (
@@ -94,6 +106,7 @@ def train_senses(
 
         path = train_sense_model(
             model, output, config, semcor=semcor, masc=masc, data=data, inventory=inventory,
-            rank=rank, width=width, start=start, report=report, limit=limit,
+            rank=rank, width=width, start=start, average=average or (),
+            report=report, limit=limit,
         )  # fmt: skip
     typer.echo(str(path))

@@ -52,6 +52,7 @@ def train_sense_model(
     rank: int = 64,
     width: int = 192,
     start: Path | None = None,
+    average: Sequence[Path] = (),
     report: Report | None = None,
     limit: int | None = None,
 ) -> Path:
@@ -68,6 +69,7 @@ def train_sense_model(
         rank: of the encoder's change, as it is kept.
         width: of the sense vectors, as they are kept.
         start: a sense model to go on from; None starts from the plain encoder.
+        average: folders of finished runs whose weights are averaged with this one's.
         report: called with the state of the run, every 25 batches and after every epoch.
         limit: train on this many documents only.
 
@@ -94,11 +96,18 @@ def train_sense_model(
     if data is not None:
         _add_labels(data, trainer, documents, held_out)
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
+    averaged: dict[str, Any] | None = None
+    if average:
+        trainer.average_with(average)
+        averaged = {"runs": 1 + len(average), **_evaluate(trainer, held_out)}
+        if report:
+            report(averaged)
     path = output / RESULT
     notes = {
         "base_model": model,
         "corpora": {file.name: file_sha256(file) for file in (semcor, masc, data) if file},
         "curve": trainer.curve,
+        "averaged": averaged,
     }
     seen = _seen(table, corpora)
     if start is not None:

@@ -453,6 +453,34 @@ class SenseTrainer:
         temporary.replace(self.folder / "checkpoint.pt")
         (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
 
+    def average_with(self, folders: Sequence[Path]) -> None:
+        """Average the weights with those of other finished runs from the same encoder.
+
+        One model with the accuracy of several (Wortsman et al., "Model soups", ICML 2022).
+
+        Args:
+            folders: of the runs; each was trained from the same start on the same table.
+
+        Raises:
+            ConfigError: a folder holds no finished run, or one of another shape.
+        """
+        states = [(self.network.state_dict(), self.encoder.state_dict())]
+        for folder in folders:
+            path = folder / "checkpoint.pt"
+            if not path.is_file():
+                raise ConfigError(f"{folder} holds no run; give a folder of train-senses")
+            saved = torch.load(path, weights_only=True, map_location=self.device)
+            states.append((saved["network"], saved["encoder"]))
+        for module, parts in zip((self.network, self.encoder), zip(*states, strict=True),
+                                 strict=True):  # fmt: skip
+            try:
+                module.load_state_dict(_mean_state(parts))
+            except (KeyError, RuntimeError) as error:
+                raise ConfigError(
+                    f"the runs in {', '.join(map(str, folders))} are of another encoder or table "
+                    "than this one; average runs of the same command"
+                ) from error
+
     def _resume(self, optimizers: tuple[Any, Any], rng: random.Random) -> tuple[int, int]:
         """Number of finished epochs and of all steps; 0 and 0 for a new run."""
         path = self.folder / "checkpoint.pt"
@@ -470,6 +498,16 @@ class SenseTrainer:
         self.step, self.curve = saved["step"], saved["curve"]
         rng.setstate(saved["rng"])
         return int(saved["epoch"]), int(saved["total"])
+
+
+def _mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of each tensor of some states; whole numbers are those of the first."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in states[0].items()
+    }
 
 
 def _schedule(done: float, warmup: float) -> float:

@@ -21,7 +21,7 @@ def call(*arguments):
     [
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--data", "none.jsonl"], "none.jsonl does not exist"),
-        ([], "nothing to train on; give --semcor FILE, or labels with --data FILE"),
+        ([], "nothing to train on; give --semcor FILE, or your labels with --data FILE"),
         (["--precision", "int8"], "--precision int8; legal are bf16, fp32"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -253,6 +254,19 @@ def test_other_options_do_not_resume(tmp_path, toy_model, table):
         other.train(documents(other), dict)
 
 
+def test_runs_are_averaged_weight_by_weight(tmp_path, toy_model, table):
+    runs = [trainer(tmp_path / name, toy_model, table) for name in "ab"]
+    for one in runs:
+        one.train(documents(one), dict)
+    runs[1].network.target.weight.data += 1
+    runs[1]._checkpoint((), random.Random(0), 1, 1)  # noqa: S311
+    before = [one.network.target.weight.detach().clone() for one in runs]
+    runs[0].average_with([tmp_path / "b"])
+    assert torch.allclose(runs[0].network.target.weight, (before[0] + before[1]) / 2)
+    with pytest.raises(ConfigError, match=r"holds no run; give a folder of train-senses"):
+        runs[0].average_with([tmp_path / "c"])
+
+
 def test_low_rank_is_the_nearest_matrix_of_its_rank():
     change = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     b, a = low_rank(change, 2)
@@ -320,7 +334,7 @@ def test_the_exported_model_scores_as_the_trainer_does(tmp_path, toy_model, tabl
 def test_the_low_rank_change_at_full_rank_is_the_trained_encoder(tmp_path, toy_model, table):
     one = trainer(tmp_path, toy_model, table)
     one.train(documents(one), dict)
-    base = AutoModel.from_pretrained(toy_model)
+    base = AutoModel.from_pretrained(toy_model)  # its pooler is random, and nobody reads it
     change = encoder_change(one.encoder, base, 64)
     assert not any("lora" in name for name in change)  # no matrix has so large a rank
     change = encoder_change(one.encoder, base, 8)
