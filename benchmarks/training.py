@@ -40,7 +40,7 @@ from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
 
 RESULT = ROOT / "benchmarks" / "results" / "train-senses.json"
-SIZES = ((384, 384), (96, 256), (64, 192), (64, 128), (32, 192))  # rank and width; first: whole
+SIZES = ((384, 384), (112, 192), (64, 192), (64, 128), (32, 192))  # rank and width; first: whole
 
 
 def accuracy_of(path: Path, task: Task) -> float:

@@ -17,6 +17,7 @@ Floats2d: TypeAlias = NDArray[np.float32]  # (n_tokens, width)
 Floats3d: TypeAlias = NDArray[np.float32]  # (batch, n_pieces, width)
 Ints1d: TypeAlias = NDArray[np.int64]
 CharSpan: TypeAlias = tuple[int, int]  # start and end character, end exclusive
+TokenRange: TypeAlias = tuple[int, int]  # first and end token, end exclusive
 Offsets: TypeAlias = Sequence[CharSpan]  # one CharSpan for each token of a text
 PlainData: TypeAlias = dict[str, Any]  # str, int, float, list, dict: survives msgpack
 
@@ -34,8 +35,16 @@ class Encoder(Protocol):
         """Length of the vectors."""
         ...
 
-    def encode(self, texts: Sequence[str], offsets: Sequence[Offsets]) -> list[Floats2d]:
+    def encode(
+        self,
+        texts: Sequence[str],
+        offsets: Sequence[Offsets],
+        reads: Sequence[Sequence[TokenRange]] | None = None,
+    ) -> list[Floats2d]:
         """Vectors of the tokens of each text; a token without a wordpiece has a zero vector.
+
+        Where ``reads`` names the ranges of tokens that the caller looks at, the rows of others
+        may be zero.
 
         *Shape:* for each text (n_tokens, width)
         """

@@ -40,8 +40,10 @@ METHODS = {
     "lesk": "spacy_attn.lesk.v1",
     "lesk_extended": "spacy_attn.lesk_extended.v1",
     "word2vec": "spacy_attn.word2vec.v1",
+    "cascade": "spacy_attn.cascade.v1",
     "attention": "spacy_attn.attention.v1",
 }
+CASCADE_MARGIN = 0.5  # the knee of the curve in benchmarks/results/cascade.json
 DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
 
@@ -197,7 +199,9 @@ def attention_v1(
     precision: str = "float32",
     window: int = 256,
     overlap: int = 64,
-    batch_pieces: int = 4096,
+    batch_pieces: int = 2048,
+    margin: int = 64,
+    device: str = "auto",
     temperature: float | None = None,
 ) -> SenseMethod:
     """Contextual vectors with the trained sense model, examples and definitions.
@@ -205,10 +209,12 @@ def attention_v1(
     Args:
         model: the encoder; None takes all-MiniLM-L6-v2.
         sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one.
-        precision: "float32" or "bfloat16".
+        precision: "float32", "bfloat16", "float16", or "auto": what this processor does fastest.
         window: wordpieces of a window.
         overlap: wordpieces that neighbouring windows share.
         batch_pieces: wordpieces of a batch.
+        margin: wordpieces each side of what is read that are encoded with it; the rest is not.
+        device: "auto", "cpu", "cuda" or "mps".
         temperature: None takes the fitted one.
     """
     from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings, HuggingFaceEncoder
@@ -216,7 +222,7 @@ def attention_v1(
     _check(temperature)
     plain = EncoderSettings(
         model or DEFAULT_MODEL, precision=precision, window=window, overlap=overlap,
-        batch_pieces=batch_pieces,
+        batch_pieces=batch_pieces, margin=margin, device=device,
     )  # fmt: skip
     HuggingFaceEncoder(plain)  # checks the values; loads nothing
     path = Path(sense_model) if sense_model else SENSE_MODEL
@@ -256,6 +262,46 @@ def _make_attention(
         (DATA, cache_folder()),
         _temperature("attention", temperature),
     )
+
+
+def cascade_v1(
+    cheap: str | SenseMethod = "word2vec",
+    second: str | SenseMethod = "attention",
+    margin: float = CASCADE_MARGIN,
+) -> SenseMethod:
+    """A cheap method where it is sure, attention elsewhere.
+
+    Args:
+        cheap: asked first; a name, or a method with arguments.
+        second: asked where the first is not sure.
+        margin: of the first's two best probabilities, at which it decides: from 0 (always) to 1.
+    """
+    if not 0.0 <= margin <= 1.0:
+        raise ConfigError(f"margin = {margin}; legal is 0 (all to the cheap method) to 1")
+    make = partial(
+        _make_cascade, cheap=sense_method(cheap, "cheap"), second=sense_method(second, "second"),
+        margin=margin,
+    )  # fmt: skip
+    return _Method("cascade", make)
+
+
+def _make_cascade(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    cheap: SenseMethod,
+    second: SenseMethod,
+    margin: float,
+) -> FittedMethod:
+    from spacy_attn.senses.cascade import Cascade
+
+    first = cheap.prepare(inventory, resources)
+    if first.encoder is not None:
+        raise ConfigError(
+            f"cheap = {first.name!r} needs an encoder itself; choose one that does not, such as "
+            "word2vec or lesk_extended"
+        )
+    return Cascade(first, second.prepare(inventory, resources), margin)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def train_senses(
     weight_masc: Annotated[
         float, typer.Option(min=0.0, help="Of MASC in the loss; 0 only measures on it.")
     ] = 0.0,
-    rank: Annotated[int, typer.Option(min=1, help="Of the encoder's change, as kept.")] = 64,
+    rank: Annotated[int, typer.Option(min=1, help="Of the encoder's change, as kept.")] = 112,
     width: Annotated[int, typer.Option(min=1, help="Of the sense vectors, as kept.")] = 192,
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
     drop_residual: Annotated[

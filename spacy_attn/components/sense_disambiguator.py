@@ -212,18 +212,20 @@ class SenseDisambiguator:
         """
         if fitted.encoder is None:
             return score_senses(fitted, contexts, targets)
-        used = list(dict.fromkeys(t.context for t in targets if len(t.candidates) > 1))
+        unsure = [t for t in targets if len(t.candidates) > 1]
         encoded = list(contexts)
-        missing = []
+        missing: dict[int, int] = {}  # context -> its place among those that are encoded here
+        used = dict.fromkeys(t.context for t in unsure)
         for i in used:
             vectors = self._stored_vectors(docs[i], fitted.encoder.identity)
             encoded[i] = replace(contexts[i], contextual=vectors)
             if vectors is None:
-                missing.append(i)
+                missing[i] = len(missing)
         if used:
             self._report(len(used), len(missing), fitted.encoder.identity)
         if missing:
-            fresh = with_vectors(fitted, [contexts[i] for i in missing])
+            here = [replace(t, context=missing[t.context]) for t in unsure if t.context in missing]
+            fresh = with_vectors(fitted, [contexts[i] for i in missing], here)
             for i, context in zip(missing, fresh, strict=True):
                 encoded[i] = context
         return score_senses(fitted, encoded, targets)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, Ints1d, Offsets
 
-__all__ = ["align", "pool"]
+__all__ = ["add_pieces", "align"]
 
 _SPACES = np.array([i for i in range(0x3001) if chr(i).isspace()], dtype=np.uint32)
 
@@ -52,22 +52,33 @@ def align(text: str, tokens: Offsets, pieces: Offsets) -> tuple[Ints1d, Ints1d]:
     return first, np.maximum(first, end)
 
 
-def pool(pieces: Floats2d, first: Ints1d, end: Ints1d) -> Floats2d:
-    """Mean of the vectors of each token's pieces; zero for a token without a piece.
+def add_pieces(out: Floats2d, pieces: Floats2d, at: int, first: Ints1d, end: Ints1d) -> None:
+    """Add the vectors of some neighbouring pieces to those of the tokens that own them.
 
-    *Shape:* (n_pieces, width), two (n_tokens,) -> (n_tokens, width)
+    Args:
+        out: sums, one for each token of the text; changed in place.
+        pieces: the vectors.
+        at: number of the first of them in the text.
+        first: first piece of each token.
+        end: end piece of each token.
+
+    *Shape:* out (n_tokens, width), pieces (n, width), first and end (n_tokens,)
     """
-    out = np.zeros((len(first), pieces.shape[1]), dtype=np.float32)
-    counts = end - first
+    until = at + len(pieces)
+    begin, stop = np.searchsorted(end, at, side="right"), np.searchsorted(first, until)
+    low = np.maximum(first[begin:stop], at) - at
+    counts = np.minimum(end[begin:stop], until) - at - low
+    if len(counts) == len(pieces) and (counts == 1).all():
+        out[begin:stop] += pieces[low]
+        return
     owned = counts > 0
-    counts = counts[owned]
+    counts, low = counts[owned], low[owned]
     if not len(counts):
-        return out
+        return
     # Ranges may overlap, so they are laid out one behind the other before they are summed.
     begins = np.cumsum(counts) - counts
-    flat = np.arange(counts.sum()) + np.repeat(first[owned] - begins, counts)
-    out[owned] = np.add.reduceat(pieces[flat], begins, axis=0) / counts[:, None]
-    return out
+    flat = np.arange(counts.sum()) + np.repeat(low - begins, counts)
+    out[begin:stop][owned] += np.add.reduceat(pieces[flat], begins, axis=0)
 
 
 def _without_outer_spaces(text: str, starts: Ints1d, ends: Ints1d) -> tuple[Ints1d, Ints1d]:

@@ -14,15 +14,16 @@ one, so that every piece is read where it stands more central::
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from spacy_attn._types import Ints1d
+from spacy_attn._types import Ints1d, TokenRange
 from spacy_attn.errors import ConfigError
 
-__all__ = ["Window", "cut_windows"]
+__all__ = ["Window", "cut_windows", "round_reads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,47 @@ def _cut(low: int, high: int, inside: Ints1d) -> int:
             if low <= cut <= high and inside[cut] == 0:
                 return cut
     return middle
+
+
+def round_reads(
+    reads: Sequence[TokenRange],
+    parts: Iterable[TokenRange],
+    first: Ints1d,
+    end: Ints1d,
+    margin: int,
+) -> Iterator[TokenRange]:
+    """The tokens that have to be encoded where only some are read, never across parts.
+
+    Args:
+        reads: ranges of tokens, in order of their starts.
+        parts: ranges of tokens that are read together (sentences), one behind the other.
+        first: first piece of each token.
+        end: end piece of each token.
+        margin: pieces each side of a read that are encoded too, whole tokens of them.
+
+    Yields:
+        Ranges of tokens, those that meet merged.
+    """
+    read_starts, read_ends = np.array(reads, dtype=np.int64).T
+    read_ends = np.maximum.accumulate(read_ends)
+    for start, stop in parts:
+        low = int(np.searchsorted(read_ends, start, side="right"))
+        high = int(np.searchsorted(read_starts, stop, side="left"))
+        begin: int | None = None
+        until = start
+        for a, b in reads[low:high]:
+            if max(a, start) >= min(b, stop):
+                continue
+            a, b = max(a, start), min(b, stop)
+            around = first[start:stop], end[start:stop]
+            left = start + int(np.searchsorted(around[0], first[a] - margin, side="left"))
+            right = start + int(np.searchsorted(around[1], end[b - 1] + margin, side="right"))
+            left, right = min(left, a), max(right, b)
+            if begin is None:
+                begin = left
+            elif left > until:
+                yield begin, until
+                begin = left
+            until = max(until, right)
+        if begin is not None:
+            yield begin, until

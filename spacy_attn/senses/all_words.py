@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d
+from spacy_attn._types import Encoder, Floats1d, Floats2d, TokenRange
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Target
-from spacy_attn.senses.contextual import SenseHead, occurrences
+from spacy_attn.senses.contextual import SenseHead, occurrences, ranges_read
 from spacy_attn.senses.lexicon import WordNetInventory
 
 __all__ = ["AllWordsAttention", "SenseVectors"]
@@ -120,6 +120,12 @@ class AllWordsAttention:
         for first in range(0, len(targets), _AT_ONCE):
             out += self._score(contexts, targets[first : first + _AT_ONCE])
         return out
+
+    def reads(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[list[TokenRange]]:
+        """The tokens of each context whose vectors it looks at."""
+        return ranges_read(contexts, targets, self.head.context_radius)
 
     def _score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         # One candidate needs no vectors, and its context may have none.

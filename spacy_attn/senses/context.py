@@ -5,15 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d
+from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d, TokenRange
 from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory, word_pieces
 
 __all__ = [
     "Context",
     "FittedMethod",
     "Resources",
+    "SelectiveMethod",
     "SenseMethod",
     "Target",
     "find_targets",
@@ -82,6 +83,20 @@ class FittedMethod(Protocol):
         ...
 
 
+@runtime_checkable
+class SelectiveMethod(Protocol):
+    """A fitted method that does not look at the vectors of every token."""
+
+    def reads(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[list[TokenRange]]:
+        """The ranges of tokens of each context whose vectors it looks at, in order.
+
+        A context with none needs no vectors at all.
+        """
+        ...
+
+
 class SenseMethod(Protocol):
     """Decides senses once it is prepared for an inventory. Register yours (see README)."""
 
@@ -101,12 +116,32 @@ def tokens_within(context: Context, start: int, end: int) -> tuple[int, int]:
     return inside[0], inside[-1] + 1
 
 
-def with_vectors(fitted: FittedMethod, contexts: Sequence[Context]) -> list[Context]:
-    """The contexts with the vectors that the method needs, by its own encoder."""
-    if fitted.encoder is None:
+def with_vectors(
+    fitted: FittedMethod, contexts: Sequence[Context], targets: Sequence[Target] | None = None
+) -> list[Context]:
+    """The contexts with the vectors that the method needs, by its own encoder.
+
+    Args:
+        fitted: the method.
+        contexts: the texts.
+        targets: what it will be asked about: only what it looks at then is encoded, where it
+            says so (:class:`SelectiveMethod`). None: every token.
+    """
+    if fitted.encoder is None or not contexts:
         return list(contexts)
-    arrays = fitted.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
+    texts, offsets = [c.text for c in contexts], [c.offsets for c in contexts]
+    if targets is None or not isinstance(fitted, SelectiveMethod):
+        arrays = fitted.encoder.encode(texts, offsets)
+        return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
+    reads = fitted.reads(contexts, targets)
+    used = [i for i, ranges in enumerate(reads) if ranges]
+    arrays = fitted.encoder.encode(
+        [texts[i] for i in used], [offsets[i] for i in used], [reads[i] for i in used]
+    )
+    out = list(contexts)
+    for i, array in zip(used, arrays, strict=True):
+        out[i] = replace(contexts[i], contextual=array)
+    return out
 
 
 _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company

@@ -21,7 +21,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,13 +30,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
+from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Resources, Target, tokens_within
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
-__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences"]
+__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences", "ranges_read"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -119,36 +119,64 @@ def occurrences(contexts: Sequence[Context], targets: Sequence[Target], radius: 
 
     *Shape:* (n_targets, 2 * width)
     """
-    by_context: dict[int, list[int]] = {}
-    for i, target in enumerate(targets):
-        by_context.setdefault(target.context, []).append(i)
     blocks = []
-    for c, rows in by_context.items():
+    order: list[int] = []
+    for c, rows, bounds in _bounds(contexts, targets, radius):
         vectors = contexts[c].contextual
         if vectors is None:
             raise ValueError("the attention method needs Context.contextual")
-        starts = sentence_starts(contexts[c].tokens)
-        bounds = [
-            (t.start, t.end, *sentence_of(starts, t.start, len(vectors)))
-            for t in (targets[i] for i in rows)
-        ]
-        blocks.append(_means(vectors, np.array(bounds), radius))
-    order = [i for rows in by_context.values() for i in rows]
+        blocks.append(_means(vectors, bounds))
+        order += rows
     out: Floats2d = np.concatenate(blocks)[np.argsort(order)]
     return out
 
 
-def _means(vectors: Floats2d, bounds: NDArray[np.int64], radius: int) -> Floats2d:
-    """The two means of targets of one text; bounds are start, end, first and last of sentence.
+def ranges_read(
+    contexts: Sequence[Context], targets: Sequence[Target], radius: int
+) -> list[list[TokenRange]]:
+    """The tokens of each context whose vectors :func:`occurrences` looks at, in order."""
+    out: list[list[TokenRange]] = [[] for _ in contexts]
+    for c, _, bounds in _bounds(contexts, targets, radius):
+        out[c] = sorted(zip(bounds[:, 2].tolist(), bounds[:, 3].tolist(), strict=True))
+    return out
 
-    *Shape:* (n_tokens, width), (n, 4) -> (n, 2 * width)
+
+def _bounds(
+    contexts: Sequence[Context], targets: Sequence[Target], radius: int
+) -> Iterator[tuple[int, list[int], NDArray[np.int64]]]:
+    """For each context with targets: its number, theirs, and where they and their words stand.
+
+    *Shape:* of the last (n, 4): start and end of the target, first and end token of its context
     """
-    start, end, first, last = bounds.T
-    low, high = np.maximum(first, start - radius), np.minimum(last, end + radius)
+    by_context: dict[int, list[int]] = {}
+    for i, target in enumerate(targets):
+        by_context.setdefault(target.context, []).append(i)
+    for c, rows in by_context.items():
+        tokens = contexts[c].tokens
+        starts = sentence_starts(tokens)
+        bounds = []
+        for t in (targets[i] for i in rows):
+            first, last = sentence_of(starts, t.start, len(tokens))
+            low, high = max(first, t.start - radius), min(last, t.end + radius)
+            bounds.append((t.start, t.end, low, high))
+        yield c, rows, np.array(bounds)
+
+
+def _means(vectors: Floats2d, bounds: NDArray[np.int64]) -> Floats2d:
+    """The two means of targets of one text.
+
+    *Shape:* (n_tokens, width), (n, 4) as :func:`_bounds` gives them -> (n, 2 * width)
+    """
+    # Of a long text with few targets only the rows that are read are summed.
+    is_read = np.zeros(len(vectors) + 1, dtype=np.int64)
+    np.add.at(is_read, bounds[:, 2], 1)
+    np.add.at(is_read, bounds[:, 3], -1)
+    rows = np.flatnonzero(is_read.cumsum()[:-1])
+    start, end, low, high = np.searchsorted(rows, bounds).T
     # Sums of a run of rows are differences of running sums; in double precision, so that a
     # target's vector does not feel how much text stands before it.
-    sums = np.zeros((len(vectors) + 1, vectors.shape[1]))
-    np.cumsum(vectors, axis=0, dtype=np.float64, out=sums[1:])
+    sums = np.zeros((len(rows) + 1, vectors.shape[1]))
+    np.cumsum(vectors[rows], axis=0, dtype=np.float64, out=sums[1:])
     inside = sums[end] - sums[start]
     n_inside = (end - start)[:, None]
     around = sums[high] - sums[low] - inside
@@ -213,6 +241,12 @@ class Attention:
             self._score(scaled[i], z[i], [self._index[sense.id] for sense in target.candidates])
             for i, target in enumerate(targets)
         ]
+
+    def reads(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[list[TokenRange]]:
+        """The tokens of each context whose vectors it looks at."""
+        return ranges_read(contexts, targets, self.head.context_radius)
 
     def z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
         """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets
+from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
 from spacy_attn.senses.context import (
     Context,
     FittedMethod,
@@ -69,8 +69,14 @@ class MemoEncoder:
         """That of the encoder inside."""
         return self._encoder.width
 
-    def encode(self, texts: Sequence[str], offsets: Sequence[Offsets]) -> list[Floats2d]:
-        """*Shape:* for each text (n_tokens, width)"""
+    def encode(
+        self,
+        texts: Sequence[str],
+        offsets: Sequence[Offsets],
+        reads: Sequence[Sequence[TokenRange]] | None = None,
+    ) -> list[Floats2d]:
+        """All tokens, whatever is read. *Shape:* for each text (n_tokens, width)"""
+        del reads
         new = {t: o for t, o in zip(texts, offsets, strict=True) if t not in self._seen}
         if new:
             arrays = self._encoder.encode(list(new), list(new.values()))

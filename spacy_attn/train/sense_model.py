@@ -49,7 +49,7 @@ def train_sense_model(
     masc: Path | None = None,
     data: Path | None = None,
     inventory: str | Path = "homographs",
-    rank: int = 64,
+    rank: int = 112,
     width: int = 192,
     start: Path | None = None,
     average: Sequence[Path] = (),
@@ -148,7 +148,7 @@ def open_trainer(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from spacy_attn.encoder.huggingface import merge_adapter
+    from spacy_attn.encoder.loading import merge_adapter
 
     # Eager attention: the backward pass of the fused kernel is slow on a CPU.
     eager = None if torch.cuda.is_available() else "eager"

@@ -36,10 +36,9 @@ from spacy_attn.encoder.align import align
 from spacy_attn.encoder.huggingface import (
     EncoderSettings,
     HuggingFaceEncoder,
-    _positions,
-    merge_adapter,
     shared_encoder,
 )
+from spacy_attn.encoder.loading import merge_adapter, positions_of
 from spacy_attn.encoder.windows import cut_windows
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder, weights_sha256
@@ -346,17 +345,6 @@ def test_an_encoder_without_special_tokens(toy_model, tmp_path):
     np.testing.assert_allclose(embedded[1], sentence_by_hand(folder, text, 64), atol=1e-5)
 
 
-def test_forward_takes_the_special_tokens_off(toy_model):
-    encoder = make_encoder(toy_model)
-    tokenizer, _ = hugging_face(toy_model)
-    rows = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("the bat flew", "bat")]
-    hidden = encoder.forward(rows)
-    assert hidden.shape == (2, 3, 16)
-    for row, states in zip(rows, hidden, strict=True):
-        expected = hidden_by_hand(toy_model, [2, *row, 3])[1:-1]
-        np.testing.assert_allclose(states[: len(row)], expected, atol=1e-5)
-
-
 # -- how much an encoder can take ----------------------------------------------------------------
 
 
@@ -398,7 +386,7 @@ def test_the_limit_of_the_tokenizer_counts_too(tmp_path):
     ],
 )  # fmt: skip
 def test_pieces_that_a_model_can_take(kind, settings, expected):
-    assert _positions(kind(settings)) == expected
+    assert positions_of(kind(settings)) == expected
 
 
 @pytest.mark.parametrize(("window", "overlap"), [(65, 16), (2, 0), (10, 8), (10, 9)])

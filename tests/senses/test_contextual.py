@@ -42,7 +42,7 @@ class Words:
         self.n_encoded = 0
         self.n_embedded = 0
 
-    def encode(self, texts, offsets):
+    def encode(self, texts, offsets, reads=None):
         self.n_encoded += len(texts)
         return [
             np.array([WORDS.get(t[a:b].lower(), [0, 0]) for a, b in o], dtype=np.float32)

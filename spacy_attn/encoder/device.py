@@ -1,0 +1,49 @@
+"""On which device an encoder runs, and in which precision: what "auto" means there."""
+
+from __future__ import annotations
+
+from spacy_attn.errors import ConfigError
+
+__all__ = ["DEVICES", "PRECISIONS", "pick_device", "pick_precision"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+
+
+def pick_device(device: str) -> str:
+    """What runs the encoder: "auto" is a CUDA device where there is one, else the processor.
+
+    Raises:
+        ConfigError: torch cannot use this device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device = {device!r} cannot be used here ({reason[:120]}); "
+            'give device = "cpu", or "auto"'
+        ) from error
+    return device
+
+
+def pick_precision(precision: str, device: str) -> str:
+    """The arithmetic: "auto" is bfloat16 where the device multiplies it faster, else float32.
+
+    On a CPU that needs instructions for it (AVX-512 BF16, AMX); without them bfloat16 works, and
+    is slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    has_bf16 = device == "cpu" and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+    return "bfloat16" if has_bf16 else "float32"

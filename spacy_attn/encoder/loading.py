@@ -1,0 +1,159 @@
+"""Read an encoder from its folder, and merge the change that a sense model makes to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import weights_sha256
+
+__all__ = ["check_layers", "merge_adapter", "positions_of", "read_encoder", "special_tokens"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and model of a folder, float32; nothing is downloaded, none of its code run."""
+    import safetensors  # noqa: F401  transformers hides its absence behind another error
+    from transformers import AutoModel, AutoTokenizer
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet_loading():
+            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+            model, report = AutoModel.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, **local
+            )
+    except Exception as error:  # those of transformers, tokenizers and safetensors
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ResourceError(
+            f"encoder {name!r} cannot be loaded from {folder} ({reason[:200]}); "
+            "give a folder that save_pretrained of a model and its tokenizer wrote"
+        ) from error
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"model = {name!r} has no fast tokenizer, so its wordpieces have "
+            "no offsets; choose a model with a tokenizer.json"
+        )
+    if model.config.is_encoder_decoder:
+        raise ConfigError(
+            f"model = {name!r} is an encoder with a decoder; choose one without, "
+            f"such as {DEFAULT_MODEL}"
+        )
+    # transformers fills what a folder lacks with random weights and an empty vocabulary.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        lack = f"the weights {missing[0]}" if missing else "the vocabulary of the tokenizer"
+        raise ResourceError(
+            f"encoder {name!r} in {folder} lacks {lack}; "
+            "give a folder that save_pretrained of a model and its tokenizer wrote"
+        )
+    return tokenizer, model.float()
+
+
+def positions_of(model: Any) -> int:
+    """Pieces that a model can take at once, special tokens included."""
+    from torch.nn import Embedding
+
+    # RoBERTa and its kin count positions from padding_idx + 1: 512 pieces of 514 positions.
+    for name, module in model.named_modules():
+        if name.split(".")[-1] == "position_embeddings" and isinstance(module, Embedding):
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - unused
+    return int(getattr(model.config, "max_position_embeddings", 0) or 10**9)
+
+
+def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
+    """Add the change that a sense model makes to an encoder, in place.
+
+    ``W += B A`` for each pair of low-rank factors (as in Hu et al. 2021, "LoRA"), and what a
+    model holds of biases and layer norms as it is; the changed encoder costs nothing more to run.
+
+    Args:
+        model: the encoder, float32.
+        path: a sense model (safetensors) made by ``spacy-attn train-senses``.
+        base_sha256: hash of the encoder's own weights; the adapter must be made for it.
+
+    Returns:
+        The hash of the adapter file.
+
+    Raises:
+        ResourceError: the file is missing, is no sense model or was made for other weights.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ResourceError(
+            f"the sense model {path} does not exist; run: spacy-attn doctor, or give adapter = null"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            made_for = json.loads((file.metadata() or {}).get("manifest", "{}"))["base_sha256"]
+            names = [n for n in file.keys() if ".lora_" in n or n.endswith(".change")]
+            changes = {name: file.get_tensor(name).float() for name in names}
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ResourceError(
+            f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
+            "or adapter = null"
+        ) from error
+    if made_for != base_sha256:
+        raise ResourceError(
+            f"the sense model {path.name} was made for an encoder with weights "
+            f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
+            "adapter = null"
+        )
+    with torch.no_grad():
+        for name in names:
+            if name.endswith(".lora_A"):
+                module = name.removesuffix(".lora_A")
+                product = changes[f"{module}.lora_B"] @ changes[name]
+                model.get_submodule(module).weight += product
+            elif name.endswith(".change"):
+                model.get_parameter(name.removesuffix(".change")).add_(changes[name])
+    return weights_sha256(path)
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that stand before and behind a text."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a", add_special_tokens=True)["input_ids"]
+    for before in range(len(full) - len(plain) + 1):
+        if full[before : before + len(plain)] == plain:
+            return full[:before], full[before + len(plain) :]
+    return [], []
+
+
+def check_layers(layers: Sequence[int], n_layers: int) -> tuple[int, ...]:
+    """Layers counted from the embeddings, 0, whichever way they were counted.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    for layer in layers:
+        if not -n_layers - 1 <= layer <= n_layers:
+            raise ConfigError(
+                f"layers = {list(layers)}: this encoder has layers 0 (embeddings) to {n_layers}, "
+                f"or counted from the end -1 to {-n_layers - 1}"
+            )
+    return tuple(layer % (n_layers + 1) for layer in layers)
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Keep the progress bars and reports of transformers away from users' terminals."""
+    from transformers.utils import logging
+
+    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bars:
+            logging.enable_progress_bar()
