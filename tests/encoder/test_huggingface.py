@@ -19,6 +19,12 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    ElectraConfig,
+    ElectraModel,
+    ModernBertConfig,
+    ModernBertModel,
     MPNetConfig,
     MPNetModel,
     PreTrainedTokenizerFast,
@@ -108,6 +114,35 @@ def make_xlm_roberta(folder: Path) -> Path:
     return save_encoder(folder, tokenizer, model, **ROBERTA_TOKENS, unk_token="<unk>")
 
 
+#: Architectures that read BERT's wordpieces; ELECTRA's embeddings are narrower than its layers.
+OTHERS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "electra": (ElectraModel, ElectraConfig, {"embedding_size": 8}),
+    "mpnet": (MPNetModel, MPNetConfig, {}),
+    "deberta": (
+        DebertaV2Model,
+        DebertaV2Config,
+        {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    ),
+    "modernbert": (ModernBertModel, ModernBertConfig, {"cls_token_id": 2, "sep_token_id": 3}),
+}
+
+
+def make_other(folder: Path, toy_model: Path, name: str) -> Path:
+    """A random encoder of another architecture with the tokenizer of the toy."""
+    model, config, settings = OTHERS[name]
+    n_pieces = len(AutoTokenizer.from_pretrained(toy_model).get_vocab())
+    torch.manual_seed(3)
+    chosen = {**small(n_pieces, max_position_embeddings=66), "bos_token_id": 2, "eos_token_id": 3,
+              "pad_token_id": 0, **settings}  # fmt: skip
+    shutil.copytree(toy_model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    made = model(config(**chosen)).eval()
+    for module in made.modules():  # ModernBERT's own are so small that words hardly meet
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.2)
+    made.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folders(toy_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("encoders")
@@ -115,10 +150,11 @@ def folders(toy_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         "bert": toy_model,
         "roberta": make_roberta(folder / "roberta"),
         "xlm-roberta": make_xlm_roberta(folder / "xlm-roberta"),
+        **{name: make_other(folder / name, toy_model, name) for name in OTHERS},
     }
 
 
-@pytest.fixture(params=["bert", "roberta", "xlm-roberta"])
+@pytest.fixture(params=["bert", "roberta", "xlm-roberta", *OTHERS])
 def model(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
     return folders[request.param]
 
@@ -302,6 +338,55 @@ def test_cuts_and_padding_saved_with_a_tokenizer_are_not_obeyed(toy_model, tmp_p
     np.testing.assert_array_equal(
         encode_one(make_encoder(folder), text), encode_one(make_encoder(toy_model), text)
     )
+
+
+# -- only what is read -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["document", "sentence"])
+def test_what_is_read_has_its_vectors_and_the_rest_is_zero(toy_model, unit):
+    text = "the bat flew at night. he hit the ball. " * 5
+    offsets = words_of(text)
+    encoder = make_encoder(toy_model, unit=unit, margin=100)
+    (whole,) = encoder.encode([text], [offsets])
+    (part,) = encoder.encode([text], [offsets], [[(1, 2), (17, 18)]])
+    np.testing.assert_allclose(part[[1, 17]], whole[[1, 17]], atol=1e-5)
+    if unit == "sentence":
+        assert [i for i, row in enumerate(part) if row.any()] == [*range(6), *range(17, 22)]
+        np.testing.assert_allclose(part[:6], whole[:6], atol=1e-5)
+
+
+def test_the_margin_is_all_that_a_read_sees(toy_model):
+    text = "the bat flew at night he hit the ball the bat hit"
+    offsets = words_of(text)
+    encoder = make_encoder(toy_model, margin=2)
+    (part,) = encoder.encode([text], [offsets], [[(4, 5)]])
+    (alone,) = encoder.encode(["flew at night he hit"], [words_of("flew at night he hit")])
+    np.testing.assert_allclose(part[2:7], alone, atol=1e-5)
+    assert not part[:2].any()
+    assert not part[7:].any()
+
+
+def test_a_text_of_which_nothing_is_read_is_not_encoded(toy_model, monkeypatch):
+    encoder = make_encoder(toy_model)
+    encoder.width  # noqa: B018 - loads
+    monkeypatch.setattr(encoder, "_run", None)
+    (vectors,) = encoder.encode(["the bat"], [[(0, 3), (4, 7)]], [[]])
+    assert vectors.shape == (2, 16)
+    assert not vectors.any()
+
+
+def test_a_text_that_stands_there_twice_is_encoded_once(toy_model, monkeypatch):
+    encoder = make_encoder(toy_model)
+    expected = encode_one(encoder, "the bat flew")
+    n_rows = []
+    run = encoder._run
+    monkeypatch.setattr(encoder, "_run", lambda rows: n_rows.append(len(rows)) or run(rows))
+    texts = ["the bat flew", "he hit", "the bat flew"]
+    vectors = encoder.encode(texts, [words_of(text) for text in texts])
+    assert n_rows == [2]
+    np.testing.assert_allclose(vectors[0], expected, atol=1e-5)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
 
 
 # -- one vector for a text ---------------------------------------------------------------------

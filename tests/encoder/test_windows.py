@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacy_attn.encoder.windows import Window, cut_windows
+from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError
 
 anything = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -156,3 +156,45 @@ def test_illegal_sizes_are_refused(size, overlap):
     message = rf"window = {size} and overlap = {overlap}: legal are window >= 1 and 0 <= overlap"
     with pytest.raises(ConfigError, match=message):
         cut_windows(20, size, overlap)
+
+
+# -- where only some tokens are read ---------------------------------------------------------------
+
+
+def rounded(reads, parts, n_tokens, margin):
+    """With one piece for each token."""
+    first = np.arange(n_tokens)
+    return list(round_reads(reads, parts, first, first + 1, margin))
+
+
+def test_reads_are_widened_merged_and_kept_in_their_part():
+    parts = [(0, 10), (10, 20), (20, 40)]
+    assert rounded([(4, 5)], parts, 40, 2) == [(2, 7)]
+    assert rounded([(4, 5), (7, 8)], parts, 40, 1) == [(3, 9)]  # they meet
+    assert rounded([(1, 2), (8, 9)], parts, 40, 2) == [(0, 4), (6, 10)]
+    assert rounded([(8, 9), (11, 12)], parts, 40, 3) == [(5, 10), (10, 15)]  # not over the border
+    assert rounded([(8, 12)], parts, 40, 1) == [(7, 10), (10, 13)]
+    assert rounded([(30, 31)], parts, 40, 100) == [(20, 40)]
+    assert rounded([(3, 3)], parts, 40, 2) == []
+
+
+def test_margins_count_pieces_and_take_whole_tokens():
+    first, end = np.array([0, 1, 6, 7, 8]), np.array([1, 6, 7, 8, 12])
+    assert list(round_reads([(2, 3)], [(0, 5)], first, end, 2)) == [(2, 4)]
+    assert list(round_reads([(2, 3)], [(0, 5)], first, end, 5)) == [(1, 5)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 29), st.integers(1, 6)), min_size=1, max_size=8),
+    st.lists(st.integers(1, 29), max_size=4, unique=True),
+    st.integers(0, 8),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_read_is_covered_and_ranges_do_not_meet(starts, cuts, margin):
+    reads = sorted((start, min(start + n, 30)) for start, n in starts)
+    parts = list(pairwise([0, *sorted(cuts), 30]))
+    ranges = rounded(reads, parts, 30, margin)
+    covered = {token for a, b in ranges for token in range(a, b)}
+    assert {token for a, b in reads for token in range(a, b)} <= covered
+    assert all(b <= c for (_, b), (c, _) in pairwise(ranges))
+    assert all(any(low <= a and b <= high for low, high in parts) for a, b in ranges)

@@ -1,0 +1,44 @@
+"""What "auto" picks, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from spacy_attn.encoder.device import pick_device, pick_precision
+from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.errors import ConfigError
+
+
+@pytest.mark.parametrize(("bf16", "amx", "picked"), [
+    (True, False, "bfloat16"), (False, True, "bfloat16"), (False, False, "float32"),
+])  # fmt: skip
+def test_auto_on_a_processor(monkeypatch, bf16, amx, picked):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert pick_precision("auto", "cpu") == picked
+    assert pick_precision("float16", "cpu") == "float16"  # what is asked for is done
+
+
+@pytest.mark.parametrize(("bf16", "picked"), [(True, "bfloat16"), (False, "float16")])
+def test_auto_on_a_gpu(monkeypatch, bf16, picked):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    assert pick_precision("auto", "cuda:0") == picked
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == "cuda"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_one_sentence():
+    with pytest.raises(ConfigError, match=r"device = 'cuda' cannot be used here .* give device"):
+        pick_device("cuda")
+
+
+def test_a_device_that_does_not_exist_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"device = 'gpu'; legal are auto, cpu, cuda, mps"):
+        HuggingFaceEncoder(EncoderSettings(device="gpu"))
