@@ -97,11 +97,11 @@ def predict(
     scores: list[float] = []
     step = 256
     for first in track(range(0, len(contexts), step), method, disable=not sys.stderr.isatty()):
-        chunk = with_vectors(fitted, contexts[first : first + step])
         mine = [
             Target(t.context - first, t.start, t.end, t.lemma, t.candidates)
             for t in targets[first : first + step]
         ]
+        chunk = with_vectors(fitted, contexts[first : first + step], mine)
         for _, decision in score_senses(fitted, chunk, mine):
             ids.append(decision.sense.id)
             scores.append(decision.score)

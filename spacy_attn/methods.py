@@ -48,23 +48,28 @@ DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
 
 
-def sense_method(method: str | SenseMethod, setting: str = "method") -> SenseMethod:
+def sense_method(
+    method: str | dict[str, Any] | SenseMethod, setting: str = "method"
+) -> SenseMethod:
     """The method of a short or registered name; an object is given back as it is.
 
     Args:
-        method: the name or the object.
+        method: the name, ``{"@sense_methods": NAME, ARGUMENT: ...}``, or the object.
         setting: what the name was given as, for the error.
 
     Raises:
         ConfigError: no such method.
     """
     known = registry.sense_methods  # type: ignore[attr-defined]
+    if isinstance(method, dict) and method.get("@sense_methods") in known:
+        resolved: SenseMethod = registry.resolve({"method": method})["method"]
+        return resolved
     if isinstance(method, str):
         name = METHODS.get(method, method)
         if name in known:
             made: SenseMethod = known.get(name)()
             return made
-    elif callable(getattr(method, "prepare", None)):
+    elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
         return method
     others = sorted(set(known.get_all()) - set(METHODS.values()))
     legal = ", ".join([*METHODS, *others])
@@ -265,8 +270,8 @@ def _make_attention(
 
 
 def cascade_v1(
-    cheap: str | SenseMethod = "word2vec",
-    second: str | SenseMethod = "attention",
+    cheap: str | dict[str, Any] | SenseMethod = "word2vec",
+    second: str | dict[str, Any] | SenseMethod = "attention",
     margin: float = CASCADE_MARGIN,
 ) -> SenseMethod:
     """A cheap method where it is sure, attention elsewhere.

@@ -117,6 +117,11 @@ METHOD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "spacy_attn.lesk.v1": {},
     "spacy_attn.lesk_extended.v1": {},
     "spacy_attn.word2vec.v1": {"vectors": "$vectors"},
+    "spacy_attn.cascade.v1": {
+        "cheap": {"@sense_methods": "spacy_attn.word2vec.v1", "vectors": "$vectors"},
+        "second": {**_ATTENTION, **_WINDOWS},
+        "margin": 0.3,
+    },
     "spacy_attn.attention.v1": {"sense_model": "$sense_model", **_WINDOWS},
 }
 

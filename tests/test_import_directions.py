@@ -32,6 +32,8 @@ FLOOR = {part: i for i, (parts, _) in enumerate(FLOORS) for part in parts}
 #: What a module may import when it is itself imported. Every ``spacy.blank`` imports our
 #: components, so what they reach without a call has to be there and light.
 LIGHT = {"spacy", "numpy", "thinc", "catalogue", "spacy_attn", *sys.stdlib_module_names}
+#: Made of torch, like all of train: what loads them does so in a function.
+OF_TORCH = {"spacy_attn.encoder.packed", "spacy_attn.encoder.padded"}
 TERMINAL = {"typer", "rich", "packaging"}  # the command line is only imported as a command
 
 
@@ -48,7 +50,10 @@ def violations(module: str, source: str) -> list[str]:
         return [f"{module}: {part} has no floor; add it to FLOORS"]
     found = []
     for name, line, is_at_import in imported(module, tree):
-        for reason in (_direction(part, name), _weight(part, name) if is_at_import else None):
+        for reason in (
+            _direction(part, name),
+            _weight(module, part, name) if is_at_import else None,
+        ):
             if reason:
                 found.append(f"{module}:{line}: {reason}")
     if part != "cli":
@@ -76,10 +81,12 @@ def _direction(part: str, name: str) -> str | None:
     return f"{part} imports {other}"
 
 
-def _weight(part: str, name: str) -> str | None:
+def _weight(module: str, part: str, name: str) -> str | None:
     root = name.partition(".")[0]
-    if part == "train":  # made of torch, and nothing imports it before it is called
+    if part == "train" or module in OF_TORCH:
         return None
+    if name in OF_TORCH:
+        return f"imports {name} outside a function"
     if name.startswith("spacy_attn.train") or (name.startswith("spacy_attn.cli") and part != "cli"):
         return None if part == "__main__" else f"imports {name} outside a function"
     if root in LIGHT or (part == "cli" and root in TERMINAL):
@@ -178,6 +185,7 @@ def test_module(module: str) -> None:
         ("senses.x", "class A:\n    from sklearn import svm", "imports sklearn outside"),
         ("senses.x", "if True:\n    import pyarrow", "imports pyarrow outside"),
         ("cli.app", "import torch", "imports torch outside a function"),
+        ("encoder.x", "from spacy_attn.encoder.packed import y", "packed outside a function"),
         ("cli.app", "from spacy_attn.train import senses", "imports spacy_attn.train"),
         ("jobs.local", "def f():\n    print(1)", "prints"),
         ("senses.x", "import sys\nsys.stdout.write('a')", "prints"),

@@ -312,8 +312,25 @@ def _processor() -> Iterator[Finding]:
     else:
         detail = "not supported: keep precision = 'float32'"
     yield Finding("processor", "bfloat16", "found", "optional", detail)
+    yield Finding("processor", "precision", "found", "optional", _picked())
     detail = f"{torch.get_num_threads()} for torch, {_n_cores()} cores usable"
     yield Finding("processor", "threads", "found", "optional", detail)
+
+
+def _picked() -> str:
+    """What "auto" means on this machine, and whether the fast layers are there."""
+    import torch
+
+    from spacy_attn.encoder.device import pick_device, pick_precision
+    from spacy_attn.encoder.packed import fused_linear_works
+
+    device = pick_device("auto")
+    precision = pick_precision("auto", device)
+    layers = ""
+    if device == "cpu":
+        fused = fused_linear_works(getattr(torch, precision))
+        layers = ", fused linear layers of oneDNN" if fused else ", no fused linear layers"
+    return f"'auto' is {precision} on {device}{layers}"
 
 
 def _cpu_flags() -> set[str]:

@@ -263,13 +263,7 @@ def _batches(task: Task) -> Iterator[_Batch]:
 def _decide(
     fitted: FittedMethod, contexts: list[Context], targets: list[Target]
 ) -> list[Prediction]:
-    # As in the component, a text gets vectors only if there is something to choose in it.
-    rows = sorted({target.context for target in targets if len(target.candidates) > 1})
-    encoded = list(contexts)
-    fresh = with_vectors(fitted, [contexts[i] for i in rows]) if rows else []
-    for row, context in zip(rows, fresh, strict=True):
-        encoded[row] = context
-    decided = score_senses(fitted, encoded, targets)
+    decided = score_senses(fitted, with_vectors(fitted, contexts, targets), targets)
     return [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
 
 

@@ -30,12 +30,13 @@ DEFAULTS: dict[str, Any] = {
     "model": "sentence-transformers/all-MiniLM-L6-v2",
     "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
     "adapter": None,  # or "senses": with the trained weights of the attention method
-    "precision": "float32",  # of the arithmetic: or "bfloat16"
+    "precision": "float32",  # of the arithmetic: "bfloat16", "float16" or "auto", the fastest here
+    "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
     "unit": None,  # "document" or "sentence"; null: "sentence" with an adapter, else "document"
     "window": 256,  # wordpieces of a window, special tokens included
     "overlap": 64,  # wordpieces that neighbouring windows share at least
-    "batch_pieces": 4096,  # wordpieces of a batch, padding included
+    "batch_pieces": 2048,  # wordpieces of a batch, padding included
     "attr": "attn_vectors",  # Doc attribute
     "token_attr": "attn_vector",  # Token attribute
     "model_attr": "attn_model",  # Doc attribute: the identity of what ran
@@ -76,6 +77,7 @@ class AttentionEncoder:
             window=settings["window"],
             overlap=settings["overlap"],
             batch_pieces=settings["batch_pieces"],
+            device=settings["device"],
         )
         HuggingFaceEncoder(self._settings)  # checks the values; loads nothing
         self.hooks = bool(settings["hooks"])
@@ -114,8 +116,7 @@ class AttentionEncoder:
         self._install()  # a spawned child starts without extensions
         if self.hooks:
             refuse_worker_process(self.name)
-        offsets = [[(token.idx, token.idx + len(token)) for token in doc] for doc in docs]
-        arrays = self.encoder.encode([doc.text for doc in docs], offsets)
+        arrays = self.encoder.encode([doc.text for doc in docs], [offsets_of(doc) for doc in docs])
         dtype = np.dtype(self.config["dtype"])
         for doc, array in zip(docs, arrays, strict=True):
             set_vectors(doc, self.config["attr"], array.astype(dtype, copy=False))
@@ -140,6 +141,7 @@ def make_attention_encoder(
     layers: list[int],
     adapter: str | None,
     precision: str,
+    device: str,
     dtype: str,
     unit: str | None,
     window: int,
@@ -158,12 +160,18 @@ def make_attention_encoder(
     """
     settings = {
         "model": model, "layers": layers, "adapter": adapter, "precision": precision,
-        "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
+        "device": device, "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
         "batch_pieces": batch_pieces,
         "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
     }  # fmt: skip
     refuse_shared_names(nlp, name, _written_names(settings))
     return AttentionEncoder(name, settings)
+
+
+def offsets_of(doc: Doc) -> list[tuple[int, int]]:
+    """Start and end character of each token."""
+    starts, lengths = doc.to_array(["IDX", "LENGTH"]).astype("int64").reshape(-1, 2).T
+    return list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))
 
 
 def _written_names(settings: dict[str, Any]) -> dict[str, str]:

@@ -212,22 +212,20 @@ class SenseDisambiguator:
         """
         if fitted.encoder is None:
             return score_senses(fitted, contexts, targets)
-        unsure = [t for t in targets if len(t.candidates) > 1]
         encoded = list(contexts)
-        missing: dict[int, int] = {}  # context -> its place among those that are encoded here
-        used = dict.fromkeys(t.context for t in unsure)
+        used = list(dict.fromkeys(t.context for t in targets if len(t.candidates) > 1))
+        missing = set()
         for i in used:
             vectors = self._stored_vectors(docs[i], fitted.encoder.identity)
             encoded[i] = replace(contexts[i], contextual=vectors)
             if vectors is None:
-                missing[i] = len(missing)
+                missing.add(i)
         if used:
             self._report(len(used), len(missing), fitted.encoder.identity)
         if missing:
-            here = [replace(t, context=missing[t.context]) for t in unsure if t.context in missing]
-            fresh = with_vectors(fitted, [contexts[i] for i in missing], here)
-            for i, context in zip(missing, fresh, strict=True):
-                encoded[i] = context
+            fresh = with_vectors(fitted, contexts, [t for t in targets if t.context in missing])
+            for i in missing:
+                encoded[i] = fresh[i]
         return score_senses(fitted, encoded, targets)
 
     def _stored_vectors(self, doc: Doc, identity: str) -> Floats2d | None:

@@ -46,8 +46,9 @@ def occlusion(
         for i in range(low, min(high, len(context.tokens)))
         if not target.start <= i < target.end and any(c.isalnum() for c in context.tokens[i])
     ]
-    contexts = with_vectors(fitted, [context, *(_without(context, i) for i in tried)])
+    contexts = [context, *(_without(context, i) for i in tried)]
     targets = [replace(target, context=i) for i in range(len(contexts))]
+    contexts = with_vectors(fitted, contexts, targets)
     scores = fitted.score(contexts, targets)
     log_p = [float(log_softmax(s, fitted.temperature)[chosen]) for s in scores]
     found = [

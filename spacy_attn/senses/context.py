@@ -124,21 +124,31 @@ def with_vectors(
     Args:
         fitted: the method.
         contexts: the texts.
-        targets: what it will be asked about: only what it looks at then is encoded, where it
-            says so (:class:`SelectiveMethod`). None: every token.
+        targets: what it will be asked about. Texts that leave it nothing to choose get no
+            vectors, and of the others what it looks at, where it says so
+            (:class:`SelectiveMethod`). None: every token of all texts.
     """
-    if fitted.encoder is None or not contexts:
+    if fitted.encoder is None:
         return list(contexts)
-    texts, offsets = [c.text for c in contexts], [c.offsets for c in contexts]
-    if targets is None or not isinstance(fitted, SelectiveMethod):
-        arrays = fitted.encoder.encode(texts, offsets)
-        return [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
-    reads = fitted.reads(contexts, targets)
-    used = [i for i, ranges in enumerate(reads) if ranges]
-    arrays = fitted.encoder.encode(
-        [texts[i] for i in used], [offsets[i] for i in used], [reads[i] for i in used]
-    )
+    if targets is None:
+        reads = None
+        used = list(range(len(contexts)))
+    else:
+        unsure = [target for target in targets if len(target.candidates) > 1]
+        if isinstance(fitted, SelectiveMethod):
+            reads = fitted.reads(contexts, unsure)
+        else:
+            chosen = {target.context for target in unsure}
+            reads = [[(0, len(c.tokens))] * (i in chosen) for i, c in enumerate(contexts)]
+        used = [i for i, ranges in enumerate(reads) if ranges]
     out = list(contexts)
+    if not used:
+        return out
+    texts, offsets = [contexts[i].text for i in used], [contexts[i].offsets for i in used]
+    if reads is None or not isinstance(fitted, SelectiveMethod):
+        arrays = fitted.encoder.encode(texts, offsets)
+    else:
+        arrays = fitted.encoder.encode(texts, offsets, [reads[i] for i in used])
     for i, array in zip(used, arrays, strict=True):
         out[i] = replace(contexts[i], contextual=array)
     return out

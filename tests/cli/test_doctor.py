@@ -325,6 +325,14 @@ class TestProcessor:
         assert findings["bfloat16"].detail.startswith(said)
         assert set(findings["features"].detail.split(", ")) == flags
 
+    def test_what_auto_means_is_said(self, monkeypatch):
+        from spacy_attn.encoder import device, packed
+
+        monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
+        monkeypatch.setattr(device, "pick_precision", lambda name, on: "bfloat16")
+        monkeypatch.setattr(packed, "fused_linear_works", lambda dtype: False)
+        assert module._picked() == "'auto' is bfloat16 on cpu, no fused linear layers"
+
     def test_threads(self):
         import torch
 

@@ -92,9 +92,9 @@ def passes(monkeypatch):
     calls = []
     encode = HuggingFaceEncoder.encode
 
-    def spy(self, texts, offsets):
+    def spy(self, texts, offsets, reads=None):
         calls.append(list(texts))
-        return encode(self, texts, offsets)
+        return encode(self, texts, offsets, reads)
 
     monkeypatch.setattr(HuggingFaceEncoder, "encode", spy)
     return calls
