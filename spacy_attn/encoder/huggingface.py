@@ -18,22 +18,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from spacy_attn._types import Floats2d, Ints1d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
 from spacy_attn.encoder.device import DEVICES, PRECISIONS, pick_device, pick_precision
-from spacy_attn.encoder.loading import (
-    DEFAULT_MODEL,
-    check_layers,
-    merge_adapter,
-    positions_of,
-    read_encoder,
-    special_tokens,
-)
+from spacy_attn.encoder.loading import DEFAULT_MODEL, Adapter, check_layers, special_tokens
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import resolve_encoder, weights_sha256
@@ -59,14 +53,6 @@ class EncoderSettings:
     batch_pieces: int = 2048  # pieces of a batch, padding included
     margin: int = 64  # pieces each side of what is read, where not everything is
     device: str = "auto"
-
-
-class Forward(Protocol):
-    """The forward pass: rows of piece ids, special tokens included, to vectors."""
-
-    def __call__(self, rows: Sequence[Sequence[int]]) -> Floats2d:
-        """One row's vectors after another. *Shape:* (sum of the rows' lengths, width)"""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +121,7 @@ class HuggingFaceEncoder:
 
     @property
     def tokenizer(self) -> Any:
-        """The fast tokenizer of the model."""
+        """The tokenizer of the model, an object of the tokenizers package."""
         self._load()
         return self._tokenizer
 
@@ -221,12 +207,8 @@ class HuggingFaceEncoder:
     def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Offsets]]:
         if not texts:
             return [], []
-        encoded = self._tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True,
-            return_attention_mask=False, return_token_type_ids=False, truncation=False,
-            padding=False, verbose=False,
-        )  # fmt: skip
-        return encoded["input_ids"], encoded["offset_mapping"]
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [each.ids for each in encoded], [each.offsets for each in encoded]
 
     def _units(
         self,
@@ -282,27 +264,25 @@ class HuggingFaceEncoder:
 
     def _load_once(self) -> None:
         resolved = resolve_encoder(self.settings.model)
-        self._tokenizer, model = read_encoder(self.settings.model, resolved.path)
+        checkpoint = open_checkpoint(self.settings.model, resolved.path)
+        self._tokenizer = checkpoint.tokenizer
         self._prefix, self._suffix = special_tokens(self._tokenizer)
-        layers = check_layers(self.settings.layers, int(model.config.num_hidden_layers))
-        self._check_window(model)
+        layers = check_layers(self.settings.layers, checkpoint.n_layers)
+        self._check_window(checkpoint.limit)
         weights = weights_sha256(resolved.path)
-        adapter = "none"
-        if self.settings.adapter is not None:
-            adapter = merge_adapter(model, Path(self.settings.adapter), weights)[:16]
+        path = self.settings.adapter
+        adapter = None if path is None else Adapter(Path(path), weights)
         device = pick_device(self.settings.device)
         precision = pick_precision(self.settings.precision, device)
-        self._width = int(model.config.hidden_size)
-        self._forward = _forward_of(
-            model.to(device).eval(), precision, layers, self._tokenizer.pad_token_id or 0
-        )
+        self._width = checkpoint.width
+        self._forward = checkpoint.forward(precision, layers, device, adapter)
         self._identity = (
-            f"{Path(self.settings.model).name}@{weights[:16]}/adapter@{adapter}"
+            f"{Path(self.settings.model).name}@{weights[:16]}"
+            f"/adapter@{'none' if adapter is None else adapter.sha256[:16]}"
             f"/layers@{','.join(map(str, layers))}/{self.settings.unit}/{precision}"
         )
 
-    def _check_window(self, model: Any) -> None:
-        limit = min(positions_of(model), int(self._tokenizer.model_max_length))
+    def _check_window(self, limit: int) -> None:
         special = len(self._prefix) + len(self._suffix)
         window, overlap = self.settings.window, self.settings.overlap
         if not special < window <= limit or overlap >= window - special:
@@ -321,19 +301,6 @@ class HuggingFaceEncoder:
         if multiprocessing.parent_process() is not None:
             torch.set_num_threads(1)
         self._prepared_in = os.getpid()
-
-
-def _forward_of(model: Any, precision: str, layers: Sequence[int], pad: int) -> Forward:
-    """The fastest forward pass for a model. The id of the padding is any: a mask hides it."""
-    import torch
-
-    from spacy_attn.encoder.packed import PackedBert
-    from spacy_attn.encoder.padded import PaddedModel
-
-    dtype = getattr(torch, precision)
-    if PackedBert.supports(model):
-        return PackedBert(model, dtype, layers)
-    return PaddedModel(model, dtype, layers, pad)
 
 
 _shared: OrderedDict[EncoderSettings, HuggingFaceEncoder] = OrderedDict()

@@ -6,12 +6,22 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import weights_sha256
 
-__all__ = ["check_layers", "merge_adapter", "positions_of", "read_encoder", "special_tokens"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Adapter",
+    "check_layers",
+    "merge_adapter",
+    "positions_of",
+    "read_encoder",
+    "special_tokens",
+]
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -67,61 +77,78 @@ def positions_of(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", 0) or 10**9)
 
 
-def merge_adapter(model: Any, path: Path, base_sha256: str) -> str:
-    """Add the change that a sense model makes to an encoder, in place.
+class Adapter:
+    """The change that a sense model makes to an encoder.
 
     ``W += B A`` for each pair of low-rank factors (as in Hu et al. 2021, "LoRA"), and what a
     model holds of biases and layer norms as it is; the changed encoder costs nothing more to run.
 
     Args:
-        model: the encoder, float32.
         path: a sense model (safetensors) made by ``spacy-attn train-senses``.
         base_sha256: hash of the encoder's own weights; the adapter must be made for it.
-
-    Returns:
-        The hash of the adapter file.
 
     Raises:
         ResourceError: the file is missing, is no sense model or was made for other weights.
     """
-    import torch
-    from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise ResourceError(
-            f"the sense model {path} does not exist; run: spacy-attn doctor, or give adapter = null"
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            made_for = json.loads((file.metadata() or {}).get("manifest", "{}"))["base_sha256"]
-            names = [n for n in file.keys() if ".lora_" in n or n.endswith(".change")]
-            changes = {name: file.get_tensor(name).float() for name in names}
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ResourceError(
-            f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
-            "or adapter = null"
-        ) from error
-    if made_for != base_sha256:
-        raise ResourceError(
-            f"the sense model {path.name} was made for an encoder with weights "
-            f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
-            "adapter = null"
-        )
+    def __init__(self, path: Path, base_sha256: str) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        if not path.is_file():
+            raise ResourceError(
+                f"the sense model {path} does not exist; run: spacy-attn doctor, or give "
+                "adapter = null"
+            )
+        open_file: Any = safe_open
+        try:
+            self._file = open_file(path, framework="pt")
+            manifest = json.loads((self._file.metadata() or {}).get("manifest", "{}"))
+            made_for = manifest["base_sha256"]
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise ResourceError(
+                f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
+                "or adapter = null"
+            ) from error
+        if made_for != base_sha256:
+            raise ResourceError(
+                f"the sense model {path.name} was made for an encoder with weights "
+                f"{str(made_for)[:12]}, this one has {base_sha256[:12]}; choose its encoder or "
+                "adapter = null"
+            )
+        self._names: frozenset[str] = frozenset(self._file.keys())
+        self.sha256 = weights_sha256(path)
+
+    def change(self, name: str) -> torch.Tensor | None:
+        """What is added to a parameter of the encoder. *Shape:* that of the parameter"""
+        module = name.removesuffix(".weight")
+        if f"{module}.lora_A" in self._names and module != name:
+            up, down = (self._file.get_tensor(f"{module}.lora_{part}").float() for part in "BA")
+            product: torch.Tensor = up @ down
+            return product
+        if f"{name}.change" in self._names:
+            whole: torch.Tensor = self._file.get_tensor(f"{name}.change").float()
+            return whole
+        return None
+
+
+def merge_adapter(model: Any, adapter: Adapter) -> None:
+    """Change the weights of an encoder, float32, in place."""
+    import torch
+
     with torch.no_grad():
-        for name in names:
-            if name.endswith(".lora_A"):
-                module = name.removesuffix(".lora_A")
-                product = changes[f"{module}.lora_B"] @ changes[name]
-                model.get_submodule(module).weight += product
-            elif name.endswith(".change"):
-                model.get_parameter(name.removesuffix(".change")).add_(changes[name])
-    return weights_sha256(path)
+        for name, parameter in model.named_parameters():
+            if (change := adapter.change(name)) is not None:
+                parameter += change
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that stand before and behind a text."""
-    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a", add_special_tokens=True)["input_ids"]
+    """The special tokens that stand before and behind a text.
+
+    Args:
+        tokenizer: of the tokenizers package.
+    """
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    full = tokenizer.encode("a", add_special_tokens=True).ids
     for before in range(len(full) - len(plain) + 1):
         if full[before : before + len(plain)] == plain:
             return full[:before], full[before + len(plain) :]

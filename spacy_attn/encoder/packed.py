@@ -14,7 +14,7 @@ You Need"); tests hold it against Hugging Face's own forward pass.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,17 @@ from torch import Tensor
 
 from spacy_attn._types import Floats2d
 
-__all__ = ["PackedBert", "fused_linear", "fused_linear_works", "reordered"]
+__all__ = ["PackedBert", "Weights", "fused_linear", "fused_linear_works", "reordered"]
 
 logger = logging.getLogger("spacy_attn")
 
 _ROBERTA = frozenset({"roberta", "xlm-roberta", "camembert"})
 _SUPPORTED = _ROBERTA | {"bert", "electra"}
+_ROUND = 128  # pieces of a batch are filled up to a multiple of it
 _MASKED = -1e4  # added to the scores of padding; exp() of it is 0 in every precision
 
+#: A tensor of a model by its name.
+Weights = Callable[[str], Tensor]
 #: Linear layer, x -> x W + b, with GELU behind it where asked for.
 Linear = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -53,55 +56,63 @@ class PackedBert:
     """A BERT, RoBERTa or ELECTRA encoder as one function from piece ids to vectors.
 
     Args:
-        model: Hugging Face's model, whose weights it takes over.
+        config: of the model, as its ``config.json`` has it.
+        weights: gives a tensor of the model by its name there; it is copied.
         dtype: of the arithmetic.
         layers: those whose mean is the result; 0 is the embedding layer.
+        device: where it runs.
+
+    Raises:
+        KeyError: the model lacks a weight.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype, layers: Sequence[int]) -> None:
-        config = model.config
-        self._n_heads = int(config.num_attention_heads)
-        self._width = int(config.hidden_size)
-        self._epsilon = float(config.layer_norm_eps)
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        weights: Weights,
+        dtype: torch.dtype,
+        layers: Sequence[int],
+        device: str = "cpu",
+    ) -> None:
+        self._n_heads = int(config["num_attention_heads"])
+        self._width = int(config["hidden_size"])
+        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
         self._read = tuple(layers)
-        self._dtype = dtype
-        self._embed(model)
-        self._layers = [
-            _take_layer(layer, dtype) for layer in model.encoder.layer[: max(self._read)]
-        ]
-        device = self._words.device
-        fused = device.type == "cpu" and fused_linear_works(dtype)
+        self._dtype, self._device = dtype, torch.device(device)
+
+        def own(name: str, to: torch.dtype = dtype) -> Tensor:
+            """A copy: all weights of a file share its memory, which is to go with the file."""
+            return weights(name).detach().to(self._device, to, copy=True)
+
+        def pair(name: str, to: torch.dtype = dtype) -> tuple[Tensor, Tensor]:
+            return own(f"{name}.weight", to), own(f"{name}.bias", to)
+
+        exact = torch.float32
+        self._words = own("embeddings.word_embeddings.weight")
+        # Every piece is of the first segment, so the segment's vector is part of the position's.
+        segment = own("embeddings.token_type_embeddings.weight", exact)[0]
+        self._positions = own("embeddings.position_embeddings.weight", exact) + segment
+        roberta = config["model_type"] in _ROBERTA
+        self._first_position = int(config["pad_token_id"]) + 1 if roberta else 0
+        self._embedding_norm = pair("embeddings.LayerNorm", exact)
+        narrow = self._words.shape[1] != self._width  # ELECTRA's
+        self._project = pair("embeddings_project", exact) if narrow else None
+        fused = self._device.type == "cpu" and fused_linear_works(dtype)
         self._ops: _Ops = _FUSED if fused else _PLAIN
-        if fused:
-            self._layers = [_fused_layer(layer) for layer in self._layers]
+        arrange = _fused_layer if fused else _as_it_is
+        self._layers = [
+            arrange(_take_layer(f"encoder.layer.{i}", pair)) for i in range(max(self._read))
+        ]
 
     @staticmethod
-    def supports(model: Any) -> bool:
-        """Whether the model is one that this class computes."""
-        config = model.config
+    def supports(config: Mapping[str, Any]) -> bool:
+        """Whether a model with this ``config.json`` is one that this class computes."""
         return (
-            config.model_type in _SUPPORTED
-            and getattr(config, "position_embedding_type", None) in (None, "absolute")
-            and config.hidden_act == "gelu"
-            and not config.is_decoder
-            and not getattr(config, "add_cross_attention", False)
-            and hasattr(getattr(model, "encoder", None), "layer")
-            and hasattr(getattr(model, "embeddings", None), "token_type_embeddings")
-        )
-
-    def _embed(self, model: Any) -> None:
-        embeddings = model.embeddings
-        self._words = embeddings.word_embeddings.weight.detach()
-        # Every piece is of the first segment, so the segment's vector is part of the position's.
-        segment = embeddings.token_type_embeddings.weight.detach()[0]
-        self._positions = embeddings.position_embeddings.weight.detach() + segment
-        roberta = model.config.model_type in _ROBERTA
-        self._first_position = int(model.config.pad_token_id) + 1 if roberta else 0
-        norm = embeddings.LayerNorm
-        self._embedding_norm = norm.weight.detach(), norm.bias.detach()
-        project = getattr(model, "embeddings_project", None)  # ELECTRA's narrow embeddings
-        self._project = (
-            None if project is None else (project.weight.detach(), project.bias.detach())
+            config.get("model_type") in _SUPPORTED
+            and config.get("position_embedding_type") in (None, "absolute")
+            and config.get("hidden_act", "gelu") == "gelu"
+            and not config.get("is_decoder")
+            and not config.get("add_cross_attention")
         )
 
     @torch.inference_mode()
@@ -110,17 +121,17 @@ class PackedBert:
 
         *Shape:* (sum of the rows' lengths, width), float32
         """
-        batch = _Batch.of(rows, self._words.device, self._dtype)
+        batch = _Batch.of(rows, self._device, self._dtype)
         x = self._embeddings(batch)
         read = [x.float()] * self._read.count(0)
         for number, layer in enumerate(self._layers, start=1):
             x = self._layer(x, layer, batch)
             read += [x.float()] * self._read.count(number)
-        mean: Floats2d = (sum(read[1:], read[0]) / len(read)).cpu().numpy()
+        mean: Floats2d = (sum(read[1:], read[0]) / len(read))[: batch.n_pieces].cpu().numpy()
         return mean
 
     def _embeddings(self, batch: _Batch) -> Tensor:
-        x = F.embedding(batch.ids, self._words)
+        x = F.embedding(batch.ids, self._words).float()
         x = x + F.embedding(batch.positions + self._first_position, self._positions)
         x = F.layer_norm(x, (x.shape[-1],), *self._embedding_norm, self._epsilon)
         if self._project is not None:
@@ -137,13 +148,12 @@ class PackedBert:
 
     def _attend(self, projected: Tensor, batch: _Batch) -> Tensor:
         """Each row to itself. *Shape:* (n_pieces, 3 * width) -> (n_pieces, width)"""
-        if batch.spread is not None:
-            projected = projected.index_select(0, batch.spread)
+        projected = projected.index_select(0, batch.spread)
         shape = batch.n_rows, batch.longest, 3, self._n_heads, -1
         query, key, value = projected.view(shape).permute(2, 0, 3, 1, 4)
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=batch.mask)
         out = out.transpose(1, 2).reshape(batch.n_rows * batch.longest, self._width)
-        return out if batch.gather is None else out.index_select(0, batch.gather)
+        return out.index_select(0, batch.gather)
 
     def _norm(self, x: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         return F.layer_norm(x, (self._width,), *weights, self._epsilon)
@@ -153,18 +163,21 @@ class PackedBert:
 class _Batch:
     """Rows of piece ids, one behind another.
 
-    *Shape:* ids, positions (n_pieces,); spread (n_rows * longest,) and gather (n_pieces,) lead from
-    there to the padded block and back; mask (n_rows, 1, 1, longest). The last three are None where
-    all rows are of one length.
+    Pieces that nobody reads fill it up to a multiple of a round number: oneDNN compiles and keeps a
+    kernel for each size that it meets.
+
+    *Shape:* ids, positions (n,); spread (n_rows * longest,) and gather (n,) lead from there to the
+    padded block and back; mask (n_rows, 1, 1, longest), None where all rows are of one length.
     """
 
     ids: Tensor
     positions: Tensor
+    spread: Tensor
+    gather: Tensor
+    mask: Tensor | None
     n_rows: int
     longest: int
-    spread: Tensor | None = None
-    gather: Tensor | None = None
-    mask: Tensor | None = None
+    n_pieces: int
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]], device: torch.device, dtype: torch.dtype) -> _Batch:
@@ -172,21 +185,24 @@ class _Batch:
         longest = int(lengths.max())
         places = np.arange(longest)
         real = places < lengths[:, None]
-        flat = np.fromiter((piece for row in rows for piece in row), np.int64, lengths.sum())
-        positions = np.broadcast_to(places, real.shape)[real]
-        ids = torch.from_numpy(flat).to(device), torch.from_numpy(positions).to(device)
-        if bool(real.all()):
-            return cls(*ids, len(rows), longest)
+        n_pieces = int(lengths.sum())
+        flat = np.zeros(-(-n_pieces // _ROUND) * _ROUND, dtype=np.int64)
+        positions = np.zeros_like(flat)
+        flat[:n_pieces] = np.fromiter((piece for row in rows for piece in row), np.int64, n_pieces)
+        positions[:n_pieces] = np.broadcast_to(places, real.shape)[real]
         starts = np.cumsum(lengths) - lengths
         # Padding repeats the first piece of its row; the mask hides it.
         spread = (np.where(real, places, 0) + starts[:, None]).reshape(-1)
-        mask = torch.zeros(real.shape, dtype=dtype)
-        mask[torch.from_numpy(~real)] = _MASKED
-        return cls(
-            *ids, len(rows), longest, torch.from_numpy(spread).to(device),
-            torch.from_numpy(np.flatnonzero(real)).to(device),
-            mask[:, None, None].to(device),
-        )  # fmt: skip
+        gather = np.zeros_like(flat)
+        gather[:n_pieces] = np.flatnonzero(real)
+        mask = None
+        if not real.all():
+            scores = torch.zeros(real.shape, dtype=dtype)
+            scores[torch.from_numpy(~real)] = _MASKED
+            mask = scores[:, None, None].to(device)
+        arrays = (flat, positions, spread, gather)
+        ids, at, there, back = (torch.from_numpy(array).to(device) for array in arrays)
+        return cls(ids, at, there, back, mask, len(rows), longest, n_pieces)
 
 
 # -- linear layers -------------------------------------------------------------------------
@@ -277,6 +293,10 @@ def reordered(weight: Tensor) -> Tensor:
     return out
 
 
+def _as_it_is(layer: _Layer) -> _Layer:
+    return layer
+
+
 def _fused_layer(layer: _Layer) -> _Layer:
     def one(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return reordered(pair[0]), pair[1]
@@ -287,18 +307,11 @@ def _fused_layer(layer: _Layer) -> _Layer:
     )  # fmt: skip
 
 
-def _take_layer(layer: Any, dtype: torch.dtype) -> _Layer:
-    own, between, out = layer.attention, layer.intermediate.dense, layer.output
-    parts = own.self.query, own.self.key, own.self.value
-
-    def pair(module: Any) -> tuple[Tensor, Tensor]:
-        return module.weight.detach().to(dtype), module.bias.detach().to(dtype)
-
-    joined = (
-        torch.cat([part.weight.detach() for part in parts]).to(dtype),
-        torch.cat([part.bias.detach() for part in parts]).to(dtype),
-    )
+def _take_layer(name: str, pair: Callable[[str], tuple[Tensor, Tensor]]) -> _Layer:
+    parts = [pair(f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
     return _Layer(
-        joined, pair(own.output.dense), pair(own.output.LayerNorm),
-        pair(between), pair(out.dense), pair(out.LayerNorm),
+        (torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
+        pair(f"{name}.attention.output.dense"), pair(f"{name}.attention.output.LayerNorm"),
+        pair(f"{name}.intermediate.dense"),
+        pair(f"{name}.output.dense"), pair(f"{name}.output.LayerNorm"),
     )  # fmt: skip

@@ -34,7 +34,7 @@ def token_table(
 
     Args:
         doc: annotated by as many components as there are.
-        tokenizer: a Hugging Face fast tokenizer; None leaves the wordpieces empty.
+        tokenizer: of the tokenizers package, as ``HuggingFaceEncoder.tokenizer`` is; None leaves the wordpieces empty.
         stem_attr: ``attr`` of the ``nltk_stemmer``.
         spans_key: ``spans_key`` of the ``nltk_chunker``.
 
@@ -73,9 +73,9 @@ def _chunk_labels(doc: Doc, spans_key: str) -> list[str]:
 
 
 def _wordpieces(doc: Doc, tokenizer: Any) -> Iterator[tuple[str, ...]]:
-    encoded = tokenizer(doc.text, add_special_tokens=False, return_offsets_mapping=True)
-    names = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+    encoded = tokenizer.encode(doc.text, add_special_tokens=False)
+    names = encoded.tokens
     offsets = [(token.idx, token.idx + len(token)) for token in doc]
-    first, end = align(doc.text, offsets, encoded["offset_mapping"])
+    first, end = align(doc.text, offsets, encoded.offsets)
     for a, b in zip(first.tolist(), end.tolist(), strict=True):
         yield tuple(names[a:b])

@@ -148,7 +148,7 @@ def open_trainer(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from spacy_attn.encoder.loading import merge_adapter
+    from spacy_attn.encoder.loading import Adapter, merge_adapter
 
     # Eager attention: the backward pass of the fused kernel is slow on a CPU.
     eager = None if torch.cuda.is_available() else "eager"
@@ -160,7 +160,7 @@ def open_trainer(
         raise ConfigError(f"model = {model!r} has no fast tokenizer; choose one that has")
     given = None
     if start is not None:
-        merge_adapter(encoder, start, base_sha256)
+        merge_adapter(encoder, Adapter(start, base_sha256))
         given = _given_vectors(start, table)
     trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given)
     if start is not None:

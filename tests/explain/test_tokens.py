@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
@@ -10,24 +12,20 @@ from spacy_attn.explain.tokens import token_table
 
 
 class ThreePieces:
-    """A tokenizer as Hugging Face's fast ones are called: cuts words into threes of letters."""
+    """A tokenizer as those of the tokenizers package are called: threes of letters."""
 
-    def __call__(self, text, **options):
-        assert options == {"add_special_tokens": False, "return_offsets_mapping": True}
+    def encode(self, text, add_special_tokens):
+        assert not add_special_tokens
         spans = []
         for start, word in self.words(text):
             spans += [(start + i, start + min(i + 3, len(word))) for i in range(0, len(word), 3)]
-        self.text = text
-        return {"input_ids": spans, "offset_mapping": spans}
+        return SimpleNamespace(offsets=spans, tokens=[text[start:end] for start, end in spans])
 
     def words(self, text):
         at = 0
         for word in text.split(" "):
             yield at, word
             at += len(word) + 1
-
-    def convert_ids_to_tokens(self, ids):
-        return [self.text[start:end] for start, end in ids]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Speed against peers, by stage and against length; memory of long jobs."""

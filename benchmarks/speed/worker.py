@@ -1,0 +1,138 @@
+"""One system in a process and an environment of its own; see ``benchmarks/speed/peers.py``.
+
+Run by the benchmark as ``python worker.py SYSTEM MODEL TEXTS.json``. It loads the system, warms up,
+prints a line, and then runs all texts once for each line that it reads, and prints the seconds and
+a sum over the vectors, which proves that they were made. It imports nothing of this project but in
+our own systems, so that it runs in any environment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[[list[str]], float]
+
+
+def ours(model: str, precision: str) -> Run:
+    import spacy
+
+    import spacy_attn  # noqa: F401 - registers the components
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={"model": model, "precision": precision})
+    return lambda texts: sum(float(doc._.attn_vectors[0, 0]) for doc in nlp.pipe(texts))
+
+
+def spacy_transformers(model: str) -> Run:
+    import spacy
+
+    nlp = spacy.blank("en")
+    config = {"model": {"@architectures": "spacy-transformers.TransformerModel.v3", "name": model}}
+    nlp.add_pipe("transformer", config=config)
+    nlp.initialize()
+
+    def run(texts: list[str]) -> float:
+        total = 0.0
+        for doc in nlp.pipe(texts):
+            data = doc._.trf_data
+            rows = data.model_output.last_hidden_state.reshape(-1, data.width)
+            total += float(rows[int(data.align[0].data[0, 0]), 0])
+        return total
+
+    return run
+
+
+def spacy_curated_transformers(model: str) -> Run:
+    import spacy
+
+    nlp = spacy.blank("en")
+    config = {
+        "model": {"@architectures": "spacy-curated-transformers.BertTransformer.v1",
+                  "vocab_size": 30522, "hidden_width": 384, "intermediate_width": 1536,
+                  "num_attention_heads": 12, "num_hidden_layers": 6,
+                  "piece_encoder": {
+                      "@architectures": "spacy-curated-transformers.BertWordpieceEncoder.v1"},
+                  "with_spans": {
+                      "@architectures": "spacy-curated-transformers.WithStridedSpans.v1"}},
+    }  # fmt: skip
+    component = nlp.add_pipe("curated_transformer", config=config)
+    from spacy.util import registry
+
+    component.model.get_ref("piece_encoder").init = registry.model_loaders.get(
+        "spacy-curated-transformers.HFPieceEncoderLoader.v1"
+    )(name=model)
+    component.model.get_ref("transformer").init = registry.model_loaders.get(
+        "spacy-curated-transformers.HFTransformerEncoderLoader.v1"
+    )(name=model)
+    nlp.initialize()
+    return lambda texts: sum(
+        float(doc._.trf_data.last_hidden_layer_state.dataXd[0, 0]) for doc in nlp.pipe(texts)
+    )
+
+
+def sentence_transformers(model: str) -> Run:
+    from sentence_transformers import SentenceTransformer
+
+    encoder = SentenceTransformer(model, device="cpu")
+
+    def run(texts: list[str]) -> float:
+        arrays = encoder.encode(texts, output_value="token_embeddings", show_progress_bar=False)
+        return sum(float(array[0, 0]) for array in arrays)
+
+    return run
+
+
+def flair(model: str) -> Run:
+    from flair.data import Sentence
+    from flair.embeddings import TransformerWordEmbeddings
+
+    embeddings = TransformerWordEmbeddings(model, layers="-1", subtoken_pooling="mean")
+
+    def run(texts: list[str]) -> float:
+        total = 0.0
+        for first in range(0, len(texts), 32):
+            sentences = [Sentence(text) for text in texts[first : first + 32]]
+            embeddings.embed(sentences)
+            total += sum(float(sentence[0].embedding[0]) for sentence in sentences)
+        return total
+
+    return run
+
+
+SYSTEMS: dict[str, Callable[[str], Run]] = {
+    "spacy_attn, float32": lambda model: ours(model, "float32"),
+    "spacy_attn, auto": lambda model: ours(model, "auto"),
+    "spacy-transformers": spacy_transformers,
+    "sentence-transformers": sentence_transformers,
+    "spacy-curated-transformers": spacy_curated_transformers,
+    "flair": flair,
+}
+
+
+def main() -> None:
+    name, model, path = sys.argv[1:]
+    with open(path, encoding="utf-8") as file:
+        texts: list[str] = json.load(file)
+    answer: dict[str, Any] = {}
+    out, sys.stdout = sys.stdout, sys.stderr  # libraries print too
+    try:
+        started = time.perf_counter()
+        run = SYSTEMS[name](model)
+        run(texts[:40])
+        answer = {"seconds_to_load": time.perf_counter() - started}
+    except Exception as error:  # noqa: BLE001 - whatever a peer raises becomes a row
+        answer = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+    print(json.dumps(answer), file=out, flush=True)
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        total = run(texts)
+        seconds = time.perf_counter() - started
+        print(json.dumps({"seconds": seconds, "sum": total}), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""An encoder on disk, in two ways: read directly, or by Hugging Face's own classes.
+
+BERT with its own tokenizer, as the default model is, is read directly: tokenizer.json and
+model.safetensors are all that it needs, and not importing transformers saves seconds and memory.
+Everything else goes through transformers, which also says what is wrong with a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from spacy_attn._types import Floats2d
+from spacy_attn.encoder.loading import (
+    Adapter,
+    merge_adapter,
+    positions_of,
+    read_encoder,
+)
+
+__all__ = ["Checkpoint", "Forward", "open_checkpoint"]
+
+
+class Forward(Protocol):
+    """The forward pass: rows of piece ids, special tokens included, to vectors."""
+
+    def __call__(self, rows: Sequence[Sequence[int]]) -> Floats2d:
+        """One row's vectors after another. *Shape:* (sum of the rows' lengths, width)"""
+        ...
+
+
+class Checkpoint(Protocol):
+    """What the encoder needs to know of a model."""
+
+    tokenizer: Any  # of the tokenizers package
+    width: int
+    n_layers: int
+    limit: int  # pieces that it takes at once, special tokens included
+
+    def forward(
+        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+    ) -> Forward:
+        """The fastest forward pass that there is for it."""
+        ...
+
+
+def open_checkpoint(name: str, folder: Path) -> Checkpoint:
+    """The model of a folder; nothing is downloaded, none of its code run.
+
+    Raises:
+        ResourceError: it is damaged or lacks something.
+        ConfigError: it is no encoder, or has no fast tokenizer.
+    """
+    try:
+        return _DirectBert(folder)
+    except (OSError, KeyError, ValueError, TypeError, _NotDirect):
+        return _HuggingFaceModel(name, folder)
+
+
+class _NotDirect(Exception):
+    """The folder holds something that only transformers reads."""
+
+
+class _DirectBert:
+    """BERT read from its files."""
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors import safe_open
+        from tokenizers import Tokenizer
+
+        self._config = _read_json(folder / "config.json")
+        tokenizer = _read_json(folder / "tokenizer_config.json")
+        file = folder / "tokenizer.json"
+        if not (_is_bert(self._config) and _is_bert_tokenizer(tokenizer, _read_json(file))):
+            raise _NotDirect
+        self.tokenizer = Tokenizer.from_file(str(file))
+        _uncut(self.tokenizer)
+        self._path = folder / "model.safetensors"
+        with safe_open(self._path, framework="numpy") as weights:
+            self._names = frozenset(weights.keys())
+        if not _names_of(self._config) <= self._names:
+            raise _NotDirect
+        self.width = int(self._config["hidden_size"])
+        self.n_layers = int(self._config["num_hidden_layers"])
+        longest = tokenizer.get("model_max_length") or 10**9
+        self.limit = min(int(self._config["max_position_embeddings"]), int(longest))
+
+    def forward(
+        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+    ) -> Forward:
+        """See :class:`Checkpoint`."""
+        import torch
+        from safetensors import safe_open
+
+        from spacy_attn.encoder.packed import PackedBert
+
+        with safe_open(self._path, framework="pt") as file:
+
+            def weights(name: str) -> torch.Tensor:
+                tensor: torch.Tensor = file.get_tensor(name).float()
+                change = None if adapter is None else adapter.change(name)
+                return tensor if change is None else tensor + change
+
+            return PackedBert(self._config, weights, getattr(torch, precision), layers, device)
+
+
+class _HuggingFaceModel:
+    """Any encoder, by transformers."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        tokenizer, self._model = read_encoder(name, folder)
+        self.tokenizer = tokenizer.backend_tokenizer
+        _uncut(self.tokenizer)
+        config = self._model.config
+        self.width, self.n_layers = int(config.hidden_size), int(config.num_hidden_layers)
+        self.limit = min(positions_of(self._model), int(tokenizer.model_max_length))
+        self._pad = int(tokenizer.pad_token_id or 0)  # any id will do, a mask hides it
+
+    def forward(
+        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+    ) -> Forward:
+        """See :class:`Checkpoint`."""
+        import torch
+
+        from spacy_attn.encoder.packed import PackedBert
+        from spacy_attn.encoder.padded import PaddedModel
+
+        model, dtype = self._model, getattr(torch, precision)
+        if adapter is not None:
+            merge_adapter(model, adapter)
+        state, config = model.state_dict(), model.config.to_dict()
+        if PackedBert.supports(config) and _names_of(config) <= set(state):
+            return PackedBert(config, state.__getitem__, dtype, layers, device)
+        return PaddedModel(model.to(device), dtype, layers, self._pad)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise _NotDirect
+    return content
+
+
+def _is_bert(config: dict[str, Any]) -> bool:
+    from spacy_attn.encoder.packed import PackedBert
+
+    return config.get("model_type") == "bert" and PackedBert.supports(config)
+
+
+def _is_bert_tokenizer(config: dict[str, Any], tokenizer: dict[str, Any]) -> bool:
+    """Whether tokenizer.json alone says how texts are cut.
+
+    transformers lets tokenizer_config.json overrule the normaliser; where they differ, it reads.
+    """
+    normalizer = tokenizer.get("normalizer") or {}
+    return (
+        str(config.get("tokenizer_class")).removesuffix("Fast") == "BertTokenizer"
+        and tokenizer.get("model", {}).get("type") == "WordPiece"
+        and len(tokenizer["model"]["vocab"]) > len(tokenizer.get("added_tokens", []))
+        and normalizer.get("type") == "BertNormalizer"
+        and normalizer.get("lowercase") == config.get("do_lower_case", True)
+        and normalizer.get("strip_accents") == config.get("strip_accents")
+        and normalizer.get("handle_chinese_chars") == config.get("tokenize_chinese_chars", True)
+    )
+
+
+def _names_of(config: dict[str, Any]) -> set[str]:
+    """Names of the weights that BERT must have at least, by transformers' present names."""
+    layers = range(int(config["num_hidden_layers"]))
+    parts = ("attention.self.query", "attention.output.dense", "attention.output.LayerNorm",
+             "intermediate.dense", "output.dense", "output.LayerNorm")  # fmt: skip
+    modules = {f"encoder.layer.{i}.{part}" for i in layers for part in parts}
+    embeddings = {f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position",
+                                                                     "token_type")}  # fmt: skip
+    return embeddings | {f"{m}.{part}" for m in modules for part in ("weight", "bias")}
+
+
+def _uncut(tokenizer: Any) -> None:
+    """Cuts and padding that were saved with a tokenizer are not ours."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
