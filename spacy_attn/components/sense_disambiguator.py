@@ -282,7 +282,8 @@ def _record(span: Span, decision: Decision, method: str) -> PlainData:
         "definition": sense.definition,
         "score": decision.score,
         "margin": decision.margin,
-        "ranked": list(map(list, decision.ranked)),
+        "ranked": list(decision.ids),
+        "probabilities": list(decision.probabilities),
         "method": method,
     }
 

@@ -30,6 +30,6 @@ class SenseAnnotation:
             definition=record["definition"],
             score=record["score"],
             margin=record["margin"],
-            ranked=tuple((sense, score) for sense, score in record["ranked"]),
+            ranked=tuple(zip(record["ranked"], record["probabilities"], strict=True)),
             method=record["method"],
         )

@@ -24,7 +24,15 @@ class Decision:
     sense: Sense
     score: float  # probability of the sense over the candidates
     margin: float  # less that of the runner-up; 1 where there is only one candidate
-    ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
+    # Two tuples, not one of pairs: a text of a million words has millions of candidates, and
+    # Python's garbage collector walks through every pair again and again.
+    ids: tuple[str, ...]  # of the candidates, best first
+    probabilities: tuple[float, ...]  # theirs
+
+    @property
+    def ranked(self) -> tuple[tuple[str, float], ...]:
+        """(sense id, probability), best first."""
+        return tuple(zip(self.ids, self.probabilities, strict=True))
 
 
 def log_softmax(scores: Floats1d | Floats2d, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -88,15 +96,14 @@ def _ranking(
 
 def _decision(target: Target, p: list[float], order: list[int]) -> Decision:
     candidates = target.candidates
-    ranked = tuple([(candidates[i].id, p[i]) for i in order])
-    best = order[0]
-    return Decision(candidates[best], p[best], max(p[best] - p[order[1]], 0.0), ranked)
+    ids, ranked = tuple([candidates[i].id for i in order]), tuple([p[i] for i in order])
+    return Decision(candidates[order[0]], ranked[0], max(ranked[0] - ranked[1], 0.0), ids, ranked)
 
 
 def _only(target: Target) -> Decision:
     """The one candidate there is: certain, whatever its score."""
     (sense,) = target.candidates
-    return Decision(sense, 1.0, 1.0, ((sense.id, 1.0),))
+    return Decision(sense, 1.0, 1.0, (sense.id,), (1.0,))
 
 
 def fit_temperature(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:

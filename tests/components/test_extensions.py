@@ -213,7 +213,7 @@ def record(doc, start, end, sense):
     return {
         "start": doc[start].idx, "end": doc[end - 1].idx + len(doc[end - 1]), "sense": sense,
         "lemma": "bank", "definition": "d", "score": 0.75, "margin": 0.5,
-        "ranked": [[sense, 0.75], ["other", 0.25]], "method": "test",
+        "ranked": [sense, "other"], "probabilities": [0.75, 0.25], "method": "test",
     }  # fmt: skip
 
 

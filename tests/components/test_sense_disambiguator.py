@@ -234,7 +234,8 @@ def test_batches_hold_what_is_computed_word_by_word(make, method):
                     "definition": decision.sense.definition,
                     "score": decision.score,
                     "margin": decision.margin,
-                    "ranked": [list(pair) for pair in decision.ranked],
+                    "ranked": list(decision.ids),
+                    "probabilities": list(decision.probabilities),
                     "method": method,
                 }
             )

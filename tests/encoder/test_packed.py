@@ -49,7 +49,9 @@ def test_a_row_does_not_feel_its_neighbours(model):
 
 
 def test_the_change_to_bfloat16_leaves_the_directions(model):
-    exact, near = (packed_bert(model, dtype, [2])(ROWS) for dtype in (torch.float32, torch.bfloat16))
+    exact, near = (
+        packed_bert(model, dtype, [2])(ROWS) for dtype in (torch.float32, torch.bfloat16)
+    )
     cosines = (exact * near).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
     assert cosines.min() > 0.99
     assert not np.array_equal(exact, near)

@@ -28,6 +28,7 @@ def find_bats(doc):
             "score": 2 / 3,
             "margin": 1 / 3,
             "ranked": [],
+            "probabilities": [],
             "method": "toy",
         }
         for token in doc
