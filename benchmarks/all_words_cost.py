@@ -5,8 +5,8 @@
 Each repetition runs the same documents through tagger, lemmatizer and an ``attention_encoder``
 with the trained weights, without and with ``sense_disambiguator`` behind it, in turns; the median
 of the ratios is the result, because single times on a shared machine mean little. Memory is that of
-fresh processes: en_core_web_sm as it is loaded, and the most that the whole pipeline ever held over
-the same documents, 32 at a time (with a thousand, spaCy's own tagger takes 400 MB by itself).
+fresh processes above that of en_core_web_sm as it is loaded: after the same documents, 32 at a time,
+and the most that was ever held (with a thousand at once, spaCy's own tagger takes 400 MB).
 """
 
 from __future__ import annotations
@@ -43,27 +43,30 @@ def pipeline(precision: str) -> Language:
     return nlp
 
 
-def peak_rss_mb() -> float:
-    """The most memory that this process held."""
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+def rss_mb(name: str) -> int:
+    """Memory of this process: VmRSS, what it holds, or VmHWM, the most that it held."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        line = next(line for line in file if line.startswith(name))
+    return int(line.split()[1]) // 1024
 
 
-def child(precision: str) -> None:
-    """Print the memory of a fresh process: en_core_web_sm alone for "none"."""
-    if precision == "none":
-        spacy.load(str(resolve_pipeline()))
-    else:
-        for _ in pipeline(precision).pipe(documents(), batch_size=_AT_ONCE):
-            pass
-    print(peak_rss_mb())
+def child(what: str) -> None:
+    """Print the memory of a fresh process."""
+    nlp = pipeline(what) if what in PRECISIONS else spacy.load(str(resolve_pipeline()))
+    if what != "loaded":
+        names = ["parser", "ner"]
+        with nlp.select_pipes(disable=[name for name in names if nlp.has_pipe(name)]):
+            for _ in nlp.pipe(documents(), batch_size=_AT_ONCE):
+                pass
+    print(json.dumps({"held": rss_mb("VmRSS"), "peak": rss_mb("VmHWM")}))
 
 
-def memory(precision: str) -> float:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.all_words_cost", precision]
+def memory(what: str) -> dict[str, int]:
+    """The memory of a fresh process with en_core_web_sm loaded, or with documents run."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.all_words_cost", what]
     out = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return float(out.split()[-1])
+    measured: dict[str, int] = json.loads(out.splitlines()[-1])
+    return measured
 
 
 def measure(precision: str, texts: list[str]) -> dict[str, Any]:
@@ -94,17 +97,18 @@ def main() -> None:
         child(sys.argv[1])
         return
     texts = documents()
-    spacy_alone = memory("none")
-    result: dict[str, Any] = {"n_documents": len(texts), "repetitions": REPETITIONS}
-    result["peak_rss_mb"] = {"en_core_web_sm": round(spacy_alone)}
-    table = Table("precision", "time with senses", "words/s", "MB above en_core_web_sm")
+    rss = {"loaded": memory("loaded"), "tagger": memory("tagger")}
+    result: dict[str, Any] = {"n_documents": len(texts), "repetitions": REPETITIONS, "rss_mb": rss}
+    table = Table("precision", "time with senses", "words/s", "MB above en_core_web_sm", "peak")
     for precision in PRECISIONS:
         result[precision] = measure(precision, texts)
-        peak = memory(precision)
-        result["peak_rss_mb"][precision] = round(peak)
+        rss[precision] = memory(precision)
         speed = result[precision]["words_per_second"]["with_senses"]
-        ratio = result[precision]["ratio"]
-        table.add_row(precision, f"x {ratio:.3f}", f"{speed:,}", f"{peak - spacy_alone:.0f}")
+        above = {key: rss[precision][key] - rss["loaded"]["held"] for key in ("held", "peak")}
+        table.add_row(
+            precision, f"x {result[precision]['ratio']:.3f}", f"{speed:,}",
+            str(above["held"]), str(above["peak"]),
+        )  # fmt: skip
     result["manifest"] = manifest("python -m benchmarks.all_words_cost", [SENSE_MODEL, CORPUS])
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     Console().print(table)

@@ -293,11 +293,14 @@ def _prior(results: dict[str, Any]) -> str:
 def all_words_cost() -> str:
     """What all-words senses add to the pipeline before them."""
     result = _load("all-words-cost.json")
-    peak = result["peak_rss_mb"]
+    rss = result["rss_mb"]
+    loaded = rss["loaded"]["held"]
     parts = [
         f"{name}: x {result[name]['ratio']:.3f} "
         f"({result[name]['words_per_second']['with_senses']:,} words/s in all; "
-        f"{peak[name] - peak['en_core_web_sm']:,} MB above en_core_web_sm)"
+        f"{rss[name]['held'] - loaded} MB above a loaded en_core_web_sm, "
+        f"{rss[name]['peak'] - loaded} at the peak, of which tagger and lemmatizer alone take "
+        f"{rss['tagger']['peak'] - loaded})"
         for name in ("float32", "bfloat16")
     ]
     processor, threads = result["manifest"]["processor"], result["manifest"]["threads"]

@@ -167,23 +167,37 @@ def _means(vectors: Floats2d, bounds: NDArray[np.int64]) -> Floats2d:
 
     *Shape:* (n_tokens, width), (n, 4) as :func:`_bounds` gives them -> (n, 2 * width)
     """
-    # Of a long text with few targets only the rows that are read are summed.
-    is_read = np.zeros(len(vectors) + 1, dtype=np.int64)
-    np.add.at(is_read, bounds[:, 2], 1)
-    np.add.at(is_read, bounds[:, 3], -1)
-    rows = np.flatnonzero(is_read.cumsum()[:-1])
-    start, end, low, high = np.searchsorted(rows, bounds).T
-    # Sums of a run of rows are differences of running sums; in double precision, so that a
-    # target's vector does not feel how much text stands before it.
-    sums = np.zeros((len(rows) + 1, vectors.shape[1]))
-    np.cumsum(vectors[rows], axis=0, dtype=np.float64, out=sums[1:])
-    inside = sums[end] - sums[start]
-    n_inside = (end - start)[:, None]
-    around = sums[high] - sums[low] - inside
-    n_around = (high - low)[:, None] - n_inside
-    target = inside / n_inside
-    context = np.where(n_around > 0, around / np.maximum(n_around, 1), target)
-    return np.concatenate([target, context], axis=1).astype(np.float32)
+    out = np.empty((len(bounds), 2 * vectors.shape[1]), dtype=np.float32)
+    for first in range(0, len(bounds), _BLOCK):
+        part = bounds[first : first + _BLOCK]
+        # Of a long text with few targets only the rows that are read take part.
+        low = int(part[:, 2].min())
+        is_read = np.zeros(int(part[:, 3].max()) - low + 1, dtype=np.int64)
+        np.add.at(is_read, part[:, 2] - low, 1)
+        np.add.at(is_read, part[:, 3] - low, -1)
+        rows = low + np.flatnonzero(is_read.cumsum()[:-1])
+        means = _weights(rows, part) @ vectors[rows]
+        out[first : first + _BLOCK] = (
+            means.reshape(2, len(part), -1).swapaxes(0, 1).reshape(len(part), -1)
+        )
+    return out
+
+
+_BLOCK = 48  # targets at once: more would multiply with more zeros
+
+
+def _weights(rows: NDArray[np.int64], bounds: NDArray[np.int64]) -> Floats2d:
+    """What makes means of rows: of the target's, then of those of its context without it.
+
+    *Shape:* (n_rows,), (n, 4) -> (2 * n, n_rows)
+    """
+    start, end, low, high = bounds[:, :, None].transpose(1, 0, 2)
+    target = (rows >= start) & (rows < end)
+    context = (rows >= low) & (rows < high) & ~target
+    alone = ~context.any(axis=1, keepdims=True)
+    both = np.concatenate([target, np.where(alone, target, context)]).astype(np.float32)
+    weights: Floats2d = both / both.sum(axis=1, keepdims=True)
+    return weights
 
 
 class Attention:
