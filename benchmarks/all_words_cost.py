@@ -4,9 +4,9 @@
 
 Each repetition runs the same documents through tagger, lemmatizer and an ``attention_encoder``
 with the trained weights, without and with ``sense_disambiguator`` behind it, in turns; the median
-of the ratios is the result, because single times on a shared machine mean little. Memory is that of
-fresh processes above that of en_core_web_sm as it is loaded: after the same documents, 32 at a time,
-and the most that was ever held (with a thousand at once, spaCy's own tagger takes 400 MB).
+of the ratios is the result, because single times on a shared machine mean little. Memory is that
+of fresh processes above that of en_core_web_sm as it is loaded: after the same documents, 32 at a
+time, and the most that was ever held (with a thousand at once, spaCy's own tagger takes 400 MB).
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def attention_v1(
     precision: str = "float32",
     window: int = 256,
     overlap: int = 64,
-    batch_pieces: int = 2048,
+    batch_pieces: int = 1024,
     margin: int = 64,
     device: str = "auto",
     temperature: float | None = None,

@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "unit": None,  # "document" or "sentence"; null: "sentence" with an adapter, else "document"
     "window": 256,  # wordpieces of a window, special tokens included
     "overlap": 64,  # wordpieces that neighbouring windows share at least
-    "batch_pieces": 2048,  # wordpieces of a batch, padding included
+    "batch_pieces": 1024,  # wordpieces of a batch, padding included
     "attr": "attn_vectors",  # Doc attribute
     "token_attr": "attn_vector",  # Token attribute
     "model_attr": "attn_model",  # Doc attribute: the identity of what ran

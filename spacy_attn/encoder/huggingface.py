@@ -50,7 +50,7 @@ class EncoderSettings:
     window: int = 256  # pieces of a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at least
     unit: str = "document"  # what is read together: or "sentence"
-    batch_pieces: int = 2048  # pieces of a batch, padding included
+    batch_pieces: int = 1024  # pieces of a batch, padding included
     margin: int = 64  # pieces each side of what is read, where not everything is
     device: str = "auto"
 

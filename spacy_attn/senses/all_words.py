@@ -26,7 +26,7 @@ from spacy_attn.senses.lexicon import WordNetInventory
 
 __all__ = ["AllWordsAttention", "SenseVectors"]
 
-_AT_ONCE = 4096  # targets; bounds the memory of the candidates' vectors
+_AT_ONCE = 512  # targets; with all their candidates about 5 MB
 
 
 @dataclass(frozen=True, slots=True)
