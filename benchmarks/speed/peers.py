@@ -114,6 +114,7 @@ class Peer:
         return self._read()
 
     def close(self) -> None:
+        """End the process."""
         self._process.kill()
         self._process.wait()
 

@@ -21,7 +21,6 @@ import json
 import statistics
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from benchmarks.manifest import DATA, ROOT, manifest
-from benchmarks.senses import BUNDLED, targets_of, homographs
+from benchmarks.senses import BUNDLED, homographs, targets_of
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator, resources_of
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder, shared_encoder
 from spacy_attn.methods import CASCADE_MARGIN, SENSE_MODEL, sense_method
@@ -81,7 +80,11 @@ def everything(component: SenseDisambiguator) -> None:
     encoder = component.prepared().encoder
     assert isinstance(encoder, HuggingFaceEncoder)  # noqa: S101 - the attention method's
     encode = encoder.encode
-    encoder.encode = lambda texts, offsets, reads=None: encode(texts, offsets)  # type: ignore[method-assign,assignment]
+
+    def encode_all(texts: Any, offsets: Any, reads: Any = None) -> Any:
+        return encode(texts, offsets)
+
+    encoder.encode = encode_all  # type: ignore[method-assign]
 
 
 def seconds(component: SenseDisambiguator, docs: list[Doc]) -> float:
@@ -134,7 +137,9 @@ def selective(console: Console) -> dict[str, Any]:
         result[precision] = {
             "ratio": round(statistics.median(ratios), 4),
             "ratios": [round(ratio, 4) for ratio in ratios],
-            "words_per_second": {k: round(n_words / statistics.median(v)) for k, v in times.items()},
+            "words_per_second": {
+                name: round(n_words / statistics.median(spent)) for name, spent in times.items()
+            },
             "accuracy": accuracies, "n": n,
         }  # fmt: skip
         console.print(precision, result[precision])
@@ -230,6 +235,7 @@ class Counting:
         self.identity, self.width = encoder.identity, encoder.width
 
     def encode(self, texts: Any, offsets: Any, reads: Any = None) -> Any:
+        """As the encoder inside."""
         arrays = self._encoder.encode(texts, offsets, reads)
         self.n_tokens += sum(int(array.any(axis=1).sum()) for array in arrays)
         return arrays
