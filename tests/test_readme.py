@@ -87,6 +87,7 @@ def commands_of(block: Block) -> list[str]:
 def arguments_of(command: str) -> list[str] | None:
     """The arguments of a ``spacy-attn`` line, up to a pipe or redirection; None for others."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True  # a comma is part of a word
     words = []
     for word in lexer:
         if set(word) <= set("|<>;&()"):

@@ -34,7 +34,8 @@ def token_table(
 
     Args:
         doc: annotated by as many components as there are.
-        tokenizer: of the tokenizers package, as ``HuggingFaceEncoder.tokenizer`` is; None leaves the wordpieces empty.
+        tokenizer: of the tokenizers package, as ``HuggingFaceEncoder.tokenizer`` is; None leaves
+            the wordpieces empty.
         stem_attr: ``attr`` of the ``nltk_stemmer``.
         spans_key: ``spans_key`` of the ``nltk_chunker``.
 
