@@ -16,9 +16,10 @@ Floats1d: TypeAlias = NDArray[np.float32]  # (width,) or (n_candidates,)
 Floats2d: TypeAlias = NDArray[np.float32]  # (n_tokens, width)
 Floats3d: TypeAlias = NDArray[np.float32]  # (batch, n_pieces, width)
 Ints1d: TypeAlias = NDArray[np.int64]
+Ints2d: TypeAlias = NDArray[np.int64]
 CharSpan: TypeAlias = tuple[int, int]  # start and end character, end exclusive
 TokenRange: TypeAlias = tuple[int, int]  # first and end token, end exclusive
-Offsets: TypeAlias = Sequence[CharSpan]  # one CharSpan for each token of a text
+Offsets: TypeAlias = Sequence[CharSpan] | Ints2d  # a CharSpan for each token; array (n_tokens, 2)
 PlainData: TypeAlias = dict[str, Any]  # str, int, float, list, dict: survives msgpack
 
 

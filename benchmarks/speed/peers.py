@@ -35,7 +35,7 @@ from spacy_attn.models import cache_folder, resolve_encoder
 RESULT = ROOT / "benchmarks" / "results" / "speed.json"
 WORKER = Path(__file__).with_name("worker.py")
 CORPUS = DATA / "semcor.jsonl.gz"
-TURNS, N_WORDS = 5, 20_000
+TURNS, N_WORDS = 7, 20_000
 BASELINE = "spacy-transformers"
 #: What pip installs for each peer; None: this environment.
 PEERS: dict[str, list[str] | None] = {
@@ -43,7 +43,7 @@ PEERS: dict[str, list[str] | None] = {
     "spacy_attn, auto": None,
     "spacy-transformers": ["spacy-transformers==1.4.0"],
     "sentence-transformers": ["sentence-transformers==6.2.0"],
-    "spacy-curated-transformers": ["spacy-curated-transformers==0.3.1"],
+    "spacy-curated-transformers": ["spacy-curated-transformers==0.3.1", "spacy==3.8.18"],
     "flair": ["flair==0.15.1"],
 }
 

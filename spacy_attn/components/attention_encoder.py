@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
+from spacy_attn._types import Ints2d
 from spacy_attn.components.extensions import (
     install_vector_extensions,
     refuse_shared_names,
@@ -168,10 +169,11 @@ def make_attention_encoder(
     return AttentionEncoder(name, settings)
 
 
-def offsets_of(doc: Doc) -> list[tuple[int, int]]:
-    """Start and end character of each token."""
-    starts, lengths = doc.to_array(["IDX", "LENGTH"]).astype("int64").reshape(-1, 2).T
-    return list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))
+def offsets_of(doc: Doc) -> Ints2d:
+    """Start and end character of each token. *Shape:* (n_tokens, 2)"""
+    rows = doc.to_array(["IDX", "LENGTH"]).astype(np.int64).reshape(-1, 2)
+    rows[:, 1] += rows[:, 0]
+    return rows
 
 
 def _written_names(settings: dict[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from spacy_attn._types import Floats2d, Ints1d, Offsets, TokenRange
+from spacy_attn._types import Floats2d, Ints1d, Ints2d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
@@ -204,11 +204,13 @@ class HuggingFaceEncoder:
         self._prepare_child()
         return self._forward([[*self._prefix, *row, *self._suffix] for row in rows])
 
-    def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Offsets]]:
+    def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Ints2d]]:
         if not texts:
             return [], []
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [each.ids for each in encoded], [each.offsets for each in encoded]
+        # As arrays at once: thousands of tuples would set the garbage collector to work.
+        spans = [np.array(each.offsets, dtype=np.int64).reshape(-1, 2) for each in encoded]
+        return [each.ids for each in encoded], spans
 
     def _units(
         self,

@@ -32,6 +32,7 @@ logger = logging.getLogger("spacy_attn")
 _ROBERTA = frozenset({"roberta", "xlm-roberta", "camembert"})
 _SUPPORTED = _ROBERTA | {"bert", "electra"}
 _ROUND = 128  # pieces of a batch are filled up to a multiple of it
+_ROUND_ROW = 32  # likewise a row in the attention: softmax is slow over other lengths
 _MASKED = -1e4  # added to the scores of padding; exp() of it is 0 in every precision
 
 #: A tensor of a model by its name.
@@ -121,7 +122,7 @@ class PackedBert:
 
         *Shape:* (sum of the rows' lengths, width), float32
         """
-        batch = _Batch.of(rows, self._device, self._dtype)
+        batch = _Batch.of(rows, self._device, self._dtype, self._n_heads)
         x = self._embeddings(batch)
         read = [x.float()] * self._read.count(0)
         for number, layer in enumerate(self._layers, start=1):
@@ -147,16 +148,40 @@ class PackedBert:
         return norm(ops.linear_add(between, *layer.out, x), layer.norm)
 
     def _attend(self, projected: Tensor, batch: _Batch) -> Tensor:
-        """Each row to itself. *Shape:* (n_pieces, 3 * width) -> (n_pieces, width)"""
-        projected = projected.index_select(0, batch.spread)
+        """Each row to itself. *Shape:* (n, 3 * width) -> (n, width)"""
         shape = batch.n_rows, batch.longest, 3, self._n_heads, -1
-        query, key, value = projected.view(shape).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=batch.mask)
+        spread = projected.index_select(0, batch.spread).view(shape).permute(2, 0, 3, 1, 4)
+        query, key, value = spread
+        if batch.scratch is None:
+            out = F.scaled_dot_product_attention(query, key, value, attn_mask=batch.mask)
+        else:
+            out = _attention(query, key, value, batch.mask, batch.scratch)
         out = out.transpose(1, 2).reshape(batch.n_rows * batch.longest, self._width)
         return out.index_select(0, batch.gather)
 
     def _norm(self, x: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         return F.layer_norm(x, (self._width,), *weights, self._epsilon)
+
+
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scratch: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Scaled dot-product attention in three steps.
+
+    torch's fused kernel never holds all scores, which on a CPU and for rows of some hundred
+    pieces costs more than it saves; memory that is used again for every layer saves the rest.
+
+    *Shape:* three (n_rows, n_heads, longest, head width), mask (n_rows, 1, 1, longest), scratch two
+    (n_rows * n_heads, longest, longest) -> as the first three
+    """
+    scores, weights = scratch
+    flat = (len(query) * query.shape[1], *query.shape[2:])
+    q, k, v = query.reshape(flat), key.reshape(flat), value.reshape(flat)
+    mask = mask.expand(-1, query.shape[1], -1, -1).reshape(flat[0], 1, -1)
+    scale = query.shape[-1] ** -0.5
+    torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scale, out=scores)
+    torch.softmax(scores, -1, out=weights)
+    return torch.bmm(weights, v).view(query.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +192,26 @@ class _Batch:
     kernel for each size that it meets.
 
     *Shape:* ids, positions (n,); spread (n_rows * longest,) and gather (n,) lead from there to the
-    padded block and back; mask (n_rows, 1, 1, longest), None where all rows are of one length.
+    padded block and back; mask (n_rows, 1, 1, longest); scratch, on a CPU alone, two
+    (n_rows * n_heads, longest, longest).
     """
 
     ids: Tensor
     positions: Tensor
     spread: Tensor
     gather: Tensor
-    mask: Tensor | None
+    mask: Tensor
     n_rows: int
     longest: int
     n_pieces: int
+    scratch: tuple[Tensor, Tensor] | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]], device: torch.device, dtype: torch.dtype) -> _Batch:
+    def of(
+        cls, rows: Sequence[Sequence[int]], device: torch.device, dtype: torch.dtype, n_heads: int
+    ) -> _Batch:
         lengths = np.array([len(row) for row in rows])
-        longest = int(lengths.max())
+        longest = -(-int(lengths.max()) // _ROUND_ROW) * _ROUND_ROW
         places = np.arange(longest)
         real = places < lengths[:, None]
         n_pieces = int(lengths.sum())
@@ -195,14 +224,16 @@ class _Batch:
         spread = (np.where(real, places, 0) + starts[:, None]).reshape(-1)
         gather = np.zeros_like(flat)
         gather[:n_pieces] = np.flatnonzero(real)
-        mask = None
-        if not real.all():
-            scores = torch.zeros(real.shape, dtype=dtype)
-            scores[torch.from_numpy(~real)] = _MASKED
-            mask = scores[:, None, None].to(device)
+        mask = torch.zeros(real.shape, dtype=dtype)
+        mask[torch.from_numpy(~real)] = _MASKED
+        mask = mask[:, None, None].to(device)
         arrays = (flat, positions, spread, gather)
         ids, at, there, back = (torch.from_numpy(array).to(device) for array in arrays)
-        return cls(ids, at, there, back, mask, len(rows), longest, n_pieces)
+        scratch = None
+        if device.type == "cpu":
+            block = len(rows) * n_heads, longest, longest
+            scratch = torch.empty(block, dtype=dtype), torch.empty(block, dtype=dtype)
+        return cls(ids, at, there, back, mask, len(rows), longest, n_pieces, scratch)
 
 
 # -- linear layers -------------------------------------------------------------------------
