@@ -50,7 +50,7 @@ from spacy_attn.train.calibrate import (
 
 RESULT = ROOT / "benchmarks" / "results" / "selective.json"
 CORPUS = DATA / "semcor.jsonl.gz"
-REPETITIONS, N_SENTENCES, PER_DOCUMENT = 5, 6000, 10
+REPETITIONS, N_SENTENCES, PER_DOCUMENT = 3, 4000, 10
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 TOLERANCE = 0.003
 CHEAP = ("lesk_extended", "word2vec")
