@@ -43,7 +43,10 @@ PEERS: dict[str, list[str] | None] = {
     "spacy_attn, auto": None,
     "spacy-transformers": ["spacy-transformers==1.4.0"],
     "sentence-transformers": ["sentence-transformers==6.2.0"],
-    "spacy-curated-transformers": ["spacy-curated-transformers[transformers]==0.3.1", "spacy==3.8.18"],
+    "spacy-curated-transformers": [
+        "spacy-curated-transformers[transformers]==0.3.1",
+        "spacy==3.8.18",
+    ],
     "flair": ["flair==0.15.1"],
 }
 

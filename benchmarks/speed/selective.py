@@ -32,7 +32,11 @@ from spacy.tokens import Doc
 
 from benchmarks.manifest import DATA, ROOT, manifest
 from benchmarks.senses import BUNDLED, homographs, targets_of
-from spacy_attn.components.sense_disambiguator import SenseDisambiguator, resources_of
+from spacy_attn.components.sense_disambiguator import (
+    SenseDisambiguator,
+    contexts_of,
+    resources_of,
+)
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder, shared_encoder
 from spacy_attn.methods import CASCADE_MARGIN, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
@@ -245,7 +249,8 @@ def on_test_sentences(nlp: Language) -> list[dict[str, Any]]:
     """Attention, and the cascade by each cheap method with the default margin, on the test set."""
     instances = list(homographs())
     inventory = load_inventory("homographs")
-    contexts, targets = targets_of(instances, nlp, inventory)
+    contexts = list(contexts_of(nlp.pipe([item.text for item in instances])))
+    targets = targets_of(contexts, instances, inventory)
     attention = sense_method("attention").prepare(inventory, resources_of(nlp))
     counting = Counting(attention.encoder)
     attention.encoder = counting  # type: ignore[misc]
