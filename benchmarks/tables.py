@@ -213,7 +213,6 @@ def classic_cost() -> str:
     )
 
 
-#: What stands between the markers of each name.
 def all_words() -> str:
     """Words of running text: our methods beside published predictions."""
     results = _load("all-words.json")
@@ -311,7 +310,74 @@ def all_words_cost() -> str:
     )
 
 
+def speed() -> str:
+    """Contextual vectors: words per second beside peers."""
+    result = _load("speed.json")
+    processor, threads = result["manifest"]["processor"], result["manifest"]["threads"]
+    lines = [
+        f"Contextual vectors of {result['n_words']:,} words in {result['n_documents']} documents of 1 "
+        "to 20 sentences: the same MiniLM weights, each system in a process of its own, in turns "
+        f"(median of {result['turns']}; {processor}, {threads} threads each):",
+        "",
+        f"| system | words/s | times {result['baseline']} |",
+        "|---|---|---|",
+    ]
+    rows = result["systems"]
+    for name in sorted(rows, key=lambda name: -rows[name].get("words_per_second", 0)):
+        row = rows[name]
+        if "error" in row:
+            lines.append(f"| {name} | did not run: {row['error']} | |")
+        else:
+            lines.append(f"| {name} | {row['words_per_second']:,} | {row['times_baseline']:.2f} |")
+    lines += [
+        "",
+        '"auto" is bfloat16 here. sentence-transformers gives vectors of wordpieces and aligns none '
+        "of them to words. Made with `python -m benchmarks.speed.peers`.",
+    ]
+    return "\n".join(lines)
+
+
+def selective() -> str:
+    """What is saved where few words have senses, and by the cascade."""
+    result = _load("selective.json")
+    chosen, quiet, cascade = result["selective"], result["nothing_to_do"], result["cascade"]
+    shares = "; ".join(
+        f"{name}: {_percent(chosen[name]['ratio'])} % of the time of encoding everything, accuracy "
+        f"{_percent(chosen[name]['accuracy']['selective'])} (everything: "
+        f"{_percent(chosen[name]['accuracy']['full'])})"
+        for name in ("float32", "bfloat16")
+    )
+    name = "word2vec"
+    curve = cascade["held_out"][name]
+    lines = [
+        f"*homographs* over {chosen['n_words']:,} words of SemCor, the component's own time: {shares}. "
+        f"Documents without a word of the inventory cost {100 * (quiet['ratio'] - 1):.1f} % over "
+        "en_core_web_sm.",
+        "",
+        f"`cascade` (`{name}` first): words left to attention, and accuracy, by margin, on held-out "
+        "examples of the inventory:",
+        "",
+        "| margin | " + " | ".join(f"{point['margin']:g}" for point in curve) + " |",
+        "|---|" + "---|" * len(curve),
+        "| left to attention | " + " | ".join(_percent(p["left"]) for p in curve) + " |",
+        "| accuracy | " + " | ".join(_percent(p["accuracy"]) for p in curve) + " |",
+        "",
+        f"The default margin, {cascade['default_margin']:g}, is the smallest of these that loses at "
+        "most 0.3 points. On the test sentences: "
+        + "; ".join(
+            f"{row['method']} {_percent(row['accuracy'])} with {_percent(row['tokens_encoded'])} % "
+            "of the tokens encoded"
+            for row in cascade["test_sentences"]
+        )
+        + ". Made with `python -m benchmarks.speed.selective`.",
+    ]
+    return "\n".join(lines)
+
+
+#: What stands between the markers of each name.
 SECTIONS: dict[str, Callable[[], str]] = {
+    "speed": speed,
+    "selective": selective,
     "results": senses,
     "all-words": all_words,
     "all-words-cost": all_words_cost,

@@ -68,7 +68,8 @@ def semcor() -> list[dict[str, Any]]:
 
 def documents(nlp: Language, rows: list[dict[str, Any]]) -> tuple[list[Doc], dict[Any, set[str]]]:
     """Tagged documents of ten sentences with SemCor's tokens, and the keys of each token."""
-    docs, keys = [], {}
+    docs: list[Doc] = []
+    keys: dict[Any, set[str]] = {}
     for first in range(0, len(rows), PER_DOCUMENT):
         words: list[str] = []
         for row in rows[first : first + PER_DOCUMENT]:
@@ -215,7 +216,7 @@ def _point(
     for a, b, index in zip(cheap, attention, gold, strict=True):
         p = np.sort(np.exp(log_softmax(a, temperature)))
         unsure = len(p) > 1 and p[-1] - p[-2] < at
-        left += unsure
+        left += bool(unsure)
         right += int((b if unsure else a).argmax()) == index
     return {
         "margin": at,
