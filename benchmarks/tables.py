@@ -315,9 +315,9 @@ def speed() -> str:
     result = _load("speed.json")
     processor, threads = result["manifest"]["processor"], result["manifest"]["threads"]
     lines = [
-        f"Contextual vectors of {result['n_words']:,} words in {result['n_documents']} documents of 1 "
-        "to 20 sentences: the same MiniLM weights, each system in a process of its own, in turns "
-        f"(median of {result['turns']}; {processor}, {threads} threads each):",
+        f"Contextual vectors of {result['n_words']:,} words in {result['n_documents']} documents "
+        "of 1 to 20 sentences: the same MiniLM weights, each system in a process of its own, in "
+        f"turns (median of {result['turns']}; {processor}, {threads} threads each):",
         "",
         f"| system | words/s | times {result['baseline']} |",
         "|---|---|---|",
@@ -331,8 +331,8 @@ def speed() -> str:
             lines.append(f"| {name} | {row['words_per_second']:,} | {row['times_baseline']:.2f} |")
     lines += [
         "",
-        '"auto" is bfloat16 here. sentence-transformers gives vectors of wordpieces and aligns none '
-        "of them to words. Made with `python -m benchmarks.speed.peers`.",
+        '"auto" is bfloat16 here. sentence-transformers gives vectors of wordpieces and aligns '
+        "none of them to words. Made with `python -m benchmarks.speed.peers`.",
     ]
     return "\n".join(lines)
 
@@ -350,19 +350,19 @@ def selective() -> str:
     name = "word2vec"
     curve = cascade["held_out"][name]
     lines = [
-        f"*homographs* over {chosen['n_words']:,} words of SemCor, the component's own time: {shares}. "
-        f"Documents without a word of the inventory cost {100 * (quiet['ratio'] - 1):.1f} % over "
-        "en_core_web_sm.",
+        f"*homographs* over {chosen['n_words']:,} words of SemCor, the component's own time: "
+        f"{shares}. Documents without a word of the inventory cost "
+        f"{100 * (quiet['ratio'] - 1):.1f} % over en_core_web_sm.",
         "",
-        f"`cascade` (`{name}` first): words left to attention, and accuracy, by margin, on held-out "
-        "examples of the inventory:",
+        f"`cascade` (`{name}` first): words left to attention, and accuracy, by margin, on "
+        "held-out examples of the inventory:",
         "",
         "| margin | " + " | ".join(f"{point['margin']:g}" for point in curve) + " |",
         "|---|" + "---|" * len(curve),
         "| left to attention | " + " | ".join(_percent(p["left"]) for p in curve) + " |",
         "| accuracy | " + " | ".join(_percent(p["accuracy"]) for p in curve) + " |",
         "",
-        f"The default margin, {cascade['default_margin']:g}, is the smallest of these that loses at "
+        f"The default margin, {cascade['default_margin']:g}, is the smallest that loses at "
         "most 0.3 points. On the test sentences: "
         + "; ".join(
             f"{row['method']} {_percent(row['accuracy'])} with {_percent(row['tokens_encoded'])} % "
