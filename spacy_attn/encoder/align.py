@@ -53,10 +53,12 @@ def align(text: str, tokens: Offsets, pieces: Offsets) -> tuple[Ints1d, Ints1d]:
 
 
 def add_pieces(out: Floats2d, pieces: Floats2d, at: int, first: Ints1d, end: Ints1d) -> None:
-    """Add the vectors of some neighbouring pieces to those of the tokens that own them.
+    """Add to the vector of each token its share of some neighbouring pieces.
+
+    When all pieces were added, the vector of a token is the mean of those that it owns.
 
     Args:
-        out: sums, one for each token of the text; changed in place.
+        out: vectors of the tokens of the text, zero at first; changed in place.
         pieces: the vectors.
         at: number of the first of them in the text.
         first: first piece of each token.
@@ -66,19 +68,22 @@ def add_pieces(out: Floats2d, pieces: Floats2d, at: int, first: Ints1d, end: Int
     """
     until = at + len(pieces)
     begin, stop = np.searchsorted(end, at, side="right"), np.searchsorted(first, until)
-    low = np.maximum(first[begin:stop], at) - at
-    counts = np.minimum(end[begin:stop], until) - at - low
-    if len(counts) == len(pieces) and (counts == 1).all():
-        out[begin:stop] += pieces[low]
+    low, high = first[begin:stop], end[begin:stop]
+    n_owned = high - low
+    if len(n_owned) == len(pieces) and (n_owned == 1).all():
+        out[begin:stop] += pieces[low - at]
         return
-    owned = counts > 0
-    counts, low = counts[owned], low[owned]
+    low = np.maximum(low, at) - at
+    counts = np.minimum(high, until) - at - low
+    here = counts > 0
+    counts, low = counts[here], low[here]
     if not len(counts):
         return
     # Ranges may overlap, so they are laid out one behind the other before they are summed.
     begins = np.cumsum(counts) - counts
     flat = np.arange(counts.sum()) + np.repeat(low - begins, counts)
-    out[begin:stop][owned] += np.add.reduceat(pieces[flat], begins, axis=0)
+    sums = np.add.reduceat(pieces[flat], begins, axis=0)
+    out[begin:stop][here] += sums / n_owned[here, None]
 
 
 def _without_outer_spaces(text: str, starts: Ints1d, ends: Ints1d) -> tuple[Ints1d, Ints1d]:

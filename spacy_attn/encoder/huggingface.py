@@ -170,9 +170,6 @@ class HuggingFaceEncoder:
                     ]
                     add_pieces(out[row.text], kept, window.take, *ranges[row.text])
                 at += lengths[k]
-        for vectors, (first, end) in zip(out, ranges, strict=True):
-            several = np.flatnonzero(end - first > 1)
-            vectors[several] /= (end - first)[several, None]
         return out
 
     def embed(self, texts: Sequence[str]) -> Floats2d:

@@ -256,7 +256,7 @@ def mean_by_hand(vectors, first, end):
 
 @given(st.integers(0, 30), st.integers(0, 12), st.integers(1, 5), st.integers(0, 10**6), st.data())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_sums_of_parts_are_the_sums_of_the_tokens(n_pieces, n_tokens, width, seed, data):
+def test_parts_add_up_to_the_means_of_the_tokens(n_pieces, n_tokens, width, seed, data):
     """However the pieces are cut, each token gets every piece that it owns once."""
     rng = np.random.default_rng(seed)
     first, end = np.sort(
@@ -267,14 +267,13 @@ def test_sums_of_parts_are_the_sums_of_the_tokens(n_pieces, n_tokens, width, see
     out = np.zeros((n_tokens, width), dtype=np.float32)
     for low, high in pairwise([0, *cuts, n_pieces]):
         add_pieces(out, vectors[low:high], low, first, end)
-    out /= np.maximum(end - first, 1)[:, None]
     if n_tokens:
         np.testing.assert_allclose(out, mean_by_hand(vectors, first, end), atol=1e-5)
 
 
-def test_sums_by_hand():
+def test_means_by_hand():
     vectors = np.array([[2, 0], [4, 6], [0, 3]], dtype=np.float32)
     first, end = np.array([0, 0, 1, 2]), np.array([1, 3, 1, 3])
     out = np.zeros((4, 2), dtype=np.float32)
     add_pieces(out, vectors, 0, first, end)
-    np.testing.assert_array_equal(out, [[2, 0], [6, 9], [0, 0], [0, 3]])
+    np.testing.assert_array_equal(out, [[2, 0], [2, 3], [0, 0], [0, 3]])
