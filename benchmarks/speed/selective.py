@@ -2,10 +2,10 @@
 
     python -m benchmarks.speed.selective
 
-* *Selective*: the homographs in all of SemCor's documents, decided by the component as it is (only
-  what is read goes through the encoder), and with every sentence encoded. Own time is that of the
-  component alone, both ways in turns; the right senses are SemCor's, through the WordNet keys of
-  the inventory.
+* *Selective*: the homographs in SemCor, decided by the component as it is (only what is read goes
+  through the encoder), and after an ``attention_encoder`` that encodes everything. The ratio is
+  the component's own time, all of it, to that of the encoder alone, in turns; the right senses are
+  SemCor's, through the WordNet keys of the inventory.
 * *Nothing to do*: documents without a word of the inventory, through en_core_web_sm with and
   without the component.
 * *Cascade*: accuracy against the share of words that are left to attention, for each margin, on the
@@ -32,12 +32,14 @@ from spacy.tokens import Doc
 
 from benchmarks.manifest import DATA, ROOT, manifest
 from benchmarks.senses import BUNDLED, homographs, targets_of
+from spacy_attn.components.attention_encoder import DEFAULTS as ENCODER
+from spacy_attn.components.attention_encoder import AttentionEncoder
 from spacy_attn.components.sense_disambiguator import (
     SenseDisambiguator,
     contexts_of,
     resources_of,
 )
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder, shared_encoder
+from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.methods import CASCADE_MARGIN, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.senses.cascade import Cascade
@@ -54,7 +56,7 @@ from spacy_attn.train.calibrate import (
 
 RESULT = ROOT / "benchmarks" / "results" / "selective.json"
 CORPUS = DATA / "semcor.jsonl.gz"
-REPETITIONS, N_SENTENCES, PER_DOCUMENT = 3, 4000, 10
+REPETITIONS, N_SENTENCES, PER_DOCUMENT = 5, 4000, 10
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 TOLERANCE = 0.003
 CHEAP = ("lesk_extended", "word2vec")
@@ -80,19 +82,8 @@ def documents(nlp: Language, rows: list[dict[str, Any]]) -> tuple[list[Doc], dic
     return list(nlp.pipe(docs)), keys
 
 
-def everything(component: SenseDisambiguator) -> None:
-    """Let a component encode whole documents, as one without selection would."""
-    encoder = component.prepared().encoder
-    assert isinstance(encoder, HuggingFaceEncoder)  # noqa: S101 - the attention method's
-    encode = encoder.encode
-
-    def encode_all(texts: Any, offsets: Any, reads: Any = None) -> Any:
-        return encode(texts, offsets)
-
-    encoder.encode = encode_all  # type: ignore[method-assign]
-
-
-def seconds(component: SenseDisambiguator, docs: list[Doc]) -> float:
+def seconds(component: Any, docs: list[Doc]) -> float:
+    """Of a component alone."""
     started = time.perf_counter()
     for _ in component.pipe(docs):
         pass
@@ -116,28 +107,26 @@ def accuracy_on(docs: Iterable[Doc], keys: dict[Any, set[str]], inventory: Inven
 def selective(console: Console) -> dict[str, Any]:
     nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
     docs, keys = documents(nlp, semcor())
+    whole = [doc.copy() for doc in docs]
     n_words = sum(map(len, docs))
     result: dict[str, Any] = {"n_documents": len(docs), "n_words": n_words}
     for precision in ("float32", "bfloat16"):
         method = {"@sense_methods": "spacy_attn.attention.v1", "precision": precision}
-        made = [
-            SenseDisambiguator(nlp, "senses", {**_SETTINGS, "method": sense_method(method)})
-            for _ in range(2)
-        ]
-        own, full = made
-        # One of its own: the shared one must stay as it is.
-        fitted = full.prepared()
-        assert isinstance(fitted, Attention)  # noqa: S101
-        fitted.encoder = HuggingFaceEncoder(fitted.encoder.settings)  # type: ignore[attr-defined]
-        everything(full)
+        settings = {**_SETTINGS, "method": sense_method(method)}
+        senses = SenseDisambiguator(nlp, "senses", settings)
+        encoder = AttentionEncoder(
+            "vectors", {**ENCODER, "adapter": "senses", "precision": precision}
+        )
         times: dict[str, list[float]] = {"selective": [], "full": []}
         accuracies = {}
         for turn in range(REPETITIONS + 1):  # the first loads
-            for name, component in (("selective", own), ("full", full)):
-                spent = seconds(component, docs)
-                if turn:
-                    times[name].append(spent)
-                accuracies[name], n = accuracy_on(docs, keys, own.inventory)  # type: ignore[arg-type]
+            spent = {"full": seconds(encoder, whole), "selective": seconds(senses, docs)}
+            if turn:
+                for name, value in spent.items():
+                    times[name].append(value)
+        seconds(senses, whole)  # reads the vectors that are there
+        for name, annotated in (("selective", docs), ("full", whole)):
+            accuracies[name], n = accuracy_on(annotated, keys, senses.inventory)  # type: ignore[arg-type]
         ratios = [a / b for a, b in zip(times["selective"], times["full"], strict=True)]
         result[precision] = {
             "ratio": round(statistics.median(ratios), 4),
