@@ -1,0 +1,53 @@
+"""What the speed benchmarks compute beside times."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.speed.peers import CORPUS, PEERS, documents
+from benchmarks.speed.scaling import flops
+from benchmarks.speed.selective import _point, knee
+from benchmarks.speed.worker import SYSTEMS
+
+
+def test_every_peer_has_a_worker():
+    assert list(PEERS) == list(SYSTEMS)
+
+
+def test_operations_of_a_forward_pass_by_hand():
+    # Width 2, one layer: 48 weights, two operations each, and 4 * 2 for each pair of pieces.
+    assert flops([3], width=2, layers=1) == 2 * 3 * 48 + 4 * 9 * 2
+    assert flops([3, 1], width=2, layers=2) == 2 * (2 * 4 * 48 + 4 * 10 * 2)
+
+
+def test_a_point_of_the_curve_by_hand():
+    cheap = [np.array([2.0, 0.0]), np.array([0.1, 0.0]), np.array([0.0, 3.0]), np.array([0.0])]
+    attention = [np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.array([0.0])]
+    gold = [0, 1, 1, 0]
+    # Margins of the cheap one: 0.76, 0.05, 0.91; the last word has one sense.
+    assert _point(cheap, 1.0, attention, gold, 0.0) == {"margin": 0.0, "accuracy": 0.75, "left": 0}
+    assert _point(cheap, 1.0, attention, gold, 0.1) == {
+        "margin": 0.1, "accuracy": 1.0, "left": 0.25,
+    }  # fmt: skip
+    assert _point(cheap, 1.0, attention, gold, 1.0)["accuracy"] == 0.5
+
+
+def test_the_knee_leaves_the_least_within_the_tolerance():
+    curve = [
+        {"margin": 0.0, "accuracy": 0.9, "left": 0.0},
+        {"margin": 0.5, "accuracy": 0.948, "left": 0.3},
+        {"margin": 0.8, "accuracy": 0.951, "left": 0.5},
+        {"margin": 1.0, "accuracy": 0.95, "left": 1.0},
+    ]
+    assert knee(curve)["margin"] == 0.5
+    curve[1]["accuracy"] = 0.946
+    assert knee(curve)["margin"] == 0.8
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason="needs SemCor in $SPACY_ATTN_DATA")
+def test_documents_repeat_and_hold_so_many_words():
+    texts = documents(2000)
+    assert texts == documents(2000)
+    assert 2000 <= sum(len(text.split()) for text in texts) < 2100
+    assert len(texts) == len(set(texts))
