@@ -28,6 +28,7 @@ from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
 from spacy_attn.encoder.device import DEVICES, PRECISIONS, pick_device, pick_precision
 from spacy_attn.encoder.loading import DEFAULT_MODEL, Adapter, check_layers, special_tokens
+from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import resolve_encoder, weights_sha256
@@ -36,6 +37,7 @@ from spacy_attn.sentences import sentence_starts
 __all__ = ["DEFAULT_MODEL", "EncoderSettings", "HuggingFaceEncoder", "shared_encoder"]
 
 UNITS = ("document", "sentence")
+_RELEASE_AFTER = 4096  # pieces; a few times a second
 _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 
 
@@ -99,6 +101,7 @@ class HuggingFaceEncoder:
         self._width = 0
         self._identity = ""
         self._prepared_in: int | None = None  # process id
+        self._since_release = 0  # pieces
         self._lock = threading.RLock()
 
     # -- what it is ----------------------------------------------------------------------
@@ -170,6 +173,10 @@ class HuggingFaceEncoder:
                     ]
                     add_pieces(out[row.text], kept, window.take, *ranges[row.text])
                 at += lengths[k]
+        self._since_release += sum(lengths)
+        if self._since_release >= _RELEASE_AFTER:
+            self._since_release = 0
+            release_freed_memory()
         return out
 
     def embed(self, texts: Sequence[str]) -> Floats2d:

@@ -14,6 +14,7 @@ You Need"); tests hold it against Hugging Face's own forward pass.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ _ROBERTA = frozenset({"roberta", "xlm-roberta", "camembert"})
 _SUPPORTED = _ROBERTA | {"bert", "electra"}
 _ROUND = 128  # pieces of a batch are filled up to a multiple of it
 _ROUND_ROW = 32  # likewise a row in the attention: softmax is slow over other lengths
+_MOST_KEPT = 2**23  # numbers of scratch memory that a thread keeps
 _MASKED = -1e4  # added to the scores of padding; exp() of it is 0 in every precision
 
 #: A tensor of a model by its name.
@@ -231,9 +233,26 @@ class _Batch:
         ids, at, there, back = (torch.from_numpy(array).to(device) for array in arrays)
         scratch = None
         if device.type == "cpu":
-            block = len(rows) * n_heads, longest, longest
-            scratch = torch.empty(block, dtype=dtype), torch.empty(block, dtype=dtype)
+            scratch = _scratch(dtype, (len(rows) * n_heads, longest, longest))
         return cls(ids, at, there, back, mask, len(rows), longest, n_pieces, scratch)
+
+
+_kept = threading.local()
+
+
+def _scratch(dtype: torch.dtype, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Two blocks of memory that this thread has for itself, and uses for every batch.
+
+    *Shape:* two of the shape
+    """
+    n = shape[0] * shape[1] * shape[2]
+    flat: Tensor | None = getattr(_kept, str(dtype), None)
+    if flat is None or flat.shape[1] < n:
+        flat = torch.empty((2, n), dtype=dtype)
+        if n <= _MOST_KEPT:
+            setattr(_kept, str(dtype), flat)
+    scores, weights = flat[:, :n]
+    return scores.view(shape), weights.view(shape)
 
 
 # -- linear layers -------------------------------------------------------------------------
