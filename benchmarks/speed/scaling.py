@@ -81,21 +81,27 @@ def stages(precision: str, texts: list[str]) -> dict[str, Any]:
     offsets = [offsets_of(doc) for doc in docs]
     inner.encode(texts[:5], offsets[:5])
     ids, spans = inner._pieces(texts)
-    spent = {"forward": 0.0}
-    lengths: list[int] = []
     forward = inner._forward
+    lengths: list[int] = []
+    spent: list[float] = []
 
     def timed(rows: Sequence[Sequence[int]]) -> Any:
         started = time.perf_counter()
         out = forward(rows)
-        spent["forward"] += time.perf_counter() - started
+        spent.append(time.perf_counter() - started)
         lengths.extend(len(row) for row in rows)
         return out
 
-    encode = least(lambda: inner.encode(texts, offsets))
+    runs = []  # all of encode, and the forward pass in it
     inner._forward = timed
-    inner.encode(texts, offsets)
+    for _ in range(5):
+        spent.clear()
+        lengths.clear()
+        started = time.perf_counter()
+        inner.encode(texts, offsets)
+        runs.append((time.perf_counter() - started, sum(spent)))
     inner._forward = forward
+    encode, in_forward = min(runs)
     pieces = least(lambda: inner._pieces(texts))
     aligned = least(lambda: [align(*each) for each in zip(texts, offsets, spans, strict=True)])
     whole = least(lambda: component.encode(docs))
@@ -103,11 +109,11 @@ def stages(precision: str, texts: list[str]) -> dict[str, Any]:
         "spaCy's tokeniser": least(lambda: [nlp.make_doc(text) for text in texts]),
         "wordpieces": pieces,
         "alignment": aligned,
-        "forward pass": spent["forward"],
-        "windows, batches, pooling": max(encode - pieces - aligned - spent["forward"], 0.0),
+        "forward pass": in_forward,
+        "windows, batches, pooling": max(encode - pieces - aligned - in_forward, 0.0),
         "annotation": max(whole - encode, 0.0),
     }
-    reached, most = flops(lengths) / spent["forward"] / 1e9, peak(precision)
+    reached, most = flops(lengths) / in_forward / 1e9, peak(precision)
     return {
         "n_words": n_words, "n_pieces": sum(map(len, ids)),
         "microseconds_a_word": {k: round(v / n_words * 1e6, 2) for k, v in seconds.items()},
