@@ -81,6 +81,7 @@ def _ends(own: dict[str, Any], coarse: dict[str, Any]) -> str:
 def _classic_wins(coarse: dict[str, Any]) -> str:
     systems = {system["name"]: system for system in coarse["systems"]}
     attention = systems.pop("attention")["by_word"]
+    systems.pop("cascade")  # half attention itself
     won = []
     for word, best in attention.items():
         name = max(systems, key=lambda s: systems[s]["by_word"][word])
