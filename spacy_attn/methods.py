@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import catalogue
 from spacy.util import registry
 
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, SpacyAttnError, explain_missing_package
 from spacy_attn.models import cache_folder
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
 from spacy_attn.senses.inventory import Inventory, SenseInventory
@@ -61,9 +61,8 @@ def sense_method(
         ConfigError: no such method.
     """
     known = registry.sense_methods  # type: ignore[attr-defined]
-    if isinstance(method, dict) and method.get("@sense_methods") in known:
-        resolved: SenseMethod = registry.resolve({"method": method})["method"]
-        return resolved
+    if isinstance(method, dict) and "@sense_methods" in method:
+        return _resolve(method, setting)
     if isinstance(method, str):
         name = METHODS.get(method, method)
         if name in known:
@@ -76,6 +75,17 @@ def sense_method(
     raise ConfigError(
         f'{setting} = {method!r}; legal are {legal}, or {{"@sense_methods": "NAME", ...}}'
     )
+
+
+def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
+    try:
+        resolved = registry.resolve({"method": block})
+    except SpacyAttnError:
+        raise
+    except ValueError as error:  # confection's own errors, over several lines
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{setting} = {json.dumps(block)} is not legal: {reason}") from error
+    return sense_method(resolved["method"], setting)
 
 
 @lru_cache(maxsize=1)

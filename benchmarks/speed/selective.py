@@ -38,14 +38,15 @@ from spacy_attn.components.sense_disambiguator import (
     SenseDisambiguator,
     contexts_of,
     resources_of,
+    score_senses,
 )
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.methods import CASCADE_MARGIN, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import Context, FittedMethod, Target, with_vectors
+from spacy_attn.senses.context import FittedMethod, with_vectors
 from spacy_attn.senses.contextual import Attention, SenseHead
-from spacy_attn.senses.decide import decide_all, log_softmax
+from spacy_attn.senses.decide import log_softmax
 from spacy_attn.senses.inventory import Inventory, load_inventory
 from spacy_attn.train.calibrate import (
     MemoEncoder,
@@ -251,22 +252,15 @@ def on_test_sentences(nlp: Language) -> list[dict[str, Any]]:
             cheap = sense_method(name).prepare(inventory, resources_of(nlp))
             fitted = Cascade(cheap, attention, CASCADE_MARGIN)
         counting.n_tokens = 0
-        decided = _decide(fitted, contexts, targets)
-        right = sum(d.sense.id == item.gold for d, item in zip(decided, instances, strict=True))
+        decided = score_senses(fitted, with_vectors(fitted, contexts, targets), targets)
+        pairs = zip(decided, instances, strict=True)
+        right = sum(decision.sense.id == item.gold for (_, decision), item in pairs)
         rows.append({
             "method": name if name == "attention" else f"cascade, {name} first",
             "accuracy": round(right / len(instances), 4),
             "tokens_encoded": round(counting.n_tokens / sum(len(c.tokens) for c in contexts), 4),
         })  # fmt: skip
     return rows
-
-
-def _decide(fitted: FittedMethod, contexts: list[Context], targets: list[Target]) -> list[Any]:
-    encoded = with_vectors(fitted, contexts, targets)
-    open_targets = [t for t in targets if len(t.candidates) > 1]
-    scores = iter(fitted.score(encoded, open_targets))
-    arrays = [next(scores) if len(t.candidates) > 1 else np.zeros(1, np.float32) for t in targets]
-    return decide_all(targets, arrays, fitted.temperature)
 
 
 def main() -> None:

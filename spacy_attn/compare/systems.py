@@ -170,14 +170,7 @@ def resolve_method(spec: MethodSpec) -> SenseMethod:
             'as {"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
         )
     sense_method(spec["@sense_methods"])
-    try:
-        resolved = registry.resolve({"method": spec})
-    except SpacyAttnError:
-        raise
-    except ValueError as error:  # confection's own errors, over several lines
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"method = {json.dumps(spec)} is not legal: {reason}") from error
-    return sense_method(resolved["method"])
+    return sense_method(spec)
 
 
 def method_config(spec: MethodSpec, **settings: Any) -> dict[str, Any]:

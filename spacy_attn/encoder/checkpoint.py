@@ -172,6 +172,7 @@ def _names_of(config: dict[str, Any]) -> set[str]:
     parts = ("attention.self.query", "attention.output.dense", "attention.output.LayerNorm",
              "intermediate.dense", "output.dense", "output.LayerNorm")  # fmt: skip
     modules = {f"encoder.layer.{i}.{part}" for i in layers for part in parts}
+    modules.add("embeddings.LayerNorm")
     embeddings = {f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position",
                                                                      "token_type")}  # fmt: skip
     return embeddings | {f"{m}.{part}" for m in modules for part in ("weight", "bias")}

@@ -8,6 +8,7 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
+from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.align import align
 
 __all__ = ["TokenRow", "token_table"]
@@ -76,7 +77,6 @@ def _chunk_labels(doc: Doc, spans_key: str) -> list[str]:
 def _wordpieces(doc: Doc, tokenizer: Any) -> Iterator[tuple[str, ...]]:
     encoded = tokenizer.encode(doc.text, add_special_tokens=False)
     names = encoded.tokens
-    offsets = [(token.idx, token.idx + len(token)) for token in doc]
-    first, end = align(doc.text, offsets, encoded.offsets)
+    first, end = align(doc.text, offsets_of(doc), encoded.offsets)
     for a, b in zip(first.tolist(), end.tolist(), strict=True):
         yield tuple(names[a:b])

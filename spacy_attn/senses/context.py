@@ -130,22 +130,21 @@ def with_vectors(
     """
     if fitted.encoder is None:
         return list(contexts)
+    reads = None
     if targets is None:
-        reads = None
         used = list(range(len(contexts)))
     else:
         unsure = [target for target in targets if len(target.candidates) > 1]
         if isinstance(fitted, SelectiveMethod):
             reads = fitted.reads(contexts, unsure)
+            used = [i for i, ranges in enumerate(reads) if ranges]
         else:
-            chosen = {target.context for target in unsure}
-            reads = [[(0, len(c.tokens))] * (i in chosen) for i, c in enumerate(contexts)]
-        used = [i for i, ranges in enumerate(reads) if ranges]
+            used = sorted({target.context for target in unsure})
     out = list(contexts)
     if not used:
         return out
     texts, offsets = [contexts[i].text for i in used], [contexts[i].offsets for i in used]
-    if reads is None or not isinstance(fitted, SelectiveMethod):
+    if reads is None:
         arrays = fitted.encoder.encode(texts, offsets)
     else:
         arrays = fitted.encoder.encode(texts, offsets, [reads[i] for i in used])
