@@ -19,7 +19,7 @@ import catalogue
 from spacy.util import registry
 
 from spacy_attn.errors import ConfigError, SpacyAttnError, explain_missing_package
-from spacy_attn.models import cache_folder
+from spacy_attn.models import DEFAULT_ENCODER, cache_folder
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
 from spacy_attn.senses.inventory import Inventory, SenseInventory
 
@@ -232,11 +232,11 @@ def attention_v1(
         device: "auto", "cpu", "cuda" or "mps".
         temperature: None takes the fitted one.
     """
-    from spacy_attn.encoder.huggingface import DEFAULT_MODEL, EncoderSettings, HuggingFaceEncoder
+    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 
     _check(temperature)
     plain = EncoderSettings(
-        model or DEFAULT_MODEL, precision=precision, window=window, overlap=overlap,
+        model or DEFAULT_ENCODER, precision=precision, window=window, overlap=overlap,
         batch_pieces=batch_pieces, margin=margin, device=device,
     )  # fmt: skip
     HuggingFaceEncoder(plain)  # checks the values; loads nothing

@@ -29,7 +29,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.manifest import DATA, ROOT, manifest
-from spacy_attn.encoder.loading import DEFAULT_MODEL
 from spacy_attn.models import cache_folder, resolve_encoder
 
 RESULT = ROOT / "benchmarks" / "results" / "speed.json"
@@ -148,7 +147,7 @@ def main() -> None:
 
     nlp = spacy.blank("en")
     n_words = sum(len(nlp.make_doc(text)) for text in texts)
-    model = resolve_encoder(DEFAULT_MODEL).path
+    model = resolve_encoder().path
     rows: dict[str, dict[str, Any]] = {}
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -27,14 +27,14 @@ from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
 from spacy_attn.encoder.device import DEVICES, PRECISIONS, pick_device, pick_precision
-from spacy_attn.encoder.loading import DEFAULT_MODEL, Adapter, check_layers, special_tokens
+from spacy_attn.encoder.loading import Adapter, check_layers, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.models import resolve_encoder, weights_sha256
+from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder, weights_sha256
 from spacy_attn.sentences import sentence_starts
 
-__all__ = ["DEFAULT_MODEL", "EncoderSettings", "HuggingFaceEncoder", "shared_encoder"]
+__all__ = ["EncoderSettings", "HuggingFaceEncoder", "shared_encoder"]
 
 UNITS = ("document", "sentence")
 _RELEASE_AFTER = 4096  # pieces; a few times a second
@@ -45,7 +45,7 @@ _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 class EncoderSettings:
     """Everything that decides the vectors of an encoder, and how it is run."""
 
-    model: str = DEFAULT_MODEL
+    model: str = DEFAULT_ENCODER
     layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
     adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
     precision: str = "float32"

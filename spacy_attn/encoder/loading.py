@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.models import weights_sha256
+from spacy_attn.models import DEFAULT_ENCODER, weights_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,6 @@ __all__ = [
     "read_encoder",
     "special_tokens",
 ]
-
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
@@ -52,7 +50,7 @@ def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
     if model.config.is_encoder_decoder:
         raise ConfigError(
             f"model = {name!r} is an encoder with a decoder; choose one without, "
-            f"such as {DEFAULT_MODEL}"
+            f"such as {DEFAULT_ENCODER}"
         )
     # transformers fills what a folder lacks with random weights and an empty vocabulary.
     missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
