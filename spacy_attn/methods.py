@@ -26,7 +26,7 @@ from spacy_attn.senses.inventory import Inventory, SenseInventory
 if TYPE_CHECKING:
     from spacy_attn.encoder.huggingface import EncoderSettings
 
-__all__ = ["METHODS", "sense_method"]
+__all__ = ["METHODS", "sense_method", "weights_of"]
 
 if not hasattr(registry, "sense_methods"):
     registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
@@ -118,10 +118,17 @@ class _Method:
 
     name: str
     make: Callable[[SenseInventory, Resources], FittedMethod]
+    encoders: tuple[str, ...] = ()  # what a saved pipeline must hold to need nothing else
+    weights: tuple[Path, ...] = ()
 
     def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
         with explain_missing_package(f"the method {self.name}"):
             return self.make(inventory, resources)
+
+
+def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Encoders, by name, and files of weights that a method reads; none of a user's own method."""
+    return (method.encoders, method.weights) if isinstance(method, _Method) else ((), ())
 
 
 def random_v1(seed: int = 0) -> SenseMethod:
@@ -241,9 +248,8 @@ def attention_v1(
     )  # fmt: skip
     HuggingFaceEncoder(plain)  # checks the values; loads nothing
     path = Path(sense_model) if sense_model else SENSE_MODEL
-    return _Method(
-        "attention", partial(_make_attention, plain=plain, path=path, temperature=temperature)
-    )
+    make = partial(_make_attention, plain=plain, path=path, temperature=temperature)
+    return _Method("attention", make, (plain.model,), () if path == SENSE_MODEL else (path,))
 
 
 def _make_attention(
@@ -259,6 +265,8 @@ def _make_attention(
     from spacy_attn.senses.contextual import Attention, SenseHead
     from spacy_attn.senses.lexicon import WordNetInventory
 
+    path = Path(resources.stored.get(str(path), path))
+    plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     encoder = shared_encoder(replace(plain, adapter=str(path), unit="sentence"))
     head = SenseHead.load(path)
     if isinstance(inventory, WordNetInventory):
@@ -293,11 +301,10 @@ def cascade_v1(
     """
     if not 0.0 <= margin <= 1.0:
         raise ConfigError(f"margin = {margin}; legal is 0 (all to the cheap method) to 1")
-    make = partial(
-        _make_cascade, cheap=sense_method(cheap, "cheap"), second=sense_method(second, "second"),
-        margin=margin,
-    )  # fmt: skip
-    return _Method("cascade", make)
+    methods = sense_method(cheap, "cheap"), sense_method(second, "second")
+    make = partial(_make_cascade, cheap=methods[0], second=methods[1], margin=margin)
+    encoders, weights = zip(*map(weights_of, methods), strict=True)
+    return _Method("cascade", make, sum(encoders, ()), sum(weights, ()))
 
 
 def _make_cascade(

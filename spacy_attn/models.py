@@ -571,6 +571,12 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("spacy_attn", appauthor=False)
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The weights of a model folder and what stands beside them to read them by."""
+    small = (file for pattern in ("*.json", "*.txt", "*.model") for file in folder.glob(pattern))
+    return [*_weight_files(folder), *sorted(file for file in small if file.is_file())]
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """The files of one set of weights, whole or in parts; pickled weights are not read."""
     whole = folder / "model.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from spacy.util import minibatch
 from spacy_attn._types import Ints2d
 from spacy_attn.components.extensions import (
     install_vector_extensions,
+    mark_unkept,
     refuse_shared_names,
     set_vectors,
     token_vectors,
 )
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
+from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
+from spacy_attn.methods import SENSE_MODEL
 
 __all__ = ["AttentionEncoder", "make_attention_encoder"]
 
@@ -42,6 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "token_attr": "attn_vector",  # Token attribute
     "model_attr": "attn_model",  # Doc attribute: the identity of what ran
     "hooks": False,  # token.vector, doc.similarity and so on
+    "keep": True,  # false: emptied by the last sense_disambiguator that can read them
+    "store_weights": False,  # whether nlp.to_disk copies the model into the saved pipeline
 }
 
 
@@ -58,14 +64,15 @@ class AttentionEncoder:
 
     def __init__(self, name: str, settings: dict[str, Any]) -> None:
         from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
-        from spacy_attn.methods import SENSE_MODEL
 
         self.name = name
         self.config = settings
         if settings["dtype"] not in _DTYPES:
             raise ConfigError(f"dtype = {settings['dtype']!r}; legal are {', '.join(_DTYPES)}")
         adapter = settings["adapter"]
-        if adapter not in _ADAPTERS and not Path(str(adapter)).is_file():
+        # A pipeline that was saved with its weights is made before they are at hand.
+        is_here = settings["store_weights"] or Path(str(adapter)).is_file()
+        if adapter not in _ADAPTERS and not is_here:
             raise ConfigError(
                 f"adapter = {adapter!r}; legal are null, 'senses' or the path of a sense model"
             )
@@ -122,8 +129,39 @@ class AttentionEncoder:
         for doc, array in zip(docs, arrays, strict=True):
             set_vectors(doc, self.config["attr"], array.astype(dtype, copy=False))
             doc._.set(self.config["model_attr"], self.encoder.identity)
+            if not self.config["keep"]:
+                mark_unkept(doc, self.config["attr"])
             if self.hooks:
                 self.set_hooks(doc)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Copy the model into a folder, where ``store_weights`` is set; the config has the rest.
+
+        Raises:
+            ResourceError: the model is not on this machine.
+        """
+        del exclude
+        if not self.config["store_weights"]:
+            return
+        adapter = self._settings.adapter
+        own = [] if adapter in (None, str(SENSE_MODEL)) else [Path(str(adapter))]
+        write_stored(Path(path), [self._settings.model], own)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> AttentionEncoder:
+        """Take the model that ``to_disk`` copied, if it did.
+
+        Raises:
+            ConfigError: the folder is not complete.
+        """
+        del exclude
+        stored = read_stored(Path(path))
+        model, adapter = self._settings.model, self._settings.adapter
+        self._settings = replace(
+            self._settings,
+            model=stored.get(model, model),
+            adapter=None if adapter is None else stored.get(adapter, adapter),
+        )
+        return self
 
     def set_hooks(self, doc: Doc) -> None:
         """Let ``token.vector`` and its kin read this component's vectors."""
@@ -152,6 +190,8 @@ def make_attention_encoder(
     token_attr: str,
     model_attr: str,
     hooks: bool,
+    keep: bool,
+    store_weights: bool,
 ) -> AttentionEncoder:
     """Make an :class:`AttentionEncoder`; nothing is loaded before the first text.
 
@@ -164,6 +204,7 @@ def make_attention_encoder(
         "device": device, "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
         "batch_pieces": batch_pieces,
         "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
+        "keep": keep, "store_weights": store_weights,
     }  # fmt: skip
     refuse_shared_names(nlp, name, _written_names(settings))
     return AttentionEncoder(name, settings)

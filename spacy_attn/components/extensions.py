@@ -217,6 +217,25 @@ def set_vectors(doc: Doc, attr: str, vectors: Floats2d) -> None:
     doc.user_data[_key(attr)] = vectors
 
 
+def mark_unkept(doc: Doc, attr: str) -> None:
+    """Note that the vectors under ``doc._.<attr>`` may go once the last component has read them."""
+    doc.user_data[_UNKEPT] = [*doc.user_data.get(_UNKEPT, ()), attr]
+
+
+def drop_unkept(doc: Doc, attr: str) -> None:
+    """Empty ``doc._.<attr>`` if it was marked so."""
+    marked = doc.user_data.get(_UNKEPT, ())
+    if attr not in marked:
+        return
+    doc.user_data[_key(attr)] = None
+    doc.user_data[_UNKEPT] = others = [name for name in marked if name != attr]
+    if not others:
+        del doc.user_data[_UNKEPT]
+
+
+_UNKEPT = "spacy_attn.unkept"  # in Doc.user_data: a list of names
+
+
 def token_vectors(doc: Doc, attr: str) -> Floats2d | None:
     """The stored vectors, or None where there are none or the tokens have changed since.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,12 +19,14 @@ from spacy.util import minibatch
 
 from spacy_attn._types import Floats1d, Floats2d, PlainData
 from spacy_attn.components.extensions import (
+    drop_unkept,
     install_sense_extensions,
     refuse_shared_names,
     token_vectors,
 )
+from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import sense_method
+from spacy_attn.methods import sense_method, weights_of
 from spacy_attn.senses.context import (
     Context,
     FittedMethod,
@@ -57,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "names": False,  # with "wordnet": whether proper nouns (PROPN) get senses too
     "vectors_attr": "attn_vectors",  # where an attention_encoder before this one writes
     "model_attr": "attn_model",
+    "store_weights": False,  # whether nlp.to_disk copies the method's models into the pipeline
     "scorer": {"@scorers": "spacy_attn.sense_scorer.v1"},
 }
 
@@ -109,11 +114,29 @@ class SenseDisambiguator:
         self._resources = resources_of(nlp)
         self._fitted: dict[str, FittedMethod] = {}
         self._has_reported = False
+        self._nlp: weakref.ref[Language] | None = weakref.ref(nlp)
+        self._reads_last = True
         self._install()
 
     def __getstate__(self) -> dict[str, Any]:
         """For a spawned child, which prepares its methods itself: models are not pickled."""
-        return {**self.__dict__, "_fitted": {}}
+        return {
+            **self.__dict__, "_fitted": {}, "_nlp": None, "_reads_last": self.reads_last,
+        }  # fmt: skip
+
+    @property
+    def reads_last(self) -> bool:
+        """Whether no later ``sense_disambiguator`` of the pipeline looks for the same vectors."""
+        nlp = self._nlp() if self._nlp is not None else None
+        if nlp is None:
+            return self._reads_last
+        components = [component for _, component in nlp.pipeline]
+        later = components[components.index(self) + 1 :] if self in components else []
+        attr = self.config["vectors_attr"]
+        return not any(
+            isinstance(component, SenseDisambiguator) and component.config["vectors_attr"] == attr
+            for component in later
+        )
 
     @property
     def written_names(self) -> dict[str, str]:
@@ -140,6 +163,32 @@ class SenseDisambiguator:
         if self.scorer is None:
             return {}
         return self.scorer(examples, spans_key=self.config["spans_key"], **kwargs)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Copy the models of the methods into a folder, where ``store_weights`` is set.
+
+        Static vectors and an inventory of your own stay where they are.
+
+        Raises:
+            ResourceError: a model is not on this machine.
+        """
+        del exclude
+        if not self.config["store_weights"]:
+            return
+        methods = [method for method in (self.method, self.backoff) if method is not None]
+        encoders, files = zip(*map(weights_of, methods), strict=True)
+        write_stored(Path(path), sum(encoders, ()), sum(files, ()))
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> SenseDisambiguator:
+        """Take the models that ``to_disk`` copied, if it did.
+
+        Raises:
+            ConfigError: the folder is not complete.
+        """
+        del exclude
+        self._resources = replace(self._resources, stored=read_stored(Path(path)))
+        self._fitted.clear()
+        return self
 
     def prepared(self, role: str = "method") -> FittedMethod:
         """The method, or with role "backoff" the back-off, made ready for the inventory.
@@ -170,8 +219,11 @@ class SenseDisambiguator:
         if targets:
             for answer in self._decide([docs[i] for i in holders], contexts, targets):
                 found[holders[answer.target.context]].append(answer)
+        reads_last = self.reads_last
         for doc, answers in zip(docs, found, strict=True):
             self._write(doc, answers)
+            if reads_last:
+                drop_unkept(doc, self.config["vectors_attr"])
 
     def _find(self, doc: Doc, context: Context, index: int) -> list[Target]:
         """The words of a Doc that have senses in the inventory."""
@@ -419,6 +471,7 @@ def make_sense_disambiguator(
     names: bool,
     vectors_attr: str,
     model_attr: str,
+    store_weights: bool,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> SenseDisambiguator:
     """Make a :class:`SenseDisambiguator`; no model is loaded before the first target."""
@@ -429,6 +482,7 @@ def make_sense_disambiguator(
             "inventory": inventory, "method": method, "threshold": threshold,
             "backoff": backoff, "attr": attr, "spans_key": spans_key, "names": names,
             "vectors_attr": vectors_attr, "model_attr": model_attr,
+            "store_weights": store_weights,
         },
         scorer,
     )  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d, TokenRange
@@ -52,6 +52,8 @@ class Resources:
 
     tokenize: Callable[[str], Context]  # the pipeline's tokenizer, without lemmas and tags
     stop_words: frozenset[str] = frozenset()
+    #: Paths that stand for models named in a config: those that came with a saved pipeline.
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 class FittedMethod(Protocol):

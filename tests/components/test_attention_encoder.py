@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+import shutil
+
 import numpy as np
 import pytest
 import spacy
@@ -373,3 +376,77 @@ def test_the_trained_weights_on_request():
     assert "/adapter@none/" in doc._.attn_model
     assert "/adapter@none/" not in doc._.model_2
     assert np.abs(doc._.attn_vectors - doc._.vectors_2).max() > 1e-3
+
+
+# -- what is kept, what is stored ------------------------------------------------------------------
+
+
+def test_vectors_that_nobody_reads_are_kept_whatever_keep_says(add):
+    nlp = spacy.blank("en")
+    add(nlp, keep=False)
+    assert nlp("the bat")._.attn_vectors.shape == (2, 16)
+
+
+@pytest.fixture
+def saved(add, toy_model, toy_sense_model, tmp_path):
+    """A pipeline saved with its weights, and its vectors; what it was made of is gone."""
+    model = shutil.copytree(toy_model, tmp_path / "toy-bert")
+    adapter = shutil.copy(toy_sense_model, tmp_path / "senses.safetensors")
+    nlp = spacy.blank("en")
+    add(nlp, model=str(model), adapter=str(adapter), store_weights=True)
+    doc = nlp(TEXTS[0])
+    nlp.to_disk(tmp_path / "saved")
+    shutil.rmtree(model)
+    adapter.unlink()
+    return tmp_path / "saved", doc._.attn_vectors, doc._.attn_model
+
+
+def test_a_pipeline_saved_with_its_weights_needs_nothing_else(saved):
+    path, vectors, identity = saved
+    doc = spacy.load(path)(TEXTS[0])
+    np.testing.assert_array_equal(doc._.attn_vectors, vectors)
+    assert doc._.attn_model == identity
+
+
+def test_it_can_be_moved_and_saved_again(saved, tmp_path):
+    path, vectors, identity = saved
+    moved = path.rename(tmp_path / "moved")
+    spacy.load(moved).to_disk(tmp_path / "again")
+    shutil.rmtree(moved)
+    doc = spacy.load(tmp_path / "again")(TEXTS[0])
+    np.testing.assert_array_equal(doc._.attn_vectors, vectors)
+    assert doc._.attn_model == identity
+
+
+def test_a_spawned_child_finds_the_stored_weights(saved):
+    path, vectors, _ = saved
+    component = pickle.loads(pickle.dumps(spacy.load(path).get_pipe("attention_encoder")))  # noqa: S301
+    doc = component(spacy.blank("en").make_doc(TEXTS[0]))
+    np.testing.assert_array_equal(doc._.attn_vectors, vectors)
+
+
+def test_stored_weights_are_safetensors_alone(saved):
+    path, _, _ = saved
+    kinds = {file.suffix for file in path.rglob("weights/**/*") if file.is_file()}
+    assert kinds <= {".safetensors", ".json", ".txt"}
+
+
+def test_a_saved_pipeline_without_its_weights_says_so(saved):
+    path, _, _ = saved
+    shutil.rmtree(path / "attention_encoder" / "weights" / "0")
+    with pytest.raises(ConfigError, match="which is not beside it; save the pipeline again"):
+        spacy.load(path)
+
+
+def test_a_list_of_weights_does_not_reach_out_of_its_folder(saved):
+    path, _, _ = saved
+    (path / "attention_encoder" / "weights.json").write_text('{"model": "../../elsewhere"}')
+    (path.parent / "elsewhere").mkdir()
+    with pytest.raises(ConfigError, match="elsewhere, which is not beside it"):
+        spacy.load(path)
+
+
+def test_no_weights_are_stored_unless_asked_for(nlp, tmp_path):
+    nlp.to_disk(tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert spacy.load(tmp_path)(TEXTS[0])._.attn_vectors is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -924,3 +925,65 @@ def test_without_wordnet_the_first_text_says_what_is_missing(method, monkeypatch
             nlp.get_pipe("sense_disambiguator")(doc)
     finally:
         shared_lexicon.cache_clear()
+
+
+# -- vectors of a component before this one, and stored weights ---------------------------------
+
+
+def test_unkept_vectors_go_when_the_last_component_has_read_them(
+    make, attention, encoder_config, passes
+):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={**encoder_config, "keep": False})
+    make(nlp, method=attention)
+    make(nlp, "second", method=attention, attr="second", spans_key="second")
+    for name in ("sense_disambiguator", "second"):
+        nlp.get_pipe(name).prepared()
+    passes.clear()
+    docs = list(nlp.pipe(TEXTS))
+    assert passes == [TEXTS]  # one pass serves all
+    assert [doc._.attn_vectors for doc in docs] == [None] * len(TEXTS)
+    assert [key for doc in docs for key in doc.user_data if "unkept" in str(key)] == []
+    assert ids(docs[0]) == ids(docs[0], "second") is not None
+
+
+def test_a_spawned_child_knows_which_component_reads_last(make, attention):
+    nlp = make(method=attention)
+    make(nlp, "second", method=attention, attr="second", spans_key="second")
+    pipes = [pickle.loads(pickle.dumps(pipe)) for _, pipe in nlp.pipeline]  # noqa: S301
+    assert [pipe.reads_last for pipe in pipes] == [False, True]
+    nlp.remove_pipe("second")
+    assert nlp.get_pipe("sense_disambiguator").reads_last
+
+
+def test_kept_vectors_stay(make, attention, encoder_config):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config=encoder_config)
+    make(nlp, method=attention)
+    assert nlp(TEXTS[0])._.attn_vectors is not None
+
+
+@pytest.mark.parametrize("as_backoff", [False, True])
+def test_a_pipeline_saved_with_its_weights(
+    make, attention, toy_model, toy_sense_model, tmp_path, as_backoff
+):
+    model = shutil.copytree(toy_model, tmp_path / "toy-bert")
+    head = shutil.copy(toy_sense_model, tmp_path / "senses.safetensors")
+    method = {**attention, "model": str(model), "sense_model": str(head)}
+    cascade = {"@sense_methods": "spacy_attn.cascade.v1", "cheap": "lesk", "second": method}
+    config = {"method": cascade, "threshold": 1.0, "backoff": method} if as_backoff else {
+        "method": method
+    }  # fmt: skip
+    nlp = make(store_weights=True, **config)
+    expected = nlp(TEXTS[0]).spans["senses"].attrs["records"]
+    nlp.to_disk(tmp_path / "saved")
+    shutil.rmtree(model)
+    head.unlink()
+    loaded = spacy.load(tmp_path / "saved")
+    assert loaded(TEXTS[0]).spans["senses"].attrs["records"] == expected
+    assert expected[0]["method"] == "attention"
+
+
+def test_no_weights_are_stored_unless_asked_for(make, attention, tmp_path):
+    make(method=attention).to_disk(tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
