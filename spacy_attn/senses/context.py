@@ -54,6 +54,8 @@ class Resources:
     stop_words: frozenset[str] = frozenset()
     #: Paths that stand for models named in a config: those that came with a saved pipeline.
     stored: Mapping[str, str] = field(default_factory=dict)
+    #: Whether what is computed of an inventory may be kept in the user's cache.
+    may_keep: bool = True
 
 
 class FittedMethod(Protocol):

@@ -40,6 +40,7 @@ __all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences",
 
 logger = logging.getLogger("spacy_attn")
 
+_RADIUS, _RIDGE = 25, 1.0  # of an untrained head
 _FORMAT = "1"  # of the files with prepared vectors; a change makes old ones be computed anew
 
 
@@ -98,6 +99,12 @@ class SenseHead:
                 f"{path} is no sense model ({type(error).__name__}: {error}); reinstall with: "
                 "pip install --force-reinstall --no-deps spacy-attn"
             ) from error
+
+    @classmethod
+    def untrained(cls, width: int) -> SenseHead:
+        """No projection at all, and where there are examples no part of the definitions."""
+        same = np.eye(width, dtype=np.float32)
+        return cls(same, 0 * same, same, 1.0, _RADIUS, _RIDGE, 0.0, "untrained")
 
     def z(self, parts: Floats2d) -> Floats2d:
         """The trained vectors of occurrences. *Shape:* (n, 2 * width) -> (n, z width)"""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -197,6 +198,15 @@ class Inventory:
         )
         return Inventory(self.name, tuple(kept), self.lang)
 
+    def with_examples(self, n: int, seed: int) -> Inventory:
+        """The same inventory with n of each sense's examples, drawn at random; all of fewer."""
+        rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
+        kept = (
+            replace(s, examples=tuple(rng.sample(s.examples, min(n, len(s.examples)))))
+            for s in self.senses
+        )
+        return Inventory(self.name, tuple(kept), self.lang)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledTarget:
@@ -210,6 +220,7 @@ class LabelledTarget:
     sense: str
     stratum: str = ""
     cues: tuple[tuple[int, int], ...] = ()
+    frozen: bool = False  # of the half that nobody looks at before the last run
 
 
 def word_pieces(text: str) -> tuple[str, ...]:
@@ -324,7 +335,7 @@ def _normal(word: str) -> str:
 
 
 def read_labelled(path: Path) -> Iterator[LabelledTarget]:
-    """Labelled data, JSONL: text, start, end, lemma, pos, sense, and stratum and cues.
+    """Labelled data, JSONL: text, start, end, lemma, pos, sense; and stratum, cues, frozen.
 
     Raises:
         InventoryError: a line is broken.
@@ -336,6 +347,7 @@ def read_labelled(path: Path) -> Iterator[LabelledTarget]:
         yield LabelledTarget(
             text, start, end, line.lemma(), line.one_of("pos", POS_TAGS),
             line.text("sense"), line.text("stratum", default=""), tuple(line.cues(text)),
+            record.get("frozen") is True,
         )  # fmt: skip
 
 

@@ -1,0 +1,275 @@
+"""README tables of the external sets and of the tasks beyond senses, from results alone.
+
+Each function gives the markdown of one section; every sentence follows from the numbers, and
+where a classic method wins it says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.manifest import ROOT
+
+__all__ = ["coarsewsd20", "tasks", "wic"]
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+Result = dict[str, Any]
+
+
+def _load(name: str) -> Result:
+    result: Result = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return result
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"
+
+
+def _interval(bounds: Sequence[float]) -> str:
+    low, high = bounds
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def _p(test: dict[str, float] | None) -> str:
+    """A p value; "" for the row that the others are compared with."""
+    if test is None:
+        return ""
+    return "< 0.001" if test["p"] < 0.001 else f"{test['p']:.3f}"
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _made(result: Result) -> str:
+    return f"Made with `{result['manifest']['command']}`."
+
+
+def _best(rows: Sequence[Result], kind: str, score: str = "accuracy") -> Result:
+    return max((row for row in rows if row["kind"] == kind), key=lambda row: row[score])
+
+
+# -- CoarseWSD-20 -----------------------------------------------------------------------------
+
+
+def coarsewsd20(result: Result | None = None) -> str:
+    """CoarseWSD-20 with its training split, and with few examples of it."""
+    result = result or _load("coarsewsd20.json")
+    lines = [
+        f"*CoarseWSD-20* with its training split: {result['n_words']} nouns with "
+        f"{result['n_senses']} coarse senses, a classifier for each word from "
+        f"{result['n_train']:,} training sentences, all {result['n']:,} test sentences. Settings "
+        f"were chosen by {result['cross_validation']['folds']}-fold cross-validation on the "
+        f"training split. *p*: McNemar's test against {result['baseline']}, not corrected for "
+        "many comparisons. Rows in italics are from the paper (Loureiro et al. 2021).",
+        "",
+    ]
+    rows = [
+        [
+            row["name"], _percent(row["accuracy"]), _interval(row["ci95"]),
+            _percent(row["macro_f1"]), _interval(row["macro_f1_ci95"]), _p(row["comparison"]),
+        ]
+        for row in result["systems"]
+    ]  # fmt: skip
+    rows += [
+        [f"*{name}*", f"*{accuracy:.1f}*", "", f"*{f1:.1f}*", "", ""]
+        for name, (accuracy, f1) in result["from_paper"].items()
+    ]
+    lines += _grid(["system", "accuracy", "95 %", "macro-F1", "95 %", "p"], rows)
+    lines += ["", _reached(result), "", _words_won(result), "", *_shots(result), "", _made(result)]
+    return "\n".join(lines)
+
+
+def _reached(result: Result) -> str:
+    row = next(r for r in result["systems"] if r["name"] == "attention, chosen on training data")
+    got = 100 * row["accuracy"], 100 * row["macro_f1"]
+    said = []
+    for key, label in (("to_reach", "to reach were"), ("aim", "the aim was")):
+        accuracy, f1 = result[key]
+        gaps = [
+            f"{goal - score:.1f} points of {name}"
+            for goal, score, name in zip((accuracy, f1), got, ("accuracy", "macro-F1"), strict=True)
+            if round(score, 1) < goal
+        ]
+        verdict = f"missed by {' and '.join(gaps)}" if gaps else "reached"
+        said.append(f"{label} {accuracy:.1f} / {f1:.1f} ({verdict})")
+    chosen = "; ".join(result["chosen"]["attention"])
+    return (
+        f"*attention, chosen on training data* ({chosen}) has {got[0]:.1f} / {got[1]:.1f}; "
+        f"{', '.join(said)}."
+    )
+
+
+def _words_won(result: Result) -> str:
+    won = [
+        f"*{each['word']}* ({each['system']} {_percent(each['accuracy'])}, attention "
+        f"{_percent(each['attention'])})"
+        for each in result["classic_wins"]
+    ]
+    if not won:
+        return f"No classic row beats it on any of the {result['n_words']} words."
+    return f"A classic row beats it on {len(won)} of {result['n_words']} words: {', '.join(won)}."
+
+
+def _shots(result: Result) -> list[str]:
+    curve, rows = result["few_shot"], result["systems"]
+    sizes = curve["sizes"]
+    grid = []
+    for name, points in curve["systems"].items():
+        cells = [
+            f"{_percent(p['accuracy'])} ± {_percent(p['accuracy_sd'])} / {_percent(p['macro_f1'])}"
+            for p in points
+        ]
+        full = next(row for row in rows if row["name"] == name)
+        cells.append(f"{_percent(full['accuracy'])} / {_percent(full['macro_f1'])}")
+        grid.append([name, *cells])
+    shorts = [
+        f"{point['short']} of the {result['n_senses']} senses have fewer than {point['size']}"
+        for point in next(iter(curve["systems"].values()))
+        if point["short"]
+    ]
+    zero = [
+        f"`{name}` {_percent(score['accuracy'])} / {_percent(score['macro_f1'])}"
+        for name, score in result["zero_shot"].items()
+        if name not in ("random", "cascade")
+    ]
+    notes = [f"{'; '.join(shorts)}, and give all." if shorts else "", _few_winner(curve)]
+    if zero:
+        notes.append(
+            "Without any training sentence, our own inventory mapped to these senses: "
+            f"{', '.join(zero)}."
+        )
+    heads = ["examples of a sense", *map(str, sizes), "all"]
+    return [
+        f"With few training sentences (accuracy / macro-F1, mean of {curve['draws']} draws, "
+        "± standard deviation of the accuracy):",
+        "",
+        *_grid(heads, grid),
+        "",
+        " ".join(note for note in notes if note),
+    ]
+
+
+def _few_winner(curve: Result) -> str:
+    best = [
+        max(curve["systems"], key=lambda name: curve["systems"][name][k]["accuracy"])
+        for k in range(len(curve["sizes"]))
+    ]
+    if len(set(best)) == 1:
+        return f"{best[0][0].upper()}{best[0][1:]} leads at every size."
+    pairs = zip(curve["sizes"], best, strict=True)
+    return f"The best accuracy: {', '.join(f'{name} at {size}' for size, name in pairs)}."
+
+
+# -- WiC ----------------------------------------------------------------------------------------
+
+
+def wic(result: Result | None = None) -> str:
+    """Same sense or not."""
+    result = result or _load("wic.json")
+    n, seen, unseen = result["n"], result["n_dev_with_wordnet_example"], result["n_unseen"]
+    lines = [
+        f"*WiC*: the same sense in two sentences or not; {n} development pairs, thresholds and "
+        f"regressions fitted on {result['n_train']:,} training pairs (half of all pairs are the "
+        "same). *p*: McNemar's test against "
+        f"*{result['baseline']}*, not corrected for many comparisons.",
+        "",
+    ]
+    heads, rows = ["system", "accuracy", "95 %", "p"], []
+    if unseen is not None:
+        lines[0] += (
+            f" {seen} of the {n} development pairs hold an example sentence of WordNet, which the "
+            "sense model was trained on with its sense. *unseen*: the "
+            f"{unseen} pairs of both parts without one, what is fitted being fitted on other such "
+            "pairs; for rows with the sense model it is the fair figure."
+        )
+        heads += ["unseen", "95 %", "p"]
+    for row in result["systems"]:
+        cells = [row["name"]]
+        for score in (row, row["unseen"]) if unseen is not None else (row,):
+            cells += [_percent(score["accuracy"]), _interval(score["ci95"]),
+                      _p(score["comparison"])]  # fmt: skip
+        rows.append(cells)
+    lines += [*_grid(heads, rows), "", _wic_verdict(result), "", _made(result)]
+    return "\n".join(lines)
+
+
+def _wic_verdict(result: Result) -> str:
+    said = []
+    scores = [("On the development pairs", result["systems"])]
+    if result["n_unseen"] is not None:
+        unseen = [{**row, **row["unseen"]} for row in result["systems"]]
+        scores.append(("on the unseen pairs", unseen))
+    for where, rows in scores:
+        ours, classic = _best(rows, "attention"), _best(rows, "classic")
+        said.append(
+            f"{where} {_winner(ours, classic)} ({_percent(ours['accuracy'])} for {ours['name']}, "
+            f"{_percent(classic['accuracy'])} for {classic['name']})"
+        )
+    return f"{', '.join(said)}."
+
+
+def _winner(ours: Result, classic: Result) -> str:
+    if ours["accuracy"] > classic["accuracy"]:
+        return "attention wins"
+    if ours["accuracy"] < classic["accuracy"]:
+        return "a classic method wins"
+    return "attention and classic are equal"
+
+
+# -- tasks --------------------------------------------------------------------------------------
+
+
+def tasks(result: Result | None = None) -> str:
+    """Sentiment and question type, with the cost beside them."""
+    result = result or _load("tasks.json")
+    names = list(result["n"])
+    sizes = " and ".join(
+        f"*{name}* ({result['n'][name]:,} test sentences, {result['n_classes'][name]} classes)"
+        for name in names
+    )
+    lines = [
+        f"The same vectors in other tasks: {sizes}, logistic regression on one vector of a "
+        "sentence, same splits, penalty chosen within the training part. *p*: McNemar's test "
+        f"against *{result['baseline']}*. Time: tokens to vector, one run "
+        f"({result['manifest']['processor']}, {result['manifest']['threads']} threads).",
+        "",
+    ]
+    heads = ["sentence vector"]
+    for name in names:
+        heads += [name, "95 %", "macro-F1", "p", "ms"]
+    heads += ["tokens encoded", "MB on disk"]
+    systems = dict.fromkeys(row["name"] for row in result["systems"])
+    lines += _grid(heads, [_task_cells(result, system, names) for system in systems])
+    lines += ["", *(_task_verdict(result, name) for name in names), "", _made(result)]
+    return "\n".join(lines)
+
+
+def _task_cells(result: Result, system: str, names: Sequence[str]) -> list[str]:
+    cells = [system]
+    mine = {row["task"]: row for row in result["systems"] if row["name"] == system}
+    for name in names:
+        row = mine[name]
+        cells += [
+            _percent(row["accuracy"]), _interval(row["ci95"]), _percent(row["macro_f1"]),
+            _p(row["comparison"]), f"{row['ms_per_sentence']:.2f}",
+        ]  # fmt: skip
+    row = mine[names[0]]
+    return [*cells, f"{100 * row['share_of_tokens_encoded']:.0f} %", f"{row['disk_mb']:.1f}"]
+
+
+def _task_verdict(result: Result, task: str) -> str:
+    rows = [row for row in result["systems"] if row["task"] == task]
+    ours, classic = _best(rows, "attention"), _best(rows, "classic")
+    ratio = ours["ms_per_sentence"] / max(classic["ms_per_sentence"], 1e-9)
+    overlap = ours["ci95"][0] <= classic["ci95"][1] and classic["ci95"][0] <= ours["ci95"][1]
+    doubt = "; the intervals overlap" if overlap else ""
+    return (
+        f"{task[0].upper()}{task[1:]}: {_winner(ours, classic)}, {_percent(ours['accuracy'])} "
+        f"({ours['name']}) against {_percent(classic['accuracy'])} ({classic['name']}){doubt}, at "
+        f"{ratio:,.0f} times the time for a sentence's vector."
+    )

@@ -1,0 +1,358 @@
+"""The same vectors in tasks beyond senses: sentiment and question type, and what they cost.
+
+    python -m benchmarks.tasks
+
+* *sentiment*: 10,662 sentences of film reviews, positive or negative (Pang and Lee 2005, "Seeing
+  stars"); ten stratified folds.
+* *question type*: 5,452 questions to train on and 500 to test on, the six coarse classes (Li and
+  Roth 2002, "Learning Question Classifiers").
+
+Every row is a logistic regression on one vector of a sentence: tf-idf of its words, the mean of
+its words' static vectors, or the mean of its tokens' attention vectors (what is in
+``doc._.attn_vectors``), raw or with the shipped sense model. All see the same tokens, those of
+the corpora. The penalty (and for tf-idf, whether pairs of neighbours count) is chosen by
+three-fold cross-validation within each training part.
+
+The cost is the time from tokens to the vector of a sentence, in one process and one run, with the
+defaults of ``attention_encoder``; the share of tokens that went through an encoder; and the size
+on disk of what makes the vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.coarsewsd20 import context_of_tokens, mcnemar, missing
+from benchmarks.manifest import DATA, ROOT, manifest
+from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.compare.metrics import interval
+from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.errors import SpacyAttnError
+from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.models import glove_files, model_files, resolve_encoder
+
+CORPORA = {
+    "sentiment": DATA / "nltk" / "sentence_polarity.zip",
+    "question type": DATA / "nltk" / "qc.zip",
+}
+RESULT = ROOT / "benchmarks" / "results" / "tasks.json"
+SEED = 0
+FOLDS = 10
+INNER_FOLDS = 3
+PENALTIES = (0.01, 0.1, 1.0, 10.0)  # C for dense vectors, features scaled to deviation 1
+SPARSE_PENALTIES = (1.0, 5.0, 25.0, 125.0)
+BASELINE = "GloVe 50d, mean"
+
+Ints1d = NDArray[np.int64]
+Split = tuple[Ints1d, Ints1d]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tokenised sentences, their classes, and what is trained and tested on.
+
+    Every sentence is in the test part of one split at most.
+    """
+
+    name: str
+    sentences: list[list[str]]
+    labels: list[str]
+    splits: list[Split]
+
+    @property
+    def tested(self) -> Ints1d:
+        """The sentences of all test parts, in the order of the splits."""
+        return np.concatenate([test for _, test in self.splits])
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Vectors of all sentences and what they cost."""
+
+    rows: Any  # (n, width), or None where they are fitted on each training part
+    ms_per_sentence: float
+    disk_mb: float
+    share_encoded: float
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def read_polarity(path: Path) -> Corpus:
+    """sentence_polarity.zip, cut into folds."""
+    from sklearn.model_selection import StratifiedKFold
+
+    sentences: list[list[str]] = []
+    labels: list[str] = []
+    for label in ("neg", "pos"):
+        for line in _lines(path, f"sentence_polarity/rt-polarity.{label}"):
+            sentences.append(line.split())
+            labels.append(label)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    return Corpus("sentiment", sentences, labels, list(folds.split(labels, labels)))
+
+
+def read_questions(path: Path) -> Corpus:
+    """qc.zip, its own training and test part, coarse classes."""
+    parts = [list(_lines(path, f"qc/{part}.txt")) for part in ("train", "test")]
+    lines = [line.partition(" ") for part in parts for line in part]
+    n = len(parts[0])
+    split = np.arange(n), np.arange(n, len(lines))
+    labels = [label.partition(":")[0] for label, _, _ in lines]
+    return Corpus("question type", [text.split() for _, _, text in lines], labels, [split])
+
+
+def _lines(path: Path, name: str) -> Iterator[str]:
+    with zipfile.ZipFile(path) as archive:
+        # Not splitlines, which would part lines at characters of Latin-1 as well.
+        text = archive.read(name).decode("latin-1")
+    yield from (line.strip() for line in text.split("\n") if line.strip())
+
+
+# -- vectors ----------------------------------------------------------------------------------
+
+
+def static_means(sentences: Sequence[Sequence[str]], vectors: Any) -> Any:
+    """Mean vector of the words that have one; zero for none. *Shape:* (n, width)"""
+    out = np.zeros((len(sentences), vectors.width), dtype=np.float32)
+    for i, sentence in enumerate(sentences):
+        rows = vectors.vectors([word.lower() for word in sentence])
+        known = rows[rows.any(axis=1)]
+        if len(known):
+            out[i] = known.mean(axis=0)
+    return out
+
+
+def attention_means(sentences: Sequence[Sequence[str]], encoder: Any) -> Any:
+    """Mean of the tokens' contextual vectors. *Shape:* (n, width)"""
+    blocks = []
+    for first in track(range(0, len(sentences), 512), "encoding", disable=not sys.stderr.isatty()):
+        contexts = [context_of_tokens(sentence) for sentence in sentences[first : first + 512]]
+        arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+        blocks.append(np.stack([array.mean(axis=0) for array in arrays]))
+    return np.concatenate(blocks)
+
+
+def encoder_settings() -> dict[str, EncoderSettings]:
+    """As ``attention_encoder`` has them, without and with ``adapter = "senses"``."""
+    plain = EncoderSettings()
+    return {
+        "MiniLM, mean": plain,
+        "sense model, mean": replace(plain, unit="sentence", adapter=str(SENSE_MODEL)),
+    }
+
+
+def megabytes(files: Sequence[Path]) -> float:
+    """Size on disk."""
+    return round(sum(file.stat().st_size for file in files) / 1e6, 1)
+
+
+def timed(make: Callable[[], Any], n: int) -> tuple[Any, float]:
+    """What a function makes, and milliseconds a sentence."""
+    started = time.perf_counter()
+    made = make()
+    return made, round(1000 * (time.perf_counter() - started) / n, 4)
+
+
+def dense_features(corpus: Corpus) -> dict[str, Features]:
+    """Static and contextual means of a corpus; models are loaded before the clock runs."""
+    n = len(corpus.sentences)
+    vectors = shared_vectors(None)
+    static_means(corpus.sentences[:16], vectors)
+    rows, ms = timed(lambda: static_means(corpus.sentences, vectors), n)
+    out = {BASELINE: Features(rows, ms, megabytes(glove_files()), 0.0)}
+    for name, settings in encoder_settings().items():
+        encoder = shared_encoder(settings)
+        attention_means(corpus.sentences[:16], encoder)
+        rows, ms = timed(lambda e=encoder: attention_means(corpus.sentences, e), n)
+        files = model_files(resolve_encoder(settings.model).path)
+        files += [SENSE_MODEL] if settings.adapter else []
+        out[name] = Features(rows, ms, megabytes(files), 1.0)
+    return out
+
+
+# -- classifiers --------------------------------------------------------------------------------
+
+
+def dense_search() -> Any:
+    """Logistic regression on scaled features, its penalty chosen by cross-validation."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=2000))])
+    return _search(model, {"model__C": PENALTIES})
+
+
+def sparse_search() -> Any:
+    """The same on tf-idf of words, or of words and pairs of neighbours."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+
+    words = TfidfVectorizer(tokenizer=str.split, token_pattern=None, sublinear_tf=True)
+    model = Pipeline([("words", words), ("model", LogisticRegression(max_iter=2000))])
+    return _search(model, {"words__ngram_range": [(1, 1), (1, 2)], "model__C": SPARSE_PENALTIES})
+
+
+def _search(model: Any, grid: dict[str, Sequence[Any]]) -> Any:
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=SEED)
+    return GridSearchCV(model, {name: list(each) for name, each in grid.items()}, cv=folds)
+
+
+def most_frequent(corpus: Corpus) -> list[str]:
+    """The commonest class of each training part; the first in the alphabet of equal ones."""
+    out: list[str] = []
+    for train, test in corpus.splits:
+        labels, counts = np.unique([corpus.labels[i] for i in train], return_counts=True)
+        out += [str(labels[counts.argmax()])] * len(test)
+    return out
+
+
+def predict(
+    corpus: Corpus, rows: Any, search: Callable[[], Any]
+) -> tuple[list[str], list[dict[str, Any]], Any]:
+    """Predictions for :attr:`Corpus.tested`, what was chosen for each split, and the last model.
+
+    *Shape:* rows (n, ...)
+    """
+    labels = np.array(corpus.labels)
+    said: list[str] = []
+    chosen = []
+    model = None
+    for train, test in corpus.splits:
+        model = search().fit([rows[i] for i in train], labels[train])
+        said += model.predict([rows[i] for i in test]).tolist()
+        chosen.append({key.partition("__")[2]: value for key, value in model.best_params_.items()})
+    return said, chosen, model
+
+
+def tfidf(corpus: Corpus) -> tuple[list[str], list[dict[str, Any]], Features]:
+    """The tf-idf row: what it makes is timed and weighed in the model of the last split."""
+    texts = [" ".join(sentence) for sentence in corpus.sentences]
+    said, chosen, model = predict(corpus, texts, sparse_search)
+    words = model.best_estimator_.named_steps["words"]
+    _, ms = timed(lambda: words.transform(texts), len(texts))
+    disk = round(len(pickle.dumps(words)) / 1e6, 1)
+    return said, chosen, Features(None, ms, disk, 0.0)
+
+
+# -- measuring ----------------------------------------------------------------------------------
+
+
+def row(corpus: Corpus, name: str, kind: str, said: Sequence[str]) -> dict[str, Any]:
+    """The row of one system, ``right`` among it."""
+    from sklearn.metrics import f1_score
+
+    gold = [corpus.labels[i] for i in corpus.tested]
+    right = np.array([g == s for g, s in zip(gold, said, strict=True)])
+    return {
+        "task": corpus.name,
+        "name": name,
+        "kind": kind,
+        "accuracy": round(float(right.mean()), 4),
+        "macro_f1": round(float(f1_score(gold, said, average="macro", zero_division=0)), 4),
+        "ci95": [round(bound, 4) for bound in interval(right)],
+        "ms_per_sentence": 0.0,
+        "share_of_tokens_encoded": 0.0,
+        "disk_mb": 0.0,
+        "right": right,
+    }
+
+
+def measure(corpus: Corpus) -> list[dict[str, Any]]:
+    """All rows of a corpus."""
+    rows = [row(corpus, "most frequent class", "classic", most_frequent(corpus))]
+    said, chosen, made = tfidf(corpus)
+    rows.append(row(corpus, "tf-idf", "classic", said) | _cost(made, chosen))
+    for name, features in dense_features(corpus).items():
+        said, chosen, _ = predict(corpus, features.rows, dense_search)
+        kind = "classic" if name == BASELINE else "attention"
+        rows.append(row(corpus, name, kind, said) | _cost(features, chosen))
+    baseline = next(each for each in rows if each["name"] == BASELINE)["right"]
+    for each in rows:
+        right = each.pop("right")
+        each["comparison"] = None if right is baseline else mcnemar(right, baseline)
+    return rows
+
+
+def _cost(features: Features, chosen: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    distinct = [dict(each) for each in dict.fromkeys(tuple(each.items()) for each in chosen)]
+    return {
+        "ms_per_sentence": features.ms_per_sentence,
+        "share_of_tokens_encoded": features.share_encoded,
+        "disk_mb": features.disk_mb,
+        "chosen": distinct,
+    }
+
+
+def run() -> dict[str, Any]:
+    """The whole benchmark."""
+    corpora = [
+        read_polarity(CORPORA["sentiment"]),
+        read_questions(CORPORA["question type"]),
+    ]
+    return {
+        "n": {corpus.name: len(corpus.tested) for corpus in corpora},
+        "n_classes": {corpus.name: len(set(corpus.labels)) for corpus in corpora},
+        "words_per_sentence": {
+            corpus.name: round(float(np.mean([len(s) for s in corpus.sentences])), 1)
+            for corpus in corpora
+        },
+        "baseline": BASELINE,
+        "systems": [each for corpus in corpora for each in measure(corpus)],
+    }
+
+
+def main() -> None:
+    for name, path in CORPORA.items():
+        if not path.is_file():
+            raise missing(path, f"the corpus for {name}")
+    try:
+        result = run()
+        files = [*CORPORA.values(), SENSE_MODEL, *glove_files()]
+    except SpacyAttnError as error:
+        sys.exit(str(error))
+    result["manifest"] = manifest("python -m benchmarks.tasks", files, seed=SEED)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    console = Console()
+    for name in CORPORA:
+        console.print(_table(name, result))
+
+
+def _table(task: str, result: dict[str, Any]) -> Table:
+    table = Table(title=f"{task}, n = {result['n'][task]:,}")
+    heads = ("system", "accuracy", "95 %", "macro-F1", "p", "ms", "encoded", "MB")
+    for head in heads:
+        table.add_column(head)
+    for each in (each for each in result["systems"] if each["task"] == task):
+        low, high = each["ci95"]
+        test = each["comparison"]
+        table.add_row(
+            each["name"], f"{100 * each['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}",
+            f"{100 * each['macro_f1']:.1f}", "" if test is None else f"{test['p']:.2g}",
+            f"{each['ms_per_sentence']:.3f}", f"{100 * each['share_of_tokens_encoded']:.0f} %",
+            f"{each['disk_mb']:.1f}",
+        )  # fmt: skip
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,461 @@
+"""Word in Context: does a word have the same sense in two sentences?
+
+    python -m benchmarks.wic
+
+WiC (Pilehvar and Camacho-Collados 2019, "WiC: the Word-in-Context Dataset for Evaluating
+Context-Sensitive Meaning Representations"). Everything that is fitted (a threshold on one
+similarity, a logistic regression on several) is fitted on the training part and measured on the
+development part; the test part's answers are not public. Decisions of sense methods over WordNet
+(the same sense chosen twice, or two) need no fitting.
+
+WiC's sentences are examples of WordNet, VerbNet and Wiktionary, and the shipped sense model was
+trained on WordNet's example sentences: most pairs hold one that it has seen with its sense. The
+``unseen`` scores are of the pairs of both parts of which neither sentence stands in WordNet; what
+is fitted for them is fitted on such pairs alone (ten folds over those of the training part; for
+those of the development part on all of them). They are the ones to believe for the sense model.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.coarsewsd20 import context_of_tokens, encoder_settings, mcnemar, missing, unit
+from benchmarks.manifest import DATA, ROOT, manifest
+from spacy_attn import load_pipeline
+from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.compare.datasets import Dataset, LabelledSentence, LabelledWord, dataset_of
+from spacy_attn.compare.metrics import interval
+from spacy_attn.compare.systems import MethodSystem, given_task
+from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.errors import ResourceError, SpacyAttnError
+from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.models import glove_files
+from spacy_attn.senses.context import Target
+from spacy_attn.senses.contextual import SenseHead, occurrences
+from spacy_attn.senses.lexicon import shared_lexicon
+from spacy_attn.senses.wordnet import SynsetFiles, find_wordnet
+
+FOLDER = DATA / "wic"
+RESULT = ROOT / "benchmarks" / "results" / "wic.json"
+SEED = 0
+FOLDS = 10
+BASELINE = "GloVe 50d, words of the context"
+METHODS = ("first_sense", "lesk", "lesk_extended", "word2vec", "attention")
+
+Bools1d = NDArray[np.bool_]
+Floats1d = NDArray[np.float64]
+Ints1d = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A word in two tokenised sentences."""
+
+    id: str
+    lemma: str
+    pos: str  # NOUN or VERB
+    indices: tuple[int, int]
+    sentences: tuple[tuple[str, ...], tuple[str, ...]]
+    is_same: bool
+    is_train: bool
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def read(folder: Path, part: str) -> list[Pair]:
+    """The pairs of a part: "train" or "dev"."""
+    data = _lines(folder / f"{part}.data.txt.gz")
+    gold = _lines(folder / f"{part}.gold.txt.gz")
+    out = []
+    for number, (line, answer) in enumerate(zip(data, gold, strict=True)):
+        lemma, pos, places, first, second = line.split("\t")
+        one, two = (int(place) for place in places.split("-"))
+        out.append(
+            Pair(
+                f"{part}.{number}",
+                lemma,
+                {"N": "NOUN", "V": "VERB"}[pos],
+                (one, two),
+                (tuple(first.split()), tuple(second.split())),
+                answer == "T",
+                part == "train",
+            )
+        )
+    return out
+
+
+def _lines(path: Path) -> list[str]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def seen_by(pairs: Sequence[Pair], examples: set[str]) -> Bools1d:
+    """Whether one of a pair's sentences is among some, letters and digits compared."""
+    return np.array(
+        [any(plain(" ".join(s)) in examples for s in pair.sentences) for pair in pairs], dtype=bool
+    )
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, lower case."""
+    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+
+def wordnet_examples() -> set[str] | None:
+    """All example sentences of the user's WordNet; None where there is none."""
+    folder = find_wordnet()
+    if folder is None:
+        return None
+    glosses = SynsetFiles(folder).glosses()
+    return {plain(each) for _, gloss in glosses for each in re.findall(r'"([^"]+)"', gloss)}
+
+
+# -- similarities -------------------------------------------------------------------------------
+
+
+def cosines(a: Any, b: Any) -> Floats1d:
+    """Of each row with the other; 0 where one is zero. *Shape:* (n, width) twice -> (n,)"""
+    return np.einsum("nw,nw->n", unit(a), unit(b)).astype(np.float64)
+
+
+def static_similarities(pairs: Sequence[Pair], vectors: Any) -> dict[str, Floats1d]:
+    """Of the word itself, which is constant, and of the other words' mean vectors.
+
+    *Shape:* of each (n,)
+    """
+    words = vectors.vectors([pair.lemma for pair in pairs])
+    means = [np.stack([_mean(pair, k, vectors) for pair in pairs]) for k in (0, 1)]
+    shared = [len(_bag(pair, 0) & _bag(pair, 1)) / max(1, len(_bag(pair, 0) | _bag(pair, 1)))
+              for pair in pairs]  # fmt: skip
+    same_form = [_form(pair, 0) == _form(pair, 1) for pair in pairs]
+    return {
+        "static word": cosines(words, words),
+        "static context": cosines(*means),
+        "shared words": np.array(shared, dtype=np.float64),
+        "same form": np.array(same_form, dtype=np.float64),
+    }
+
+
+def _form(pair: Pair, k: int) -> str:
+    return pair.sentences[k][pair.indices[k]].lower()
+
+
+def _bag(pair: Pair, k: int) -> set[str]:
+    others = (w.lower() for i, w in enumerate(pair.sentences[k]) if i != pair.indices[k])
+    return {word for word in others if word.isalpha()}
+
+
+def _mean(pair: Pair, k: int, vectors: Any) -> Any:
+    rows = vectors.vectors(sorted(_bag(pair, k)))
+    known = rows[rows.any(axis=1)] if len(rows) else rows
+    return known.mean(axis=0) if len(known) else np.zeros(vectors.width, np.float32)
+
+
+def parts_of(pairs: Sequence[Pair], settings: EncoderSettings, radius: int) -> list[Any]:
+    """Target and context vectors of the first and of the second sentences.
+
+    *Shape:* of both (n, 2 * width)
+    """
+    encoder = shared_encoder(settings)
+    out = []
+    for k in (0, 1):
+        blocks = []
+        for first in track(range(0, len(pairs), 512), "encoding", disable=not sys.stderr.isatty()):
+            part = pairs[first : first + 512]
+            contexts = [context_of_tokens(pair.sentences[k]) for pair in part]
+            arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+            full = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
+            places = [pair.indices[k] for pair in part]
+            targets = [Target(i, at, at + 1, "", ()) for i, at in enumerate(places)]
+            blocks.append(occurrences(full, targets, radius))
+        out.append(np.concatenate(blocks))
+    return out
+
+
+def similarities(pairs: Sequence[Pair], head: SenseHead) -> dict[str, Floats1d]:
+    """All similarities of all pairs. *Shape:* of each (n,)"""
+    out = static_similarities(pairs, shared_vectors(None))
+    for name, settings in encoder_settings("float32").items():
+        one, two = parts_of(pairs, settings, head.context_radius)
+        half = one.shape[1] // 2
+        out[f"{name} target"] = cosines(one[:, :half], two[:, :half])
+        out[f"{name} context"] = cosines(one[:, half:], two[:, half:])
+        if name == "adapted":
+            out["adapted z"] = cosines(head.z(one), head.z(two))
+    return out
+
+
+# -- fitting ------------------------------------------------------------------------------------
+
+
+def fit_threshold(values: Floats1d, is_same: Bools1d) -> float:
+    """The threshold with the most right answers, where a value at or above it means "same".
+
+    It lies half way between two neighbouring values; the lowest of equally good ones.
+
+    *Shape:* (n,), (n,)
+    """
+    order = np.argsort(values, kind="stable")
+    ordered, same = values[order], is_same[order]
+    # Below the threshold stand the first k: right are the different ones there, and the same
+    # ones above.
+    right = np.concatenate([[0], np.cumsum(~same)]) + (same.sum() - np.concatenate(
+        [[0], np.cumsum(same)]))  # fmt: skip
+    can_cut = np.concatenate([[True], np.diff(ordered) > 0, [True]])
+    k = int(np.argmax(np.where(can_cut, right, -1)))
+    if k == 0:
+        return float("-inf")
+    if k == len(ordered):
+        return float("inf")
+    return float((ordered[k - 1] + ordered[k]) / 2)
+
+
+#: Fitted on (features, answers), asked about features. *Shape:* (n, k), (n,), (m, k) -> (m,)
+Decide = Callable[[NDArray[np.float64], Bools1d, NDArray[np.float64]], Bools1d]
+
+
+def by_threshold(
+    seen: NDArray[np.float64], is_same: Bools1d, asked: NDArray[np.float64]
+) -> Bools1d:
+    """One similarity and a threshold."""
+    return np.asarray(asked[:, 0] >= fit_threshold(seen[:, 0], is_same))
+
+
+def by_regression(
+    seen: NDArray[np.float64], is_same: Bools1d, asked: NDArray[np.float64]
+) -> Bools1d:
+    """Logistic regression on some similarities, each to mean 0 and deviation 1."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    return np.asarray(model.fit(seen, is_same).predict(asked), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A row that is fitted: which similarities it sees, and how it decides."""
+
+    name: str
+    kind: str
+    features: tuple[str, ...]
+    decide: Decide
+
+
+SYSTEMS = (
+    Fitted("GloVe 50d, the word itself", "classic", ("static word",), by_threshold),
+    Fitted(BASELINE, "classic", ("static context",), by_threshold),
+    Fitted("classic similarities, logistic regression", "classic",
+           ("static context", "shared words", "same form"), by_regression),
+    Fitted("MiniLM, target", "attention", ("raw target",), by_threshold),
+    Fitted("sense model, target", "attention", ("adapted target",), by_threshold),
+    Fitted("sense model, trained vector", "attention", ("adapted z",), by_threshold),
+    Fitted("MiniLM and sense model, target", "attention", ("both target",), by_threshold),
+    Fitted("MiniLM similarities, logistic regression", "attention",
+           ("raw target", "raw context"), by_regression),
+    Fitted("all similarities, logistic regression", "both",
+           ("static context", "shared words", "same form", "raw target", "raw context",
+            "adapted target", "adapted context", "adapted z"), by_regression),
+)  # fmt: skip
+
+
+def answers_of(
+    system: Fitted, values: dict[str, Floats1d], is_same: Bools1d, is_train: Bools1d
+) -> Bools1d:
+    """What a row says of the development pairs, fitted on all training pairs.
+
+    *Shape:* of each value, is_same, is_train (n,) -> (n_dev,)
+    """
+    x = np.stack([values[name] for name in system.features], axis=1)
+    return system.decide(x[is_train], is_same[is_train], x[~is_train])
+
+
+def answers_unseen(
+    system: Fitted,
+    values: dict[str, Floats1d],
+    is_same: Bools1d,
+    is_train: Bools1d,
+    is_seen: Bools1d,
+) -> Bools1d:
+    """What a row says of all pairs without a sentence of WordNet, none fitted on itself.
+
+    *Shape:* of each value and the others (n,) -> (n_unseen,)
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    x = np.stack([values[name] for name in system.features], axis=1)
+    train, dev = np.flatnonzero(~is_seen & is_train), np.flatnonzero(~is_seen & ~is_train)
+    out = np.zeros(len(is_same), dtype=bool)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    for a, b in folds.split(train, is_same[train]):
+        out[train[b]] = system.decide(x[train[a]], is_same[train[a]], x[train[b]])
+    if len(dev):
+        out[dev] = system.decide(x[train], is_same[train], x[dev])
+    return out[~is_seen]
+
+
+# -- decisions of sense methods -----------------------------------------------------------------
+
+
+def dataset(pairs: Sequence[Pair]) -> Dataset:
+    """Both sentences of each pair; the answers' senses are not known, so none counts as right."""
+    sentences = []
+    for pair in pairs:
+        for k in (0, 1):
+            tokens, name = pair.sentences[k], f"{pair.id}.{k}"
+            word = LabelledWord(name, pair.indices[k], pair.lemma, pair.pos, ("",))
+            blank = ("",) * len(tokens)
+            sentences.append(LabelledSentence(name, "wic", tokens, blank, blank, (word,)))
+    return dataset_of("WiC", sentences)
+
+
+def same_sense(chosen: Sequence[str | None]) -> tuple[Bools1d, Bools1d]:
+    """Of each pair whether both senses are the same, and whether both words are known.
+
+    *Shape:* (2 * n,) -> (n,), (n,)
+    """
+    pairs = list(zip(chosen[::2], chosen[1::2], strict=True))
+    known = np.array([a is not None and b is not None for a, b in pairs], dtype=bool)
+    return np.array([a == b for a, b in pairs], dtype=bool) & known, known
+
+
+def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
+    """For each method that can run here what :func:`same_sense` says."""
+    nlp = load_pipeline()
+    task = given_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
+    out = {}
+    for method in track(METHODS, "methods", disable=not sys.stderr.isatty()):
+        try:
+            answers = MethodSystem(method)(task, lambda done, total: None)
+        except ResourceError as error:  # definitions, where there is no WordNet
+            Console(stderr=True).print(f"{method} is left out: {error}")
+            continue
+        out[method] = same_sense([p and p.sense for p in answers.predictions])
+    return out
+
+
+# -- measuring ----------------------------------------------------------------------------------
+
+
+def row(name: str, kind: str, right: Bools1d, unseen: Bools1d | None) -> dict[str, Any]:
+    """The row of a system. *Shape:* right (n_dev,), unseen (n_unseen,) or None"""
+    out: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "accuracy": round(float(right.mean()), 4),
+        "ci95": [round(bound, 4) for bound in interval(right)],
+        "unseen": None,
+        "right": right,
+        "right_unseen": unseen,
+    }
+    if unseen is not None:
+        out["unseen"] = {
+            "accuracy": round(float(unseen.mean()), 4),
+            "ci95": [round(bound, 4) for bound in interval(unseen)],
+        }
+    return out
+
+
+def compare_with(baseline: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Put McNemar's test against a row into all others, and take out what it needed."""
+    kept = baseline["right"], baseline["right_unseen"]
+    for each in rows:
+        right, unseen = each.pop("right"), each.pop("right_unseen")
+        is_self = each is baseline
+        each["comparison"] = None if is_self else mcnemar(right, kept[0])
+        if each["unseen"] is not None:
+            each["unseen"]["comparison"] = None if is_self else mcnemar(unseen, kept[1])
+
+
+def run() -> dict[str, Any]:
+    """The whole benchmark."""
+    pairs = read(FOLDER, "train") + read(FOLDER, "dev")
+    head = SenseHead.load(SENSE_MODEL)
+    is_same = np.array([pair.is_same for pair in pairs])
+    is_train = np.array([pair.is_train for pair in pairs])
+    examples = wordnet_examples()
+    is_seen = None if examples is None else seen_by(pairs, examples)
+    values = similarities(pairs, head)
+    values["both target"] = (values["raw target"] + values["adapted target"]) / 2
+    rows = []
+    for system in SYSTEMS:
+        right = answers_of(system, values, is_same, is_train) == is_same[~is_train]
+        unseen = None
+        if is_seen is not None:
+            said = answers_unseen(system, values, is_same, is_train, is_seen)
+            unseen = said == is_same[~is_seen]
+        rows.append(row(system.name, system.kind, right, unseen))
+    for method, (said, known) in decisions(pairs).items():
+        # A pair with a word that the inventory does not know counts as wrong.
+        right = (said == is_same) & known
+        kind = "attention" if method == "attention" else "classic"
+        unseen = None if is_seen is None else right[~is_seen]
+        rows.append(row(f"decisions of {method}", kind, right[~is_train], unseen))
+        rows[-1]["unknown"] = int((~known[~is_train]).sum())
+    compare_with(next(each for each in rows if each["name"] == BASELINE), rows)
+    n_unseen = None if is_seen is None else int((~is_seen).sum())
+    n_seen_dev = None if is_seen is None else int((is_seen & ~is_train).sum())
+    return {
+        "dataset": "WiC, development part",
+        "n": int((~is_train).sum()),
+        "n_train": int(is_train.sum()),
+        "n_unseen": n_unseen,
+        "n_dev_with_wordnet_example": n_seen_dev,
+        "baseline": BASELINE,
+        "systems": rows,
+    }
+
+
+def main() -> None:
+    files = [FOLDER / f"{part}.{kind}.txt.gz" for part in ("train", "dev")
+             for kind in ("data", "gold")]  # fmt: skip
+    for path in files:
+        if not path.is_file():
+            raise missing(path, "WiC")
+    try:
+        result = run()
+        files += [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", *glove_files()]
+    except SpacyAttnError as error:
+        sys.exit(str(error))
+    result["manifest"] = manifest("python -m benchmarks.wic", files, seed=SEED)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    Console().print(_table(result))
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"{result['dataset']}, n = {result['n']}; unseen {result['n_unseen']}")
+    for head in ("system", "accuracy", "95 %", "p", "unseen", "95 %", "p"):
+        table.add_column(head)
+    for each in result["systems"]:
+        table.add_row(each["name"], *_cells(each), *_cells(each["unseen"]))
+    return table
+
+
+def _cells(score: dict[str, Any] | None) -> list[str]:
+    if score is None:
+        return ["", "", ""]
+    low, high = score["ci95"]
+    test = score["comparison"]
+    p = "" if test is None else f"{test['p']:.2g}"
+    return [f"{100 * score['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", p]
+
+
+if __name__ == "__main__":
+    main()
