@@ -14,7 +14,7 @@ import json
 
 from benchmarks.manifest import manifest
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import DATA, METHODS, SENSE_MODEL, sense_method
+from spacy_attn.methods import DATA, FEW_SHOT_STRENGTH, METHODS, SENSE_MODEL, sense_method
 from spacy_attn.senses.contextual import Attention, SenseHead
 from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.train.calibrate import MemoEncoder, MemoGlosses, blank_resources, calibrate
@@ -23,7 +23,7 @@ from spacy_attn.train.calibrate import MemoEncoder, MemoGlosses, blank_resources
 def main() -> None:
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
-    adapted = EncoderSettings(adapter=str(SENSE_MODEL), unit="sentence")
+    adapted = EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
     encoder = MemoEncoder(shared_encoder(adapted))
     glosses = MemoGlosses(shared_encoder(EncoderSettings()))
     head = SenseHead.load(SENSE_MODEL)

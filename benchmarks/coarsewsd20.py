@@ -10,8 +10,10 @@ and measured on all sentences of the test split.
 What goes in and how strongly it is regularised is chosen by five-fold cross-validation on the
 training split (at most ``CAP`` sentences of a sense there), by the mean of accuracy and macro-F1:
 n-grams of tf-idf, windows of static vectors, which vectors of the encoder stand side by side, and
-which classifiers' probabilities are averaged. The test split is looked at once, by the rows of
-the result.
+which classifiers' probabilities are averaged. Looks at the test split: one run, and one more after
+the grid of penalties was widened because tf-idf had taken its largest. Tried on the training split
+and left out: the mean of the last three layers, alone or beside the last (accuracy / macro-F1 with
+both encoders side by side 95.6 / 91.8 and 95.9 / 92.8, without it 95.95 / 92.8).
 
 An occurrence is what the sense method makes of it: the mean vector of the target's tokens and
 that of its context, read sentence by sentence; beside them the mean over the whole text.
@@ -41,7 +43,7 @@ from rich.table import Table
 
 from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn.classic.word2vec import shared_vectors
-from spacy_attn.compare.metrics import interval, macro_f1
+from spacy_attn.compare.metrics import holm, interval, macro_f1, mcnemar
 from spacy_attn.encoder.device import pick_device, pick_precision
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.errors import SpacyAttnError
@@ -53,11 +55,18 @@ from spacy_attn.senses.contextual import SenseHead, fit_examples, occurrences
 CORPUS = DATA / "coarsewsd20.jsonl.gz"
 RESULTS = ROOT / "benchmarks" / "results"
 RESULT = RESULTS / "coarsewsd20.json"
-ZERO_SHOT = RESULTS / "senses-coarsewsd20.json"
+BASELINE = "tf-idf, logistic regression"
 SEED = 0
 FOLDS = 5
 CAP = 1000  # training sentences of a sense that take part in the choice of settings
-PENALTIES = (1.0, 5.0, 25.0, 125.0)  # C of the logistic regression: more means less penalty
+PENALTIES = (
+    1.0,
+    5.0,
+    25.0,
+    125.0,
+    625.0,
+    3125.0,
+)  # C of the logistic regression: more means less penalty
 SHOTS = (1, 3, 10, 30)
 DRAWS = 5
 NEAR = 3  # words each side of the target in the narrow window of static vectors
@@ -466,11 +475,15 @@ def precision_check(items: Sequence[Occurrence], precision: str, radius: int) ->
     few = [train[i] for i in rows]
     recipe = Recipe(_blocks("raw", "target", "context"), 25.0)
     out: dict[str, Any] = {"n": len(few)}
+    chosen = {}
     for name in dict.fromkeys(("float32", precision)):
         array = encode_all(few, encoder_settings(name)["raw"], radius)
         cv = CrossValidation(words_of(few, split_parts("raw", array)))
         accuracy, f1 = cv.score((recipe,))
         out[name] = {"accuracy": round(accuracy, 4), "macro_f1": round(f1, 4)}
+        chosen[name] = answers(cv.words, cv.held_out(recipe), cv.rows)[2]
+    pairs = zip(chosen["float32"], chosen[precision], strict=True)
+    out["decided_otherwise"] = sum(a != b for a, b in pairs)
     return out
 
 
@@ -505,17 +518,52 @@ def macro_interval(
     return float(low), float(high)
 
 
-def mcnemar(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> dict[str, float]:
-    """Exact McNemar test of two systems on the same instances (two-sided binomial).
+def comparisons(names: Sequence[str], rights: Sequence[Any], baseline: str) -> list[Any]:
+    """McNemar's test of each system against one, with p corrected for their number (Holm).
 
-    *Shape:* (n,), (n,): what was right
+    *Shape:* of each of ``rights`` (n,): what was right
+
+    Returns:
+        For each system a dict; None for the baseline itself.
     """
-    from scipy.stats import binomtest
+    kept = rights[list(names).index(baseline)]
+    tests = {n: mcnemar(r, kept) for n, r in zip(names, rights, strict=True) if n != baseline}
+    corrected = dict(zip(tests, holm([p for _, _, p in tests.values()]), strict=True))
+    found = {
+        name: {
+            "baseline": baseline, "only_this": only, "only_baseline": other, "p": p,
+            "p_holm": corrected[name],
+        }
+        for name, (only, other, p) in tests.items()
+    }  # fmt: skip
+    return [found.get(name) for name in names]
 
-    only_this, only_baseline = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    n = only_this + only_baseline
-    p = float(binomtest(only_this, n, 0.5).pvalue) if n else 1.0
-    return {"only_this": only_this, "only_baseline": only_baseline, "p": float(f"{p:.3g}")}
+
+def duel(
+    names: Sequence[str], kinds: Sequence[str], rights: Sequence[NDArray[np.bool_]]
+) -> dict[str, Any]:
+    """The attention system with most right against the classic one, by McNemar's test.
+
+    Each is the best of its kind by these same scores, which flatters the kind with more rows.
+
+    *Shape:* of each of ``rights`` (n,): what was right
+    """
+    best = {
+        kind: max(
+            (i for i, each in enumerate(kinds) if each == kind), key=lambda i: rights[i].sum()
+        )
+        for kind in ("attention", "classic")
+    }
+    ours, theirs = rights[best["attention"]], rights[best["classic"]]
+    only_attention, only_classic, p = mcnemar(ours, theirs)
+    return {
+        "attention": names[best["attention"]],
+        "classic": names[best["classic"]],
+        "accuracies": [round(float(ours.mean()), 4), round(float(theirs.mean()), 4)],
+        "only_attention": only_attention,
+        "only_classic": only_classic,
+        "p": p,
+    }
 
 
 def row(name: str, kind: str, words: Sequence[Word], decided: Sequence[Any]) -> dict[str, Any]:
@@ -545,7 +593,7 @@ def measure(words: Sequence[Word], chosen: dict[str, Mix], head: SenseHead) -> l
     ridge = head.ridge
     systems: list[tuple[str, str, Any]] = [
         ("most frequent sense", "classic", most_frequent),
-        ("tf-idf, logistic regression", "classic", partial(mixed, chosen["tf-idf"])),
+        (BASELINE, "classic", partial(mixed, chosen["tf-idf"])),
         ("GloVe 50d, nearest centroid", "classic", partial(nearest_mean, static)),
         ("GloVe 50d, logistic regression", "classic", partial(mixed, chosen["static"])),
         ("MiniLM, nearest centroid", "attention", partial(nearest_mean, pair["raw"])),
@@ -559,10 +607,9 @@ def measure(words: Sequence[Word], chosen: dict[str, Mix], head: SenseHead) -> l
     out = []
     for name, kind, decide in track(systems, "systems", disable=not sys.stderr.isatty()):
         out.append(row(name, kind, words, [decide(w, train=w.train, test=w.test) for w in words]))
-    baseline = next(each for each in out if each["name"].startswith("tf-idf"))["right"]
-    for each in out:
-        right = each.pop("right")
-        each["comparison"] = None if right is baseline else mcnemar(right, baseline)
+    names, rights = [each["name"] for each in out], [each.pop("right") for each in out]
+    for each, comparison in zip(out, comparisons(names, rights, BASELINE), strict=True):
+        each["comparison"] = comparison
     return out
 
 
@@ -577,7 +624,7 @@ def few_shot(words: Sequence[Word], chosen: dict[str, Mix], head: SenseHead) -> 
     """Scores with few training sentences of each sense, over several draws."""
     pair = _blocks("adapted", "target", "context")
     systems: dict[str, Any] = {
-        "tf-idf, logistic regression": partial(mixed, chosen["tf-idf"]),
+        BASELINE: partial(mixed, chosen["tf-idf"]),
         "GloVe 50d, logistic regression": partial(mixed, chosen["static"]),
         "sense model, ridge regression": partial(regression, pair, head.ridge),
     }
@@ -617,14 +664,6 @@ def spread(found: Sequence[tuple[float, float]]) -> dict[str, float]:
     return means | deviations
 
 
-def zero_shot() -> dict[str, dict[str, float]]:
-    """Accuracy and macro-F1 of the sense methods without any training, from their own result."""
-    if not ZERO_SHOT.is_file():
-        return {}
-    systems = json.loads(ZERO_SHOT.read_text(encoding="utf-8"))["systems"]
-    return {s["name"]: {"accuracy": s["accuracy"], "macro_f1": s["macro_f1"]} for s in systems}
-
-
 def classic_wins(systems: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The words on which the best classic row is better than the attention row of choice."""
     ours = next(s for s in systems if s["name"] == "attention, chosen on training data")
@@ -659,7 +698,7 @@ def run() -> dict[str, Any]:
         "n_train": sum(len(word.train) for word in words),
         "n_words": len(words),
         "n_senses": sum(len(word.senses) for word in words),
-        "baseline": "tf-idf, logistic regression",
+        "baseline": BASELINE,
         "precision": precision,
         "precision_check": check,
         "systems": systems,
@@ -669,7 +708,6 @@ def run() -> dict[str, Any]:
         },
         "classic_wins": list(classic_wins(systems)),
         "few_shot": few_shot(words, chosen, head),
-        "zero_shot": zero_shot(),
         "from_paper": FROM_PAPER,
         **TO_REACH,
     }  # fmt: skip
@@ -701,7 +739,7 @@ def _table(result: dict[str, Any]) -> Table:
             low, high = each[bounds]
             cells += [f"{100 * each[score]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"]
         test = each["comparison"]
-        table.add_row(each["name"], *cells, "" if test is None else f"{test['p']:.2g}")
+        table.add_row(each["name"], *cells, "" if test is None else f"{test['p_holm']:.2g}")
     for name, (accuracy, f1) in result["from_paper"].items():
         table.add_row(f"{name} (from the paper)", f"{accuracy}", "", f"{f1}", "", "")
     return table

@@ -32,7 +32,7 @@ from spacy_attn.senses.inventory import Inventory, SenseInventory
 if TYPE_CHECKING:
     from spacy_attn.encoder.huggingface import EncoderSettings
 
-__all__ = ["METHODS", "files_of", "sense_method", "weights_of"]
+__all__ = ["FEW_SHOT_STRENGTH", "METHODS", "WIDEN_BELOW", "files_of", "sense_method", "weights_of"]
 
 if not hasattr(registry, "sense_methods"):
     registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
@@ -50,6 +50,9 @@ METHODS = {
     "cascade": "spacy_attn.cascade.v1",
     "attention": "spacy_attn.attention.v1",
 }
+# Both chosen on the development sentences (benchmarks/README.md), never on a test set.
+FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
+WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
 CASCADE_MARGIN = 0.8  # loses 0.3 points at most on held-out examples: benchmarks/speed/selective.py
 DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
@@ -267,6 +270,7 @@ def _make_word2vec(
 def attention_v1(
     model: str | None = None,
     sense_model: str | None = None,
+    strength: float | None = None,
     precision: str = "float32",
     window: int = 256,
     overlap: int = 64,
@@ -281,6 +285,8 @@ def attention_v1(
         model: the encoder; None takes all-MiniLM-L6-v2.
         sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one,
             "none" the encoder as it was published, with nothing but the examples to learn from.
+        strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
+            half where the inventory has examples to learn from, else all.
         precision: "float32", "bfloat16", "float16", or "auto": what this processor does fastest.
         window: wordpieces of a window.
         overlap: wordpieces that neighbouring windows share.
@@ -293,12 +299,15 @@ def attention_v1(
 
     _check(temperature)
     plain = EncoderSettings(
-        model or DEFAULT_ENCODER, precision=precision, window=window, overlap=overlap,
-        batch_pieces=batch_pieces, margin=margin, device=device,
+        model or DEFAULT_ENCODER, strength=1.0 if strength is None else strength,
+        precision=precision, window=window, overlap=overlap, batch_pieces=batch_pieces,
+        margin=margin, device=device,
     )  # fmt: skip
     HuggingFaceEncoder(plain)  # checks the values; loads nothing
     path = None if sense_model == "none" else Path(sense_model) if sense_model else SENSE_MODEL
-    make = partial(_make_attention, plain=plain, path=path, temperature=temperature)
+    make = partial(
+        _make_attention, plain=plain, path=path, strength=strength, temperature=temperature
+    )
     return _Method("attention", make, (plain.model,), () if path is None else (path,))
 
 
@@ -308,6 +317,7 @@ def _make_attention(
     *,
     plain: EncoderSettings,
     path: Path | None,
+    strength: float | None,
     temperature: float | None,
 ) -> FittedMethod:
     from spacy_attn.encoder.huggingface import shared_encoder
@@ -321,6 +331,8 @@ def _make_attention(
         head = SenseHead.untrained(encoder.width)
     else:
         path = Path(resources.stored.get(str(path), path))
+        if strength is None and isinstance(inventory, Inventory) and inventory.has_examples:
+            plain = replace(plain, strength=FEW_SHOT_STRENGTH)
         encoder = shared_encoder(replace(plain, adapter=str(path), unit="sentence"))
         head = SenseHead.load(path)
     if isinstance(inventory, WordNetInventory):
@@ -343,6 +355,7 @@ def _make_attention(
         head,
         (DATA, cache_folder()) if resources.may_keep else (),
         _temperature("attention", temperature),
+        WIDEN_BELOW,
     )
 
 

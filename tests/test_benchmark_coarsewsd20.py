@@ -18,11 +18,11 @@ from benchmarks.coarsewsd20 import (
     answers,
     capped,
     classic_wins,
+    comparisons,
     context_of_tokens,
     draw,
     encode,
     macro_interval,
-    mcnemar,
     mixed,
     most_frequent,
     nearest_mean,
@@ -196,7 +196,7 @@ def test_the_best_recipe_is_that_of_the_highest_scores():
     recipe = cv.best_penalty([("noise",), ("x",)])
     assert recipe.blocks == ("x",)
     tried = {name: sum(each.values()) for name, each in cv.tried.items()}
-    assert len(tried) == 8
+    assert len(tried) == 2 * len(coarsewsd20.PENALTIES)
     assert tried[str(recipe)] == max(tried.values())
 
 
@@ -244,13 +244,15 @@ def test_macro_interval_is_that_of_drawing_row_by_row():
     assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
 
 
-def test_mcnemar_is_the_exact_binomial():
+def test_comparisons_are_exact_binomials_corrected():
     ours = np.array([True] * 12 + [False] * 3 + [True] * 5)
     theirs = np.array([False] * 12 + [True] * 3 + [True] * 5)
-    found = mcnemar(ours, theirs)
-    assert (found["only_this"], found["only_baseline"]) == (12, 3)
-    assert found["p"] == pytest.approx(2 * binom.cdf(3, 15, 0.5), rel=1e-2)
-    assert mcnemar(ours, ours)["p"] == 1.0
+    found = comparisons(["a", "b", "c"], [ours, theirs, theirs], "b")
+    assert found[1] is None
+    assert (found[0]["only_this"], found[0]["only_baseline"]) == (12, 3)
+    assert found[0]["p"] == pytest.approx(2 * binom.cdf(3, 15, 0.5))
+    assert found[0]["p_holm"] == pytest.approx(2 * found[0]["p"])
+    assert found[2]["p"] == found[2]["p_holm"] == 1.0
 
 
 def test_few_shot_draws():

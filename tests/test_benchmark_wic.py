@@ -14,11 +14,13 @@ from benchmarks.wic import (
     Pair,
     answers_of,
     answers_unseen,
+    balanced_unseen,
     by_regression,
     by_threshold,
     compare_with,
     cosines,
     dataset,
+    duels,
     fit_threshold,
     plain,
     read,
@@ -126,7 +128,7 @@ def test_answers_are_fitted_on_the_training_part():
 def test_no_unseen_pair_is_fitted_on_itself_or_on_seen_ones():
     n = 60
     same, train = np.arange(n) % 4 < 2, np.arange(n) < 50
-    seen = np.arange(n) % 2 == 0
+    unseen = np.arange(n) % 2 == 1
     asked: list[float] = []
 
     def spy(x, answers, wanted):
@@ -137,9 +139,17 @@ def test_no_unseen_pair_is_fitted_on_itself_or_on_seen_ones():
         return same[wanted[:, 0].astype(int)]
 
     system = Fitted("s", "classic", ("i",), spy)
-    found = answers_unseen(system, {"i": np.arange(n, dtype=float)}, same, train, seen)
+    found = answers_unseen(system, {"i": np.arange(n, dtype=float)}, same, train, unseen)
     assert sorted(asked) == list(range(1, n, 2))
-    assert found.tolist() == same[~seen].tolist()
+    assert found.tolist() == same[unseen].tolist()
+
+
+def test_unseen_pairs_are_balanced():
+    rng = np.random.default_rng(0)
+    seen, same = rng.random(200) < 0.5, rng.random(200) < 0.7
+    chosen = balanced_unseen(seen, same)
+    assert not (chosen & seen).any()
+    assert (chosen & ~same).sum() == (~seen & ~same).sum() == (chosen & same).sum()
 
 
 def test_dataset_holds_both_sentences():
@@ -159,13 +169,16 @@ def test_same_sense():
 
 def test_rows_are_compared_with_the_baseline():
     right = np.array([True] * 6 + [False] * 4)
-    rows = [row("a", "classic", right, right[:5]), row("b", "attention", ~right, ~right[:5])]
-    compare_with(rows[0], rows)
+    rows = [
+        row("a", "classic", False, right, right[:5]),
+        row("b", "attention", True, ~right, ~right[:5]),
+    ]
+    compare_with("a", rows)
     assert rows[0]["comparison"] is None
     assert rows[0]["unseen"]["accuracy"] == 1.0
     assert rows[1]["accuracy"] == 0.4
     assert (rows[1]["comparison"]["only_this"], rows[1]["comparison"]["only_baseline"]) == (4, 6)
-    assert rows[1]["unseen"]["comparison"] == {"only_this": 0, "only_baseline": 5, "p": 0.0625}
+    assert rows[1]["unseen"]["comparison"]["p"] == pytest.approx(2 / 2**5)
     assert "right" not in rows[1]
 
 
@@ -179,14 +192,29 @@ def test_the_table_says_what_the_result_holds():
     result = json.loads(wic.RESULT.read_text(encoding="utf-8"))
     text = tables_external.wic()
     for system in result["systems"]:
-        assert f"| {system['name']} | {100 * system['accuracy']:.1f} |" in text
+        mark = " †" if system["has_read"] else ""
+        assert f"| {system['name']}{mark} | {100 * system['accuracy']:.1f} |" in text
 
 
-def test_the_table_says_that_classic_wins():
+def test_duels_leave_out_what_was_read():
+    right = np.array([True] * 12 + [False] * 4)
+    rows = [
+        row("a", "classic", False, ~right, right),
+        row("b", "classic", True, right, ~right),
+        row("c", "attention", False, right, ~right),
+    ]
+    found = duels(rows)
+    assert (found["dev"]["attention"], found["dev"]["classic"]) == ("c", "a")
+    assert (found["dev"]["only_attention"], found["dev"]["only_classic"]) == (12, 4)
+    assert found["unseen"]["accuracies"] == [0.25, 0.75]
+
+
+def test_the_table_says_who_wins():
     result = json.loads(wic.RESULT.read_text(encoding="utf-8"))
-    for system in result["systems"]:
-        system["accuracy"] = 0.7 if system["kind"] == "classic" else 0.6
-        system["unseen"]["accuracy"] = 0.6
+    result["duels"] = {
+        "dev": {"attention": "a", "classic": "c", "accuracies": [0.6, 0.7], "p": 0.01},
+        "unseen": {"attention": "a", "classic": "c", "accuracies": [0.7, 0.6], "p": 0.05},
+    }
     text = tables_external.wic(result)
-    assert "On the development pairs a classic method wins (60.0 for" in text
-    assert "on the unseen pairs attention and classic are equal" in text
+    assert "not read them, a classic method wins (60.0 for *a*, 70.0 for *c*, p = 0.010)" in text
+    assert "unseen pairs the best of attention and the best classic row cannot be told" in text

@@ -116,6 +116,7 @@ METHOD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "spacy_attn.first_sense.v1": {},
     "spacy_attn.lesk.v1": {},
     "spacy_attn.lesk_extended.v1": {},
+    "spacy_attn.tfidf.v1": {},
     "spacy_attn.word2vec.v1": {"vectors": "$vectors"},
     "spacy_attn.cascade.v1": {
         "cheap": {"@sense_methods": "spacy_attn.word2vec.v1", "vectors": "$vectors"},

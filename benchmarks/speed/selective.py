@@ -41,7 +41,7 @@ from spacy_attn.components.sense_disambiguator import (
     score_senses,
 )
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import CASCADE_MARGIN, SENSE_MODEL, sense_method
+from spacy_attn.methods import CASCADE_MARGIN, FEW_SHOT_STRENGTH, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.senses.cascade import Cascade
 from spacy_attn.senses.context import FittedMethod, with_vectors
@@ -180,7 +180,9 @@ def curves(inventory: Inventory) -> dict[str, list[dict[str, float]]]:
     """Accuracy and share left to attention for each margin, on held-out examples."""
     resources = blank_resources(inventory)
     encoder = MemoEncoder(
-        shared_encoder(EncoderSettings(adapter=str(SENSE_MODEL), unit="sentence"))
+        shared_encoder(
+            EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
+        )
     )
     glosses = MemoGlosses(shared_encoder(EncoderSettings()))
     head = SenseHead.load(SENSE_MODEL)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from spacy_attn.cli.terminal import visible
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -60,7 +60,10 @@ def compare(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="DIR", help="Folder for results.json; made if needed."
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for results.json, report.html and figures; made if needed.",
         ),
     ] = None,
     system: Annotated[
@@ -103,8 +106,31 @@ def compare(
             help="Let the pipeline find the words in the plain text, as its users meet it.",
         ),
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Row that the others are tested against, by McNemar's test (default: attention "
+            "if it runs, else the first).",
+            show_default=False,
+        ),
+    ] = None,
+    half: Annotated[
+        str | None,
+        typer.Option(
+            metavar="open|frozen",
+            help="One half of a set with frozen instances, such as the bundled one.",
+            show_default=False,
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            help="With -o: accuracy against the number of examples and the distance of the cue.",
+        ),
+    ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace DIR/results.json if it exists.")
+        bool, typer.Option("--overwrite", help="Replace the results in DIR if there are any.")
     ] = False,
     in_process: Annotated[
         bool,
@@ -119,7 +145,8 @@ def compare(
     dropped from n, and a word that the inventory does not know is wrong. Words per second are
     those of scoring, models loaded; peak memory is that of a process of its own.
 
-    [bold]The bundled test set[/], every method, results in a folder:
+    [bold]The bundled test set[/], every method, with results.json, report.html and the figures in
+    a folder:
 
         spacy-attn compare -o results
 
@@ -145,6 +172,7 @@ def compare(
     specs = _specs(methods, system or [])
     published = dict(_pair(each, "--predictions") for each in predictions or [])
     _check(file, output, specs, published, tune, overwrite=overwrite)
+    _check_rows(baseline, half, {*specs, *published})
     from spacy_attn.compare.datasets import is_raganato, peers_of
     from spacy_attn.compare.runner import run_systems, score_systems
     from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
@@ -155,7 +183,7 @@ def compare(
         on_progress("reading", 0, 0)
         nlp = _pipeline(pipeline, source)
         specs = _usable(nlp, source, specs, console)
-        task = _task(nlp, file, source, end_to_end=end_to_end)
+        task = _task(nlp, file, source, half, end_to_end=end_to_end)
         systems: dict[str, System] = {name: MethodSystem(spec) for name, spec in specs.items()}
         _make_folder(output)
         peers = {**peers_of(task.dataset), **{n: Path(path) for n, path in published.items()}}
@@ -164,20 +192,29 @@ def compare(
                 raise ConfigError(f"--predictions {name}=...: a method has this name; give another")
             systems[name] = PublishedPredictions(path)
         answers, failed = run_systems(task, systems, in_process=in_process, on_progress=on_progress)
-    result = score_systems(task, systems, answers, failed, _seen(task))
-    result["end_to_end"] = end_to_end
+        more = {}
+        if output is not None and not end_to_end:
+            ran = {name: spec for name, spec in specs.items() if name in answers}
+            more = _more(nlp, task, ran, on_progress, curves=curves, in_process=in_process)
+    result = score_systems(task, systems, answers, failed, _seen(task), baseline)
+    result |= {"end_to_end": end_to_end, **more}
     if tune is not None and not failed:
         from spacy_attn.compare.tune import tune as find_threshold
 
         (name,) = specs
         result["tune"] = find_threshold(task, answers[name], specs[name], source, tune)
     if output is not None:
-        command = _command(file, source, specs, peers, tune, end_to_end=end_to_end)
+        options = ["--baseline", baseline] if baseline else []
+        options += ["--half", half] if half else []
+        options += [] if curves else ["--no-curves"]
+        command = _command(file, source, specs, peers, tune, options, end_to_end=end_to_end)
         files = [*task.dataset.files, _inventory_file(task, source), *peers.values()]
         _write(output / _RESULTS, result, files, command, in_process=in_process)
     _print(result, console)
     if output is not None:
-        console.print(f"results are in {output / _RESULTS}", markup=False, soft_wrap=True)
+        report = _report(result, output, console)
+        for path in [output / _RESULTS, *report]:
+            console.print(f"written: {path}", markup=False, soft_wrap=True)
     if failed or not result.get("tune", {"reached": True})["reached"]:
         raise typer.Exit(1)
 
@@ -257,12 +294,23 @@ def _check(
         )
 
 
+def _check_rows(baseline: str | None, half: str | None, named: set[str]) -> None:
+    """Tell of a baseline that is no row, where rows were named, and of a half that is none."""
+    if baseline is not None and named and baseline not in named:
+        raise ConfigError(
+            f"--baseline {baseline!r} is no row; legal are {', '.join(sorted(named))}"
+        )
+    if half not in (None, "open", "frozen"):
+        raise ConfigError(f"--half {half!r}; legal are open and frozen")
+
+
 def _command(
     file: Path | None,
     inventory: str,
     specs: dict[str, MethodSpec],
     peers: dict[str, Path],
     tune: float | None,
+    options: Sequence[str] = (),
     *,
     end_to_end: bool,
 ) -> str:
@@ -278,6 +326,7 @@ def _command(
         words += ["--predictions", f"{name}={path.name}"]
     words += ["--tune", str(tune)] if tune is not None else []
     words += ["--end-to-end"] if end_to_end else []
+    words += options
     return shlex.join(words)
 
 
@@ -317,9 +366,11 @@ def _usable(
     return found
 
 
-def _task(nlp: Language, file: Path | None, source: str, *, end_to_end: bool) -> Task:
+def _task(
+    nlp: Language, file: Path | None, source: str, half: str | None, *, end_to_end: bool
+) -> Task:
     """The data with the inventory's candidates."""
-    from spacy_attn.compare.datasets import open_dataset
+    from spacy_attn.compare.datasets import half_of, open_dataset
     from spacy_attn.compare.systems import found_task, given_task, tagged_by
     from spacy_attn.components.sense_disambiguator import resources_of
     from spacy_attn.senses.inventory import load_inventory
@@ -330,9 +381,73 @@ def _task(nlp: Language, file: Path | None, source: str, *, end_to_end: bool) ->
     if file is None and source == "wordnet":  # the set names senses of homographs
         gold = {sense.id: sense.wordnet for sense in load_inventory("homographs").senses}
     dataset: Dataset = open_dataset(file, tag, gold)
+    if half is not None:
+        dataset = half_of(dataset, frozen=half == "frozen")
     if end_to_end:
         return found_task(dataset, inventory, resources, tag)
     return given_task(dataset, inventory, resources)
+
+
+def _more(
+    nlp: Language,
+    task: Task,
+    specs: dict[str, MethodSpec],
+    on_progress: Callable[[str, int, int], None],
+    *,
+    curves: bool,
+    in_process: bool,
+) -> dict[str, Any]:
+    """Curves and the map of a word, where data and machine allow them."""
+    import torch
+
+    from spacy_attn.compare.curves import distance_curve, learning_curve, learns
+    from spacy_attn.compare.systems import tagged_by
+    from spacy_attn.senses.inventory import Inventory
+
+    options: dict[str, Any] = {
+        "n_threads": torch.get_num_threads(), "in_process": in_process, "on_progress": on_progress,
+    }  # fmt: skip
+    out: dict[str, Any] = {}
+    learning = {name: spec for name, spec in specs.items() if learns(spec)}
+    has_examples = isinstance(task.inventory, Inventory) and task.inventory.has_examples
+    if curves and has_examples and learning:
+        out["learning_curve"] = learning_curve(task, learning, **options)
+    if curves and (found := distance_curve(task, specs, tagged_by(nlp), **options)) is not None:
+        out["distance_curve"] = found
+    if (found := _map(task, specs)) is not None:
+        out["vector_map"] = found
+    return out
+
+
+def _map(task: Task, specs: dict[str, MethodSpec]) -> dict[str, Any] | None:
+    """The instances of one word, by the vectors of the first method that has an encoder."""
+    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.compare.systems import resolve_method
+    from spacy_attn.compare.vector_map import vector_map
+
+    if not task.dataset.may_quote:
+        return None
+    order = sorted(specs, key=lambda name: name != "attention")
+    try:
+        static = shared_vectors(None, "zero")
+        for name in order:
+            fitted = resolve_method(specs[name]).prepare(task.inventory, task.resources)
+            if fitted.encoder is not None:
+                return vector_map(task, fitted.encoder, static)
+    except SpacyAttnError:  # the picture is an extra: what is missing was said by the rows
+        return None
+    return None
+
+
+def _report(result: dict[str, Any], folder: Path, console: Console) -> list[Path]:
+    """Write report.html and its figures; without their packages a note says what installs them."""
+    from spacy_attn.compare.html import write_report
+
+    try:
+        return [path for path in write_report(result, folder) if path.suffix == ".html"]
+    except ResourceError as error:
+        console.print(f"[yellow]no report:[/] {escape(str(error))}", soft_wrap=True)
+        return []
 
 
 def _seen(task: Task) -> Any:

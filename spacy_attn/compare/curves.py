@@ -22,6 +22,7 @@ from spacy_attn.compare.systems import (
     MethodSpec,
     MethodSystem,
     OnProgress,
+    System,
     Task,
     given_task,
     resolve_method,
@@ -33,7 +34,7 @@ from spacy_attn.senses.context import Context, FittedMethod, tokens_within, with
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
-__all__ = ["DISTANCES", "SIZES", "distance_curve", "learning_curve", "pushed"]
+__all__ = ["DISTANCES", "SIZES", "distance_curve", "learning_curve", "learns", "pushed"]
 
 SIZES = (1, 3, 6)  # examples of each sense
 DRAWS = 3
@@ -41,6 +42,14 @@ DISTANCES = (0, 10, 25, 50, 100, 200, 400)  # tokens
 
 #: Called with what is under way, the steps done and all steps.
 Report = Callable[[str, int, int], None]
+
+
+_DO_NOT_LEARN = ("random", "first_sense", "lesk")  # from examples
+
+
+def learns(spec: MethodSpec) -> bool:
+    """Whether a method may do better with more examples."""
+    return resolve_method(spec).name not in _DO_NOT_LEARN
 
 
 # -- examples -------------------------------------------------------------------------------
@@ -53,6 +62,7 @@ def learning_curve(
     draws: int = DRAWS,
     *,
     n_threads: int = 1,
+    in_process: bool = False,
     on_progress: Report | None = None,
 ) -> PlainData:
     """Accuracy with few examples of each sense: mean, least and most of some draws.
@@ -66,6 +76,7 @@ def learning_curve(
         sizes: numbers of examples of each sense; a sense with fewer uses all.
         draws: of examples, seeds 0, 1, ...
         n_threads: of torch in each child process.
+        in_process: run them here.
         on_progress: called with a row's name, the runs done and all runs.
     """
     systems = {}
@@ -73,7 +84,8 @@ def learning_curve(
         report = _reporter(f"{name}, few examples", on_progress)
         curve = _LearningCurve(spec, tuple(sizes), draws)
         try:
-            systems[name] = run_in_own_process(curve, task, report, n_threads).details["points"]
+            answers = _run(curve, task, report, n_threads, in_process=in_process)
+            systems[name] = answers.details["points"]
         except SpacyAttnError:
             continue
     return {"sizes": list(sizes), "draws": draws, "systems": systems}
@@ -139,6 +151,7 @@ def distance_curve(
     *,
     seed: int = 0,
     n_threads: int = 1,
+    in_process: bool = False,
     on_progress: Report | None = None,
 ) -> PlainData | None:
     """Accuracy against the number of tokens put between target and cue; None without instances.
@@ -150,6 +163,7 @@ def distance_curve(
         distances: least number of tokens between the target's sentence and that of the cue.
         seed: of the choice of sentences.
         n_threads: of torch in each child process.
+        in_process: run them here.
         on_progress: called with what runs, texts done and all texts.
     """
     tasks = {d: _pushed_task(task, tag, d, seed) for d in distances}
@@ -162,7 +176,8 @@ def distance_curve(
         try:
             for distance, each in tasks.items():
                 report = _reporter(f"{name}, cue {distance} tokens away", on_progress)
-                answers = run_in_own_process(MethodSystem(spec), each, report, n_threads)
+                system = MethodSystem(spec)
+                answers = _run(system, each, report, n_threads, in_process=in_process)
                 right = np.array(
                     [
                         p is not None and is_gold(p.sense, item, target)
@@ -254,6 +269,14 @@ def _single_sentences(dataset: Dataset) -> Iterator[tuple[str, str, int]]:
 def _text_of(dataset: Dataset, item: Instance) -> str:
     context = dataset.contexts[item.context]
     return context.text[context.offsets[item.start][0] : context.offsets[item.end - 1][1]]
+
+
+def _run(
+    system: System, task: Task, report: OnProgress, n_threads: int, *, in_process: bool
+) -> Answers:
+    if in_process:
+        return system(task, report)
+    return run_in_own_process(system, task, report, n_threads)
 
 
 def _reporter(name: str, on_progress: Report | None) -> OnProgress:

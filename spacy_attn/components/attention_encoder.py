@@ -24,7 +24,7 @@ from spacy_attn.components.extensions import (
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.methods import FEW_SHOT_STRENGTH, SENSE_MODEL
 
 __all__ = ["AttentionEncoder", "make_attention_encoder"]
 
@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "model": "sentence-transformers/all-MiniLM-L6-v2",
     "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
     "adapter": None,  # or "senses": with the trained weights of the attention method
+    "strength": FEW_SHOT_STRENGTH,  # of the adapter; 1.0 is what senses of WordNet are read with
     "precision": "float32",  # of the arithmetic: "bfloat16", "float16" or "auto", the fastest here
     "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
@@ -80,6 +81,7 @@ class AttentionEncoder:
             model=settings["model"],
             layers=tuple(settings["layers"]),
             adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
+            strength=settings["strength"] if adapter else 1.0,
             precision=settings["precision"],
             unit=settings["unit"] or ("sentence" if adapter else "document"),
             window=settings["window"],
@@ -179,6 +181,7 @@ def make_attention_encoder(
     model: str,
     layers: list[int],
     adapter: str | None,
+    strength: float,
     precision: str,
     device: str,
     dtype: str,
@@ -200,7 +203,8 @@ def make_attention_encoder(
             component of the pipeline writes it.
     """
     settings = {
-        "model": model, "layers": layers, "adapter": adapter, "precision": precision,
+        "model": model, "layers": layers, "adapter": adapter, "strength": strength,
+        "precision": precision,
         "device": device, "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
         "batch_pieces": batch_pieces,
         "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,

@@ -48,6 +48,7 @@ class EncoderSettings:
     model: str = DEFAULT_ENCODER
     layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
     adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
+    strength: float = 1.0  # what the adapter's change is multiplied by
     precision: str = "float32"
     window: int = 256  # pieces of a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at least
@@ -90,6 +91,8 @@ class HuggingFaceEncoder:
             raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
         if settings.batch_pieces < 1:
             raise ConfigError(f"batch_pieces = {settings.batch_pieces}; legal is 1 or more")
+        if not 0.0 <= settings.strength <= 1.0:
+            raise ConfigError(f"strength = {settings.strength}; legal is 0 (none) to 1 (all of it)")
         if settings.margin < 0:
             raise ConfigError(f"margin = {settings.margin}; legal is 0 or more wordpieces")
         cut_windows(0, settings.window, settings.overlap)  # checks both
@@ -277,14 +280,14 @@ class HuggingFaceEncoder:
         self._check_window(checkpoint.limit)
         weights = weights_sha256(resolved.path)
         path = self.settings.adapter
-        adapter = None if path is None else Adapter(Path(path), weights)
+        adapter = None if path is None else Adapter(Path(path), weights, self.settings.strength)
         device = pick_device(self.settings.device)
         precision = pick_precision(self.settings.precision, device)
         self._width = checkpoint.width
         self._forward = checkpoint.forward(precision, layers, device, adapter)
         self._identity = (
             f"{Path(self.settings.model).name}@{weights[:16]}"
-            f"/adapter@{'none' if adapter is None else adapter.sha256[:16]}"
+            f"/adapter@{'none' if adapter is None else adapter.identity}"
             f"/layers@{','.join(map(str, layers))}/{self.settings.unit}/{precision}"
         )
 

@@ -84,12 +84,15 @@ class Adapter:
     Args:
         path: a sense model (safetensors) made by ``spacy-attn train-senses``.
         base_sha256: hash of the encoder's own weights; the adapter must be made for it.
+        strength: what the change is multiplied by: 0 is the encoder as it was, 1 the trained one
+            (weight interpolation as in Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+            models").
 
     Raises:
         ResourceError: the file is missing, is no sense model or was made for other weights.
     """
 
-    def __init__(self, path: Path, base_sha256: str) -> None:
+    def __init__(self, path: Path, base_sha256: str, strength: float = 1.0) -> None:
         from safetensors import SafetensorError, safe_open
 
         if not path.is_file():
@@ -115,16 +118,22 @@ class Adapter:
             )
         self._names: frozenset[str] = frozenset(self._file.keys())
         self.sha256 = weights_sha256(path)
+        self.strength = strength
+
+    @property
+    def identity(self) -> str:
+        """Hash of the file, and the strength where it is not 1."""
+        return self.sha256[:16] + ("" if self.strength == 1.0 else f"x{self.strength:g}")
 
     def change(self, name: str) -> torch.Tensor | None:
         """What is added to a parameter of the encoder. *Shape:* that of the parameter"""
         module = name.removesuffix(".weight")
         if f"{module}.lora_A" in self._names and module != name:
             up, down = (self._file.get_tensor(f"{module}.lora_{part}").float() for part in "BA")
-            product: torch.Tensor = up @ down
+            product: torch.Tensor = up @ down * self.strength
             return product
         if f"{name}.change" in self._names:
-            whole: torch.Tensor = self._file.get_tensor(f"{name}.change").float()
+            whole: torch.Tensor = self._file.get_tensor(f"{name}.change").float() * self.strength
             return whole
         return None
 

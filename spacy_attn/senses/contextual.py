@@ -3,6 +3,7 @@
 An occurrence is two vectors of one encoder pass over its sentence: the mean vector of the
 target's tokens and the mean of the tokens within ``context_radius`` of it. (The target alone
 takes "The bat flew at night." for the sports sense: the word's own vector is too strong.)
+Where that leaves a doubt, the sentences around, each read for itself, count as context too.
 They are used twice:
 
 * *examples*: ridge regression of the senses' indicators (+1, -1) on both vectors side by
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Resources, Target, tokens_within
+from spacy_attn.senses.decide import log_softmax
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
@@ -118,17 +120,19 @@ def gloss_text(lemma: str, definition: str) -> str:
     return f"{lemma}: {definition}"
 
 
-def occurrences(contexts: Sequence[Context], targets: Sequence[Target], radius: int) -> Floats2d:
+def occurrences(
+    contexts: Sequence[Context], targets: Sequence[Target], radius: int, *, across: bool = False
+) -> Floats2d:
     """Mean target vector and mean context vector of each target, side by side.
 
-    The context are the tokens of the target's sentence within ``radius`` of it; without any it
-    is the target.
+    The context are the tokens within ``radius`` of the target, of its sentence or, with
+    ``across``, of the sentences around it too; without any it is the target.
 
     *Shape:* (n_targets, 2 * width)
     """
     blocks = []
     order: list[int] = []
-    for c, rows, bounds in _bounds(contexts, targets, radius):
+    for c, rows, bounds in _bounds(contexts, targets, radius, across):
         vectors = contexts[c].contextual
         if vectors is None:
             raise ValueError("the attention method needs Context.contextual")
@@ -139,17 +143,17 @@ def occurrences(contexts: Sequence[Context], targets: Sequence[Target], radius: 
 
 
 def ranges_read(
-    contexts: Sequence[Context], targets: Sequence[Target], radius: int
+    contexts: Sequence[Context], targets: Sequence[Target], radius: int, *, across: bool = False
 ) -> list[list[TokenRange]]:
     """The tokens of each context whose vectors :func:`occurrences` looks at, in order."""
     out: list[list[TokenRange]] = [[] for _ in contexts]
-    for c, _, bounds in _bounds(contexts, targets, radius):
+    for c, _, bounds in _bounds(contexts, targets, radius, across):
         out[c] = sorted(zip(bounds[:, 2].tolist(), bounds[:, 3].tolist(), strict=True))
     return out
 
 
 def _bounds(
-    contexts: Sequence[Context], targets: Sequence[Target], radius: int
+    contexts: Sequence[Context], targets: Sequence[Target], radius: int, across: bool
 ) -> Iterator[tuple[int, list[int], NDArray[np.int64]]]:
     """For each context with targets: its number, theirs, and where they and their words stand.
 
@@ -160,7 +164,7 @@ def _bounds(
         by_context.setdefault(target.context, []).append(i)
     for c, rows in by_context.items():
         tokens = contexts[c].tokens
-        starts = sentence_starts(tokens)
+        starts = [0] if across else sentence_starts(tokens)
         bounds = []
         for t in (targets[i] for i in rows):
             first, last = sentence_of(starts, t.start, len(tokens))
@@ -220,6 +224,8 @@ class Attention:
             one is written to when none does. They are kept as float16, and rounded to it
             before they are used for the first time, so that every run gives the same.
         temperature: see :func:`~spacy_attn.senses.decide.decide`.
+        widen_below: margin between the best two probabilities below which the sentences around
+            the word's own are looked at as well, as far as ``context_radius`` reaches.
     """
 
     name = "attention"
@@ -233,9 +239,11 @@ class Attention:
         head: SenseHead,
         prepared: Sequence[Path] = (),
         temperature: float = 1.0,
+        widen_below: float = 0.0,
     ) -> None:
         self.encoder = encoder
         self.head = head
+        self.widen_below = widen_below
         self.temperature = temperature
         name = _file_name(inventory, encoder, head)
         read = (_read(folder / name) for folder in prepared)
@@ -255,13 +263,43 @@ class Attention:
         """*Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        parts = self._parts(contexts, targets)
+        scores = self._scores(self._parts(contexts, targets), targets)
+        unsure = [i for i, answer in enumerate(scores) if self._margin(answer) < self.widen_below]
+        open_targets = [targets[i] for i in unsure]
+        if unsure:
+            around = self._with_neighbours(contexts, open_targets)
+            parts = occurrences(around, open_targets, self.head.context_radius, across=True)
+            for i, answer in zip(unsure, self._scores(parts, open_targets), strict=True):
+                scores[i] = answer
+        return scores
+
+    def _with_neighbours(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[Context]:
+        """The contexts with vectors of the sentences around the targets' own, too."""
+        out = list(contexts)
+        wanted = ranges_read(contexts, targets, self.head.context_radius, across=True)
+        missing = [i for i, ranges in enumerate(wanted) if _lacks(contexts[i], ranges)]
+        if missing:
+            texts, offsets = zip(*((out[i].text, out[i].offsets) for i in missing), strict=True)
+            arrays = self.encoder.encode(texts, offsets, [wanted[i] for i in missing])
+            for i, array in zip(missing, arrays, strict=True):
+                out[i] = replace(out[i], contextual=array)
+        return out
+
+    def _scores(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
+        """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""
         z = self.head.z(parts)
         scaled = _scaled(parts)
         return [
             self._score(scaled[i], z[i], [self._index[sense.id] for sense in target.candidates])
             for i, target in enumerate(targets)
         ]
+
+    def _margin(self, scores: Floats1d) -> float:
+        """Between the probabilities of the best two. *Shape:* (n_candidates,), two or more"""
+        runner_up, best = np.partition(np.exp(log_softmax(scores, self.temperature)), -2)[-2:]
+        return float(best - runner_up)
 
     def reads(
         self, contexts: Sequence[Context], targets: Sequence[Target]
@@ -329,6 +367,18 @@ class Attention:
                 out[sense.id].append(row)
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
         return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}
+
+
+def _lacks(context: Context, ranges: Sequence[TokenRange]) -> bool:
+    """Whether a token of some ranges has no vector; white space never has one."""
+    vectors = context.contextual
+    if vectors is None:
+        return bool(ranges)
+    return any(
+        not vectors[i].any() and not context.tokens[i].isspace()
+        for start, end in ranges
+        for i in range(start, end)
+    )
 
 
 def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:

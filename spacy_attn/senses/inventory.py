@@ -168,6 +168,11 @@ class Inventory:
         return tuple(self._by_word)
 
     @property
+    def has_examples(self) -> bool:
+        """Whether any sense has an example."""
+        return any(sense.examples for sense in self.senses)
+
+    @property
     def digest(self) -> str:
         """Hash of all that methods can see; keys what is computed from an inventory."""
         rows = [

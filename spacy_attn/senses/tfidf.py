@@ -16,6 +16,7 @@ import numpy as np
 from spacy_attn._types import Floats1d, Floats2d, Ints1d
 from spacy_attn.senses.context import Context, Resources, Target
 from spacy_attn.senses.inventory import Example, Sense, SenseInventory
+from spacy_attn.senses.prepared import gloss_words
 
 __all__ = ["Tfidf"]
 
@@ -55,7 +56,7 @@ class Tfidf:
         self.c = c
         self.temperature = temperature
         self._vectorizer = TfidfVectorizer(analyzer=_identity, sublinear_tf=True)
-        self._vectorizer.fit(self._words(gloss.split()) for _, gloss in inventory.glosses())
+        self._vectorizer.fit(self._words(words) for _, words in gloss_words(inventory))
         self._fitted = lru_cache(_WORDS)(self._fit)
 
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:

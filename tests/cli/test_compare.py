@@ -93,7 +93,9 @@ def test_results_have_the_keys_of_the_contract(run, toy, tmp_path):
     folder = tmp_path / "new" / "folder"
     code, out, err = run(*toy[:-1], "--methods", "lesk", "-o", folder)  # in its own process
     assert code == 0
-    assert [path.name for path in folder.iterdir()] == ["results.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "figures", "report.html", "results.json",
+    ]  # fmt: skip
     result = read(folder)
     for key, kind in TOP.items():
         assert isinstance(result[key], kind), key
@@ -111,7 +113,56 @@ def test_results_have_the_keys_of_the_contract(run, toy, tmp_path):
         manifest["command"] == "spacy-attn compare toy.jsonl --inventory toy.jsonl --methods lesk"
     )
     assert cells(out, "lesk")[:2] == ["lesk", "0.600"]
-    assert err.splitlines()[-1] == f"results are in {folder / 'results.json'}"
+    assert err.splitlines()[-2:] == [
+        f"written: {folder / 'results.json'}", f"written: {folder / 'report.html'}",
+    ]  # fmt: skip
+
+
+def test_a_report_that_cannot_be_drawn_leaves_the_results(run, toy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    code, _, err = run(*toy, "--methods", "lesk", "-o", tmp_path / "out")
+    assert code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
+    assert 'run: pip install "spacy-attn[plots]"' in err.splitlines()[-2]
+
+
+def test_curves_and_a_map_where_the_data_allows_them(run, toy, toy_vectors, tmp_path):
+    rows = [json.loads(line) for line in Path(toy[0]).read_text().splitlines()]
+    text = "He saw the bat. It was night in the cave."
+    rows += [{**rows[1], "text": text, "start": 11, "end": 14, "cues": [[23, 28]]}]
+    Path(toy[0]).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    static = {"@sense_methods": "spacy_attn.word2vec.v1", "vectors": str(toy_vectors)}
+    arguments = [*toy, "--methods", "lesk", "--system", f"static={json.dumps(static)}"]
+    code, _, _ = run(*arguments, "-o", tmp_path / "out")
+    assert code == 0
+    result = read(tmp_path / "out")
+    assert set(result["learning_curve"]["systems"]) == {"static"}  # lesk knows no examples
+    assert result["distance_curve"]["n"] == 1
+    assert set(result["distance_curve"]["systems"]) == {"lesk", "static"}
+    assert "vector_map" not in result  # no method with an encoder
+    code, _, _ = run(*arguments, "-o", tmp_path / "plain", "--no-curves")
+    assert code == 0
+    assert not {"learning_curve", "distance_curve"} & set(read(tmp_path / "plain"))
+    assert "--no-curves" in read(tmp_path / "plain")["manifest"]["command"]
+
+
+def test_a_half_of_the_set_and_a_baseline(run, toy, tmp_path):
+    rows = [json.loads(line) for line in Path(toy[0]).read_text().splitlines()]
+    rows[0]["frozen"] = True
+    Path(toy[0]).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    methods = ["--methods", "lesk,first_sense", "--baseline", "lesk", "--no-curves"]
+    for half, n in (("frozen", 1), ("open", len(rows) - 1)):
+        code, _, _ = run(*toy, *methods, "--half", half, "-o", tmp_path / half)
+        assert code == 0
+        assert read(tmp_path / half)["n"] == n
+    result = read(tmp_path / "open")
+    assert result["baseline"] == "lesk"
+    first, second = result["systems"]
+    assert first["comparison"] is None
+    # both are right at the bat that flew and at nothing that the other misses
+    assert second["comparison"] == {
+        "baseline": "lesk", "only_this": 0, "only_baseline": 0, "p": 1.0, "p_holm": 1.0,
+    }  # fmt: skip
 
 
 def test_nothing_is_written_without_a_folder(run, toy, tmp_path, monkeypatch):

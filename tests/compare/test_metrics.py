@@ -11,9 +11,12 @@ from spacy_attn.compare.metrics import (
     accuracy_by,
     calibration_error,
     groups_of,
+    holm,
     interval,
     is_gold,
     macro_f1,
+    mcnemar,
+    reliability,
     supersense_of,
 )
 from spacy_attn.senses.context import Target
@@ -60,6 +63,33 @@ def test_calibration_error_by_hand():
     right = np.array([True, True, True, False, True])
     # bin 0.9 to 1: |2.9/3 - 1| * 3/5; bin 0.5 to 0.6: |0.55 - 0.5| * 2/5
     assert calibration_error(scores, right) == pytest.approx(0.02 + 0.02)
+
+
+def test_reliability_is_what_calibration_error_is_made_of():
+    rng = np.random.default_rng(4)
+    scores, right = rng.random(500), rng.random(500) < 0.6
+    points = reliability(scores, right)
+    assert sum(point["n"] for point in points) == 500
+    assert [point["low"] for point in points] == pytest.approx(np.arange(10) / 10)
+    error = sum(abs(p["confidence"] - p["accuracy"]) * p["n"] / 500 for p in points)
+    assert calibration_error(scores, right) == pytest.approx(error)
+    (only,) = reliability(np.array([1.0, 1.0]), np.array([True, False]))
+    assert (only["low"], only["n"], only["confidence"], only["accuracy"]) == (0.9, 2, 1.0, 0.5)
+
+
+def test_mcnemar_by_hand():
+    right = np.array([True] * 6 + [False] + [True] * 20 + [False] * 3)
+    other = np.array([False] * 6 + [True] + [True] * 20 + [False] * 3)
+    # two-sided binomial of 6 of 7: 2 * (7 + 1) / 2**7
+    assert mcnemar(right, other) == (6, 1, pytest.approx(16 / 128))
+    assert mcnemar(other, right) == (1, 6, pytest.approx(16 / 128))
+    assert mcnemar(right, right) == (0, 0, 1.0)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
 
 
 def test_accuracy_by_group_in_the_order_of_the_data():

@@ -424,3 +424,62 @@ def test_a_sense_model_that_is_damaged_or_not_there(tmp_path):
     for name in ("damaged", "missing"):
         with pytest.raises(ResourceError, match=f"{name} is no sense model .*reinstall with: pip"):
             SenseHead.load(tmp_path / name)
+
+
+# -- sentences around ---------------------------------------------------------------------------
+
+
+def test_in_doubt_the_sentences_around_count_too():
+    inventory = bats(["cave cave bat", "cave night bat"], ["ball swing bat", "ball ball bat"])
+    text = "There is the bat. The night was dark. A ball lay there."
+    context = context_of(NLP(text))
+    (target,) = find_targets(context, inventory)
+    alone = attention(inventory, context_radius=6)
+    wide = attention(inventory, context_radius=6)
+    wide.widen_below = 1.1  # always
+    (array,) = alone.encoder.encode([context.text], [context.offsets])
+    full = replace(context, contextual=array)
+    (narrow,), (widened,) = (method.score([full], [target]) for method in (alone, wide))
+    # what follows within six tokens is "night", which is said of the animal
+    assert widened[0] - widened[1] > narrow[0] - narrow[1]
+    parts = occurrences([full], [target], 6, across=True)
+    np.testing.assert_allclose(widened, wide._scores(parts, [target])[0])
+
+
+def test_only_what_is_not_there_is_encoded():
+    inventory = bats(["cave cave bat"], ["ball swing bat"])
+    context = context_of(NLP("There is the bat. The night was dark."))
+    (target,) = find_targets(context, inventory)
+    method = attention(inventory, context_radius=6)
+    method.widen_below = 1.1
+    array = np.ones((len(context.tokens), 2), dtype=np.float32)
+    before = method.encoder.n_encoded
+    method.score([replace(context, contextual=array)], [target])
+    assert method.encoder.n_encoded == before  # all of it was there
+    array[6:] = 0  # what was not read has no vectors
+    method.score([replace(context, contextual=array)], [target])
+    assert method.encoder.n_encoded == before + 1
+
+
+def test_a_sure_word_reads_its_own_sentence_alone():
+    inventory = bats(["cave cave bat"], ["ball swing bat"])
+    context = context_of(NLP("The cave bat. A ball."))
+    (target,) = find_targets(context, inventory)
+    method = attention(inventory, context_radius=6)
+    method.widen_below = 0.0
+    (array,) = method.encoder.encode([context.text], [context.offsets])
+    before = method.encoder.n_encoded
+    (obtained,) = method.score([replace(context, contextual=array)], [target])
+    parts = occurrences([replace(context, contextual=array)], [target], 6)
+    np.testing.assert_allclose(obtained, method._scores(parts, [target])[0])
+    assert method.encoder.n_encoded == before
+
+
+def test_an_untrained_head_learns_from_examples_alone():
+    same = SenseHead.untrained(2)
+    inventory = bats(["cave cave bat"], ["ball swing bat"])
+    encoder = Words()
+    method = Attention(inventory, RESOURCES, encoder, encoder, same)
+    assert method.head.gloss_weight == 0.0
+    assert scored(method, inventory, "night bat").argmax() == 0
+    np.testing.assert_allclose(same.z(np.array([[3.0, 4.0, 9.0, 9.0]])), [[0.6, 0.8]])
