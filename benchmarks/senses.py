@@ -1,12 +1,11 @@
-"""Accuracy of every sense method on the bundled test set and on CoarseWSD-20.
+"""Accuracy of every sense method on CoarseWSD-20, nothing of it trained on.
 
-    python -m benchmarks.senses homographs
     python -m benchmarks.senses coarsewsd20
 
 All methods see the same tokens, lemmas and tags and choose among the same candidates: the
-targets are given by the data, so nothing is dropped from n. The bundled test set is scored
-a second time end to end, through the component, where a word that the pipeline does not
-find counts as wrong. CoarseWSD-20 is scored through a mapping from our senses to its own
+targets are given by the data, so nothing is dropped from n. The set is scored a second time
+end to end, through the component, where a word that the pipeline does not find counts as
+wrong. CoarseWSD-20 is scored through a mapping from our senses to its own
 (``coarsewsd20_mapping.json``); a prediction of a sense that has no counterpart there is
 wrong. Nothing is trained or tuned on either set.
 """
@@ -117,10 +116,8 @@ def accuracy_and_macro_f1(
 
 
 def run(dataset: str, methods: Sequence[str]) -> dict[str, Any]:
-    instances = list(homographs() if dataset == "homographs" else coarsewsd20())
-    mapping: dict[str, str] = {}
-    if dataset == "coarsewsd20":
-        mapping = json.loads(MAPPING.read_text(encoding="utf-8"))["senses"]
+    instances = list(coarsewsd20())
+    mapping: dict[str, str] = json.loads(MAPPING.read_text(encoding="utf-8"))["senses"]
     nlp = load_pipeline()
     component = nlp.get_pipe("sense_disambiguator")
     nlp.disable_pipe("sense_disambiguator")
@@ -173,13 +170,13 @@ def end_to_end(
 
 
 def main() -> None:
-    dataset = sys.argv[1] if len(sys.argv) > 1 else "homographs"
+    dataset = sys.argv[1] if len(sys.argv) > 1 else "coarsewsd20"
     methods = sys.argv[2].split(",") if len(sys.argv) > 2 else list(METHODS)
-    if dataset not in ("homographs", "coarsewsd20"):
-        sys.exit(f"{dataset!r}: legal are homographs and coarsewsd20")
+    if dataset != "coarsewsd20":
+        sys.exit(f"{dataset!r}: legal is coarsewsd20; of homographs, python -m benchmarks run")
     result = run(dataset, methods)
     files = [BUNDLED / "homographs.jsonl", SENSE_MODEL]
-    files += [BUNDLED / "homographs.test.jsonl"] if dataset == "homographs" else [MAPPING]
+    files.append(MAPPING)
     command = f"python -m benchmarks.senses {dataset}"
     result["manifest"] = manifest(command, files, seed=0)
     if len(sys.argv) <= 2:

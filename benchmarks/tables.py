@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import tables_external
 from benchmarks.manifest import ROOT
 
 __all__ = ["SECTIONS", "replace_between"]
@@ -25,34 +26,215 @@ def _load(name: str) -> dict[str, Any]:
     return result
 
 
-def senses() -> str:
-    """The methods on both sets, and the sentences that say what came out."""
-    own, coarse = _load("senses-homographs.json"), _load("senses-coarsewsd20.json")
+def comparison() -> str:
+    """All systems on the bundled test set, stratum by stratum, and what each costs."""
+    result = _load("comparison.json")
+    strata = ["plain", *(name for name in result["n_by"]["strata"] if name != "plain")]
+    counts = ", ".join(f"{name} {result['n_by']['strata'][name]:,}" for name in strata)
+    heads = ["system", *strata, "all", "95 %", "p", "macro-F1", "ECE"]
+    heads += ["words/s", "peak MB", "MB on disk", "encoded"]
     lines = [
-        f"Share of right senses. *homographs*: {own['n']} test sentences written for this "
-        "project, none near an example of the inventory. "
+        f"Share of right senses on *homographs*: {result['n']:,} instances ({counts}). *p*: "
+        f"McNemar's test against `{result['baseline']}` over all, Holm-corrected. *encoded*: "
+        "tokens that went through the encoder. Rows with a `name` are the registered methods.",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for row in result["systems"]:
+        name = f"`{row['name']}`" if isinstance(row["method"], str) else row["name"]
+        cells = [name, *(_percent(row["strata"][stratum]) for stratum in strata)]
+        cells += [_percent(row["accuracy"]), _interval(row), _p_value(row["comparison"])]
+        cells += [_percent(row["macro_f1"]), f"{row['calibration_error']:.3f}"]
+        cells += [f"{row['words_per_second']:,.0f}", f"{row['peak_rss_mb']:,.0f}"]
+        cells += [f"{row['disk_mb']:,.0f}", f"{_percent(row['share_of_tokens_encoded'])} %"]
+        lines.append(f"| {' | '.join(cells)} |")
+    processor, threads = result["manifest"]["processor"], result["manifest"]["threads"]
+    lines += [
+        "",
+        _winners(result, strata),
+        "",
+        *_curves(result),
+        "",
+        f"Words/s of the method alone, {processor}, {threads} threads, one run. Made with "
+        "`python -m benchmarks run`.",
+    ]
+    return "\n".join(lines)
+
+
+def _p_value(test: dict[str, Any] | None) -> str:
+    if test is None:
+        return ""
+    return "< 0.001" if test["p_holm"] < 0.001 else f"{test['p_holm']:.3f}"
+
+
+_CLASSIC = ("random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec")
+
+
+def _winners(result: dict[str, Any], strata: list[str]) -> str:
+    """Where a classic system is better than ours, said plainly."""
+    rows = {row["name"]: row for row in result["systems"]}
+    ours = rows["attention"]
+    classic = [row for name, row in rows.items() if name.partition(",")[0] in _CLASSIC]
+    won = []
+    for stratum in strata:
+        best = max(classic, key=lambda row: row["strata"][stratum])
+        if best["strata"][stratum] > ours["strata"][stratum]:
+            won.append(
+                f"*{stratum}* ({best['name']} {_percent(best['strata'][stratum])}, attention "
+                f"{_percent(ours['strata'][stratum])})"
+            )
+    best = max(classic, key=lambda row: row["accuracy"])
+    words = ours["by_word"]
+    n_words = sum(best["by_word"][word] > share for word, share in words.items())
+    said = f"A classic system is better on {', '.join(won)}." if won else (
+        "No classic system is better on any stratum."
+    )  # fmt: skip
+    said += (
+        f" The best of them over all, {best['name']}, is better on {n_words} of "
+        f"{len(words)} words."
+    )
+    raw = next((row for name, row in rows.items() if "untrained" in name), None)
+    if raw is not None and raw["accuracy"] > ours["accuracy"]:
+        said += (
+            f" The encoder as it was published ({_percent(raw['accuracy'])}) is better here than "
+            f"with half of the sense model's change ({_percent(ours['accuracy'])}), which was "
+            "chosen on other sentences."
+        )
+    return said
+
+
+def _curves(result: dict[str, Any]) -> list[str]:
+    """Few examples, and cues far away, one line for each system."""
+    learning, distance = result["learning_curve"], result["distance_curve"]
+    sizes = [f"{n} example{'s' * (n > 1)}" for n in learning["sizes"]]
+    lines = [f"| few examples of each sense | {' | '.join(sizes)} | all |"]
+    lines.append(f"|{'---|' * (len(sizes) + 2)}")
+    rows = {row["name"]: row for row in result["systems"]}
+    for name, points in learning["systems"].items():
+        cells = [
+            f"{_percent(p['accuracy'])} ({_percent(p['low'])} to {_percent(p['high'])})"
+            for p in points
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {_percent(rows[name]['accuracy'])} |")
+    tokens = [str(n) for n in distance["distances"]]
+    lines += [
+        "",
+        f"| unrelated tokens between word and cue ({', '.join(distance['strata'])}, n = "
+        f"{distance['n']:,}) | {' | '.join(tokens)} |",
+        f"|{'---|' * (len(tokens) + 1)}",
+    ]
+    for name, points in distance["systems"].items():
+        lines.append(f"| {name} | {' | '.join(_percent(p['accuracy']) for p in points)} |")
+    return lines
+
+
+def which_method() -> str:
+    """Ten lines for those who have to choose, with the figures behind each."""
+    rows = {row["name"]: row for row in _load("comparison.json")["systems"]}
+    few = _load("comparison.json")["learning_curve"]["systems"]
+    words = {row["name"]: row for row in _load("all-words.json")["systems"]}
+    trained = {row["name"]: row for row in _load("coarsewsd20.json")["systems"]}
+
+    def share(name: str, stratum: str | None = None) -> str:
+        row = rows[name]
+        return _percent(row["accuracy"] if stratum is None else row["strata"][stratum])
+
+    def speed(name: str) -> str:
+        return f"{rows[name]['words_per_second']:,.0f} words/s"
+
+    chosen = trained["attention, chosen on training data"]
+    lines = [
+        "- **Ordinary text, a few words with clear senses**: `attention` "
+        f"({share('attention', 'plain')} on plain sentences; `word2vec` "
+        f"{share('word2vec', 'plain')}, `lesk_extended` {share('lesk_extended', 'plain')}).",
+        f"- **Less time**: `cascade` ({share('cascade')} over all at {speed('cascade')}, attention "
+        f"on {_percent(rows['cascade']['share_of_tokens_encoded'])} % of the tokens).",
+        f"- **No encoder at all**: `word2vec` ({share('word2vec')} at {speed('word2vec')}); "
+        f"without vectors `lesk_extended` ({share('lesk_extended')} at {speed('lesk_extended')}).",
+        "- **One example of each sense**: `attention` "
+        f"{_percent(few['attention'][0]['accuracy'])}, `word2vec` {_percent(few['word2vec'][0]['accuracy'])}, `lesk_extended` "
+        f"{_percent(few['lesk_extended'][0]['accuracy'])}.",
+        "- **Hundreds of labelled sentences of a word**: a classifier over the vectors "
+        f"({_percent(chosen['accuracy'])} on CoarseWSD-20), or `spacy-attn train-senses --data`.",
+        f'- **All words of a text**: `attention` with `"wordnet"` '
+        f"({_percent(words['attention']['accuracy'])} on ALLamended; the first sense has "
+        f"{_percent(words['first_sense']['accuracy'])}).",
+        "- **The deciding word stands in another sentence**: `cascade` "
+        f"({share('cascade', 'cross')}), `word2vec` {share('word2vec', 'cross')}, `attention` "
+        f"{share('attention', 'cross')}.",
+        "- **Misleading words nearby**: nothing here is good at it (the best method has "
+        f"{_percent(max(row['strata']['distractor'] for row in rows.values()))}); set `threshold`.",
+        "- **A guess must be right or left out**: `threshold`, found by `compare --tune 0.95`.",
+        "- **Your own text decides**: `spacy-attn compare labels.jsonl --inventory senses.jsonl`.",
+    ]
+    return "\n".join(lines)
+
+
+def classic_and_attention() -> str:
+    """What the two are, with a measured figure wherever there can be one."""
+    result = _load("comparison.json")
+    rows = {row["name"]: row for row in result["systems"]}
+    static, ours = rows["word2vec"], rows["attention"]
+    distance = result["distance_curve"]
+    points = {
+        name: {p["distance"]: p["accuracy"] for p in distance["systems"][name]}
+        for name in ("word2vec", "attention")
+    }
+
+    def pair(key: str, stratum: str | None = None) -> tuple[str, str]:
+        values = [row["strata"][stratum] if stratum else row[key] for row in (static, ours)]
+        return _percent(values[0]), _percent(values[1])
+
+    plain, rare, near = pair("", "plain"), pair("", "rare"), pair("", "near")
+    cross, misled = pair("", "cross"), pair("", "distractor")
+    lines = [
+        "| | classic (Word2Vec, Lesk, tf-idf) | attention (a contextual encoder) |",
+        "|---|---|---|",
+        "| word representation | one vector for each word: the two *bats* have similarity 1.000 | "
+        "one for each occurrence: plain sentences "
+        f"{plain[1]} right (classic {plain[0]}), rare senses {rare[1]} ({rare[0]}) |",
+        "| focus | words nearby, in any order; what is counted over a corpus | every word of the "
+        f"sentence, by relevance: a cue within three tokens {near[1]} ({near[0]}) |",
+        f"| strengths | {static['words_per_second']:,.0f} words/s, "
+        f"{static['peak_rss_mb']:,.0f} MB; a cue in another sentence {cross[0]}, 100 tokens away "
+        f"{_percent(points['word2vec'][100])} | needs no rule and no feature; "
+        f"calibrated (ECE {ours['calibration_error']:.3f}); knows new registers "
+        f"({_percent(ours['strata']['shifted'])} against "
+        f"{_percent(static['strata']['shifted'])}) |",
+        f"| weaknesses | misled by a word that points elsewhere ({misled[0]}); blind to order and "
+        f"syntax | costs more: {ours['words_per_second']:,.0f} words/s, "
+        f"{ours['peak_rss_mb']:,.0f} MB; misled as well ({misled[1]}); a cue in another sentence {cross[1]}, 100 tokens away "
+        f"{_percent(points['attention'][100])} |",
+        "| mechanism | counts and one vector for each word, learned from neighbours; overlap "
+        "and cosine | layers of queries, keys and values: each word takes from the others what its "
+        "query asks for |",
+    ]
+    return "\n".join(lines)
+
+
+def senses() -> str:
+    """The methods on CoarseWSD-20, nothing trained on it, and the plain text of both sets."""
+    own, coarse = _load("comparison.json"), _load("senses-coarsewsd20.json")
+    lines = [
         f"*CoarseWSD-20*: all {coarse['n']:,} test sentences (Loureiro et al. 2021), nothing "
         "trained or tuned on that set, our senses mapped to its own.",
         "",
-        "| method | homographs | 95 % | macro-F1 | CoarseWSD-20 | 95 % | macro-F1 | words/s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| method | accuracy | 95 % | macro-F1 | words/s |",
+        "|---|---|---|---|---|",
     ]
-    others = {system["name"]: system for system in coarse["systems"]}
-    for system in own["systems"]:
-        other = others[system["name"]]
+    for system in coarse["systems"]:
         lines.append(
             f"| `{system['name']}` | {_percent(system['accuracy'])} | {_interval(system)} "
-            f"| {_percent(system['macro_f1'])} | {_percent(other['accuracy'])} "
-            f"| {_interval(other)} | {_percent(other['macro_f1'])} "
-            f"| {other['words_per_second']:,} |"
+            f"| {_percent(system['macro_f1'])} | {system['words_per_second']:,} |"
         )
     lines += ["", _ends(own, coarse), "", _classic_wins(coarse)]
     processor, threads = coarse["manifest"]["processor"], coarse["manifest"]["threads"]
     lines += [
         "",
         "Words/s: the method alone over texts that are tokenised and tagged already "
-        f"(CoarseWSD-20, {processor}, {threads} threads, one run). "
-        "Made with `python -m benchmarks.senses homographs` and `... coarsewsd20`.",
+        f"({processor}, {threads} threads, one run). Made with "
+        "`python -m benchmarks.senses coarsewsd20`.",
     ]
     return "\n".join(lines)
 
@@ -67,7 +249,7 @@ def _interval(system: dict[str, Any]) -> str:
 
 
 def _ends(own: dict[str, Any], coarse: dict[str, Any]) -> str:
-    a, b = own["end_to_end"], coarse["end_to_end"]
+    a, b = own["on_plain_text"], coarse["end_to_end"]
     return (
         "On plain text, where the pipeline must find the word first (a word it does not find "
         f"counts as wrong), `attention` has {_percent(a['accuracy'])} on homographs "
@@ -335,7 +517,68 @@ def speed() -> str:
         '"auto" is bfloat16 here. sentence-transformers gives vectors of wordpieces and aligns '
         "none of them to words. Made with `python -m benchmarks.speed.peers`.",
     ]
+    senses = result["senses"]["systems"]
+    ours, theirs = senses["spacy_attn, all words"], senses["spacy-glossbert, random weights"]
+    if "error" not in theirs:
+        lines += [
+            "",
+            f"Senses of all words beside spacy-glossbert 0.1.0 (random weights of BERT-base, since "
+            f"only time is measured), the same tagger: {ours['words_per_second']:,.0f} against "
+            f"{theirs['words_per_second']:,.1f} words/s.",
+        ]
     return "\n".join(lines)
+
+
+def limits_of_speed() -> str:
+    """Time by stage, share of the matrix peak, cost against size, and loading."""
+    result, loading = _load("scaling.json"), _load("loading.json")
+    said = []
+    for precision in ("float32", "bfloat16"):
+        row = result[precision]
+        stages = ", ".join(f"{name} {us:.1f}" for name, us in row["microseconds_a_word"].items())
+        speeds = row["words_per_second"]
+        said.append(
+            f"- {precision}: microseconds a word: {stages}. The forward pass reaches "
+            f"{row['gflops']:,} of {row['peak_gflops']:,} GFLOP/s ({_percent(row['share'])} % of "
+            "the matrix peak). Words/s by length of a document: "
+            + ", ".join(f"{n} tokens {v:,.0f}" for n, v in list(speeds["length"].items())[::2])
+            + "; by batch: "
+            + ", ".join(f"{n} pieces {v:,.0f}" for n, v in speeds["batch_pieces"].items())
+            + "; by number of 25-word documents: "
+            + ", ".join(f"{n}: {v:,.0f}" for n, v in speeds["documents"].items())
+            + "."
+        )
+    rows = loading["rows"]
+    ratios = ", ".join(
+        f"{name} {row['ratio']:.2f}" for name, row in rows.items() if row.get("ratio", 1.0) != 1.0
+    )
+    steps = ", ".join(
+        f"{name} {1000 * row['seconds']:,.0f} ms"
+        for name, row in rows.items()
+        if "ratio" not in row
+    )
+    said.append(
+        f"- From a cold process to the first annotated document, times {loading['baseline']} alone "
+        f"({rows[loading['baseline']]['seconds']:.1f} s): {ratios}. Of it, packages imported: "
+        f"{steps}."
+    )
+    return "\n".join(
+        [*said, "", "Made with `python -m benchmarks.speed.scaling` and `... loading`."]
+    )
+
+
+def memory() -> str:
+    """Long jobs, a long document, the budget."""
+    rows = _load("memory.json")["rows"]
+    lines = ["| | MB per 10,000 documents | peak MB | growth MB |", "|---|---|---|---|"]
+    for name, row in rows.items():
+        slope = row.get("slope_mb_per_10000_documents")
+        cells = ["" if slope is None else f"{slope:+.2f}"]
+        cells += [
+            "" if row.get(key) is None else f"{row[key]:,}" for key in ("peak_mb", "peak_growth_mb")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Made with `python -m benchmarks.speed.memory`."])
 
 
 def selective() -> str:
@@ -377,7 +620,15 @@ def selective() -> str:
 
 #: What stands between the markers of each name.
 SECTIONS: dict[str, Callable[[], str]] = {
+    "which-method": which_method,
+    "classic-and-attention": classic_and_attention,
+    "comparison": comparison,
+    "coarsewsd20": tables_external.coarsewsd20,
+    "wic": tables_external.wic,
+    "tasks": tables_external.tasks,
     "speed": speed,
+    "limits-of-speed": limits_of_speed,
+    "memory": memory,
     "selective": selective,
     "results": senses,
     "all-words": all_words,

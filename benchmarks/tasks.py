@@ -11,7 +11,8 @@ Every row is a logistic regression on one vector of a sentence: tf-idf of its wo
 its words' static vectors, or the mean of its tokens' attention vectors (what is in
 ``doc._.attn_vectors``), raw or with the shipped sense model. All see the same tokens, those of
 the corpora. The penalty (and for tf-idf, whether pairs of neighbours count) is chosen by
-three-fold cross-validation within each training part.
+three-fold cross-validation within each training part. Looks at the test parts: two runs, since the
+choices of the first lay at the edges of the grids, which were widened.
 
 The cost is the time from tokens to the vector of a sentence, in one process and one run, with the
 defaults of ``attention_encoder``; the share of tokens that went through an encoder; and the size

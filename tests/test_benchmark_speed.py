@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.speed.peers import CORPUS, PEERS, documents
+from benchmarks.speed.peers import CORPUS, PEERS, SENSE_PEERS, documents
 from benchmarks.speed.scaling import flops
 from benchmarks.speed.selective import _point, knee
 from benchmarks.speed.worker import SYSTEMS
 
 
 def test_every_peer_has_a_worker():
-    assert list(PEERS) == list(SYSTEMS)
+    assert [*PEERS, *SENSE_PEERS] == list(SYSTEMS)
 
 
 def test_operations_of_a_forward_pass_by_hand():

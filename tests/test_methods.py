@@ -116,8 +116,8 @@ def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
 @pytest.mark.parametrize("wrong", ["Lesk", "", "spacy_attn.lesk.v0", 3, None, {"x": 1}, object])
 def test_what_is_no_method_is_refused(wrong):
     sentence = (
-        f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, word2vec, "
-        "cascade, attention, "
+        f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, tfidf, "
+        "word2vec, cascade, attention, "
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
         sense_method(wrong)

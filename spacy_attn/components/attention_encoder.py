@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import minibatch
 
 from spacy_attn._types import Ints2d
+from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
     install_vector_extensions,
     mark_unkept,
@@ -117,7 +117,7 @@ class AttentionEncoder:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, many in one batch, order kept."""
-        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
+        for docs in batches(stream, batch_size):
             self.encode(docs)
             yield from docs
 

@@ -15,9 +15,9 @@ from spacy.language import Language
 from spacy.strings import StringStore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from spacy.util import minibatch
 
 from spacy_attn._types import Floats1d, Floats2d, PlainData
+from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
     drop_unkept,
     install_sense_extensions,
@@ -154,7 +154,7 @@ class SenseDisambiguator:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs, many in one batch, order kept."""
-        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
+        for docs in batches(stream, batch_size):
             self.annotate(docs)
             yield from docs
 

@@ -124,7 +124,13 @@ def test_settings_reach_the_encoder(add, toy_model, toy_sense_model):
     doc = nlp(TEXTS[2])
     expected = HuggingFaceEncoder(
         # With an adapter the unit is the sentence, as the sense method reads.
-        EncoderSettings(str(toy_model), **WINDOWS, **{**chosen, "layers": (0, -1)}, unit="sentence")
+        EncoderSettings(
+            str(toy_model),
+            **WINDOWS,
+            **{**chosen, "layers": (0, -1)},
+            unit="sentence",
+            strength=0.5,
+        )
     )
     np.testing.assert_allclose(doc._.attn_vectors, encoded(expected, doc), atol=0.05)
     assert doc._.attn_model == expected.identity

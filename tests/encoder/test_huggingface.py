@@ -719,6 +719,18 @@ def test_an_adapted_encoder_is_the_encoder_with_these_weights(toy_model, toy_sen
     assert np.abs(obtained - encode_one(make_encoder(toy_model), TEXTS[0])).max() > 0.01
 
 
+def test_half_of_an_adapter_is_half_of_its_change(toy_model, toy_sense_model):
+    weights = weights_sha256(toy_model)
+    whole, half = Adapter(toy_sense_model, weights), Adapter(toy_sense_model, weights, 0.5)
+    names = [name for name, _ in AutoModel.from_pretrained(toy_model).named_parameters()]
+    changes = [(whole.change(name), half.change(name)) for name in names]
+    assert any(change is not None for change, _ in changes)
+    for change, part in changes:
+        if change is not None:
+            torch.testing.assert_close(part, change / 2)
+    assert half.identity == f"{whole.identity}x0.5"
+
+
 def test_an_adapter_for_other_weights_is_refused(toy_sense_model, folders):
     message = (
         r"senses\.safetensors was made for an encoder with weights \w{12}, this one has \w{12}"
