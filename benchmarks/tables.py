@@ -91,8 +91,7 @@ def _winners(result: dict[str, Any], strata: list[str]) -> str:
         "No classic system is better on any stratum."
     )  # fmt: skip
     said += (
-        f" The best of them over all, {best['name']}, is better on {n_words} of "
-        f"{len(words)} words."
+        f" The best of them over all, {best['name']}, is better on {n_words} of {len(words)} words."
     )
     raw = next((row for name, row in rows.items() if "untrained" in name), None)
     if raw is not None and raw["accuracy"] > ours["accuracy"]:
@@ -153,7 +152,8 @@ def which_method() -> str:
         f"- **No encoder at all**: `word2vec` ({share('word2vec')} at {speed('word2vec')}); "
         f"without vectors `lesk_extended` ({share('lesk_extended')} at {speed('lesk_extended')}).",
         "- **One example of each sense**: `attention` "
-        f"{_percent(few['attention'][0]['accuracy'])}, `word2vec` {_percent(few['word2vec'][0]['accuracy'])}, `lesk_extended` "
+        f"{_percent(few['attention'][0]['accuracy'])}, `word2vec` "
+        f"{_percent(few['word2vec'][0]['accuracy'])}, `lesk_extended` "
         f"{_percent(few['lesk_extended'][0]['accuracy'])}.",
         "- **Hundreds of labelled sentences of a word**: a classifier over the vectors "
         f"({_percent(chosen['accuracy'])} on CoarseWSD-20), or `spacy-attn train-senses --data`.",
@@ -204,7 +204,8 @@ def classic_and_attention() -> str:
         f"{_percent(static['strata']['shifted'])}) |",
         f"| weaknesses | misled by a word that points elsewhere ({misled[0]}); blind to order and "
         f"syntax | costs more: {ours['words_per_second']:,.0f} words/s, "
-        f"{ours['peak_rss_mb']:,.0f} MB; misled as well ({misled[1]}); a cue in another sentence {cross[1]}, 100 tokens away "
+        f"{ours['peak_rss_mb']:,.0f} MB; misled as well ({misled[1]}); a cue in another "
+        f"sentence {cross[1]}, 100 tokens away "
         f"{_percent(points['attention'][100])} |",
         "| mechanism | counts and one vector for each word, learned from neighbours; overlap "
         "and cosine | layers of queries, keys and values: each word takes from the others what its "

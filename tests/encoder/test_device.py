@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -42,3 +46,15 @@ def test_a_device_that_is_not_there_is_one_sentence():
 def test_a_device_that_does_not_exist_is_refused_at_once():
     with pytest.raises(ConfigError, match=r"device = 'gpu'; legal are auto, cpu, cuda, mps"):
         HuggingFaceEncoder(EncoderSettings(device="gpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("auto", 0.1)])
+def test_vectors_of_a_gpu_are_those_of_the_processor(toy_model, precision, tolerance):
+    settings = EncoderSettings(str(toy_model), window=64, overlap=16, device="cpu")
+    texts = ["the bat flew at night", "he hit the ball " * 20, ""]
+    offsets = [[(m.start(), m.end()) for m in re.finditer(r"\S+", text)] for text in texts]
+    expected = HuggingFaceEncoder(settings).encode(texts, offsets)
+    settings = replace(settings, device="cuda", precision=precision)
+    for a, b in zip(HuggingFaceEncoder(settings).encode(texts, offsets), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
