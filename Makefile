@@ -32,7 +32,7 @@ format: .stamps/dev
 
 .stamps/dev: .stamps/venv $(SOURCES)
 	@echo "Installing spacy_attn, its models and the test tools into $(VENV)"
-	$(PIP) install $(QUIET) -c constraints.txt -e ".[models,dev,jobs,plots]"
+	$(PIP) install $(QUIET) -c constraints.txt -e ".[models,dev,jobs,plots,explain]"
 	@touch $@ .stamps/models
 
 clean:
