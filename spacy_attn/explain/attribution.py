@@ -86,6 +86,7 @@ def log_probabilities_without(
 
     *Shape:* (len(blanked), n_candidates)
     """
+    fitted = _steady(fitted, context, target)
     rows: list[NDArray[np.float64]] = []
     n = max(1, _AT_ONCE // max(1, len(context.tokens)))
     for first in range(0, len(blanked), n):
@@ -94,6 +95,17 @@ def log_probabilities_without(
         scores = fitted.score(with_vectors(fitted, contexts, targets), targets)
         rows += [log_softmax(score, fitted.temperature) for score in scores]
     return np.stack(rows)
+
+
+def _steady(fitted: FittedMethod, context: Context, target: Target) -> FittedMethod:
+    """The method as it decides the text as it is, where it can change with what it sees."""
+    steady = getattr(fitted, "steady", None)
+    if steady is None or len(target.candidates) < 2:
+        return fitted
+    own = replace(target, context=0)
+    (encoded,) = with_vectors(fitted, [context], [own])
+    fixed: FittedMethod = steady(encoded, own)
+    return fixed
 
 
 def _without(context: Context, blanked: Iterable[int]) -> Context:

@@ -18,6 +18,7 @@ inventory works with examples, with definitions only, or with both, and needs no
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -369,9 +370,7 @@ class Attention:
             chosen: index of a sense among its candidates.
             other: index of another one.
         """
-        own = [replace(target, context=0)]
-        (scores,) = self._scores(self._parts([context], own), own)
-        across = self._margin(scores) < self.widen_below
+        across = self._looks_around(context, target)
         rows = [self._index[sense.id] for sense in target.candidates]
         one, two = rows[chosen], rows[other]
         gloss = (self._glosses[one] - self._glosses[two]) * self.head.scale
@@ -383,6 +382,25 @@ class Attention:
             examples, bias = np.zeros_like(self._weights[one]), 0.0
         bounds = bounds_of(context, target, self.head.context_radius, across=across)
         return MarginForm(examples, bias, gloss, self.head, bounds)
+
+    def steady(self, context: Context, target: Target) -> Attention:
+        """The same method, always looking as far as it does for one target.
+
+        Without a word that decides, the method is in doubt and looks at the sentences around,
+        which may say the same; an explanation is of what it did with the text as it is.
+
+        Args:
+            context: the text, with vectors.
+            target: the word.
+        """
+        fixed = copy.copy(self)
+        fixed.widen_below = 2.0 if self._looks_around(context, target) else 0.0
+        return fixed
+
+    def _looks_around(self, context: Context, target: Target) -> bool:
+        own = [replace(target, context=0)]
+        (scores,) = self._scores(self._parts([context], own), own)
+        return self._margin(scores) < self.widen_below
 
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale
