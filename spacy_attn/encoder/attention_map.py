@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Floats2d, Offsets
+from spacy_attn._types import Floats2d, Floats3d, Offsets
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
@@ -38,6 +38,7 @@ __all__ = [
     "HeadVectors",
     "attention_map",
     "head_vectors",
+    "layer_vectors",
     "token_shares",
 ]
 
@@ -181,6 +182,23 @@ def attention_map(
         _add_window(weights, special, whole, window, len(reading.prefix), queries, keys)
     tokens = tuple(text[start:end] for start, end in offsets)
     return AttentionMap(kind, tokens, chosen, weights, special)
+
+
+def layer_vectors(encoder: HuggingFaceEncoder, text: str, offsets: Offsets) -> Floats3d:
+    """The vectors of the tokens of one text in every layer, the embeddings first.
+
+    *Shape:* (n_layers + 1, n_tokens, width); zero rows for tokens without a wordpiece
+    """
+    model = inspected_model(encoder.settings)
+    reading = encoder.reading(text, offsets)
+    mean, _ = _merges(reading)
+    out = np.zeros((model.n_layers + 1, len(offsets), encoder.width), dtype=np.float32)
+    n_prefix = len(reading.prefix)
+    for window in reading.windows:
+        hidden = model.look(reading.row(window)).hidden.numpy()
+        take = slice(window.take - window.start + n_prefix, window.until - window.start + n_prefix)
+        out += mean[:, window.take : window.until] @ hidden[:, take]
+    return out
 
 
 def head_vectors(
