@@ -620,6 +620,43 @@ def selective() -> str:
 
 
 #: What stands between the markers of each name.
+def explanations() -> str:
+    """Which way of weighing words points at the word that decides."""
+    result = _load("explanations.json")
+    lines = [
+        f"{result['n']:,} words of the frozen half of the test set that `attention` decides right. "
+        "*points*: how often the heaviest word is a cue by which a person decides; *precision*: "
+        "share of cues among as many heaviest words as there are cues; *without*, *alone*: fall "
+        "of the chosen sense's probability without the heaviest fifth of the words (more is "
+        "better), and with these alone (less is better).",
+        "",
+        "| weighed by | points | 95 % | precision | without | alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["ways"]:
+        cells = [_way(row["name"], result), _percent(row["pointing"])]
+        cells += [_interval(row), _percent(row["precision_at_k"])]
+        cells += [f"{row['comprehensiveness']:.3f}", f"{row['sufficiency']:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Best layers and heads were chosen on {result['open_half']['n']:,} words of the open "
+        f"half. Integrated gradients with {result['steps']} steps; the median gap between their "
+        f"sum and what they explain is {100 * result['gap_median']:.2f} %. Made with "
+        f"`{result['manifest']['command']}`.",
+    ]
+    return "\n".join(lines)
+
+
+def _way(name: str, result: dict[str, Any]) -> str:
+    """The name of a row, with the layer and head that were chosen."""
+    where = result["open_half"]["best"].get(name)
+    if where is None:
+        return name.replace("_", " ")
+    head = "" if where["head"] is None else f", head {where['head']}"
+    return f"{name} (layer {where['layer']}{head})"
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "which-method": which_method,
     "classic-and-attention": classic_and_attention,
@@ -638,6 +675,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "entities": entities,
     "relations": relations,
     "classic-cost": classic_cost,
+    "explanations": explanations,
 }
 
 

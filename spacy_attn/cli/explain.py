@@ -166,8 +166,8 @@ def _print(explanation: Explanation) -> None:
     console.print(table)
     n_words = next(iter(explanation.trust.values())).n_words
     console.print(
-        f"   How far the probability falls without the {n_words} heaviest words (more is better) "
-        "and with them alone (less is better).",
+        f"   How far the probability falls without the heaviest fifth of the words ({n_words} "
+        "here; more is better) and with these alone (less is better).",
         style="dim",
     )
 
