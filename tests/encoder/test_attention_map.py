@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_attn.encoder import attention_map as module
+from spacy_attn.encoder import inspected
 from spacy_attn.encoder.attention_map import KINDS, attention_map, head_vectors
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.encoder.inspected import inspected_model
@@ -243,6 +244,64 @@ def test_a_head_that_is_not_there_is_told(encoder):
         head_vectors(encoder, TEXT, OFFSETS, layer=1, head=0, token=11)
 
 
+def test_an_unknown_architecture_has_weights_but_no_norms(encoder, monkeypatch):
+    monkeypatch.setattr(inspected, "_PROJECTIONS", ())
+    assert attention_map(encoder, TEXT, OFFSETS).weights.any()
+    with pytest.raises(ConfigError, match=r"\(BertModel\): queries, keys, values and their norms"):
+        attention_map(encoder, TEXT, OFFSETS, kind="norms")
+
+
 def test_each_piece_is_taken_from_one_window(encoder):
     windows = encoder.reading(TEXT, OFFSETS).windows
     assert [a.until for a in windows[:-1]] == [b.take for _, b in pairwise(windows)]
+
+
+def small(name, folder, toy_model):
+    """A random model of another architecture with the toy tokenizer."""
+    import shutil
+
+    import transformers
+
+    shutil.copytree(toy_model, folder, ignore=shutil.ignore_patterns("*.safetensors", "config*"))
+    common = {"vocab_size": 200, "max_position_embeddings": 70}
+    usual = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+             "intermediate_size": 32}  # fmt: skip
+    torch.manual_seed(1)
+    if name == "DistilBert":
+        config = transformers.DistilBertConfig(
+            dim=16, n_layers=2, n_heads=2, hidden_dim=32, **common
+        )
+    else:
+        config = getattr(transformers, f"{name}Config")(**usual, **common)
+    pooling = {} if name in ("DistilBert", "Electra") else {"add_pooling_layer": False}
+    getattr(transformers, f"{name}Model")(config, **pooling).eval().save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["DistilBert", "MPNet", "Roberta", "Electra"])
+def test_other_architectures(name, toy_model, tmp_path):
+    folder = small(name, tmp_path / name, toy_model)
+    encoder = HuggingFaceEncoder(EncoderSettings(str(folder), window=64, overlap=16))
+    for kind in KINDS:
+        made = attention_map(encoder, TEXT, OFFSETS, kind=kind)
+        np.testing.assert_allclose(made.weights.sum(-1) + made.special, 1, atol=1e-5)
+    model = inspected_model(encoder.settings)
+    reading = encoder.reading(TEXT, OFFSETS)
+    row = reading.row(reading.windows[0])
+    seen = model.look(row, projected=True)
+    queries, keys, values = seen.projected
+    if name != "MPNet":  # which adds a bias for the distance
+        weights = torch.softmax(queries @ keys.transpose(-1, -2) / 8**0.5, dim=-1)
+        torch.testing.assert_close(weights, seen.attentions, atol=1e-5, rtol=0)
+    # What the heads carry is what the output projection gives, but for its bias.
+    carried = torch.einsum("lhij,lhjd,lhdw->liw", seen.attentions, values, model.output_weights())
+    kept = []
+    hooks = [m.register_forward_hook(lambda m, _, out: kept.append(out - m.bias))
+             for m in model._projections(3)]  # fmt: skip
+    model.look(row)
+    for hook in hooks:
+        hook.remove()
+    torch.testing.assert_close(carried, torch.cat(kept), atol=1e-5, rtol=0)
+    # The same vectors from embeddings that carry gradients as from pieces.
+    embedded = model.embeddings()(torch.tensor([row]))
+    torch.testing.assert_close(model.hidden_of(embedded)[0], seen.hidden[-1], atol=1e-5, rtol=0)
