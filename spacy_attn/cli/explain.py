@@ -52,7 +52,8 @@ def explain(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Write the attention of all layers and heads as .npz.", show_default=False
+            help="Write the attention of all layers and heads, up to 100 tokens away, as .npz.",
+            show_default=False,
         ),
     ] = None,
     layer: Annotated[

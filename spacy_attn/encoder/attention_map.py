@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Floats2d, Floats3d, Offsets
+from spacy_attn._types import Floats2d, Floats3d, Offsets, TokenRange
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
@@ -55,8 +55,8 @@ class AttentionMap:
     """Weights of some layers and heads. Row: the token that looks; column: what it looks at.
 
     *Shape:* weights (n_layers, n_heads, n_tokens, n_tokens); special (n_layers, n_heads,
-    n_tokens): what falls on special tokens. ``weights.sum(-1) + special`` is 1, and 0 for a token
-    without a wordpiece.
+    n_tokens): what falls on special tokens, and on tokens that the map leaves out.
+    ``weights.sum(-1) + special`` is 1, and 0 for a token without a wordpiece.
     """
 
     kind: str  # one of KINDS; a rollout has one "head"
@@ -64,6 +64,7 @@ class AttentionMap:
     layers: tuple[int, ...]  # their numbers, 1 the first
     weights: Floats4d
     special: NDArray[np.float32]
+    first: int = 0  # number of the first of the tokens in the text
 
     @property
     def n_heads(self) -> int:
@@ -143,6 +144,7 @@ def attention_map(
     *,
     kind: str = "attention",
     layers: Sequence[int] | None = None,
+    within: TokenRange | None = None,
 ) -> AttentionMap:
     """The map of one text, by a forward pass of its own with eager attention.
 
@@ -156,10 +158,12 @@ def attention_map(
             residual connection counted half (Abnar and Zuidema 2020, "Quantifying Attention Flow
             in Transformers", section 3); it has no heads.
         layers: the numbers of those to keep, 1 the first; None keeps all.
+        within: first and end token of those to keep; None keeps all. Windows without any of them
+            are not read.
 
     Raises:
-        ConfigError: an unknown kind or layer; the map would take more than 2 GB; or "norms" of an
-            architecture that is not known.
+        ConfigError: an unknown kind or layer; no such tokens; the map would take more than 2 GB;
+            or "norms" of an architecture that is not known.
         ResourceError: the model is not on this machine.
     """
     if kind not in KINDS:
@@ -170,18 +174,23 @@ def attention_map(
         raise ConfigError(
             f"layers = {list(chosen)}; legal are numbers from 1 to {model.n_layers}, at least one"
         )
-    n_tokens, n_heads = len(offsets), 1 if kind == "rollout" else model.n_heads
+    first, end = within or (0, len(offsets))
+    if not 0 <= first <= end <= len(offsets):
+        raise ConfigError(f"within = {within}; legal is from 0 to {len(offsets)}, end exclusive")
+    n_tokens, n_heads = end - first, 1 if kind == "rollout" else model.n_heads
     _refuse_too_large(len(chosen) * n_heads * n_tokens**2 * 4, n_tokens, len(chosen))
     reading = encoder.reading(text, offsets)
     weights = np.zeros((len(chosen), n_heads, n_tokens, n_tokens), dtype=np.float32)
     special = np.zeros((len(chosen), n_heads, n_tokens), dtype=np.float32)
-    queries, keys = _merges(reading)
+    queries, keys = _merges(reading, slice(first, end))
     rows = [layer - 1 for layer in chosen]
     for window in reading.windows:
+        if not queries[:, window.take : window.until].any():
+            continue
         whole = _piece_weights(model, reading.row(window), kind)[rows]
         _add_window(weights, special, whole, window, len(reading.prefix), queries, keys)
-    tokens = tuple(text[start:end] for start, end in offsets)
-    return AttentionMap(kind, tokens, chosen, weights, special)
+    tokens = tuple(text[slice(*span)] for span in offsets[first:end])
+    return AttentionMap(kind, tokens, chosen, weights, special, first)
 
 
 def layer_vectors(encoder: HuggingFaceEncoder, text: str, offsets: Offsets) -> Floats3d:
@@ -255,18 +264,25 @@ def _refuse_too_large(n_bytes: int, n_tokens: int, n_layers: int) -> None:
         )
 
 
-def _merges(reading: Reading) -> tuple[Merge, Merge]:
+def _merges(reading: Reading, tokens: slice = slice(None)) -> tuple[Merge, Merge]:
     """What makes means over the pieces of a token, and shares of a piece among its tokens.
 
-    *Shape:* two (n_tokens, n_pieces)
+    *Shape:* two (n_tokens, n_pieces), of the tokens that are asked for
     """
-    places = np.arange(len(reading.ids))
-    owns = (places >= reading.first[:, None]) & (places < reading.end[:, None])
-    owned = owns.astype(np.float32)
-    return (
-        owned / np.maximum(owned.sum(axis=1, keepdims=True), 1),
-        owned / np.maximum(owned.sum(axis=0, keepdims=True), 1),
+    n = len(reading.ids)
+    places = np.arange(n)
+    first, end = reading.first[tokens, None], reading.end[tokens, None]
+    owned = ((places >= first) & (places < end)).astype(np.float32)
+    # Owners of each piece among all tokens, without a matrix of all of them.
+    change = np.zeros(n + 1, dtype=np.int64)
+    np.add.at(change, reading.first, 1)
+    np.add.at(change, reading.end, -1)
+    owners = change.cumsum()[:-1]
+    means: Merge = np.asarray(
+        owned / np.maximum(owned.sum(axis=1, keepdims=True), 1), dtype=np.float32
     )
+    shares: Merge = np.asarray(owned / np.maximum(owners, 1), dtype=np.float32)
+    return means, shares
 
 
 def _add_window(
@@ -289,8 +305,6 @@ def _add_window(
     share = keys[:, window.start : window.end]
     # Only the tokens of the window take part: a long text is not multiplied with its zeros.
     rows, columns = np.flatnonzero(mean.any(axis=1)), np.flatnonzero(share.any(axis=1))
-    if not len(rows):
-        return
     merged = np.asarray(mean[rows] @ looking[:, :, :, inside] @ share[columns].T, dtype=np.float32)
     weights[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += _filled(
         merged, rows, columns

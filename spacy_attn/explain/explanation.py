@@ -9,11 +9,11 @@ from typing import Any, Final
 from spacy.language import Language
 
 from spacy_attn._types import PlainData, StaticVectors
-from spacy_attn.encoder.attention_map import AttentionMap, attention_map
+from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.faithfulness import Trust, agreement, trust
 from spacy_attn.explain.subject import Subject, subjects_of
-from spacy_attn.explain.weigh import WAYS, Weights, weigh
+from spacy_attn.explain.weigh import WAYS, Weights, map_around, weigh
 from spacy_attn.senses.inventory import Sense
 
 __all__ = ["DEFAULT_WAY", "DEFAULT_WAYS", "Explanation", "explain"]
@@ -33,7 +33,7 @@ class Explanation:
     trust: Mapping[str, Trust]
     agreement: Mapping[tuple[str, str], float | None]
     left_out: Mapping[str, str]  # way to reason
-    attention: AttentionMap | None  # all layers and heads; None where the method has none
+    attention: AttentionMap | None  # round the target; None where the method has none
     pieces: tuple[tuple[str, ...], ...]  # of each token, as the encoder's vocabulary writes them
 
     @property
@@ -152,7 +152,7 @@ def _explained(
     except ConfigError:
         pass  # Lesk and its like: each way says for itself what it lacks
     else:
-        made = attention_map(encoder, context.text, context.offsets)
+        made = map_around(subject)
         reading = encoder.reading(context.text, context.offsets)
         ranges = zip(reading.first.tolist(), reading.end.tolist(), strict=True)
         pieces = tuple(reading.pieces[a:b] for a, b in ranges)

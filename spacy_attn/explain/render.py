@@ -32,7 +32,6 @@ __all__ = ["Arc", "ShadedToken", "arcs", "frame", "page", "plot", "shaded"]
 TEMPLATE: Final = Path(__file__).with_name("page.html.jinja")
 SUFFIXES: Final = (".svg", ".png")
 _NAMED: Final = 5  # words with a number under them, and an arc
-_HEADS_WITHIN: Final = 100  # tokens each side of the target that the single heads are shown for
 _CHARACTER: Final = 8.4  # px, of the arcs' font at 14 px
 _COLOURS: Final = {"for": "#56B4E9", "against": "#E69F00"}  # Okabe and Ito 2008
 
@@ -236,12 +235,12 @@ def _heads(explanation: Explanation) -> PlainData | None:
     made, target = explanation.attention, explanation.subject.target
     if made is None:
         return None
-    low, high = max(0, target.start - _HEADS_WITHIN), target.end + _HEADS_WITHIN
-    row = made.weights[:, :, target.start : target.end, low:high].mean(axis=2)
-    column = made.weights[:, :, low:high, target.start : target.end].sum(axis=3)
-    tokens = [" ".join(token.split()) for token in made.tokens[low:high]]
+    start, end = target.start - made.first, target.end - made.first
+    row = made.weights[:, :, start:end].mean(axis=2)
+    column = made.weights[:, :, :, start:end].sum(axis=3)
+    tokens = [" ".join(token.split()) for token in made.tokens]
     own = np.zeros(len(tokens), dtype=bool)
-    own[target.start - low : target.end - low] = True
+    own[start:end] = True
     others = np.where(own, -1.0, row)
     best = others.argmax(axis=-1)
     return {
@@ -256,7 +255,7 @@ def _heads(explanation: Explanation) -> PlainData | None:
             }
             for at, number in enumerate(made.layers)
         ],
-        "n_left_out": len(made.tokens) - len(tokens),
+        "n_left_out": len(explanation.subject.context.tokens) - len(tokens),
     }
 
 

@@ -23,7 +23,9 @@ from spacy_attn.explain.attribution import context_words, occlusion
 from spacy_attn.explain.gradients import gradient_attribution
 from spacy_attn.explain.subject import Subject
 
-__all__ = ["DECIDING", "LABELS", "WAYS", "Weights", "target_row", "weigh"]
+__all__ = ["DECIDING", "LABELS", "WAYS", "Weights", "map_around", "target_row", "weigh"]
+
+AROUND: Final = 100  # tokens each side of the target whose attention is looked at
 
 #: Ways that explain the decision, and ways that only show something of it.
 DECIDING: Final = ("occlusion", "integrated_gradients", "gradient_x_input")
@@ -106,15 +108,26 @@ def weigh(
     return Weights(way, words, only, gap)
 
 
+def map_around(subject: Subject, kind: str = "attention") -> AttentionMap:
+    """The attention of the tokens round a target, so that long texts fit."""
+    context, target = subject.context, subject.target
+    low, high = max(0, target.start - AROUND), min(len(context.tokens), target.end + AROUND)
+    return attention_map(
+        subject.encoder, context.text, context.offsets, kind=kind, within=(low, high)
+    )
+
+
 def target_row(
     made: AttentionMap, subject: Subject, layer: int | None = None, head: int | None = None
 ) -> NDArray[np.float32]:
-    """What the target looks at: the mean over its tokens. *Shape:* (n_tokens,)"""
+    """What the target looks at: the mean over its tokens. *Shape:* (n_tokens,) of the text"""
     if layer is None:
         weights = made.of(-1) if made.kind == "rollout" else made.weights.mean(axis=(0, 1))
     else:
         weights = made.of(layer, head)
-    row: NDArray[np.float32] = weights[subject.target.start : subject.target.end].mean(axis=0)
+    own = slice(subject.target.start - made.first, subject.target.end - made.first)
+    row = np.zeros(len(subject.context.tokens), dtype=np.float32)
+    row[made.first : made.first + len(made.tokens)] = weights[own].mean(axis=0)
     return row
 
 
@@ -122,9 +135,7 @@ def _attention(
     subject: Subject, kind: str, layer: int | None, head: int | None, made: AttentionMap | None
 ) -> NDArray[np.float32]:
     if made is None or made.kind != kind:
-        made = attention_map(
-            subject.encoder, subject.context.text, subject.context.offsets, kind=kind
-        )
+        made = map_around(subject, kind)
     return target_row(made, subject, layer, head)
 
 

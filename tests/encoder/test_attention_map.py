@@ -189,6 +189,21 @@ def test_only_some_layers(encoder):
     np.testing.assert_array_equal(one.of(-1, 1), whole.of(2, 1))
 
 
+@pytest.mark.parametrize("size", [64, 12])
+def test_only_some_tokens(toy_model, size):
+    """They are those of the whole map; what falls on others stands with special tokens."""
+    encoder = HuggingFaceEncoder(EncoderSettings(str(toy_model), window=size, overlap=size // 4))
+    text = f"{TEXT} {TEXT}"
+    offsets = offsets_of(WORDS * 2, text)
+    whole = attention_map(encoder, text, offsets)
+    part = attention_map(encoder, text, offsets, within=(5, 13))
+    assert (part.first, part.tokens) == (5, tuple((WORDS * 2)[5:13]))
+    np.testing.assert_allclose(part.weights, whole.weights[:, :, 5:13, 5:13], atol=1e-6)
+    np.testing.assert_allclose(part.weights.sum(-1) + part.special, 1, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"within = \(5, 99\); legal is from 0 to 22"):
+        attention_map(encoder, text, offsets, within=(5, 99))
+
+
 @pytest.mark.parametrize("text", ["", " "])
 def test_without_a_piece_the_map_is_empty(encoder, text):
     made = attention_map(encoder, text, [(0, 1)] if text else [])

@@ -168,13 +168,27 @@ def test_a_word_alone_can_be_shown(made, tmp_path):
 
 
 def test_two_hundred_tokens_stay_under_half_a_megabyte(made):
-    text = " ".join(["the bat flew at night and he hit the ball"] * 20)
-    (found,) = made([text])[:1]
+    text = " ".join(["the bat flew at night", *["and he hit the ball"] * 39])
+    (found,) = made([text])
     source = page([found])
     assert len(found.subject.context.tokens) == 200
     # The toy encoder has 4 heads, MiniLM 72: their numbers are what grows.
     heads = len(re.search(r'class="head-data">(.*?)</script>', source)[1])
     assert len(source.encode()) + heads * 17 < 500_000
+
+
+def test_a_long_document_fits(made):
+    """Only what stands round the word is looked into; a whole map would take gigabytes."""
+    words = ["river money."] * 100
+    text = " ".join([*words, "the bat flew at night.", *words])
+    (found,) = made([text])
+    assert len(found.subject.context.tokens) > 600
+    assert found.left_out == {}
+    assert found.attention.weights.nbytes < 1_000_000
+    tokens = found.subject.context.tokens
+    for way in ("occlusion", "integrated_gradients", "attention"):
+        assert found.weights[way].values[tokens.index("flew")] != 0
+    assert f"{len(tokens) - 201} tokens further away" in page([found])
 
 
 def test_a_notebook_gets_it_in_a_frame(made):
