@@ -193,7 +193,10 @@ def _draw_arc(axes: Any, arc: Arc) -> None:
         middle + half * x, arc.height * (1 - x**4), linewidth=arc.thickness / 1.5,
         color=_COLOURS["for" if speaks_for else "against"], linestyle="-" if speaks_for else "--",
     )  # fmt: skip
-    axes.text(middle, arc.height + 4, f"{arc.weight:+.2f}", ha="center", va="bottom", size=8)
+    axes.text(
+        middle, arc.height + 4, f"{arc.weight:+.2f}", ha="center", va="bottom", size=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    )  # fmt: skip
 
 
 def _drawn(text: str) -> str:
