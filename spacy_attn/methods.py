@@ -158,7 +158,10 @@ def files_of(method: SenseMethod) -> list[Path] | None:
     files = [file for name in method.encoders for file in model_files(resolve_encoder(name).path)]
     files += method.weights
     for name in method.vectors:
-        files += glove_files() if name is None else [Path(name)]
+        own = [] if name is None else [Path(name)]
+        if own and own[0].is_dir():  # vectors of train-word2vec
+            own = [file for file in own[0].rglob("*") if file.is_file()]
+        files += glove_files() if name is None else own
     return list(dict.fromkeys(files))
 
 
