@@ -13,7 +13,7 @@ from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.explain.attribution import Attribution, occlusion
 from spacy_attn.methods import attention_v1
 from spacy_attn.senses.context import find_targets, with_vectors
-from spacy_attn.senses.decide import log_softmax
+from spacy_attn.senses.decide import log_softmax, margin_between
 from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.senses.lesk import Lesk
 
@@ -136,7 +136,7 @@ def test_a_method_in_doubt_without_a_word_does_not_look_further(
     (target,) = find_targets(context, inventory)
     (encoded,) = with_vectors(fitted, [context], [target])
     (scores,) = fitted._scores(fitted._parts([encoded], [target]), [target])
-    margin = fitted._margin(scores)
+    margin = margin_between(log_softmax(scores, fitted.temperature))
     for widen_below, is_read in ((margin - 1e-6, False), (margin + 1e-6, True)):
         fitted.widen_below = widen_below
         found = {a.text: a.weight for a in explain(fitted, inventory, text, chosen=1)}
