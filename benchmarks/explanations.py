@@ -53,8 +53,9 @@ DRAWS = 5  # of random words
 SIMPLE = ("static", "nearness", "random")
 #: What decides and explains: the answers that are kept hold as long as it stays the same.
 CODE = (
-    "methods.py", "sentences.py", "senses/*.py", "encoder/*.py", "explain/attribution.py",
-    "explain/faithfulness.py", "explain/gradients.py", "explain/subject.py", "explain/weigh.py",
+    "methods.py", "sentences.py", "senses/context.py", "senses/contextual.py", "senses/decide.py",
+    "encoder/*.py", "explain/attribution.py", "explain/faithfulness.py", "explain/gradients.py",
+    "explain/subject.py", "explain/weigh.py",
 )  # fmt: skip
 
 Found = dict[str, Any]  # of one instance, as it is kept; empty where it was not decided right

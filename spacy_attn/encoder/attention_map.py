@@ -90,21 +90,30 @@ class AttentionMap:
     def special_of(self, layer: int = -1, head: int | None = None) -> NDArray[np.float32]:
         """What falls on special tokens; arguments as of :meth:`of`. *Shape:* (n_tokens,)"""
         special = self.special[self._row(layer)]
-        mean: NDArray[np.float32] = special.mean(axis=0) if head is None else special[head]
-        return mean
+        if head is None:
+            mean: NDArray[np.float32] = special.mean(axis=0)
+            return mean
+        return np.asarray(special[self._head(head)], dtype=np.float32)
 
     def save(self, path: str | Path) -> None:
-        """All of it as ``.npz``: weights, special, layers, tokens, kind.
+        """All of it as ``.npz``: weights, special, layers, tokens, kind, number of the first token.
 
         Raises:
             ConfigError: the name does not end in .npz.
         """
         if Path(path).suffix != ".npz":
             raise ConfigError(f"{path}: legal is a name that ends in .npz")
-        np.savez_compressed(
-            path, weights=self.weights, special=self.special, layers=np.array(self.layers),
-            tokens=np.array(self.tokens, dtype=np.str_), kind=np.array(self.kind),
-        )  # fmt: skip
+        np.savez_compressed(path, kind=np.array(self.kind), **self.arrays())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What :meth:`save` writes, by name, without the kind."""
+        return {
+            "weights": self.weights,
+            "special": self.special,
+            "layers": np.array(self.layers),
+            "tokens": np.array(self.tokens, dtype=np.str_),
+            "first": np.array(self.first),
+        }
 
     def _row(self, layer: int) -> int:
         if layer in self.layers:

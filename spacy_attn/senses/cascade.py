@@ -9,6 +9,7 @@ cascade of simple features", CVPR 2001).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,6 +61,23 @@ class Cascade:
         for target in open_targets:
             whole[target.context] = [(0, len(contexts[target.context].tokens))]
         return whole
+
+    def steady(self, context: Context, target: Target) -> FittedMethod:
+        """The method that decides one target.
+
+        Without a word that decides, the first may not be sure any longer and leave the target to
+        the second; an explanation is of what was done with the text as it is.
+
+        Args:
+            context: the text, with vectors where the second method is asked.
+            target: the word.
+        """
+        own = [replace(target, context=0)]
+        if not self._ask_cheap([context], own)[1]:
+            return self.cheap
+        steady = getattr(self.second, "steady", None)
+        fixed: FittedMethod = self.second if steady is None else steady(context, own[0])
+        return fixed
 
     def _ask_cheap(
         self, contexts: Sequence[Context], targets: Sequence[Target]

@@ -93,3 +93,23 @@ def test_wrong_settings_are_one_sentence(toy_inventory):
         cascade_v1(margin=1.5)
     with pytest.raises(ConfigError, match=r"cheap = 'none'; legal are random, first_sense"):
         cascade_v1(cheap="none")
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "second"), (1, "cheap")])
+def test_what_is_explained_is_the_method_that_decided(index, name):
+    cheap, second = Fixed("cheap", CHEAP, temperature=2.0), Fixed("second", SECOND)
+    cascade = Cascade(cheap, second, margin=0.5)
+    target = Target(1, 1, 2, "bat", CANDIDATES)
+    for method in (cheap, second):
+        method.rows = {0: method.rows[index]}
+    assert cascade.steady(CONTEXTS[index], target).name == name
+
+
+def test_the_second_says_itself_how_it_decided():
+    class Widening(Fixed):
+        def steady(self, context, target):
+            assert (context, target.context) == (CONTEXTS[0], 0)
+            return Fixed("as it decided", self.rows)
+
+    cascade = Cascade(Fixed("cheap", CHEAP), Widening("second", SECOND), margin=0.5)
+    assert cascade.steady(CONTEXTS[0], TARGETS[0]).name == "as it decided"
