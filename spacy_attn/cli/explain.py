@@ -52,7 +52,8 @@ def explain(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Write the attention of all layers and heads, up to 100 tokens away, as .npz.",
+            help="Write attention, norms and rollout of all layers and heads, up to 100 tokens "
+            "away, as .npz; with --layer and --head its queries, keys and values too.",
             show_default=False,
         ),
     ] = None,
@@ -83,6 +84,7 @@ def explain(
     if head is not None and layer is None:
         raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
     from spacy_attn.components.pipeline import load_pipeline
+    from spacy_attn.explain.attention import save_attention
     from spacy_attn.explain.explanation import DEFAULT_WAYS
     from spacy_attn.explain.explanation import explain as explain_texts
 
@@ -91,7 +93,9 @@ def explain(
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory, method=method)
         found = explain_texts(nlp, texts, word, ways=ways, layer=layer, head=head)
-    _write_files(found, html, plot, weights)
+    _write_files(found, html, plot)
+    if weights is not None:
+        save_attention(_only(found, "--weights").subject, weights, layer=layer, head=head)
     if as_json:
         typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
     else:
@@ -113,24 +117,21 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
             raise ConfigError(f"{option} {path}: legal are names that end in {' or '.join(legal)}")
 
 
-def _write_files(
-    found: list[Explanation], html: Path | None, plot: Path | None, weights: Path | None
-) -> None:
+def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> None:
     from spacy_attn.explain.render import page
     from spacy_attn.explain.render import plot as draw
 
     if html is not None:
         html.write_text(page(found), encoding="utf-8")
-    if (plot is not None or weights is not None) and len(found) != 1:
-        raise ConfigError(
-            f"--plot and --weights are for one word, here are {len(found)}; name one with --word"
-        )
     if plot is not None:
-        draw(found[0], plot, next(iter(found[0].weights)))
-    if weights is not None:
-        if found[0].attention is None:
-            raise ConfigError("--weights: this method has no attention; take --method attention")
-        found[0].attention.save(weights)
+        only = _only(found, "--plot")
+        draw(only, plot, next(iter(only.weights)))
+
+
+def _only(found: list[Explanation], option: str) -> Explanation:
+    if len(found) != 1:
+        raise ConfigError(f"{option} is for one word, here are {len(found)}; name it with --word")
+    return found[0]
 
 
 def _print(explanation: Explanation) -> None:
@@ -154,8 +155,9 @@ def _print(explanation: Explanation) -> None:
     )
     console.print(_bars(explanation, way))
     table = Table(
-        "weighed by", "top word", "without", "random", "alone", "random", box=None, padding=(0, 1)
-    )
+        "weighed by", "top word", "without", "random", "alone", "random", "agrees", box=None,
+        padding=(0, 1),
+    )  # fmt: skip
     for name, trust in explanation.trust.items():
         top = explanation.weights[name].top(1)
         word = explanation.subject.context.tokens[top[0]] if top else ""
@@ -163,14 +165,31 @@ def _print(explanation: Explanation) -> None:
             trust.comprehensiveness, trust.comprehensiveness_random,
             trust.sufficiency, trust.sufficiency_random,
         )  # fmt: skip
-        table.add_row(LABELS[name], visible(word), *(f"{number:+.2f}" for number in numbers))
+        rho = explanation.agreement.get((way, name))
+        agrees = "" if rho is None else f"{rho:+.2f}"
+        cells = (f"{number:+.2f}" for number in numbers)
+        table.add_row(LABELS[name], visible(word), *cells, agrees)
     console.print(table)
+    for note in _notes(explanation, way):
+        console.print(f"   {note}", style="dim")
+
+
+def _notes(explanation: Explanation, way: str) -> list[str]:
+    """What the numbers of the table mean."""
+    from spacy_attn.explain.weigh import LABELS
+
     n_words = next(iter(explanation.trust.values())).n_words
-    console.print(
-        f"   How far the probability falls without the heaviest fifth of the words ({n_words} "
-        "here; more is better) and with these alone (less is better).",
-        style="dim",
-    )
+    notes = [
+        f"How far the probability falls without the heaviest fifth of the words ({n_words} here; "
+        "more is better) and with these alone (less is better).",
+        f"agrees: rank correlation with {LABELS[way]}.",
+    ]
+    gap = next((w.gap for w in explanation.weights.values() if w.gap is not None), None)
+    if gap is not None:
+        notes.append(
+            f"Integrated gradients sum to what they explain but for {100 * gap:.1f} % of it."
+        )
+    return notes
 
 
 def _text_of(tokens: list[ShadedToken]) -> Text:

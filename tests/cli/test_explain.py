@@ -74,6 +74,8 @@ def test_what_people_see(run, toy):
     assert any("█" in line for line in lines)
     for label in ("occlusion", "integrated gradients", "attention"):
         assert any(line.strip().startswith(label) for line in lines)
+    assert any("agrees: rank correlation with occlusion" in line for line in lines)
+    assert any("Integrated gradients sum to what they explain but for" in line for line in lines)
 
 
 def test_files(run, toy, tmp_path):
@@ -87,7 +89,9 @@ def test_files(run, toy, tmp_path):
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert "</svg>" in picture.read_text(encoding="utf-8")
     with np.load(weights, allow_pickle=False) as read:
-        assert read["weights"].shape == (2, 2, 7, 7)
+        assert read["weights"].shape == read["norms"].shape == (2, 2, 7, 7)
+        assert read["rollout"].shape == (2, 1, 7, 7)
+        assert "queries" not in read
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_no_word_of_the_inventory(run, toy):
 def test_a_picture_is_of_one_word(run, toy, tmp_path):
     code, _, err = run(*TEXTS, "--plot", str(tmp_path / "a.svg"), *WITHOUT_VECTORS, *toy)
     assert code == 2
-    assert err.startswith("error: --plot and --weights are for one word, here are 2")
+    assert err.startswith("error: --plot is for one word, here are 2; name it with --word")
 
 
 def test_the_real_model(run, tmp_path):

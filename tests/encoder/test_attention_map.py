@@ -221,11 +221,16 @@ def test_saved_and_read_again(encoder, tmp_path):
         assert read["tokens"].tolist() == WORDS
         assert read["layers"].tolist() == [1, 2]
         assert str(read["kind"]) == "attention"
+        assert int(read["first"]) == 0
     with pytest.raises(ConfigError, match=r"map\.txt: legal is a name that ends in \.npz"):
         made.save(tmp_path / "map.txt")
 
 
 def test_what_is_wrong_is_told(encoder, monkeypatch):
+    made = attention_map(encoder, TEXT, OFFSETS)
+    for of in (made.of, made.special_of):
+        with pytest.raises(ConfigError, match="head = 9; this map has heads 0 to 1"):
+            of(1, 9)
     with pytest.raises(ConfigError, match="kind = 'flow'; legal are attention, rollout, norms"):
         attention_map(encoder, TEXT, OFFSETS, kind="flow")
     with pytest.raises(ConfigError, match=r"layers = \[3\]; legal are numbers from 1 to 2"):
