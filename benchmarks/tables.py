@@ -641,16 +641,17 @@ def selective() -> str:
     return "\n".join(lines)
 
 
-#: What stands between the markers of each name.
 def explanations() -> str:
     """Which way of weighing words points at the word that decides."""
     result = _load("explanations.json")
+    whole = result["n_looked_at"] >= result["of"]
+    drawn = "all" if whole else f"{result['n_looked_at']:,}, drawn at random, of"
     lines = [
-        f"{result['n']:,} words of the frozen half of the test set that `attention` decides right. "
-        "*points*: how often the heaviest word is a cue by which a person decides; *precision*: "
-        "share of cues among as many heaviest words as there are cues; *without*, *alone*: fall "
-        "of the chosen sense's probability without the heaviest fifth of the words (more is "
-        "better), and with these alone (less is better).",
+        f"{result['n']:,} words that `attention` decides right, among {drawn} {result['of']:,} of "
+        "the frozen half of the test set. *points*: how often the heaviest word is a cue by which "
+        "a person decides; *precision*: share of cues among as many heaviest words as there are "
+        "cues; *without*, *alone*: fall of the chosen sense's probability without the heaviest "
+        "fifth of the words (more is better), and with these alone (less is better).",
         "",
         "| weighed by | points | 95 % | precision | without | alone |",
         "|---|---|---|---|---|---|",
@@ -662,12 +663,29 @@ def explanations() -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
+        *_by_layer(result["layers"]),
+        "",
         f"Best layers and heads were chosen on {result['open_half']['n']:,} words of the open "
         f"half. Integrated gradients with {result['steps']} steps; the median gap between their "
         f"sum and what they explain is {100 * result['gap_median']:.2f} %. Made with "
-        f"`{result['manifest']['command']}`.",
+        f"`{result['manifest']['command']}` in {result['seconds'] / 60:.0f} minutes.",
     ]
     return "\n".join(lines)
+
+
+def _by_layer(rows: list[dict[str, Any]]) -> list[str]:
+    """How often each layer points, the mean over its heads."""
+    rates = {(row["kind"], row["layer"]): row["pointing"] for row in rows}
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    layers = sorted({row["layer"] for row in rows})
+    return [
+        f"| *points*, by layer | {' | '.join(map(str, layers))} |",
+        f"|---|{'---|' * len(layers)}",
+        *(
+            f"| {kind} | {' | '.join(_percent(rates[kind, layer]) for layer in layers)} |"
+            for kind in kinds
+        ),
+    ]
 
 
 def _way(name: str, result: dict[str, Any]) -> str:
@@ -679,6 +697,7 @@ def _way(name: str, result: dict[str, Any]) -> str:
     return f"{name} (layer {where['layer']}{head})"
 
 
+#: What stands between the markers of each name.
 SECTIONS: dict[str, Callable[[], str]] = {
     "which-method": which_method,
     "classic-and-attention": classic_and_attention,

@@ -76,6 +76,7 @@ class Explanation:
             ],
             "trust": {
                 way: {**{k: _rounded(v) for k, v in asdict(found).items()},
+                      "is_better_than_random": found.is_better_than_random,
                       "gap": None if (gap := self.weights[way].gap) is None else _rounded(gap)}
                 for way, found in self.trust.items()
             },

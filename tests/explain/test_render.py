@@ -63,6 +63,11 @@ def test_the_record_is_plain_data(made):
     assert set(first["trust"]) == set(DEFAULT_WAYS)
     assert first["trust"]["integrated_gradients"]["gap"] < 0.05
     assert first["trust"]["occlusion"]["gap"] is None
+    for found in first["trust"].values():
+        gained = found["comprehensiveness"] - found["comprehensiveness_random"]
+        spared = found["sufficiency_random"] - found["sufficiency"]
+        worse = min(gained, spared)
+        assert abs(worse) < 2e-4 or found["is_better_than_random"] == (worse > 0)
     assert first["runner_up"]["score"] <= first["score"]
     assert len(first["agreement"]) == len(DEFAULT_WAYS) * (len(DEFAULT_WAYS) - 1) / 2
     assert first["left_out"] == {}
