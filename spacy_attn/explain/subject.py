@@ -16,6 +16,7 @@ from spacy_attn.components.sense_disambiguator import (
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import sense_method
+from spacy_attn.senses.cascade import Cascade
 from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
 from spacy_attn.senses.decide import Decision
 from spacy_attn.senses.inventory import Inventory
@@ -28,7 +29,7 @@ __all__ = ["Subject", "component_of", "decided", "subjects_of"]
 class Subject:
     """A decision; ``target.context`` is 0."""
 
-    fitted: FittedMethod
+    fitted: FittedMethod  # that decided: of a cascade the one of its two methods
     context: Context  # without vectors
     target: Target
     decision: Decision
@@ -95,7 +96,8 @@ def decided(fitted: FittedMethod, context: Context, targets: Sequence[Target]) -
     for target, decision in score_senses(fitted, [encoded], own):
         ids = [sense.id for sense in target.candidates]
         first, second = ids.index(decision.ids[0]), ids.index(decision.ids[1])
-        yield Subject(fitted, context, target, decision, first, second)
+        by = fitted.steady(encoded, target) if isinstance(fitted, Cascade) else fitted
+        yield Subject(by, context, target, decision, first, second)
 
 
 def component_of(nlp: Language) -> SenseDisambiguator:
