@@ -233,7 +233,8 @@ def _shown(explanation: Explanation) -> PlainData:
 def _heads(explanation: Explanation) -> PlainData | None:
     """Each head's weights from the target and to it, in hundredths.
 
-    *Shape:* row and column: n_layers lists of n_heads lists of n_tokens numbers
+    *Shape:* row and column: n_layers lists of n_heads lists of n_tokens numbers; special: n_layers
+    lists of n_heads numbers
     """
     made, target = explanation.attention, explanation.subject.target
     if made is None:
@@ -241,13 +242,17 @@ def _heads(explanation: Explanation) -> PlainData | None:
     start, end = target.start - made.first, target.end - made.first
     row = made.weights[:, :, start:end].mean(axis=2)
     column = made.weights[:, :, :, start:end].sum(axis=3)
+    special = made.special[:, :, start:end].mean(axis=2)
     tokens = [" ".join(token.split()) for token in made.tokens]
     own = np.zeros(len(tokens), dtype=bool)
     own[start:end] = True
     others = np.where(own, -1.0, row)
     best = others.argmax(axis=-1)
     return {
-        "data": {"tokens": tokens, "row": _hundredths(row), "column": _hundredths(column)},
+        "data": {
+            "tokens": tokens, "row": _hundredths(row), "column": _hundredths(column),
+            "special": _hundredths(special),
+        },
         "layers": [
             {
                 "number": number,
@@ -259,7 +264,7 @@ def _heads(explanation: Explanation) -> PlainData | None:
             for at, number in enumerate(made.layers)
         ],
         "n_left_out": len(explanation.subject.context.tokens) - len(tokens),
-    }
+    }  # fmt: skip
 
 
 def _hundredths(weights: NDArray[np.float32]) -> Any:

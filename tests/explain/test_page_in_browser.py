@@ -113,8 +113,10 @@ def test_a_head_shows_its_row_and_column(browser, opened, toy_nlp):
         ".map((r) => [...r.children].map((c) => c.textContent))"
     )
     ((_, subject),) = subjects_of(toy_nlp, TEXTS[1:], "bat")
-    made = attention_map(subject.encoder, TEXTS[1], subject.context.offsets).of(2, 0)
-    assert [row[0] for row in rows] == TEXTS[1].split()
+    whole = attention_map(subject.encoder, TEXTS[1], subject.context.offsets)
+    made = whole.of(2, 0)
+    assert [row[0] for row in rows] == [*TEXTS[1].split(), "special tokens"]
+    assert float(rows.pop()[1]) == pytest.approx(whole.special_of(2, 0)[1], abs=0.0051)
     for i, row in enumerate(rows):
         assert float(row[1]) == pytest.approx(made[1, i], abs=0.0051)
         assert float(row[2]) == pytest.approx(made[i, 1], abs=0.0051)
