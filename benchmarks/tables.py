@@ -36,8 +36,8 @@ def comparison() -> str:
     lines = [
         f"Share of right senses on *homographs*: {result['n']:,} instances ({counts}). *p*: "
         f"McNemar's test against `{result['baseline']}` over all, Holm-corrected. *encoded*: "
-        "tokens that the first look needs from the encoder; neighbouring sentences, looked at "
-        "where in doubt, come on top. Rows with a `name` are the registered methods.",
+        "tokens that the encoder gave a vector, as a share of all. Rows with a `name` are the "
+        "registered methods.",
         "",
         f"| {' | '.join(heads)} |",
         f"|{'---|' * len(heads)}",
