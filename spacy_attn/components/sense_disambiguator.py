@@ -239,7 +239,8 @@ class SenseDisambiguator:
             if doc.vocab.strings is not store:
                 store = doc.vocab.strings
                 longest = _Longest(store, self.inventory)
-            words, lemmas = doc.to_array(["ORTH", "LEMMA"]).reshape(len(doc), 2).T.tolist()
+            rows = doc.to_array(["ORTH", "LEMMA"]).reshape(len(doc), 2)
+            words, lemmas = cast(list[list[int]], rows.T.tolist())
             pairs = zip(words, lemmas, strict=True)
             out.append([max(longest[word], longest[lemma]) for word, lemma in pairs])
         return out
