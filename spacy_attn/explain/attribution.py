@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import CharSpan
-from spacy_attn.senses.context import Context, FittedMethod, Target, with_vectors
+from spacy_attn.senses.context import Context, FittedMethod, Target, as_decided, with_vectors
 from spacy_attn.senses.decide import log_softmax
 
 __all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
@@ -86,7 +86,9 @@ def log_probabilities_without(
 
     *Shape:* (len(blanked), n_candidates)
     """
-    fitted = _steady(fitted, context, target)
+    own = replace(target, context=0)
+    if len(target.candidates) > 1:
+        fitted = as_decided(fitted, *with_vectors(fitted, [context], [own]), own)
     rows: list[NDArray[np.float64]] = []
     n = max(1, _AT_ONCE // max(1, len(context.tokens)))
     for first in range(0, len(blanked), n):
@@ -95,17 +97,6 @@ def log_probabilities_without(
         scores = fitted.score(with_vectors(fitted, contexts, targets), targets)
         rows += [log_softmax(score, fitted.temperature) for score in scores]
     return np.stack(rows)
-
-
-def _steady(fitted: FittedMethod, context: Context, target: Target) -> FittedMethod:
-    """The method as it decides the text as it is, where it can change with what it sees."""
-    steady = getattr(fitted, "steady", None)
-    if steady is None or len(target.candidates) < 2:
-        return fitted
-    own = replace(target, context=0)
-    (encoded,) = with_vectors(fitted, [context], [own])
-    fixed: FittedMethod = steady(encoded, own)
-    return fixed
 
 
 def _without(context: Context, blanked: Iterable[int]) -> Context:

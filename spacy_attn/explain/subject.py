@@ -17,7 +17,14 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
+from spacy_attn.senses.context import (
+    Context,
+    FittedMethod,
+    Target,
+    as_decided,
+    find_targets,
+    with_vectors,
+)
 from spacy_attn.senses.decide import Decision
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.senses.lexicon import find_words
@@ -96,7 +103,7 @@ def decided(fitted: FittedMethod, context: Context, targets: Sequence[Target]) -
     for target, decision in score_senses(fitted, [encoded], own):
         ids = [sense.id for sense in target.candidates]
         first, second = ids.index(decision.ids[0]), ids.index(decision.ids[1])
-        by = fitted.steady(encoded, target) if isinstance(fitted, Cascade) else fitted
+        by = as_decided(fitted, encoded, target) if isinstance(fitted, Cascade) else fitted
         yield Subject(by, context, target, decision, first, second)
 
 

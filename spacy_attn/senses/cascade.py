@@ -9,12 +9,11 @@ cascade of simple features", CVPR 2001).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, TokenRange
-from spacy_attn.senses.context import Context, FittedMethod, Target, reads_of
+from spacy_attn.senses.context import Context, FittedMethod, Target, as_decided, reads_of
 from spacy_attn.senses.decide import log_softmax, margin_between
 
 __all__ = ["Cascade"]
@@ -58,21 +57,10 @@ class Cascade:
         return reads_of(self.second, contexts, [targets[i] for i in unsure])
 
     def steady(self, context: Context, target: Target) -> FittedMethod:
-        """The method that decides one target.
-
-        Without a word that decides, the first may not be sure any longer and leave the target to
-        the second; an explanation is of what was done with the text as it is.
-
-        Args:
-            context: the text, with vectors where the second method is asked.
-            target: the word.
-        """
-        own = [replace(target, context=0)]
-        if not self._ask_cheap([context], own)[1]:
+        """The method that decides one target of a text."""
+        if not self._ask_cheap([context], [target])[1]:
             return self.cheap
-        steady = getattr(self.second, "steady", None)
-        fixed: FittedMethod = self.second if steady is None else steady(context, own[0])
-        return fixed
+        return as_decided(self.second, context, target)
 
     def _ask_cheap(
         self, contexts: Sequence[Context], targets: Sequence[Target]

@@ -386,15 +386,7 @@ class Attention:
         return MarginForm(examples, bias, gloss, self.head, bounds)
 
     def steady(self, context: Context, target: Target) -> Attention:
-        """The same method, always looking as far as it does for one target.
-
-        Without a word that decides, the method is in doubt and looks at the sentences around,
-        which may say the same; an explanation is of what it did with the text as it is.
-
-        Args:
-            context: the text, with vectors.
-            target: the word.
-        """
+        """The same method, always looking as far as it does for one target of a text."""
         fixed = copy.copy(self)
         fixed.widen_below = 2.0 if self._looks_around(context, target) else 0.0
         return fixed

@@ -8,7 +8,7 @@ import pytest
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import cascade_v1
 from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import Context, Target, with_vectors
+from spacy_attn.senses.context import Context, Target, as_decided, with_vectors
 from spacy_attn.senses.decide import log_softmax
 
 
@@ -102,7 +102,8 @@ def test_what_is_explained_is_the_method_that_decided(index, name):
     target = Target(1, 1, 2, "bat", CANDIDATES)
     for method in (cheap, second):
         method.rows = {0: method.rows[index]}
-    assert cascade.steady(CONTEXTS[index], target).name == name
+    assert as_decided(cascade, CONTEXTS[index], target).name == name
+    assert as_decided(cheap, CONTEXTS[index], target) is cheap
 
 
 def test_the_second_says_itself_how_it_decided():
@@ -112,4 +113,4 @@ def test_the_second_says_itself_how_it_decided():
             return Fixed("as it decided", self.rows)
 
     cascade = Cascade(Fixed("cheap", CHEAP), Widening("second", SECOND), margin=0.5)
-    assert cascade.steady(CONTEXTS[0], TARGETS[0]).name == "as it decided"
+    assert as_decided(cascade, CONTEXTS[0], TARGETS[0]).name == "as it decided"
