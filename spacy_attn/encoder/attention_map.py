@@ -103,7 +103,8 @@ class AttentionMap:
         """
         if Path(path).suffix != ".npz":
             raise ConfigError(f"{path}: legal is a name that ends in .npz")
-        np.savez_compressed(path, kind=np.array(self.kind), **self.arrays())
+        arrays = self.arrays() | {"kind": np.array(self.kind)}
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What :meth:`save` writes, by name, without the kind."""
