@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from spacy_attn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,6 +76,7 @@ def arrow_type(field: str, width: int | None = None) -> pa.DataType:
 
 def to_array(field: str, values: Sequence[Any], width: int | None = None) -> pa.Array:
     """A column from what the reader of a field gave for each text; None stays null."""
+    import numpy as np
     import pyarrow as pa
 
     if field != "vectors":
@@ -211,6 +210,8 @@ def _read_vectors(doc: Doc, text: str) -> Any:
 
     *Shape:* (n_tokens, width)
     """
+    import numpy as np
+
     vectors = doc._.attn_vectors
     if vectors is None:
         raise ConfigError("the pipeline keeps no vectors: add attention_encoder, keep = true")

@@ -140,7 +140,10 @@ def test_plain_text_from_stdin_in_latin_1(folder):
         (["in.txt", "-o", "old.jsonl"], "output old.jsonl exists: name another, or replace it"),
         (["in.txt", "-o", "no/out.jsonl"], "make it with mkdir -p no"),
         (["no.txt", "-o", "out.jsonl"], "input no.txt cannot be read: No such file or directory"),
-        (["in.txt", "-o", "o.jsonl", "--fields", "senses,stems"], "legal in this version is only"),
+        (
+            ["in.txt", "-o", "o.jsonl", "--fields", "senses,stem"],
+            "--fields 'stem': legal are senses, entities",
+        ),
         (["in.txt", "-o", "o.jsonl", "--batch-size", "0"], "--batch-size 0: legal are 1 and more"),
         (["in.txt"], "--output"),
     ],
