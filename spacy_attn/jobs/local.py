@@ -371,9 +371,10 @@ def _check_output(call: _Call, overwrite: bool, resume: bool) -> None:
         is_folder = places.partition_size is not None
         shown = f"folder {places.name} with partitions" if is_folder else places.name
         raise ConfigError(f"output {shown} exists: name another, or replace it with --overwrite")
-    if resume and not has_manifest and places.part is not None and places.part.exists():
+    part = places.part
+    if resume and not has_manifest and part is not None and part.exists() and part.stat().st_size:
         raise ConfigError(
-            f"{places.part} has no manifest beside it, so that it cannot be resumed: "
+            f"{part} has no manifest beside it, so that it cannot be resumed: "
             "move it away, or replace it with --overwrite"
         )
 
@@ -605,7 +606,9 @@ class _Job:
             self._columns = declare_columns(call.sources, call.text_key, call.encoding)
         if resume and self._resume():
             return
-        self._out = open_part(places, replace=overwrite)
+        # A kill between the making of part and manifest leaves an empty part.
+        begun = places.part is not None and places.part.exists() and places.part.stat().st_size
+        self._out = open_part(places, replace=overwrite or (resume and not begun))
         self._start()
 
     def _start(self) -> None:
