@@ -180,7 +180,7 @@ def _carry_json(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
         {name: value for name, value in each.items() if name not in schema.names}
         for each in objects
     ]
-    columns = []
+    columns: list[pa.Array | None] = []
     for field in schema:
         if field.name == OTHER_FIELDS:
             columns.append(None)

@@ -83,7 +83,9 @@ def annotate_dataset(
         batch_format="pyarrow",
         batch_size=_BATCH_ROWS,
         num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=n_actors),
+        # It grows as cores come free: a pool that holds them all from the start leaves none for
+        # the tasks that read, and waits for ever.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=n_actors),
     )
 
 
@@ -126,7 +128,11 @@ def annotate_with_ray(
     read = getattr(ray.data, _find_reader(inputs))
     # Where Ray runs already, this joins it.
     if not ray.is_initialized():
-        local = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        local = {
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+            "num_cpus": max(os.cpu_count() or 1, n_actors + 1),  # one for reading and writing
+        }
         options = {"address": address} if address is not None else local
         ray.init(log_to_driver=False, **options)
     kinds = {"file_extensions": None} if read is ray.data.read_json else {}
