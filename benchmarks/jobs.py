@@ -35,6 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "homographs": {},
     "all words": {"inventory": "wordnet"},
 }
+STEPS = ("sizes", "workers", "kinds", "apply")
 PAIRS = 3  # one worker and two, in turns
 
 
@@ -72,12 +73,18 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> dict[str, A
         "documents": n_documents, "processes": n_process, "seconds": seconds,
         "cpu_seconds_of_parent": time.process_time() - cpu,
         # Without the time in which workers start and load.
-        "documents_per_second": (warm[-1][0] - warm[0][0]) / (warm[-1][1] - warm[0][1]),
+        "documents_per_second": rate(warm) if len(warm) > 1 else n_documents / seconds,
         "share_of_reading_and_writing":
             1 - spent["annotate"] / seconds if n_process == 1 else None,
         "mb_per_10000_documents": slope(resident), "peak_rss_mb": megabytes("VmHWM"),
         "output_bytes": size,
     }  # fmt: skip
+
+
+def rate(moments: list[tuple[int, float]]) -> float:
+    """Documents per second between the first and the last of these moments."""
+    (first, start), (last, end) = moments[0], moments[-1]
+    return (last - first) / (end - start)
 
 
 def count_time(annotator: Any, spent: dict[str, float]) -> None:
@@ -163,51 +170,59 @@ def pairs(source: Path, n_documents: int, times: int) -> dict[str, Any]:
     return {"pairs": rows, "ratio": median(row["ratio"] for row in rows)}
 
 
-def measure(quick: bool) -> dict[str, Any]:
-    console = Console(stderr=True)
-    share = 50 if quick else 1
+def measure(step: str, share: int) -> dict[str, Any]:
+    """One part of the result; share divides the numbers of documents."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "texts.jsonl"
-        n_bytes = write_documents(source, SIZES[-1] // share)
-        result: dict[str, Any] = {"words_of_a_document": WORDS, "bytes_of_a_document":
-                                  n_bytes / (SIZES[-1] // share)}  # fmt: skip
-        console.print("two workers against one")
-        result["workers"] = pairs(source, SIZES[1] // share, 1 if quick else PAIRS)
-        result["kinds"] = {}
-        for kind in KINDS:
-            console.print(f"planning: {kind}")
-            n = SIZES[1] // share * (5 if kind == "stems" else 1)
-            result["kinds"][kind] = child(source, kind, 1, n)
+        if step == "sizes":
+            n_bytes = write_documents(source, SIZES[-1] // share)
+            rows = [child(source, "homographs", 1, size // share) for size in SIZES]
+            return {"sizes": rows, "words_of_a_document": WORDS,
+                    "bytes_of_a_document": n_bytes / (SIZES[-1] // share)}  # fmt: skip
+        n = SIZES[1] // share
+        write_documents(source, 5 * n)
+        if step == "workers":
+            return {"workers": pairs(source, n, PAIRS if share == 1 else 1)}
+        if step == "kinds":
+            rows_by_kind = {
+                kind: child(source, kind, 1, n * (5 if kind == "stems" else 1)) for kind in KINDS
+            }
+            return {"kinds": rows_by_kind}
         head = folder / "head.jsonl"
-        write_documents(head, SIZES[1] // share)
-        console.print("spacy apply, and the same job")
-        result["apply"] = {
-            str(n): {"spacy apply": spacy_apply(folder, head, n),
-                     "spacy-attn annotate": annotate_command(folder, head, n)}
-            for n in (1, 2)
-        }  # fmt: skip
-        result["sizes"] = []
-        for size in SIZES:
-            console.print(f"size: {size // share:,} documents")
-            result["sizes"].append(child(source, "homographs", 1, size // share))
-    return result
+        write_documents(head, n)
+        both = {
+            str(n_process): {
+                "spacy apply": spacy_apply(folder, head, n_process),
+                "spacy-attn annotate": annotate_command(folder, head, n_process),
+            }
+            for n_process in (1, 2)
+        }
+        return {"apply": both}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--step", choices=STEPS, help="this one alone; the others stay")
     parser.add_argument("--child", nargs=4, metavar=("FILE", "KIND", "PROCESSES", "DOCUMENTS"))
     arguments = parser.parse_args()
     if arguments.child:
         source, kind, n_process, n_documents = arguments.child
         print(json.dumps(job(source, kind, int(n_process), int(n_documents))))
         return
-    result = measure(arguments.quick)
-    result["manifest"] = manifest("python -m benchmarks.jobs", [CORPUS], seed=0)
+    result = {}
+    if arguments.step and RESULT.is_file():
+        result = json.loads(RESULT.read_text(encoding="utf-8"))
+    for step in [arguments.step] if arguments.step else STEPS:
+        Console(stderr=True).print(step)
+        load = os.getloadavg()[0]
+        result |= measure(step, 50 if arguments.quick else 1)
+        result[f"load_before_{step}"] = load  # what else the machine was doing
+        result["manifest"] = manifest("python -m benchmarks.jobs", [CORPUS], seed=0)
+        if not arguments.quick:
+            RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     Console().print_json(json.dumps(result))
-    if not arguments.quick:
-        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

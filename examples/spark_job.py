@@ -1,5 +1,6 @@
-"""Senses of a folder of Parquet files on Spark: PYSPARK_PYTHON=$(which python) python
-examples/spark_job.py IN OUT; with spark-submit the session comes from there.
+"""Senses of JSONL or Parquet files on Spark: python examples/spark_job.py IN OUT
+
+PYSPARK_PYTHON names the Python of the workers; every node needs spacy_attn there.
 """
 
 import sys
@@ -12,7 +13,8 @@ from spacy_attn.jobs.spark import annotate_dataframe
 
 def main(source: str, target: str) -> None:
     spark = SparkSession.builder.master("local[2]").getOrCreate()
-    frame = spark.read.parquet(source)  # a column "text", and any others
+    read = spark.read.json if source.endswith(".jsonl") else spark.read.parquet
+    frame = read(source)  # a column "text", and any others
     annotate_dataframe(frame, Annotator()).write.parquet(target)
     spark.stop()
 
