@@ -88,7 +88,7 @@ def to_array(field: str, values: Sequence[Any], width: int | None = None) -> pa.
         pa.array(numbers, pa.float32()), type=arrow_type(field, width).value_type
     )
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    mask = pa.array([value is None for value in values])
+    mask = pa.array([value is None for value in values], pa.bool_())
     return pa.ListArray.from_arrays(offsets, rows, mask=mask)
 
 
