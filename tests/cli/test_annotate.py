@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import spacy_attn
-from spacy_attn.cli.annotate import _progress_bar, annotate
+from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 
@@ -238,6 +238,28 @@ def test_bar_shows_records_rate_and_bytes_on_a_terminal_only(capsys):
     with _progress_bar(Console(stderr=True, force_terminal=False)) as show:
         show(JobProgress(n_in=1, n_failed=0, bytes_read=1, bytes_total=None))
     assert capsys.readouterr() == ("", "")
+
+
+def test_plain_lines_where_stderr_is_no_terminal(capsys):
+    seconds = iter([0.0, 1.0, 11.0, 31.0])
+    show = _Lines(Console(stderr=True, force_terminal=False), lambda: next(seconds))
+    show(JobProgress(n_in=100, n_failed=0, bytes_read=100, bytes_total=10_000))
+    show(JobProgress(n_in=200, n_failed=0, bytes_read=200, bytes_total=10_000))
+    assert capsys.readouterr().err == ""
+    show(JobProgress(n_in=1600, n_failed=2, bytes_read=1600, bytes_total=10_000))
+    # 1,500 bytes in 30 seconds; 8,400 are left.
+    assert capsys.readouterr().err == "1,600 records, 2 failed, 50/s, 16.0%, 0:02:48 left\n"
+
+
+def test_dry_run_writes_nothing(folder):
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    before = sorted(path.name for path in folder.iterdir())
+    code, out, err = run(folder, "in.txt", "-o", "out.jsonl", "--dry-run")
+    assert (code, out) == (0, b"")
+    assert "1 input files, 12 bytes, to out.jsonl" in err
+    assert "tried 2 records, 1 failed" in err
+    assert "nothing was written" in err
+    assert sorted(path.name for path in folder.iterdir()) == before
 
 
 def test_help_states_the_length_that_error_records_are_cut_at():
