@@ -1,7 +1,8 @@
 """Jobs from files to files: speed with one and two workers, memory, what reading and writing cost.
 
-    python -m benchmarks.jobs            # all, 20 minutes
-    python -m benchmarks.jobs --quick    # a fiftieth of the documents; writes nothing
+    python -m benchmarks.jobs                # all, 15 minutes
+    python -m benchmarks.jobs --step long    # one part, each below 5 minutes; the others stay
+    python -m benchmarks.jobs --quick        # a fiftieth of the documents; writes nothing
 
 Each row is a process of its own. Documents are runs of 25 words of SemCor's text, no two alike;
 words are counted by spaces. ``spacy apply`` runs the same pipeline on the same documents, to a
@@ -29,13 +30,17 @@ from benchmarks.speed.peers import CORPUS
 
 RESULT = ROOT / "benchmarks" / "results" / "jobs.json"
 WORDS = 25  # of a document
-SIZES = (1_000, 10_000, 100_000)
+SIZES = (1_000, 10_000)
+LONG = 100_000
+N_DOCUMENTS = 10_000  # of the other steps
 KINDS: dict[str, dict[str, Any]] = {
     "stems": {"fields": ("stems",)},
     "homographs": {},
     "all words": {"inventory": "wordnet"},
 }
-STEPS = ("sizes", "workers", "kinds", "apply")
+# Enough for each to be at work for half a minute.
+N_OF_KIND = {"stems": 50_000, "homographs": 10_000, "all words": 5_000}
+STEPS = ("sizes", "long", "workers", "kinds", "apply")
 PAIRS = 3  # one worker and two, in turns
 
 
@@ -180,15 +185,17 @@ def measure(step: str, share: int) -> dict[str, Any]:
             rows = [child(source, "homographs", 1, size // share) for size in SIZES]
             return {"sizes": rows, "words_of_a_document": WORDS,
                     "bytes_of_a_document": n_bytes / (SIZES[-1] // share)}  # fmt: skip
-        n = SIZES[1] // share
-        write_documents(source, 5 * n)
+        if step == "long":
+            write_documents(source, LONG // share)
+            return {"long": child(source, "homographs", 1, LONG // share)}
+        n = N_DOCUMENTS // share
+        write_documents(source, max(N_OF_KIND.values()) // share)
         if step == "workers":
             return {"workers": pairs(source, n, PAIRS if share == 1 else 1)}
         if step == "kinds":
-            rows_by_kind = {
-                kind: child(source, kind, 1, n * (5 if kind == "stems" else 1)) for kind in KINDS
+            return {
+                "kinds": {kind: child(source, kind, 1, N_OF_KIND[kind] // share) for kind in KINDS}
             }
-            return {"kinds": rows_by_kind}
         head = folder / "head.jsonl"
         write_documents(head, n)
         both = {
@@ -216,10 +223,14 @@ def main() -> None:
         result = json.loads(RESULT.read_text(encoding="utf-8"))
     for step in [arguments.step] if arguments.step else STEPS:
         Console(stderr=True).print(step)
-        load = os.getloadavg()[0]
+        load = os.getloadavg()[0]  # what else the machine was doing
+        start = time.perf_counter()
         result |= measure(step, 50 if arguments.quick else 1)
-        result[f"load_before_{step}"] = load  # what else the machine was doing
-        result["manifest"] = manifest("python -m benchmarks.jobs", [CORPUS], seed=0)
+        result["manifest"] = made = manifest("python -m benchmarks.jobs", [CORPUS], seed=0)
+        result.setdefault("steps", {})[step] = {
+            "load_before": load, "seconds": time.perf_counter() - start,
+            "commit": made["commit"], "changed_since_commit": made["changed_since_commit"],
+        }  # fmt: skip
         if not arguments.quick:
             RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     Console().print_json(json.dumps(result))

@@ -655,10 +655,10 @@ def jobs() -> str:
             f"Two workers do {workers['ratio']:.2f} times the documents of one (middle of "
             f"{len(workers['pairs'])} pairs)."
         )
-    last = result["sizes"][-1]
+    rows = [*result["sizes"], result["long"]]
+    last = rows[-1]
     seconds = ", ".join(
-        f"{row['documents']:,} documents {row['cpu_seconds_of_parent']:,.0f} s"
-        for row in result["sizes"]
+        f"{row['documents']:,} documents {row['cpu_seconds_of_parent']:,.0f} s" for row in rows
     )
     lines.append(
         f"*homographs*, processor time by size: {seconds}; reading and writing take "
