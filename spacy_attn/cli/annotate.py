@@ -32,7 +32,9 @@ from spacy_attn.jobs.local import (
     annotate_files,
     plan_job,
 )
+from spacy_attn.jobs.output import names_folder
 from spacy_attn.jobs.records import DEFAULT_MAX_RECORD_BYTES
+from spacy_attn.jobs.workers import Workers
 
 __all__ = ["annotate"]
 
@@ -132,7 +134,11 @@ def annotate(
         typer.Option("--dry-run", help="Check all, try the first batch, tell how long; no output."),
     ] = False,
     engine: Annotated[
-        str, typer.Option(metavar="local|ray", help="Where it runs; with ray OUT is a folder.")
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Where it runs. With ray and a folder as OUT, Ray Data reads and writes too.",
+        ),
     ] = "local",
     address: Annotated[
         str | None,
@@ -159,6 +165,9 @@ def annotate(
 
     With --n-process each process is spawned and loads the pipeline for itself.
 
+    With --engine ray they are actors of a cluster. Where OUT is a folder or a URI, Ray Data reads
+    and writes in parallel, without --resume and the like; rows that failed say so in "error".
+
     Exit codes: 0 good, 1 some records failed, 2 the call was wrong, 130 interrupted.
     """
     console = Console(stderr=True, highlight=False)
@@ -177,8 +186,22 @@ def annotate(
         "limit": limit,
         "max_record_bytes": max_record_bytes,
     }
-    if engine != "local":
-        _check_engine(engine, resume=resume, dry_run=dry_run, limit=limit, max_errors=max_errors)
+    is_folder = _check_engine(
+        engine,
+        output,
+        address=address,
+        input_format=input_format,
+        encoding=encoding != "utf-8",
+        partition_size=partition_size,
+        batch_size=batch_size != DEFAULT_BATCH_SIZE,
+        errors=errors,
+        max_record_bytes=max_record_bytes != DEFAULT_MAX_RECORD_BYTES,
+        overwrite=overwrite,
+        resume=resume,
+        max_errors=max_errors,
+        dry_run=dry_run,
+    )
+    if is_folder:
         _annotate_with_ray(console, inputs, output, annotator, options, address)
         return
     if dry_run:
@@ -191,6 +214,7 @@ def annotate(
                 output,
                 annotator,
                 **options,
+                workers=_ray_workers(n_process, address) if engine == "ray" else None,
                 overwrite=overwrite,
                 resume=resume,
                 max_errors=max_errors,
@@ -204,13 +228,33 @@ def annotate(
         raise typer.Exit(FAILED)
 
 
-def _check_engine(engine: str, **local_only: object) -> None:
-    if engine != "ray":
+def _check_engine(engine: str, output: str, *, address: str | None, **of_files: object) -> bool:
+    """Whether Ray writes a folder by itself, which has few options.
+
+    Raises:
+        ConfigError: something is not legal there.
+    """
+    if engine not in ("local", "ray"):
         raise ConfigError(f"--engine {engine}: legal are local and ray")
-    for name, value in local_only.items():
+    if engine == "local":
+        if address is not None:
+            raise ConfigError("--address works with --engine ray only: add that, or leave it out")
+        return False
+    if not names_folder(output) or of_files["partition_size"] is not None:
+        return False
+    for name, value in of_files.items():
         if value not in (None, False):
-            option = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{option} works with --engine local only: leave one of them out")
+            raise ConfigError(
+                f"--{name.replace('_', '-')} does not work where Ray writes a folder: leave it "
+                "out, or name a file as output, such as OUT.jsonl"
+            )
+    return True
+
+
+def _ray_workers(n_process: int, address: str | None) -> Workers:
+    from spacy_attn.jobs.ray import RayWorkers
+
+    return RayWorkers(n_process, address)
 
 
 def _annotate_with_ray(
@@ -228,9 +272,10 @@ def _annotate_with_ray(
         output,
         annotator,
         text_key=options["text_key"],
-        n_actors=max(1, options["n_process"]),
+        n_actors=options["n_process"],
         address=address,
         output_format=options["output_format"] or "parquet",
+        limit=options["limit"],
     )
     counts = f"annotated {summary.n_in - summary.n_failed:,} of {summary.n_in:,} records"
     if summary.n_failed:

@@ -6,12 +6,8 @@ and at the end the part becomes ``OUT``. At any moment memory holds a few chunks
 the input::
 
     read_records -> chunks -> Annotator.annotate_table -> OUT.part -> OUT
-                              (here, or in n_process          `-> OUT.errors.jsonl
-                               spawned processes)
-
-Child processes are a pool of our own and not those of ``nlp.pipe(n_process=...)``: each child
-opens a memory zone for every chunk and sends back fields instead of whole Docs, a text on
-which the pipeline fails stays a value with its reason, and a child that dies is noticed.
+                              (here, in n_process spawned     `-> OUT.errors.jsonl
+                               processes, or on Ray)
 """
 
 from __future__ import annotations
@@ -22,11 +18,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -58,6 +51,7 @@ from spacy_attn.jobs.records import (
     read_records,
     total_bytes,
 )
+from spacy_attn.jobs.workers import LostWorkerError, ProcessWorkers, Workers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +69,7 @@ __all__ = [
 
 DEFAULT_BATCH_SIZE: Final = 256  # records
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
-_CHUNKS_PER_PROCESS: Final = 2  # one at work, one waiting, so that no child idles
+_CHUNKS_PER_WORKER: Final = 2  # one at work, one waiting, so that no worker idles
 _GRACE_SECONDS: Final = 20.0  # that a chunk has to end after Ctrl-C
 
 Chunk: TypeAlias = list[Record | BadRecord]
@@ -193,6 +187,7 @@ def annotate_files(
     partition_size: int | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
     n_process: int = 1,
+    workers: Workers | None = None,
     overwrite: bool = False,
     resume: bool = False,
     errors: str | Path | None = None,
@@ -217,6 +212,8 @@ def annotate_files(
             they have more than 1,000,000 characters).
         n_process: processes, at least 1, or -1 for one per core. With more than one the
             calling script needs its ``if __name__ == "__main__":``.
+        workers: annotate the chunks in place of n_process processes, such as
+            :class:`spacy_attn.jobs.ray.RayWorkers`. They do not decide the output.
         overwrite: replace an output, and a part that an interrupted job left.
         resume: go on with the part that an interrupted job left, if there is one. The manifest
             is then kept beside the output, so that resuming a finished job does nothing.
@@ -248,13 +245,15 @@ def annotate_files(
     job = _Job(call, overwrite=overwrite, resume=resume)
     if job.is_done:
         return job.summary()
+    if workers is None and call.n_process > 1:
+        workers = ProcessWorkers(call.n_process)
     with job.guarded():
-        if call.n_process == 1:
+        if workers is None:
             call.annotator.load()
         chunks = call.chunks()
         _pass_over(chunks, job.n_chunks)
         with _Interrupts() as interrupts:
-            annotated = _annotate_chunks(chunks, call.annotator, call.n_process, interrupts)
+            annotated = _annotate_chunks(chunks, call.annotator, workers, interrupts)
             with closing(annotated):
                 for chunk, table in annotated:
                     job.write(chunk, table)
@@ -494,92 +493,38 @@ class _Interrupts:
 
 
 def _annotate_chunks(
-    chunks: Iterator[Chunk], annotator: Annotator, n_process: int, interrupts: _Interrupts
+    chunks: Iterator[Chunk], annotator: Annotator, workers: Workers | None, interrupts: _Interrupts
 ) -> Generator[tuple[Chunk, pa.Table], None, None]:
     """Each chunk with the fields of its texts, in order."""
-    if n_process > 1:
-        yield from _annotate_in_processes(chunks, annotator, n_process, interrupts)
+    if workers is not None:
+        yield from _annotate_in_workers(chunks, annotator, workers, interrupts)
         return
     for chunk in chunks:
         interrupts.hold()
         yield chunk, annotator.annotate_table(_to_table(chunk))
 
 
-def _annotate_in_processes(
-    chunks: Iterator[Chunk], annotator: Annotator, n_process: int, interrupts: _Interrupts
+def _annotate_in_workers(
+    chunks: Iterator[Chunk], annotator: Annotator, workers: Workers, interrupts: _Interrupts
 ) -> Generator[tuple[Chunk, pa.Table], None, None]:
-    """The same with child processes; at most _CHUNKS_PER_PROCESS chunks each are under way."""
-    threads = max(1, (os.cpu_count() or 1) // n_process)
-    pool = ProcessPoolExecutor(
-        n_process,
-        # Spawned, because a fork after a multi-threaded forward pass can hang.
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(annotator, threads),
-    )
-    waiting: deque[tuple[Chunk, Future[pa.Table]]] = deque()
+    """The same with workers; at most _CHUNKS_PER_WORKER chunks each are under way."""
+    waiting: deque[tuple[Chunk, Callable[[], pa.Table]]] = deque()
+    done = False
     try:
+        n_workers = workers.start(annotator)
         for chunk in chunks:
-            with _interrupts_blocked():
-                waiting.append((chunk, pool.submit(_annotate_in_worker, _to_table(chunk))))
-            if len(waiting) >= _CHUNKS_PER_PROCESS * n_process:
-                done, future = waiting.popleft()
+            waiting.append((chunk, workers.submit(_to_table(chunk))))
+            if len(waiting) >= _CHUNKS_PER_WORKER * n_workers:
+                first, wait = waiting.popleft()
                 interrupts.hold()
-                yield done, future.result()
+                yield first, wait()
         while waiting:
-            done, future = waiting.popleft()
+            first, wait = waiting.popleft()
             interrupts.hold()
-            yield done, future.result()
-    except BaseException:
-        # Nobody will take what the children are at, so that there is nothing to wait for.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
+            yield first, wait()
+        done = True
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold SIGINT back for a moment; a child started meanwhile never gets it.
-
-    Ctrl-C reaches every process of a terminal, but only the parent is to act on it. A
-    blocked signal is not lost: the parent gets it when this block ends.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_worker_annotator: Annotator | None = None  # of this child process
-
-
-def _start_worker(annotator: Annotator, threads: int) -> None:
-    global _worker_annotator
-    _worker_annotator = annotator
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch  # spaCy imports it in any case
-
-    torch.set_num_threads(threads)
-
-
-def _end_with_parent() -> None:
-    """Leave no process behind when the parent is killed: it cannot tell its children then."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _annotate_in_worker(table: pa.Table) -> pa.Table:
-    if _worker_annotator is None:
-        raise RuntimeError("the worker process was not started by annotate_files")
-    return _worker_annotator.annotate_table(table)
+        workers.stop(at_once=not done)
 
 
 # -- writing ---------------------------------------------------------------------------
@@ -761,10 +706,9 @@ class _Job:
             raise
         except KeyboardInterrupt:
             raise JobInterrupted(self._stop()) from None
-        except BrokenProcessPool as error:
+        except LostWorkerError as error:
             raise self._stop_with(
-                "a child process died, perhaps for want of memory: try a smaller --n-process "
-                "or --batch-size"
+                f"{error}, perhaps for want of memory: try a smaller --n-process or --batch-size"
             ) from error
         except BrokenPipeError:
             self._stop()

@@ -21,7 +21,8 @@ from spacy_attn.jobs.records import COMPRESSIONS, STDIN, Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OutputFormat", "PartFile", "Places", "convert_part", "create", "find_places"]
+__all__ = ["OutputFormat", "PartFile", "Places", "convert_part", "create", "find_places",
+           "names_folder"]  # fmt: skip
 
 OutputFormat: TypeAlias = Literal["jsonl", "parquet", "docbin"]
 
@@ -117,6 +118,13 @@ def find_places(
     _check_distinct(places, sources)
     _check_error_path(error_path, part)
     return places
+
+
+def names_folder(name: str) -> bool:
+    """Whether an output is meant as a folder: a URI, one that exists, or without a suffix."""
+    if name == STDOUT:
+        return False
+    return "://" in name or name.endswith("/") or Path(name).is_dir() or not Path(name).suffix
 
 
 def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | None]:

@@ -16,6 +16,7 @@ from rich.console import Console
 import spacy_attn
 from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
+from spacy_attn.jobs.output import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 
 # The command with another pipeline: every "bat" is an animal, "explode" fails, and at "wait"
@@ -260,6 +261,41 @@ def test_dry_run_writes_nothing(folder):
     assert "tried 2 records, 1 failed" in err
     assert "nothing was written" in err
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+RAY = ["--engine", "ray"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "out", *RAY, "--resume"], "--resume does not work where Ray writes a folder"),
+        (["-o", "out", *RAY, "--max-errors", "0"], "--max-errors does not work where Ray"),
+        (["-o", "s3://b/out.parquet", *RAY, "--dry-run"], "--dry-run does not work where"),
+        (["-o", "out/", *RAY, "--overwrite"], "--overwrite does not work where Ray writes"),
+        (["-o", "out", *RAY, "--errors", "e"], "name a file as output, such as OUT.jsonl"),
+        (["-o", "out", *RAY, "--encoding", "latin-1"], "--encoding does not work where Ray"),
+        (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
+        (["-o", "out.jsonl", "--engine", "dask"], "--engine dask: legal are local and ray"),
+    ],
+)  # fmt: skip
+def test_options_that_an_engine_does_not_have(folder, arguments, message):
+    (folder / "in.txt").write_text("bat\n")
+    code, _out, err = run(folder, "in.txt", *arguments)
+    assert code == 2
+    assert message in err
+    assert sorted(path.name for path in folder.glob("*out*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_folder"),
+    [("out", True), ("out/", True), ("s3://b/out.parquet", True), ("old.d", True),
+     ("out.jsonl", False), ("out.jsonl.gz", False), ("-", False)],
+)  # fmt: skip
+def test_which_output_is_meant_as_a_folder(tmp_path, monkeypatch, name, is_folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.d").mkdir()
+    assert names_folder(name) is is_folder
 
 
 def test_help_states_the_length_that_error_records_are_cut_at():

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.toy import TOY
+from spacy_attn.jobs import annotate_files
+from tests.jobs.toy import SENSES, TOY
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(
@@ -21,12 +22,41 @@ pytestmark = pytest.mark.skipif(
 ROOT = Path(__file__).parents[2]
 TEXTS = ["Swing the bat!", "The bat flew at night.", None, "Nothing here."]
 # In a process of its own: Ray warns and starts threads, which other tests must not meet.
-TOY_JOB = """
-import sys
+TOY_FOLDERS = """
+import ray
 from spacy_attn.jobs.ray import annotate_with_ray
 from tests.jobs.toy import TOY
 
-print(annotate_with_ray([sys.argv[1]], sys.argv[2], TOY, n_actors=2))
+ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", num_cpus=3, log_to_driver=False)
+print(annotate_with_ray(["in"], "out", TOY, n_actors=2))
+print(annotate_with_ray(["in"], "two", TOY, output_format="jsonl", limit=2))
+print(annotate_with_ray(["rows.csv"], "rows", TOY, output_format="jsonl"))
+print(annotate_with_ray(["lines.txt"], "lines", TOY, n_actors=-1))
+"""
+TOY_WORKERS = """
+from dataclasses import replace
+from pathlib import Path
+import ray
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs import JobError, annotate_files
+from spacy_attn.jobs.ray import RayWorkers
+from tests.jobs.toy import TOY, refuse
+
+ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", num_cpus=3, log_to_driver=False)
+job = {"workers": RayWorkers(2), "resume": True, "batch_size": 2}
+try:
+    annotate_files(["in.jsonl"], "out.jsonl", TOY, max_errors=0, **job)
+except JobError as error:
+    print(error)
+print(annotate_files(["in.jsonl"], "out.jsonl", TOY, **job))
+try:
+    annotate_files(["die.jsonl"], "die.parquet", TOY, **job)
+except JobError as error:
+    print(error)
+try:
+    annotate_files(["in.jsonl"], "refused.jsonl", replace(TOY, factory=refuse), **job)
+except ConfigError as error:
+    print(error, Path("refused.jsonl.part").exists())
 """
 
 
@@ -50,27 +80,64 @@ def read(folder):
     return pq.read_table(folder).sort_by("id")
 
 
-def test_toy_annotator_gives_what_it_gives_without_ray(folder):
-    done = run("-c", TOY_JOB, folder / "in", folder / "out", cwd=ROOT)
+def test_folders_hold_what_the_annotator_gives_without_ray(folder):
+    (folder / "rows.csv").write_text("id,text\n007,bat\n008,explode\n")
+    (folder / "lines.txt").write_text("bat\n\nbat\n")
+    done = run("-c", TOY_FOLDERS, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "RaySummary(n_in=4, n_failed=1" in done.stdout
+    assert done.stdout.splitlines() == [
+        "RaySummary(n_in=4, n_failed=1, output='out')",
+        "RaySummary(n_in=2, n_failed=0, output='two')",
+        "RaySummary(n_in=2, n_failed=1, output='rows')",
+        "RaySummary(n_in=3, n_failed=0, output='lines')",
+    ]
     expected = TOY.annotate_table(pq.read_table(folder / "in"))
     result = read(folder / "out").select(expected.column_names)
     assert result.to_pylist() == expected.to_pylist()
     assert result.schema.field("id").type == pa.int16()
+    rows = {row["id"]: row for row in read_jsonl(folder / "rows")}
+    assert rows["007"]["senses"] == SENSES
+    assert rows["008"]["error"] == "the pipeline failed: ValueError: boom"
+    assert [row["id"] for row in read_jsonl(folder / "two")] == [0, 1]
+
+
+def read_jsonl(folder):
+    return [
+        json.loads(line)
+        for path in sorted(folder.iterdir())
+        for line in path.open(encoding="utf-8")
+    ]
+
+
+def test_workers_of_a_job_that_is_resumed(folder):
+    """What is written is what one process writes; a lost actor and a wrong call are told."""
+    texts = ["bat", "a bat", "explode", "the bat, the bat", "", "caf\u00e9 bat"] * 2
+    lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)]
+    (folder / "in.jsonl").write_text("\n".join([*lines, "{no"]) + "\n")
+    (folder / "die.jsonl").write_text('{"text": "bat"}\n{"text": "die"}\n')
+    done = run("-c", TOY_WORKERS, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    stopped, finished, died, refused = done.stdout.splitlines()
+    assert "1 records failed, more than --max-errors 0" in stopped
+    assert finished.startswith("JobSummary(n_in=13, n_out=10, n_failed=3, output='out.jsonl'")
+    assert died.startswith("a Ray actor died (")
+    assert refused == "no such pipeline: name another False"
+    annotate_files([folder / "in.jsonl"], folder / "whole.jsonl", TOY)
+    assert (folder / "out.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
 
 
 def test_command_line(folder):
     (folder / "in.jsonl").write_text("".join(f"{json.dumps({'text': t})}\n" for t in TEXTS[:2]))
-    command = ["-m", "spacy_attn", "annotate", "in.jsonl", "-o", "out", "--engine", "ray"]
-    done = run(*command, cwd=folder)
+    command = ["-m", "spacy_attn", "annotate", "in.jsonl", "--engine", "ray", "-n", "-1"]
+    done = run(*command, "-o", "out", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "annotated 2 of 2 records"
     senses = pq.read_table(folder / "out").to_pylist()
     assert sorted(row["senses"][0]["sense"] for row in senses) == ["bat.animal", "bat.club"]
-    done = run(*command, cwd=folder)
-    assert done.returncode == 2
-    assert "output folder out is not empty: name another" in done.stderr
+    done = run(*command, "-o", "out.jsonl", "--resume", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    lines = (folder / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["senses"][0]["sense"] for line in lines] == ["bat.club", "bat.animal"]
 
 
 def test_example(folder):

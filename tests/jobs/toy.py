@@ -9,6 +9,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import SpanGroup
 
+from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import Annotator
 
 
@@ -31,6 +32,10 @@ def make_toy(pipeline, *, inventory, method):
     nlp = spacy.blank("en")
     nlp.add_pipe("jobs_toy")
     return nlp
+
+
+def refuse(pipeline, *, inventory, method):
+    raise ConfigError("no such pipeline: name another")
 
 
 TOY = Annotator(factory=make_toy)
