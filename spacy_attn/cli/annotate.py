@@ -86,7 +86,7 @@ def annotate(
         typer.Option(help="spaCy pipeline, name or path (default: the installed English one)."),
     ] = None,
     inventory: Annotated[
-        str, typer.Option(help="Sense inventory: homographs or a .jsonl file.")
+        str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     wanted_fields: Annotated[

@@ -42,7 +42,7 @@ def load_pipeline(
         pipeline: name or path of a spaCy pipeline, used whole. None takes the installed
             en_core_web_sm with tagger and lemmatizer, else a blank English pipeline, which
             finds words by their inflected forms and takes no notice of parts of speech.
-        inventory: "homographs" or the path of a .jsonl file.
+        inventory: "homographs", "wordnet" or the path of a .jsonl file.
         method: name of a sense method.
         fields: of :data:`spacy_attn.jobs.fields.FIELDS`: the pipeline gets what writes them;
             without "senses" it gets no ``sense_disambiguator``.

@@ -68,7 +68,7 @@ class Annotator:
 
     Args:
         pipeline: name or path of a spaCy pipeline; None takes the installed English one.
-        inventory: "homographs" or the path of a .jsonl file.
+        inventory: "homographs", "wordnet" or the path of a .jsonl file.
         method: sense method.
         spans_key: span group that the pipeline writes senses into.
         factory: makes the pipeline from the first three; by default
