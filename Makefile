@@ -1,5 +1,5 @@
 # make demo : the two bats told apart          make test : the main test suite
-# make test-ray, make test-spark : jobs on Ray, and on Spark with the machine's Java
+# make test-ray, make test-spark : jobs on Ray (and with pandas), and on Spark with the machine's Java
 # All create .venv and install what they need; none needs another.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   ?= .venv
@@ -17,7 +17,8 @@ test: .stamps/dev
 	$(BIN)/python -m pytest
 
 test-ray: .stamps/ray
-	SPACY_ATTN_CLUSTERS=1 $(BIN)/python -m pytest tests/jobs/test_ray.py
+	SPACY_ATTN_CLUSTERS=1 $(BIN)/python -m pytest tests/jobs/test_ray.py \
+		tests/jobs/test_frame.py tests/test_example_jobs.py::test_pandas  # pandas comes along
 
 test-spark: .stamps/spark
 	SPACY_ATTN_CLUSTERS=1 $(BIN)/python -m pytest tests/jobs/test_spark.py

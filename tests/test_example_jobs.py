@@ -13,14 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-SHORT = ["senses.cfg", "project/project.yml", "pandas_job.py", "multiprocessing_job.py",
+# Where the commands of this Python are: spacy, spacy-attn.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+SHORT = ["config.cfg", "project/project.yml", "pandas_job.py", "multiprocessing_job.py",
          "ray_job.py", "spark_job.py"]  # fmt: skip
 
 
 def run(*command: object, cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=240,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": PATH},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -42,13 +44,9 @@ def test_multiprocessing(tmp_path: Path) -> None:
     assert shown[1] == "[['bat.animal']]"
 
 
-def test_config_in_a_job(tmp_path: Path) -> None:
-    """The commands of project.yml; the project tool itself is spaCy's."""
+def test_project_with_config(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     folder = tmp_path / "examples" / "project"
-    (folder / "build").mkdir()
-    run("-m", "spacy", "assemble", "../senses.cfg", "build/pipeline", cwd=folder)
-    run("-m", "spacy_attn", "annotate", "texts", "-o", "build/senses.jsonl", "--pipeline",
-        "build/pipeline", "--resume", cwd=folder)  # fmt: skip
+    run("-m", "spacy", "project", "run", "all", cwd=folder)
     lines = (folder / "build" / "senses.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["senses"][0]["sense"] for line in lines] == ["bat.club", "bat.animal"]
