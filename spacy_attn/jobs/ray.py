@@ -85,7 +85,7 @@ class RayWorkers:
     Args:
         n_actors: how many, or -1 for one per core of the cluster.
         address: of an existing cluster, such as "auto" or "ray://host:10001"; None starts Ray
-            in this machine, on loopback.
+            in this machine, on loopback (unless Ray was imported before).
 
     Raises:
         ConfigError: n_actors is neither.
@@ -106,9 +106,9 @@ class RayWorkers:
             ConfigError: there is no cluster at the address.
             ResourceError: Ray is not installed.
         """
-        with explain_missing_package("--engine ray (pip install 'spacy-attn[ray]')"):
-            import ray
         self._started_ray = _start_ray(self._address, self._n_actors)
+        import ray
+
         n_actors = _count_actors(self._n_actors)
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Actor)
         self._actors = [actor.remote(annotator) for _ in range(n_actors)]
@@ -256,9 +256,6 @@ def annotate_with_ray(
         ConfigError: the inputs are of several formats or of one that is not legal here.
         ResourceError: Ray is not installed.
     """
-    with explain_missing_package("--engine ray (pip install 'spacy-attn[ray]')"):
-        import ray
-        import ray.data
     _check_actors(n_actors)
     if output_format not in _WRITERS:
         raise ConfigError(f"--output-format {output_format}: with Ray legal are parquet and jsonl")
@@ -268,6 +265,9 @@ def annotate_with_ray(
         raise ConfigError(f"output folder {output} is not empty: name another")
     reader = _find_reader(inputs)
     started = _start_ray(address, n_actors)
+    import ray
+    import ray.data
+
     try:
         dataset = getattr(ray.data, reader)([str(name) for name in inputs], **_settings(reader))
         if limit is not None:
@@ -286,14 +286,21 @@ def _start_ray(address: str | None, n_actors: int) -> bool:
 
     Raises:
         ConfigError: there is no cluster at the address.
+        ResourceError: Ray is not installed.
     """
-    import ray
-
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    if address is None:
+        # Ray reads these when it is imported: it then listens on loopback alone, and tells
+        # nobody that it is used.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    with explain_missing_package("--engine ray (pip install 'spacy-attn[ray]')"):
+        import ray
+        import ray.data
     if ray.is_initialized():
         return False
     # One core more than actors, for reading and writing.
-    n_cores = max(os.cpu_count() or 1, n_actors + 1)
-    here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": n_cores}
+    here = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, n_actors + 1)}
     try:
         ray.init(log_to_driver=False, **(here if address is None else {"address": address}))
     except (ConnectionError, ValueError) as error:

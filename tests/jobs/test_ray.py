@@ -27,22 +27,30 @@ import ray
 from spacy_attn.jobs.ray import annotate_with_ray
 from tests.jobs.toy import TOY
 
-ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", num_cpus=3, log_to_driver=False)
+ray.init(include_dashboard=False, num_cpus=3, log_to_driver=False)
 print(annotate_with_ray(["in"], "out", TOY, n_actors=2))
 print(annotate_with_ray(["in"], "two", TOY, output_format="jsonl", limit=2))
 print(annotate_with_ray(["rows.csv"], "rows", TOY, output_format="jsonl"))
 print(annotate_with_ray(["lines.txt"], "lines", TOY, n_actors=-1))
 """
 TOY_WORKERS = """
+import os
 from dataclasses import replace
 from pathlib import Path
-import ray
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobError, annotate_files
 from spacy_attn.jobs.ray import RayWorkers
 from tests.jobs.toy import TOY, refuse
 
-ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", num_cpus=3, log_to_driver=False)
+del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
+workers = RayWorkers(1)
+workers.start(TOY)
+import ray
+print(*(node["NodeManagerAddress"] for node in ray.nodes()))
+workers.stop(at_once=True)
+print(ray.is_initialized())
+
+ray.init(include_dashboard=False, num_cpus=3, log_to_driver=False)
 job = {"workers": RayWorkers(2), "resume": True, "batch_size": 2}
 try:
     annotate_files(["in.jsonl"], "out.jsonl", TOY, max_errors=0, **job)
@@ -61,7 +69,10 @@ except ConfigError as error:
 
 
 def run(*command, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray listens on loopback
+    }  # fmt: skip
     return subprocess.run(
         [sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True,
         text=True, timeout=280,
@@ -117,7 +128,8 @@ def test_workers_of_a_job_that_is_resumed(folder):
     (folder / "die.jsonl").write_text('{"text": "bat"}\n{"text": "die"}\n')
     done = run("-c", TOY_WORKERS, cwd=folder)
     assert done.returncode == 0, done.stderr
-    stopped, finished, died, refused = done.stdout.splitlines()
+    address, still_runs, stopped, finished, died, refused = done.stdout.splitlines()
+    assert (address, still_runs) == ("127.0.0.1", "False")
     assert "1 records failed, more than --max-errors 0" in stopped
     assert finished.startswith("JobSummary(n_in=13, n_out=10, n_failed=3, output='out.jsonl'")
     assert died.startswith("a Ray actor died (")
