@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,13 +70,17 @@ except ConfigError as error:
 """
 
 
-def run(*command, cwd):
-    environment = {
+def environment():
+    # The last one: Ray listens on loopback.
+    return {
         **os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray listens on loopback
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }  # fmt: skip
+
+
+def run(*command, cwd):
     return subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True,
+        [sys.executable, *map(str, command)], cwd=cwd, env=environment(), capture_output=True,
         text=True, timeout=280,
     )  # fmt: skip
 
@@ -146,10 +152,34 @@ def test_command_line(folder):
     assert done.stderr.splitlines()[-1] == "annotated 2 of 2 records"
     senses = pq.read_table(folder / "out").to_pylist()
     assert sorted(row["senses"][0]["sense"] for row in senses) == ["bat.animal", "bat.club"]
-    done = run(*command, "-o", "out.jsonl", "--resume", cwd=folder)
+
+
+def test_ctrl_c_exits_130_and_resume_goes_on(folder):
+    lines = "".join(f"{json.dumps({'text': text})}\n" for text in TEXTS[:2] * 200)
+    (folder / "in.jsonl").write_text(lines)
+    command = ["-m", "spacy_attn", "annotate", "in.jsonl", "-o", "out.jsonl", "-b", "1",
+               "--engine", "ray", "--resume"]  # fmt: skip
+    # A group of its own, so that all its processes get the signal, as in a terminal.
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=folder, env=environment(), start_new_session=True,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    part = folder / "out.jsonl.part"
+    deadline = time.monotonic() + 200
+    while not (part.exists() and part.read_bytes().count(b"\n") > 3):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 130, said
+    assert "go on with --resume" in said
+    kept = part.read_bytes().count(b"\n")
+    assert 3 < kept < 400
+    done = run(*command, cwd=folder)
     assert done.returncode == 0, done.stderr
-    lines = (folder / "out.jsonl").read_text().splitlines()
-    assert [json.loads(line)["senses"][0]["sense"] for line in lines] == ["bat.club", "bat.animal"]
+    senses = [json.loads(line)["senses"] for line in (folder / "out.jsonl").open()]
+    assert [one["sense"] for each in senses for one in each] == ["bat.club", "bat.animal"] * 200
 
 
 def test_example(folder):
