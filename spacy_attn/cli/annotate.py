@@ -243,7 +243,7 @@ def _check_engine(engine: str, output: str, *, address: str | None, **of_files: 
     if not names_folder(output) or of_files["partition_size"] is not None:
         return False
     for name, value in of_files.items():
-        if value not in (None, False):
+        if value is not None and value is not False:  # --max-errors 0 is given too
             raise ConfigError(
                 f"--{name.replace('_', '-')} does not work where Ray writes a folder: leave it "
                 "out, or name a file as output, such as OUT.jsonl"
