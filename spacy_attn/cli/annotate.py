@@ -240,6 +240,11 @@ def _check_engine(engine: str, output: str, *, address: str | None, **of_files: 
         if address is not None:
             raise ConfigError("--address works with --engine ray only: add that, or leave it out")
         return False
+    if output == "-":
+        raise ConfigError(
+            "-o - does not work with --engine ray, which says what it does on standard output: "
+            "name a file, such as OUT.jsonl"
+        )
     if not names_folder(output) or of_files["partition_size"] is not None:
         return False
     for name, value in of_files.items():

@@ -275,6 +275,7 @@ RAY = ["--engine", "ray"]
         (["-o", "out/", *RAY, "--overwrite"], "--overwrite does not work where Ray writes"),
         (["-o", "out", *RAY, "--errors", "e"], "name a file as output, such as OUT.jsonl"),
         (["-o", "out", *RAY, "--encoding", "latin-1"], "--encoding does not work where Ray"),
+        (["-o", "-", *RAY], "-o - does not work with --engine ray"),
         (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
         (["-o", "out.jsonl", "--engine", "dask"], "--engine dask: legal are local and ray"),
     ],

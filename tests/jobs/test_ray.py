@@ -48,25 +48,25 @@ del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
 workers = RayWorkers(1)
 workers.start(TOY)
 import ray
-print(*(node["NodeManagerAddress"] for node in ray.nodes()))
+print("told:", *(node["NodeManagerAddress"] for node in ray.nodes()))
 workers.stop(at_once=True)
-print(ray.is_initialized())
+print("told:", ray.is_initialized())
 
 ray.init(include_dashboard=False, num_cpus=3, log_to_driver=False)
 job = {"workers": RayWorkers(2), "resume": True, "batch_size": 2}
 try:
     annotate_files(["in.jsonl"], "out.jsonl", TOY, max_errors=0, **job)
 except JobError as error:
-    print(error)
-print(annotate_files(["in.jsonl"], "out.jsonl", TOY, **job))
+    print("told:", error)
+print("told:", annotate_files(["in.jsonl"], "out.jsonl", TOY, **job))
 try:
     annotate_files(["die.jsonl"], "die.parquet", TOY, **job)
 except JobError as error:
-    print(error)
+    print("told:", error)
 try:
     annotate_files(["in.jsonl"], "refused.jsonl", replace(TOY, factory=refuse), **job)
 except ConfigError as error:
-    print(error, Path("refused.jsonl.part").exists())
+    print("told:", error, Path("refused.jsonl.part").exists())
 """
 
 
@@ -119,11 +119,8 @@ def test_folders_hold_what_the_annotator_gives_without_ray(folder):
 
 
 def read_jsonl(folder):
-    return [
-        json.loads(line)
-        for path in sorted(folder.iterdir())
-        for line in path.open(encoding="utf-8")
-    ]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def test_workers_of_a_job_that_is_resumed(folder):
@@ -134,7 +131,8 @@ def test_workers_of_a_job_that_is_resumed(folder):
     (folder / "die.jsonl").write_text('{"text": "bat"}\n{"text": "die"}\n')
     done = run("-c", TOY_WORKERS, cwd=folder)
     assert done.returncode == 0, done.stderr
-    address, still_runs, stopped, finished, died, refused = done.stdout.splitlines()
+    told = [line.removeprefix("told: ") for line in done.stdout.splitlines() if "told: " in line]
+    address, still_runs, stopped, finished, died, refused = told  # the others are Ray's
     assert (address, still_runs) == ("127.0.0.1", "False")
     assert "1 records failed, more than --max-errors 0" in stopped
     assert finished.startswith("JobSummary(n_in=13, n_out=10, n_failed=3, output='out.jsonl'")
@@ -178,7 +176,8 @@ def test_ctrl_c_exits_130_and_resume_goes_on(folder):
     assert 3 < kept < 400
     done = run(*command, cwd=folder)
     assert done.returncode == 0, done.stderr
-    senses = [json.loads(line)["senses"] for line in (folder / "out.jsonl").open()]
+    lines = (folder / "out.jsonl").read_text().splitlines()
+    senses = [json.loads(line)["senses"] for line in lines]
     assert [one["sense"] for each in senses for one in each] == ["bat.club", "bat.animal"] * 200
 
 
