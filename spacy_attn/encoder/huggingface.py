@@ -105,6 +105,8 @@ class HuggingFaceEncoder:
         self._identity = ""
         self._prepared_in: int | None = None  # process id
         self._since_release = 0  # pieces
+        #: Tokens that got a vector since it was made; two looks at a token count twice.
+        self.n_tokens_encoded = 0
         self._lock = threading.RLock()
 
     # -- what it is ----------------------------------------------------------------------
@@ -176,6 +178,7 @@ class HuggingFaceEncoder:
                     ]
                     add_pieces(out[row.text], kept, window.take, *ranges[row.text])
                 at += lengths[k]
+        self.n_tokens_encoded += sum(int(array.any(axis=1).sum()) for array in out)
         self._since_release += sum(lengths)
         if self._since_release >= _RELEASE_AFTER:
             self._since_release = 0
