@@ -377,17 +377,19 @@ def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
             plain, lower = _Strings(store), _LowerStrings(store)
         rows = doc.to_array(_TOKEN_ATTRS).reshape(len(doc), len(_TOKEN_ATTRS))
         rows[:, -1] += rows[:, -2]  # where the tokens end
-        words, lemmas, tags, starts, ends = cast(list[list[int]], rows.T.tolist())
+        words, lemmas, tags, spaces, starts, ends = cast(list[list[int]], rows.T.tolist())
+        tokens = [plain[word] for word in words]
+        pairs = zip(tokens, spaces, strict=True)
         yield Context(
-            text=doc.text,
-            tokens=[plain[word] for word in words],
+            text="".join([f"{token} " if space else token for token, space in pairs]),
+            tokens=tokens,
             offsets=list(zip(starts, ends, strict=True)),
             lemmas=[lower[lemma] for lemma in lemmas],
             tags=[plain[tag] for tag in tags],
         )
 
 
-_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "IDX", "LENGTH"]
+_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "SPACY", "IDX", "LENGTH"]
 
 
 class _Longest(dict[int, int]):

@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -105,7 +105,7 @@ class HuggingFaceEncoder:
         self._identity = ""
         self._prepared_in: int | None = None  # process id
         self._since_release = 0  # pieces
-        #: Tokens that got a vector since it was made; two looks at a token count twice.
+        #: Tokens that it has read since it was made; two looks at a token count twice.
         self.n_tokens_encoded = 0
         self._lock = threading.RLock()
 
@@ -160,7 +160,8 @@ class HuggingFaceEncoder:
         rows: dict[tuple[int, ...], list[_Row]] = {}
         for i, (first, end) in enumerate(ranges):
             wanted = None if reads is None else reads[i]
-            units = self._units(texts[i], offsets[i], first, end, len(ids[i]), wanted)
+            units = list(self._units(texts[i], offsets[i], first, end, len(ids[i]), wanted))
+            self.n_tokens_encoded += sum(tokens.stop - tokens.start for _, _, tokens in units)
             for window in self._windows(units, first, end):
                 pieces = tuple(ids[i][window.start : window.end])
                 rows.setdefault(pieces, []).append(_Row(i, window))
@@ -178,7 +179,6 @@ class HuggingFaceEncoder:
                     ]
                     add_pieces(out[row.text], kept, window.take, *ranges[row.text])
                 at += lengths[k]
-        self.n_tokens_encoded += sum(int(array.any(axis=1).sum()) for array in out)
         self._since_release += sum(lengths)
         if self._since_release >= _RELEASE_AFTER:
             self._since_release = 0
@@ -248,7 +248,7 @@ class HuggingFaceEncoder:
             yield low, max(low, high), slice(start, stop)
 
     def _windows(
-        self, units: Iterator[tuple[int, int, slice]], first: Ints1d, end: Ints1d
+        self, units: Iterable[tuple[int, int, slice]], first: Ints1d, end: Ints1d
     ) -> Iterator[Window]:
         """The windows of some units; those of one that is short enough are one."""
         size = self.settings.window - len(self._prefix) - len(self._suffix)
