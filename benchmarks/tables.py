@@ -681,15 +681,17 @@ def jobs() -> str:
 
 def _planning(result: dict[str, Any]) -> list[str]:
     lines = [
-        "| for planning | words a day and core | 10 GB of JSONL cost | on 16 cores |",
-        "|---|---|---|---|",
+        "| for planning | words a day and core | 10 GB of JSONL cost | on 16 cores | "
+        "reading and writing |",
+        "|---|---|---|---|---|",
     ]
     for kind, row in result["kinds"].items():
         rate = row["documents_per_second"]
         hours = 10e9 / result["bytes_of_a_document"] / rate / 3600
         words = rate * result["words_of_a_document"] * 86400 / 1e6
         lines.append(
-            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours | {hours / 16:,.1f} hours |"
+            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours | {hours / 16:,.1f} hours | "
+            f"{row['share_of_reading_and_writing']:.1%} |"
         )
     return [*lines, ""]
 
