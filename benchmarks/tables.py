@@ -690,8 +690,8 @@ def _planning(result: dict[str, Any]) -> list[str]:
         hours = 10e9 / result["bytes_of_a_document"] / rate / 3600
         words = rate * result["words_of_a_document"] * 86400 / 1e6
         lines.append(
-            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours | {hours / 16:,.1f} hours | "
-            f"{row['share_of_reading_and_writing']:.1%} |"
+            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours "
+            f"| {hours / 16:,.1f} hours | {row['share_of_reading_and_writing']:.1%} |"
         )
     return [*lines, ""]
 
