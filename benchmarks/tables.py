@@ -165,12 +165,12 @@ def which_method() -> str:
 
     chosen = trained["attention, chosen on training data"]
     lines = [
-        "- **Ordinary text, a few words with clear senses**: `attention` "
-        f"({share('attention', 'plain')} on plain sentences; `word2vec` "
-        f"{share('word2vec', 'plain')}, `lesk_extended` {share('lesk_extended', 'plain')}).",
         f"- **The best answers**: `ensemble`, which asks `attention`, `word2vec` and "
         f"`lesk_extended` at once ({share('ensemble')} over all; `attention` "
         f"{share('attention')}) at {speed('ensemble')}.",
+        "- **One method that needs no second resource**: `attention` "
+        f"({share('attention', 'plain')} on plain sentences; `word2vec` "
+        f"{share('word2vec', 'plain')}, `lesk_extended` {share('lesk_extended', 'plain')}).",
         f"- **Less time**: `cascade` ({share('cascade')} over all at {speed('cascade')}, attention "
         f"on {_percent(rows['cascade']['share_of_tokens_encoded'])} % of the tokens).",
         f"- **No encoder at all**: `word2vec` ({share('word2vec')} at {speed('word2vec')}); "
