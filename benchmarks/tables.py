@@ -702,6 +702,57 @@ def _way(name: str, result: dict[str, Any]) -> str:
 
 
 #: What stands between the markers of each name.
+def jobs() -> str:
+    """A table for planning, and what jobs cost beside the pipeline; of the steps that ran."""
+    if not (RESULTS / "jobs.json").is_file():
+        return ""
+    result = _load("jobs.json")
+    n_words = result["words_of_a_document"]
+    lines = _planning(result) if "kinds" in result else []
+    lines += [f"Documents of {n_words} words of SemCor's text, one thread for each process."]
+    if "workers" in result:
+        workers = result["workers"]
+        lines.append(
+            f"Two workers do {workers['ratio']:.2f} times the documents of one (middle of "
+            f"{len(workers['pairs'])} pairs)."
+        )
+    rows = [*result["sizes"], result["long"]]
+    last = rows[-1]
+    seconds = ", ".join(
+        f"{row['documents']:,} documents {row['cpu_seconds_of_parent']:,.0f} s" for row in rows
+    )
+    lines.append(
+        f"*homographs*, processor time by size: {seconds}; reading and writing take "
+        f"{last['share_of_reading_and_writing']:.1%} of the last, and its resident memory grows by "
+        f"{last['mb_per_10000_documents']:.2f} MB for 10,000 documents."
+    )
+    for count, row in result.get("apply", {}).items():
+        lines.append(
+            f"The same pipeline on 10,000 documents with --n-process {count}, loading included: "
+            f"{row['spacy-attn annotate']:,.1f} s; `spacy apply` {row['spacy apply']:,.1f} s."
+        )
+    processor = result["manifest"]["processor"]
+    lines.append(f"{processor}. Made with `python -m benchmarks.jobs`.")
+    return "\n".join(lines)
+
+
+def _planning(result: dict[str, Any]) -> list[str]:
+    lines = [
+        "| for planning | words a day and core | 10 GB of JSONL cost | on 16 cores | "
+        "reading and writing |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, row in result["kinds"].items():
+        rate = row["documents_per_second"]
+        hours = 10e9 / result["bytes_of_a_document"] / rate / 3600
+        words = rate * result["words_of_a_document"] * 86400 / 1e6
+        lines.append(
+            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours "
+            f"| {hours / 16:,.1f} hours | {row['share_of_reading_and_writing']:.1%} |"
+        )
+    return [*lines, ""]
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "which-method": which_method,
     "classic-and-attention": classic_and_attention,
@@ -721,6 +772,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "relations": relations,
     "classic-cost": classic_cost,
     "explanations": explanations,
+    "jobs": jobs,
 }
 
 
