@@ -125,7 +125,7 @@ class SenseCounts:
         at = int(np.searchsorted(self.rows, sense.row))
         if at == len(self.rows) or self.rows[at] != sense.row:
             return np.zeros(self.vectors.shape[1], dtype=np.float32), 0
-        total: Floats1d = self.vectors[at] * self.scales[at]
+        total = np.asarray(self.vectors[at] * self.scales[at], dtype=np.float32)
         return total, int(self.counts[at])
 
 
@@ -163,7 +163,8 @@ class GlossVectors:
             return np.zeros(self.vectors.width, dtype=np.float32)
         weights = np.array([self._weights.get(word, 1.0) for word in words], dtype=np.float32)
         mean = weights @ np.asarray(self.vectors.vectors(words), dtype=np.float32)
-        return _unit(mean[None])[0]
+        unit: Floats1d = _unit(mean[None])[0]
+        return unit
 
 
 class Prototypes:

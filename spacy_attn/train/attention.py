@@ -404,9 +404,14 @@ class AttentionTrainer:
     def head_for_use(self, temperature: float = 1.0) -> PrototypeHead:
         """The head as the method uses it."""
         head = self.head
-        maps = (head.target, head.context, head.gloss)
+        target, context, gloss = (
+            linear.weight.detach().cpu().numpy().copy()
+            for linear in (head.target, head.context, head.gloss)
+        )
         return PrototypeHead(
-            *(linear.weight.detach().cpu().numpy().copy() for linear in maps),
+            target,
+            context,
+            gloss,
             gloss_weight=math.exp(head.gloss_weight.item()),
             example_weight=math.exp(head.example_weight.item()),
             shrinkage=math.exp(head.shrinkage.item()),

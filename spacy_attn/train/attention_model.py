@@ -117,7 +117,7 @@ def texts_of(senses: SenseList, vectors: StaticVectors) -> SenseTexts:
             resources = blank_resources(owner)  # type: ignore[arg-type]  # it reads lang alone
             makers[id(owner)] = GlossVectors(owner, resources, vectors)
         glosses[i] = makers[id(owner)].vector(sense)
-    is_counted = [isinstance(owner, WordNetInventory) for owner in senses.owners]
+    is_counted = [not isinstance(owner, Inventory) for owner in senses.owners]
     return SenseTexts(glosses, np.array(is_counted, dtype=bool))
 
 
