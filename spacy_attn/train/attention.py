@@ -362,14 +362,28 @@ class AttentionTrainer:
         if not rows:
             return []
         totals, counts = self.sums(self.train_rows if support is None else support, rows)
+        return self._scored(rows, totals, counts, is_left_out=False)
+
+    @torch.inference_mode()
+    def score_training(self) -> list[Scored]:
+        """What was trained on, each occurrence left out of its own sense's prototype."""
+        totals, counts = self.sums(self.train_rows)
+        return self._scored(self.train_rows, totals, counts, is_left_out=True)
+
+    def _scored(
+        self, rows: Sequence[Occurrence], totals: Tensor, counts: Tensor, *, is_left_out: bool
+    ) -> list[Scored]:
+        """*Shape:* totals (n_senses, width), counts (n_senses,)"""
         z, out = self.encode(rows).to(self.device), []
         for first in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[first : first + _ROWS_AT_ONCE]
             batch, here = self._batch(part), z[first : first + len(part)]
             known = batch.candidates.clamp(min=0)
-            dots = torch.einsum("nw,ncw->nc", here, totals[known])
-            none = torch.zeros_like(known, dtype=torch.bool)
-            scores = self._scores(here, batch.candidates, dots, counts[known], none)
+            own = (batch.candidates == batch.gold[:, None]) & (batch.gold >= 0)[:, None]
+            own &= is_left_out
+            dots = torch.einsum("nw,ncw->nc", here, totals[known]) - own.float()
+            n = counts[known] - own.float()
+            scores = self._scores(here, batch.candidates, dots, n, own)
             for row, values in zip(part, scores.cpu().numpy(), strict=True):
                 out.append(Scored(row, values[: len(row.candidates)]))
         return out

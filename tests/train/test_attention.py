@@ -119,6 +119,17 @@ def test_held_out_words_meet_the_prototypes_of_the_training():
     assert made.score([]) == []
 
 
+def test_training_occurrences_meet_the_prototypes_of_the_others():
+    """As in the loss: where nothing is dropped, its mean is that of these scores."""
+    train = rows(7)
+    made = trainer(train)
+    losses = []
+    for each in made.score_training():
+        p = np.exp(each.scores) / np.exp(each.scores).sum()
+        losses.append(-math.log(p[each.occurrence.allowed[0]]))
+    assert np.mean(losses) == pytest.approx(by_hand(made, train), abs=1e-5)
+
+
 # -- training --------------------------------------------------------------------------------
 
 
