@@ -1,7 +1,8 @@
 """A sense as the mean of its examples: the head on top of vectors that a small network mixes.
 
 An occurrence is ``z = unit(T target + C context)``, the mean vector of the target's tokens and
-that of the tokens within ``context_radius`` of it in its sentence. The log-score of a sense is ::
+that of the tokens within ``context_radius`` of it. Tokens are mixed within their sentence; the mean
+reaches into the sentences around. The log-score of a sense is ::
 
     gloss_weight * z . unit(G gloss)               what its definition says
     + example_weight * z . sum(z of examples) / (n + shrinkage)
@@ -214,13 +215,13 @@ class Prototypes:
         self, contexts: Sequence[Context], targets: Sequence[Target]
     ) -> list[list[TokenRange]]:
         """The tokens of each context whose vectors it looks at."""
-        return ranges_read(contexts, targets, self.head.context_radius)
+        return ranges_read(contexts, targets, self.head.context_radius, across=True)
 
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        z = self.head.z(occurrences(contexts, targets, self.head.context_radius))
+        z = self._z(contexts, targets)
         out = []
         for row, target in zip(z, targets, strict=True):
             made = [self._senses[sense] for sense in target.candidates]
@@ -252,7 +253,12 @@ class Prototypes:
             Context(c.text, c.tokens, c.offsets, c.lemmas, c.tags, array)
             for c, array in zip(contexts, arrays, strict=True)
         ]
-        return self.head.z(occurrences(filled, targets, self.head.context_radius))
+        return self._z(filled, targets)
+
+    def _z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
+        """*Shape:* (len(targets), z width)"""
+        radius = self.head.context_radius
+        return self.head.z(occurrences(contexts, targets, radius, across=True))
 
 
 def _prepared(method: Prototypes, sense: Sense) -> tuple[Floats1d, float]:

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from spacy_attn.encoder.static_network import NetworkConfig, StaticContextNetwor
 from spacy_attn.errors import ConfigError
 from spacy_attn.senses.decide import fit_temperature
 from spacy_attn.senses.prototypes import PrototypeHead
+from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence
 
 __all__ = ["AttentionConfig", "AttentionTrainer", "Report", "Scored", "SenseTexts", "accuracy_of",
@@ -120,10 +122,17 @@ class _Head(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """*Shape:* ids and present (n, longest), the others (n,) or (n, most candidates)"""
+    """Tokens by occurrence, and by sentence: they are mixed within their sentence alone.
 
-    ids: Tensor  # rows of the vocabulary
+    The tokens of all sentences, one after the other, are those of all occurrences.
+
+    *Shape:* present (n, longest), ids and in_sentence (n_sentences, longest sentence), the others
+    (n,) or (n, most candidates)
+    """
+
     present: Tensor
+    ids: Tensor  # rows of the vocabulary
+    in_sentence: Tensor
     starts: Tensor
     ends: Tensor
     candidates: Tensor  # -1 beyond the last
@@ -287,18 +296,22 @@ class AttentionTrainer:
     def _batch(self, rows: Sequence[Occurrence]) -> _Batch:
         n, longest = len(rows), max(len(row.tokens) for row in rows)
         most = max(len(row.candidates) for row in rows)
-        ids = np.zeros((n, longest), dtype=np.int64)
+        sentences = [part for row in rows for part in _sentences(row.tokens)]
+        sizes = np.array([len(part) for part in sentences])
+        in_sentence = np.arange(sizes.max()) < sizes[:, None]
+        ids = np.zeros(in_sentence.shape, dtype=np.int64)
+        ids[in_sentence] = [self._vocabulary[token] for part in sentences for token in part]
         candidates = np.full((n, most), -1, dtype=np.int64)
         allowed = np.zeros((n, most), dtype=bool)
         for i, row in enumerate(rows):
-            ids[i, : len(row.tokens)] = [self._vocabulary[token] for token in row.tokens]
             candidates[i, : len(row.candidates)] = row.candidates
             allowed[i, : len(row.candidates)] = [c in row.allowed for c in row.candidates]
         lengths = np.array([len(row.tokens) for row in rows])
         golds = [row.allowed[0] if len(row.allowed) == 1 else -1 for row in rows]
         arrays = (
-            ids, np.arange(longest) < lengths[:, None], np.array([row.start for row in rows]),
-            np.array([row.end for row in rows]), candidates, allowed, np.array(golds),
+            np.arange(longest) < lengths[:, None], ids, in_sentence,
+            np.array([row.start for row in rows]), np.array([row.end for row in rows]),
+            candidates, allowed, np.array(golds),
         )  # fmt: skip
         return _Batch(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
@@ -308,7 +321,9 @@ class AttentionTrainer:
         if mask_words:
             is_kept = torch.rand(batch.ids.shape, device=self.device) >= mask_words
             static = static * is_kept.unsqueeze(-1)
-        mixed = self.network(static, batch.present)
+        by_sentence = self.network(static, batch.in_sentence)
+        mixed = static.new_zeros(*batch.present.shape, by_sentence.shape[-1])
+        mixed = mixed.masked_scatter(batch.present.unsqueeze(-1), by_sentence[batch.in_sentence])
         return self.head.z(*self._parts(mixed, batch))
 
     def _parts(self, mixed: Tensor, batch: _Batch) -> tuple[Tensor, Tensor]:
@@ -482,6 +497,11 @@ class AttentionTrainer:
         optimizer.load_state_dict(saved["optimizer"])
         self.step, self.curve = saved["step"], saved["curve"]
         return int(saved["epoch"])
+
+
+def _sentences(tokens: list[str]) -> list[list[str]]:
+    starts = [*sentence_starts(tokens), len(tokens)]
+    return [tokens[start:end] for start, end in pairwise(starts)]
 
 
 def accuracy_of(scored: Sequence[Scored]) -> float:

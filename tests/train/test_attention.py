@@ -242,7 +242,8 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
     made.network.load_state_dict(state)
     for name in ("gloss_weight", "example_weight", "shrinkage"):
         getattr(made.head, name).data.fill_(math.log(manifest["head"][name]))
-    for text, at in (("the bat flew in a cave", 1), ("money at the river bank", 4)):
+    for text, at in (("the bat flew in a cave", 1), ("money at the river bank", 4),
+                     ("he hit a ball . the bat flew ! money .", 6)):  # fmt: skip
         lemma = text.split()[at]
         context = context_of(NLP(text))
         target = Target(0, at, at + 1, lemma, inventory.candidates(lemma, "NOUN"))

@@ -1,0 +1,81 @@
+"""What the cost benchmark makes of its measurements, and a trial run."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import attention_cost
+from benchmarks.attention_cost import analysed, crossover, exponent
+
+LENGTHS = [128, 256, 512, 1024]
+
+
+def test_exponents_of_powers():
+    for power in (1.0, 1.5, 2.0):
+        fit = exponent(LENGTHS, [3e-9 * n**power for n in LENGTHS])
+        assert fit["exponent"] == pytest.approx(power, abs=1e-3)
+        assert fit["ci95"] == pytest.approx([power, power], abs=1e-3)
+
+
+def test_an_exponents_interval_is_that_of_the_slope():
+    # Logarithms to base 2 of the values: 0, 1, 4, 3. By hand: slope 1.2, residuals -0.2, -0.4,
+    # 1.4, -0.8, squares sum to 2.8, standard error sqrt(2.8 / 2 / 5), t(0.975, 2) = 4.3027.
+    fit = exponent([1, 2, 4, 8], [1, 2, 16, 8])
+    assert fit["exponent"] == pytest.approx(1.2, abs=1e-3)
+    half = 4.3027 * (2.8 / 2 / 5) ** 0.5
+    assert fit["ci95"] == pytest.approx([1.2 - half, 1.2 + half], abs=1e-3)
+
+
+def test_too_few_values_have_no_exponent():
+    assert exponent(LENGTHS, [0, 0, 1, 2]) == {"exponent": None, "ci95": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([9, 9, 1, 1], 512), ([1, 1, 1, 1], 128), ([1, 9, 1, 1], 512), ([9, 9, 9, 9], None),
+     ([1, 1, 1, 9], None)],
+)  # fmt: skip
+def test_where_full_attention_is_overtaken(values, expected):
+    assert crossover(LENGTHS, values, [2, 2, 2, 2]) == expected
+
+
+def test_the_median_of_repeats_counts():
+    def points(seconds):
+        return [{"tokens": n, "seconds": s, "mib": n / 100} for n, s in zip(LENGTHS, seconds)]  # noqa: B905
+
+    full = points([[1, 9, 1], [2, 2, 2], [4, 4, 40], [8, 8, 8]])
+    window = points([[2, 2, 2], [2.5, 2.5, 2.5], [3, 3, 3], [4, 4, 4]])
+    one, two = analysed({"full": full, "window": window})
+    assert one["seconds"] == [1, 2, 4, 8]
+    assert one["time"]["exponent"] == pytest.approx(1.0, abs=1e-3)
+    assert one["faster_than_full_from"] is None
+    assert two["faster_than_full_from"] == 512
+
+
+@pytest.mark.parametrize("name", attention_cost.MODELS)
+def test_models_of_hugging_face_run(name):
+    import torch
+
+    torch.manual_seed(0)
+    model = attention_cost.model_of(name, longest=256).eval()
+    ids = torch.randint(5, 90, (1, 256))
+    with torch.no_grad():
+        out = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    assert out.shape[:2] == (1, 256)
+    assert torch.isfinite(out).all()
+
+
+def test_a_trial(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "trial.json"
+    options = ["--longest", "512", "--repeats", "1", "--systems", "full", "window", "-o", str(out)]
+    monkeypatch.setattr(sys, "argv", ["attention_cost", *options])
+    attention_cost.main()
+    assert "did not run" not in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    for phase in ("forward", "training"):
+        assert [system["name"] for system in result["phases"][phase]] == ["full", "window"]
+        assert all(system["tokens"] == [128, 256, 512] for system in result["phases"][phase])
+    assert out.with_suffix(".svg").read_text().startswith("<?xml")
