@@ -375,7 +375,10 @@ def _overfitting_rows(
                 "claim": f"Dropout and masking help with {n} examples of a sense",
                 "measure": "accuracy with both less that with neither",
                 "systems": {name: summary(value) for name, value in values.items()},
-                "gap": {name: round(float(np.mean(each)), 4) for name, each in gaps.items()},
+                # Of one example none is left to compare itself with.
+                "gap": {name: round(float(np.mean(each)), 4) for name, each in gaps.items()}
+                if n > 1
+                else None,
                 "difference": difference, "verdict": verdict(difference["ci95"]),
             }
         )  # fmt: skip
