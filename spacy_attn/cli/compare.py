@@ -523,7 +523,7 @@ def _print(result: dict[str, Any], errors: Console) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _ONE_LINE  # a row is a line for programs
-    for grid in [headline_grid(result), *group_grids(result)]:
+    for grid in [headline_grid(result, tests=True), *group_grids(result)]:
         console.print(_table(grid))
     for sentence in notes(result):
         errors.print(f"[yellow]note:[/] {visible(sentence)}", soft_wrap=True)

@@ -27,22 +27,26 @@ class Grid:
     published: list[bool]  # for each row, whether it was not run here
 
 
-def headline_grid(result: PlainData) -> Grid:
-    """Accuracy, interval, macro-F1 and cost of each system."""
-    heads = ["system", "accuracy", "95 %", "macro-F1", "ECE", "supersense", "coverage",
+def headline_grid(result: PlainData, *, tests: bool = False) -> Grid:
+    """Accuracy, interval, macro-F1 and cost of each system; with tests, p against the baseline."""
+    heads = ["system", "accuracy", "95 %", "p", "macro-F1", "ECE", "supersense", "coverage",
              "words/s", "peak MB"]  # fmt: skip
+    baseline = result.get("baseline")
     rows = []
     for system in result["systems"]:
         low, high = system["ci95"]
         rows.append(
             [
                 _name(system), _share(system["accuracy"]), f"{low:.3f} to {high:.3f}",
+                _p_value(system.get("comparison") if tests else None),
                 _share(system["macro_f1"]), _share(system["calibration_error"]),
                 _share(system["supersense_accuracy"]), _share(system["coverage"]),
                 _whole(system["words_per_second"]), _whole(system["peak_rss_mb"]),
             ]
         )  # fmt: skip
     title = f"{result['dataset']}, inventory {result['inventory']}, n = {result['n']:,}"
+    if tests and any(system.get("comparison") for system in result["systems"]):
+        title += f"; p: McNemar's test against {baseline}, Holm-corrected"
     return _without_empty(Grid(title, heads, rows, _published(result)))
 
 
@@ -95,6 +99,13 @@ def _published(result: PlainData) -> list[bool]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _p_value(test: PlainData | None) -> str:
+    """Of McNemar's test against the baseline, corrected; "-" for the baseline itself."""
+    if test is None:
+        return "-"
+    return "< 0.001" if test["p_holm"] < 0.001 else f"{test['p_holm']:.3f}"
 
 
 def _whole(value: float | None) -> str:

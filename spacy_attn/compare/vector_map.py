@@ -12,7 +12,7 @@ import numpy as np
 from spacy_attn._types import Encoder, Floats2d, PlainData, StaticVectors
 from spacy_attn.compare.systems import Task
 from spacy_attn.senses.context import Target
-from spacy_attn.senses.contextual import occurrences
+from spacy_attn.senses.contextual import occurrences, unit_parts
 
 if TYPE_CHECKING:
     from spacy_attn.compare.datasets import Instance
@@ -52,7 +52,7 @@ def vector_map(
     if len(pairs) < 3:
         return None
     targets = [target for _, target in pairs]
-    parts = _unit_halves(_occurrences(task, targets, encoder))
+    parts = unit_parts(_occurrences(task, targets, encoder))
     # The word's own vector, whatever its form: a static table knows no context.
     rows = np.repeat(static.vectors([word[0]]), len(pairs), axis=0)
     places, share = _project(parts)
@@ -80,13 +80,6 @@ def _occurrences(task: Task, targets: Sequence[Target], encoder: Encoder) -> Flo
     encoded = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
     moved = [replace(target, context=used.index(target.context)) for target in targets]
     return occurrences(encoded, moved, _RADIUS)
-
-
-def _unit_halves(parts: Floats2d) -> Floats2d:
-    """Target and context vector to unit length each. *Shape:* (n, 2 * width), the same"""
-    halves = parts.reshape(len(parts), 2, -1)
-    norms = np.linalg.norm(halves, axis=2, keepdims=True)
-    return np.asarray(halves / np.maximum(norms, 1e-9)).reshape(parts.shape)
 
 
 def _project(rows: Floats2d) -> tuple[Floats2d, float]:

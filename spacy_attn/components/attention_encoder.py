@@ -90,6 +90,7 @@ class AttentionEncoder:
             device=settings["device"],
         )
         HuggingFaceEncoder(self._settings)  # checks the values; loads nothing
+        self._stored: dict[str, str] = {}  # weights that came with a saved pipeline
         self.hooks = bool(settings["hooks"])
         self._install()
 
@@ -145,9 +146,9 @@ class AttentionEncoder:
         del exclude
         if not self.config["store_weights"]:
             return
-        adapter = self._settings.adapter
-        own = [] if adapter in (None, str(SENSE_MODEL)) else [Path(str(adapter))]
-        write_stored(Path(path), [self._settings.model], own)
+        adapter = self.config["adapter"]
+        own = [] if adapter in _ADAPTERS else [Path(adapter)]
+        write_stored(Path(path), [self.config["model"]], own, self._stored)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> AttentionEncoder:
         """Take the model that ``to_disk`` copied, if it did.
@@ -156,12 +157,12 @@ class AttentionEncoder:
             ConfigError: the folder is not complete.
         """
         del exclude
-        stored = read_stored(Path(path))
+        self._stored = stored = read_stored(Path(path))
         model, adapter = self._settings.model, self._settings.adapter
         self._settings = replace(
             self._settings,
             model=stored.get(model, model),
-            adapter=None if adapter is None else stored.get(adapter, adapter),
+            adapter=None if adapter is None else stored.get(str(Path(adapter)), adapter),
         )
         return self
 

@@ -177,7 +177,7 @@ class SenseDisambiguator:
             return
         methods = [method for method in (self.method, self.backoff) if method is not None]
         encoders, files = zip(*map(weights_of, methods), strict=True)
-        write_stored(Path(path), sum(encoders, ()), sum(files, ()))
+        write_stored(Path(path), sum(encoders, ()), sum(files, ()), self._resources.stored)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> SenseDisambiguator:
         """Take the models that ``to_disk`` copied, if it did.

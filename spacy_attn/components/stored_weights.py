@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spacy_attn.errors import ConfigError
@@ -21,34 +21,33 @@ _FILE = "weights.json"  # what the config names, and the file or folder beside i
 _FOLDER = "weights"
 
 
-def write_stored(folder: Path, encoders: Iterable[str], files: Iterable[Path]) -> None:
+def write_stored(
+    folder: Path, encoders: Iterable[str], files: Iterable[Path], stored: Mapping[str, str]
+) -> None:
     """Copy models into the folder of a component.
 
     Args:
         folder: the component's own, made if need be.
         encoders: names or folders of encoders, as in the config.
-        files: further weights, such as a sense model.
+        files: further weights, such as a sense model, likewise.
+        stored: what :func:`read_stored` gave, where the pipeline itself was loaded with weights.
 
     Raises:
         ResourceError: an encoder is not on this machine.
     """
-    index = {}
-    sources: dict[str, list[Path]] = {
-        name: model_files(resolve_encoder(name).path) for name in encoders
-    }
-    sources |= {str(file): [file] for file in files}
-    for number, (name, copied) in enumerate(sources.items()):
+    index: dict[str, str] = {}
+    for name in dict.fromkeys(encoders):
         # The last part of a model's name is part of its vectors' identity.
-        place = Path(_FOLDER, str(number), Path(name).name)
-        target = folder / place
-        if copied == [Path(name)]:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(copied[0], target)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            for file in copied:
-                shutil.copyfile(file, target / file.name)
+        place = Path(_FOLDER, str(len(index)), Path(name).name)
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for file in model_files(resolve_encoder(stored.get(name, name)).path):
+            shutil.copyfile(file, folder / place / file.name)
         index[name] = place.as_posix()
+    for file in dict.fromkeys(files):
+        place = Path(_FOLDER, str(len(index)), file.name)
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(stored.get(str(file), file), folder / place)
+        index[str(file)] = place.as_posix()
     (folder / _FILE).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 

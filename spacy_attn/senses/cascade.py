@@ -14,7 +14,7 @@ import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, TokenRange
 from spacy_attn.senses.context import Context, FittedMethod, SelectiveMethod, Target
-from spacy_attn.senses.decide import log_softmax
+from spacy_attn.senses.decide import log_softmax, margin_between
 
 __all__ = ["Cascade"]
 
@@ -67,15 +67,9 @@ class Cascade:
         """Its log-probabilities, and the targets of which it is not sure."""
         answers = self.cheap.score(contexts, targets)
         scores = [_log_probabilities(answer, self.cheap.temperature) for answer in answers]
-        unsure = [i for i, answer in enumerate(scores) if _margin(answer) < self.margin]
+        unsure = [i for i, answer in enumerate(scores) if margin_between(answer) < self.margin]
         return scores, unsure
 
 
 def _log_probabilities(scores: Floats1d, temperature: float) -> Floats1d:
     return log_softmax(scores, temperature).astype(np.float32)
-
-
-def _margin(scores: Floats1d) -> float:
-    """Between the probabilities of the best two. *Shape:* (n_candidates,), two or more"""
-    runner_up, best = np.partition(np.exp(scores), -2)[-2:]
-    return float(best - runner_up)

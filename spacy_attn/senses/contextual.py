@@ -34,11 +34,12 @@ from numpy.typing import NDArray
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Resources, Target, tokens_within
-from spacy_attn.senses.decide import log_softmax
+from spacy_attn.senses.decide import log_softmax, margin_between
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
-__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences", "ranges_read"]
+__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences", "ranges_read",
+           "unit_parts"]  # fmt: skip
 
 logger = logging.getLogger("spacy_attn")
 
@@ -264,7 +265,8 @@ class Attention:
         if not targets:
             return []
         scores = self._scores(self._parts(contexts, targets), targets)
-        unsure = [i for i, answer in enumerate(scores) if self._margin(answer) < self.widen_below]
+        margins = [margin_between(log_softmax(each, self.temperature)) for each in scores]
+        unsure = [i for i, margin in enumerate(margins) if margin < self.widen_below]
         open_targets = [targets[i] for i in unsure]
         if unsure:
             around = self._with_neighbours(contexts, open_targets)
@@ -279,27 +281,27 @@ class Attention:
         """The contexts with vectors of the sentences around the targets' own, too."""
         out = list(contexts)
         wanted = ranges_read(contexts, targets, self.head.context_radius, across=True)
-        missing = [i for i, ranges in enumerate(wanted) if _lacks(contexts[i], ranges)]
+        # Their own sentences have been read already.
+        lacking = {i: _lacking(contexts[i], ranges) for i, ranges in enumerate(wanted)}
+        missing = {i: tokens for i, tokens in lacking.items() if tokens}
         if missing:
             texts, offsets = zip(*((out[i].text, out[i].offsets) for i in missing), strict=True)
-            arrays = self.encoder.encode(texts, offsets, [wanted[i] for i in missing])
+            arrays = self.encoder.encode(texts, offsets, list(missing.values()))
             for i, array in zip(missing, arrays, strict=True):
-                out[i] = replace(out[i], contextual=array)
+                before = contexts[i].contextual
+                assert before is not None  # noqa: S101 - occurrences() has looked
+                kept = np.where(before.any(axis=1, keepdims=True), before, array)
+                out[i] = replace(out[i], contextual=kept)
         return out
 
     def _scores(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""
         z = self.head.z(parts)
-        scaled = _scaled(parts)
+        scaled = unit_parts(parts)
         return [
             self._score(scaled[i], z[i], [self._index[sense.id] for sense in target.candidates])
             for i, target in enumerate(targets)
         ]
-
-    def _margin(self, scores: Floats1d) -> float:
-        """Between the probabilities of the best two. *Shape:* (n_candidates,), two or more"""
-        runner_up, best = np.partition(np.exp(log_softmax(scores, self.temperature)), -2)[-2:]
-        return float(best - runner_up)
 
     def reads(
         self, contexts: Sequence[Context], targets: Sequence[Target]
@@ -366,19 +368,18 @@ class Attention:
             for (sense, _), row in zip(flat, self._parts(encoded, targets), strict=True):
                 out[sense.id].append(row)
         empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
-        return {sense: _scaled(np.stack(rows)) if rows else empty for sense, rows in out.items()}
+        return {sense: unit_parts(np.stack(rows)) if rows else empty for sense, rows in out.items()}
 
 
-def _lacks(context: Context, ranges: Sequence[TokenRange]) -> bool:
-    """Whether a token of some ranges has no vector; white space never has one."""
+def _lacking(context: Context, ranges: Sequence[TokenRange]) -> list[TokenRange]:
+    """The tokens of some ranges that have no vector, in order; white space never has one."""
     vectors = context.contextual
-    if vectors is None:
-        return bool(ranges)
-    return any(
-        not vectors[i].any() and not context.tokens[i].isspace()
-        for start, end in ranges
-        for i in range(start, end)
-    )
+    tokens = sorted({i for start, end in ranges for i in range(start, end)})
+    return [
+        (i, i + 1)
+        for i in tokens
+        if not context.tokens[i].isspace() and (vectors is None or not vectors[i].any())
+    ]
 
 
 def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:
@@ -410,7 +411,7 @@ def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d
     return weights, bias
 
 
-def _scaled(parts: Floats2d) -> Floats2d:
+def unit_parts(parts: Floats2d) -> Floats2d:
     """Target and context vector to unit length each. *Shape:* (n, 2 * width), the same"""
     half = parts.shape[1] // 2
     return np.concatenate([_unit(parts[:, :half]), _unit(parts[:, half:])], axis=1)

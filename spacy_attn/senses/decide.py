@@ -12,7 +12,7 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.senses.context import Target
 from spacy_attn.senses.inventory import Sense
 
-__all__ = ["Decision", "decide", "decide_all", "fit_temperature", "log_softmax"]
+__all__ = ["Decision", "decide", "decide_all", "fit_temperature", "log_softmax", "margin_between"]
 
 _TIE = 1e-6  # probabilities nearer than this are a tie
 
@@ -124,3 +124,9 @@ def fit_temperature(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
 
     best = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
     return float(np.exp(best.x))
+
+
+def margin_between(log_probabilities: NDArray[np.floating]) -> float:
+    """Between the probabilities of the best two. *Shape:* (n_candidates,), two or more"""
+    runner_up, best = np.partition(np.exp(log_probabilities), -2)[-2:]
+    return float(best - runner_up)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from spacy_attn.senses.inventory import Sense, SenseInventory
+from spacy_attn.senses.context import Resources, Target
+from spacy_attn.senses.inventory import Example, Sense, SenseInventory
 
-__all__ = ["PreparedSenses", "gloss_words"]
+__all__ = ["PreparedSenses", "content_words", "gloss_words", "words_around", "words_outside"]
 
 T = TypeVar("T")
 
@@ -62,3 +63,29 @@ def gloss_words(inventory: SenseInventory) -> Iterator[tuple[str, list[str]]]:
     """
     for supersense, gloss in inventory.glosses():
         yield supersense, _WORD.findall(gloss.lower())
+
+
+def content_words(tokens: Iterable[str], stop_words: frozenset[str]) -> list[str]:
+    """The words of letters alone, in lower case, that are no stop words."""
+    lower = (token.lower() for token in tokens)
+    return [word for word in lower if word.isalpha() and word not in stop_words]
+
+
+def words_outside(example: Example, resources: Resources) -> list[str]:
+    """The content words of an example, less those of the word that it is an example of."""
+    context = resources.tokenize(example.text)
+    outside = (
+        token
+        for token, (start, end) in zip(context.tokens, context.offsets, strict=True)
+        if end <= example.start or start >= example.end
+    )
+    return content_words(outside, resources.stop_words)
+
+
+def words_around(
+    tokens: Sequence[str], target: Target, window: int, stop_words: frozenset[str]
+) -> list[str]:
+    """The content words within some tokens of a target, less the target."""
+    before = tokens[max(0, target.start - window) : target.start]
+    after = tokens[target.end : target.end + window]
+    return content_words([*before, *after], stop_words)

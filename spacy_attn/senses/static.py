@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.senses.context import Context, Resources, Target
 from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory
-from spacy_attn.senses.prepared import PreparedSenses, gloss_words
+from spacy_attn.senses.prepared import (
+    PreparedSenses,
+    content_words,
+    gloss_words,
+    words_around,
+    words_outside,
+)
 
 __all__ = ["StaticCentroid", "gloss_weights"]
 
@@ -63,23 +69,15 @@ class StaticCentroid:
 
     def _bag(self, sense: Sense) -> list[str]:
         """The words that stand for a sense."""
-        bag = self._words(self.resources.tokenize(sense.definition).tokens)
+        texts = [sense.definition, *self.inventory.hypernym_definitions(sense)]
+        bag = [word for text in texts for word in self._words(text)]
         for example in sense.examples:
-            context = self.resources.tokenize(example.text)
-            outside = [
-                token
-                for token, (start, end) in zip(context.tokens, context.offsets, strict=True)
-                if end <= example.start or start >= example.end
-            ]
-            bag += self._words(outside)
-        for definition in self.inventory.hypernym_definitions(sense):
-            bag += self._words(self.resources.tokenize(definition).tokens)
+            bag += words_outside(example, self.resources)
         forms = {sense.lemma, *sense.forms}
         return [word for word in bag if word not in forms]
 
-    def _words(self, tokens: Sequence[str]) -> list[str]:
-        lower = (token.lower() for token in tokens)
-        return [w for w in lower if w.isalpha() and w not in self.resources.stop_words]
+    def _words(self, text: str) -> list[str]:
+        return content_words(self.resources.tokenize(text).tokens, self.resources.stop_words)
 
     def _direction(self, sense: Sense) -> NDArray[np.float32]:
         bag = self._bag(sense)
@@ -102,9 +100,7 @@ class StaticCentroid:
         out = []
         for target in targets:
             tokens = contexts[target.context].tokens
-            before = tokens[max(0, target.start - self.window) : target.start]
-            around = [*before, *tokens[target.end : target.end + self.window]]
-            words = self._words(around)
+            words = words_around(tokens, target, self.window, self.resources.stop_words)
             mean = self._mean(words, self._rows(words))
             senses = np.stack([self._senses[sense] for sense in target.candidates])
             out.append((senses @ mean).astype(np.float32))

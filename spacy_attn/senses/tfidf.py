@@ -7,7 +7,7 @@ interpretation of term specificity") over all texts of the inventory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from spacy_attn._types import Floats1d, Floats2d, Ints1d
 from spacy_attn.senses.context import Context, Resources, Target
-from spacy_attn.senses.inventory import Example, Sense, SenseInventory
-from spacy_attn.senses.prepared import gloss_words
+from spacy_attn.senses.inventory import Sense, SenseInventory
+from spacy_attn.senses.prepared import content_words, gloss_words, words_around, words_outside
 
 __all__ = ["Tfidf"]
 
@@ -56,14 +56,18 @@ class Tfidf:
         self.c = c
         self.temperature = temperature
         self._vectorizer = TfidfVectorizer(analyzer=_identity, sublinear_tf=True)
-        self._vectorizer.fit(self._words(words) for _, words in gloss_words(inventory))
+        stop_words = resources.stop_words
+        self._vectorizer.fit(content_words(w, stop_words) for _, w in gloss_words(inventory))
         self._fitted = lru_cache(_WORDS)(self._fit)
 
     def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         """Log-probabilities. *Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        bags = (self._around(contexts[t.context].tokens, t.start, t.end) for t in targets)
+        stop_words = self.resources.stop_words
+        bags = (
+            words_around(contexts[t.context].tokens, t, self.window, stop_words) for t in targets
+        )
         rows = self._vectorizer.transform(bags)
         out = []
         for row, target in zip(rows, targets, strict=True):
@@ -93,26 +97,10 @@ class Tfidf:
 
     def _bags(self, sense: Sense) -> Iterator[list[str]]:
         """The words of each training text of a sense."""
-        yield self._words(self.resources.tokenize(sense.definition).tokens)
+        definition = self.resources.tokenize(sense.definition).tokens
+        yield content_words(definition, self.resources.stop_words)
         for example in sense.examples:
-            yield self._of_example(example)
-
-    def _of_example(self, example: Example) -> list[str]:
-        context = self.resources.tokenize(example.text)
-        outside = (
-            token
-            for token, (start, end) in zip(context.tokens, context.offsets, strict=True)
-            if end <= example.start or start >= example.end
-        )
-        return self._words(outside)
-
-    def _around(self, tokens: Sequence[str], start: int, end: int) -> list[str]:
-        before = tokens[max(0, start - self.window) : start]
-        return self._words([*before, *tokens[end : end + self.window]])
-
-    def _words(self, tokens: Iterable[str]) -> list[str]:
-        lower = (token.lower() for token in tokens)
-        return [w for w in lower if w.isalpha() and w not in self.resources.stop_words]
+            yield words_outside(example, self.resources)
 
 
 def _identity(words: list[str]) -> list[str]:

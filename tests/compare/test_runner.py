@@ -114,6 +114,9 @@ def test_tables_and_notes(task, published, tmp_path):
     result = compare(task, chosen, in_process=True)
     grid = headline_grid(result)
     assert grid.title == "toy, inventory toy.jsonl, n = 5"
+    tested = headline_grid(result, tests=True)
+    assert tested.title.endswith("; p: McNemar's test against lesk, Holm-corrected")
+    assert [row[tested.heads.index("p")] for row in tested.rows] == ["-", "1.000"]
     assert grid.heads == [
         "system", "accuracy", "95 %", "macro-F1", "ECE", "coverage", "words/s",
     ]  # nobody has a supersense here, or a process of its own  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from spacy.tokens import Doc, Token
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn.components.attention_encoder import AttentionEncoder
+from spacy_attn.encoder import huggingface
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.methods import SENSE_MODEL
@@ -393,6 +395,12 @@ def test_vectors_that_nobody_reads_are_kept_whatever_keep_says(add):
     assert nlp("the bat")._.attn_vectors.shape == (2, 16)
 
 
+@pytest.fixture(autouse=True)
+def no_shared_encoders(monkeypatch):
+    """An encoder that another test has loaded would hide that files are gone."""
+    monkeypatch.setattr(huggingface, "_shared", OrderedDict())
+
+
 @pytest.fixture
 def saved(add, toy_model, toy_sense_model, tmp_path):
     """A pipeline saved with its weights, and its vectors; what it was made of is gone."""
@@ -404,6 +412,7 @@ def saved(add, toy_model, toy_sense_model, tmp_path):
     nlp.to_disk(tmp_path / "saved")
     shutil.rmtree(model)
     adapter.unlink()
+    huggingface._shared.clear()
     return tmp_path / "saved", doc._.attn_vectors, doc._.attn_model
 
 
@@ -419,6 +428,7 @@ def test_it_can_be_moved_and_saved_again(saved, tmp_path):
     moved = path.rename(tmp_path / "moved")
     spacy.load(moved).to_disk(tmp_path / "again")
     shutil.rmtree(moved)
+    huggingface._shared.clear()
     doc = spacy.load(tmp_path / "again")(TEXTS[0])
     np.testing.assert_array_equal(doc._.attn_vectors, vectors)
     assert doc._.attn_model == identity

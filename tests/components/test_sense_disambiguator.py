@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import catalogue
@@ -25,6 +26,7 @@ from spacy_attn.components.sense_disambiguator import (
     context_of,
     contexts_of,
 )
+from spacy_attn.encoder import huggingface
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.methods import lesk_v1
@@ -965,8 +967,9 @@ def test_kept_vectors_stay(make, attention, encoder_config):
 
 @pytest.mark.parametrize("as_backoff", [False, True])
 def test_a_pipeline_saved_with_its_weights(
-    make, attention, toy_model, toy_sense_model, tmp_path, as_backoff
+    make, attention, toy_model, toy_sense_model, tmp_path, as_backoff, monkeypatch
 ):
+    monkeypatch.setattr(huggingface, "_shared", OrderedDict())
     model = shutil.copytree(toy_model, tmp_path / "toy-bert")
     head = shutil.copy(toy_sense_model, tmp_path / "senses.safetensors")
     method = {**attention, "model": str(model), "sense_model": str(head)}
@@ -979,7 +982,10 @@ def test_a_pipeline_saved_with_its_weights(
     nlp.to_disk(tmp_path / "saved")
     shutil.rmtree(model)
     head.unlink()
-    loaded = spacy.load(tmp_path / "saved")
+    huggingface._shared.clear()
+    spacy.load(tmp_path / "saved").to_disk(tmp_path / "again")
+    shutil.rmtree(tmp_path / "saved")
+    loaded = spacy.load(tmp_path / "again")
     assert loaded(TEXTS[0]).spans["senses"].attrs["records"] == expected
     assert expected[0]["method"] == "attention"
 
