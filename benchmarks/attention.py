@@ -5,28 +5,34 @@
     python -m benchmarks.attention domains   # trained on SemCor and some genres of MASC, tested
                                              # on the others: results/attention-domains.json
     ... --seeds 1 --epochs 2 --limit 300 -o /tmp/trial.json    # a look, in a minute
+    ... --within 280     # begin no run after so many seconds; the same command again goes on
+    ... --part 0 2       # beside --part 1 2: two processes share the runs; then once without
 
 Every system is trained on the examples of *homographs* over GloVe and tested on the bundled test
 set (``domains``: on WordNet's senses). All mixers have the same number of parameters, see
 :mod:`spacy_attn.encoder.mixers`; ``static`` has none. Intervals are a bootstrap over instances and
-seeds together; a difference is taken seed by seed, instance by instance.
+seeds together; a difference is taken seed by seed, instance by instance. Finished runs are kept in
+``build/attention``.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.finished_runs import FinishedRuns, OutOfTime
+from benchmarks.manifest import DATA, ROOT, manifest, sha256
 from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.compare.datasets import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
@@ -39,6 +45,7 @@ from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.occurrences import Occurrence, of_labels
 
 RESULTS = ROOT / "benchmarks" / "results"
+KEPT = ROOT / "build" / "attention"
 #: Mixer, layers, heads.
 SYSTEMS = {
     "static": ("none", 1, 1),
@@ -49,10 +56,18 @@ SYSTEMS = {
 }
 MAIN = "attention 1 x 4"
 FOUR = ("static", "cnn", "bilstm", MAIN)  # what each claim compares
-DOMAIN_SYSTEMS = ("static", "feed_forward", "cnn", "bilstm", MAIN, "attention 2 x 4")
 PATTERNS = ("full", "window", "chunked", "low_rank")
-EXAMPLES = (1, 2, 4, 8)  # of a sense, as training data shrinks
+EXAMPLES = (1, 2, 4)  # of a sense, as training data shrinks
 NEAR, FAR = 3, 10  # tokens from a word to its nearest cue
+DISTANCES = ((1, 3), (4, 9), (10, 19), (20, None))  # tokens to the nearest cue, of the curve
+HEADS = ("attention 1 x 1", "attention 1 x 8")
+KINDS: dict[str, dict[str, Any]] = {
+    "dropout and masking": {},
+    "no attention dropout": {"attention_dropout": 0.0},
+    "no masking": {"mask_words": 0.0},
+    "neither": {"attention_dropout": 0.0, "mask_words": 0.0},
+}
+CORPORA = ("semcor.jsonl.gz", "masc.jsonl.gz")
 SHORT = 8  # tokens of a short text
 _DRAWS = 1000
 
@@ -79,6 +94,36 @@ class World:
     material: Material
     train: list[Occurrence]
     test: Test
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for."""
+
+    seeds: int
+    epochs: int
+    examples: int | None = None  # of a sense that are trained on, drawn by the seed; None: all
+    limit: int | None = None  # test instances, or sentences of a corpus
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A system of a table, before its seeds."""
+
+    system: str  # of SYSTEMS
+    changes: tuple[tuple[str, Any], ...] = ()  # of NetworkConfig, or mask_words
+    examples: int | None = None  # of a sense; None: those of the settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, and all that decides it beside data and code."""
+
+    system: str  # of SYSTEMS
+    seed: int
+    epochs: int
+    changes: tuple[tuple[str, Any], ...] = ()  # of NetworkConfig, or mask_words
+    examples: int | None = None  # of a sense; None: all
 
 
 # -- worlds --------------------------------------------------------------------------------------
@@ -118,18 +163,11 @@ def read_test(path: Path, inventory: Inventory, material: Material, limit: int |
     return Test(rows[kept], strata[kept], np.array(distance)[kept], cues[kept])
 
 
-def train(world: World, system: str, seed: int, epochs: int, **changes: Any) -> AttentionTrainer:
-    """One trained system.
-
-    Args:
-        world: its training part is used.
-        system: one of ``SYSTEMS``.
-        seed: of everything that is drawn.
-        epochs: passes.
-        changes: of :class:`NetworkConfig`, or ``mask_words``.
-    """
-    mixer, layers, heads = SYSTEMS[system]
-    config = AttentionConfig(epochs=epochs, seed=seed)
+def train(world: World, run: Run) -> AttentionTrainer:
+    """One trained system."""
+    mixer, layers, heads = SYSTEMS[run.system]
+    changes = dict(run.changes)
+    config = AttentionConfig(epochs=run.epochs, seed=run.seed)
     if "mask_words" in changes:
         config = replace(config, mask_words=changes.pop("mask_words"))
     vectors = shared_vectors(None)
@@ -175,80 +213,202 @@ def verdict(interval: Sequence[float]) -> str:
     return "holds" if low > 0 else "does not hold" if high < 0 else "not shown"
 
 
+# -- runs ----------------------------------------------------------------------------------------
+
+
+class Bench:
+    """The runs of one call, made now or read from the disk.
+
+    Args:
+        inventory: whose examples are learnt from.
+        finished: where runs are kept.
+        given: seeds, epochs, examples of a sense, and the limit of the test set.
+    """
+
+    def __init__(self, inventory: Inventory, finished: FinishedRuns, given: Settings) -> None:
+        self.inventory, self.finished, self.given = inventory, finished, given
+        self._world: tuple[tuple[int | None, int], World] | None = None
+
+    @cached_property
+    def test(self) -> Test:
+        """The same for all runs."""
+        return self.world(self.given.examples, 0).test
+
+    def world(self, examples: int | None, seed: int) -> World:
+        """The inventory with fewer examples, drawn by the seed; the last one is kept."""
+        key = (examples, 0 if examples is None else seed)
+        if self._world is None or self._world[0] != key:
+            inventory = self.inventory
+            if examples is not None:
+                inventory = inventory.with_examples(examples, seed)
+            self._world = (key, make_world(inventory, self.given.limit))
+        return self._world[1]
+
+    def runs(self, specs: Sequence[Spec]) -> list[Run]:
+        """Every system with every seed; all systems of a seed before the next seed."""
+        return [
+            Run(spec.system, seed, self.given.epochs, spec.changes,
+                spec.examples or self.given.examples)
+            for seed in range(self.given.seeds)
+            for spec in specs
+        ]  # fmt: skip
+
+    def measured(self, run: Run) -> dict[str, NDArray[Any]]:
+        """See :func:`measure`."""
+        return self.finished.of(
+            self._made_of(run),
+            lambda: measure(self.world(run.examples, run.seed), self.test, run),
+        )
+
+    def values(self, spec: Spec, key: str = "right") -> NDArray[Any]:
+        """One measure of a system. *Shape:* (n_seeds, n)"""
+        return np.stack([self.measured(run)[key] for run in self.runs([spec])])
+
+    def prepare(self, specs: Sequence[Spec], part: tuple[int, int]) -> None:
+        """Make those runs that are the part of one of several processes."""
+        mine, n = part
+        for run in self.runs(specs)[mine::n]:
+            if not self.finished.has(self._made_of(run)):
+                found = self.measured(run)
+                seconds = float(found["seconds"])
+                print(f"{run}: {found['right'].mean():.4f}, {seconds:.1f} s", flush=True)
+
+    def _made_of(self, run: Run) -> dict[str, Any]:
+        return {
+            "run": asdict(run), "inventory": self.inventory.digest, "limit": self.given.limit,
+            "test": sha256(BUNDLED), "code": code_digest(),
+        }  # fmt: skip
+
+
+def measure(world: World, test: Test, run: Run) -> dict[str, NDArray[Any]]:
+    """Train one system and measure all that any table asks of it.
+
+    ``right``: the test set; ``narrow``: with two tokens each side; ``hits`` and ``blind``: the
+    pointing game; ``training``: accuracy on the training data, each occurrence left out of its
+    sense's prototype.
+    """
+    started = time.perf_counter()
+    made = train(world, run)
+    out: dict[str, Any] = {"seconds": time.perf_counter() - started}
+    out["parameters"] = [made.n_parameters["mixer"], made.n_parameters["all"]]
+    out["right"] = answers(made, test.rows)
+    if run.examples in EXAMPLES:
+        out["training"] = training_accuracy(made)
+    elif not run.changes and run.system in FOUR:
+        out["narrow"] = answers(made, [clipped(row, 2) for row in test.rows])
+    if not run.changes and run.system == MAIN and run.examples not in EXAMPLES:
+        out["hits"], out["blind"] = pointing_game(made, test)
+    return {name: np.asarray(value) for name, value in out.items()}
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Hash of the code that decides what a run gives."""
+    package = ROOT / "spacy_attn"
+    paths = [package / "train" / "attention.py", package / "train" / "occurrences.py",
+             *(package / "encoder" / f"{name}.py" for name in
+               ("attention_patterns", "mixers", "self_attention", "static_network"))]  # fmt: skip
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
 # -- rows ----------------------------------------------------------------------------------------
 
 
-def run_rows(seeds: int, epochs: int, limit: int | None) -> dict[str, Any]:
-    """Every system on the whole test set, and every pattern of attention."""
-    world = make_world(load_inventory("homographs"), limit)
-    test, systems, base = world.test, [], None
-    strata = np.array(test.strata)
-    specs: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in SYSTEMS]
+def row_specs() -> list[Spec]:
+    """Every system, and every other pattern of attention."""
+    out = [Spec(name) for name in SYSTEMS]
     for pattern in PATTERNS[1:]:
-        changes = {"pattern": pattern}
+        changes: dict[str, Any] = {"pattern": pattern}
         if pattern == "low_rank":
-            changes |= {"attention_dropout": 0.0}
-        specs.append((f"{MAIN}, {pattern}", MAIN, changes))
-    for name, system, changes in specs:
-        rights, seconds, size = [], [], {}
-        for seed in range(seeds):
-            started = time.perf_counter()
-            made = train(world, system, seed, epochs, **changes)
-            seconds.append(time.perf_counter() - started)
-            size = made.n_parameters
-            rights.append(answers(made, test.rows))
-        right = np.stack(rights)
-        base = right if base is None else base
+            changes["attention_dropout"] = 0.0
+        out.append(Spec(MAIN, tuple(sorted(changes.items()))))
+    return out
+
+
+def run_rows(bench: Bench) -> dict[str, Any]:
+    """Every system on the whole test set, by stratum and by distance of the nearest cue."""
+    test, systems = bench.test, []
+    strata, base = np.array(test.strata), bench.values(Spec("static"))
+    for spec in row_specs():
+        right, pattern = bench.values(spec), dict(spec.changes).get("pattern")
+        runs = [bench.measured(run) for run in bench.runs([spec])]
+        mixer, whole = runs[0]["parameters"].tolist()
         systems.append(
             {
-                "name": name, "parameters": size, "accuracy": round(float(right.mean()), 4),
+                "name": f"{spec.system}, {pattern}" if pattern else spec.system,
+                "parameters": {"mixer": mixer, "all": whole},
+                "accuracy": round(float(right.mean()), 4),
                 "ci95": bootstrap(right), "seeds": right.mean(1).round(4).tolist(),
                 "over_static": summary(right.astype(float) - base),
                 "strata": {s: round(float(right[:, strata == s].mean()), 4)
                            for s in dict.fromkeys(test.strata)},
-                "train_seconds": round(float(np.median(seconds)), 1),
+                "by_distance": by_distance(test, right),
+                "train_seconds": round(float(np.median([run["seconds"] for run in runs])), 1),
             }
         )  # fmt: skip
-        print(f"{name}: {right.mean():.4f} {systems[-1]['ci95']}", flush=True)
-    return {"n": len(test.rows), "seeds": seeds, "epochs": epochs, "systems": systems}
+        print(f"{systems[-1]['name']}: {right.mean():.4f} {systems[-1]['ci95']}", flush=True)
+    return {**described(bench), "systems": systems}
+
+
+def described(bench: Bench) -> dict[str, Any]:
+    """What was trained on and tested."""
+    return {
+        "n": len(bench.test.rows), "n_train": len(bench.world(bench.given.examples, 0).train),
+        **asdict(bench.given),
+    }  # fmt: skip
+
+
+def by_distance(test: Test, right: NDArray[Any]) -> list[dict[str, Any]]:
+    """Accuracy by the tokens between a word and its nearest cue."""
+    out = []
+    for low, high in DISTANCES:
+        where = (test.distance >= low) & (test.distance <= (high or test.distance.max()))
+        if where.any():
+            out.append({"from": low, "to": high, "n": int(where.sum()), **summary(right[:, where])})
+    return out
 
 
 # -- claims --------------------------------------------------------------------------------------
 
 
-def run_claims(seeds: int, epochs: int, limit: int | None) -> dict[str, Any]:
-    """One row for each claim, of all four systems."""
-    inventory = load_inventory("homographs")
-    world = make_world(inventory, limit)
-    made = {name: [train(world, name, s, epochs) for s in range(seeds)] for name in FOUR}
-    rights = {name: _stacked(trainers, world.test.rows) for name, trainers in made.items()}
+def claim_specs() -> list[Spec]:
+    """What the rows of the claims are made of."""
+    shrunk = [
+        Spec(MAIN, tuple(sorted(changes.items())), n)
+        for n in EXAMPLES for changes in KINDS.values()
+    ]  # fmt: skip
+    return [*map(Spec, (*FOUR, *HEADS)), *shrunk]
+
+
+def run_claims(bench: Bench) -> dict[str, Any]:
+    """One row for each claim."""
+    rights = {name: bench.values(Spec(name)) for name in FOUR}
     rows = [
         _row("Attention tells senses apart better", "accuracy, all instances", rights),
-        *_distance_rows(world.test, rights),
-        *_context_rows(made, world.test, rights),
-        _heads_row(world, seeds, epochs),
-        _pointing_row(made[MAIN], world.test),
-        *_overfitting_rows(inventory, seeds, epochs, limit),
+        *_distance_rows(bench.test, rights),
+        *_context_rows(bench, rights),
+        _heads_row(bench),
+        _pointing_row(bench),
+        *_overfitting_rows(bench),
     ]
     for row in rows:
         print(f"{row['claim']}: {row['verdict']} {row['difference']}", flush=True)
-    return {"n": len(world.test.rows), "seeds": seeds, "epochs": epochs, "claims": rows}
-
-
-def _stacked(trainers: Sequence[AttentionTrainer], rows: Sequence[Occurrence]) -> Right:
-    return np.stack([answers(trainer, rows) for trainer in trainers])
+    return {**described(bench), "claims": rows}
 
 
 def _row(claim: str, measure: str, values: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """A claim that attention is above static vectors in what is measured.
+    """A claim that attention is above static vectors, and above the better of CNN and BiLSTM.
 
     *Shape:* of each value (n_seeds, n)
     """
     difference = summary(values[MAIN].astype(float) - values["static"])
+    other = max(("cnn", "bilstm"), key=lambda name: values[name].mean())
+    over_other = summary(values[MAIN].astype(float) - values[other])
     return {
         "claim": claim, "measure": measure,
         "systems": {name: summary(value) for name, value in values.items()},
         "difference": difference, "verdict": verdict(difference["ci95"]),
+        "over_other": {"than": other, **over_other, "verdict": verdict(over_other["ci95"])},
     }  # fmt: skip
 
 
@@ -267,40 +427,25 @@ def _distance_rows(test: Test, rights: dict[str, Right]) -> list[dict[str, Any]]
     return out
 
 
-def _context_rows(
-    made: dict[str, list[AttentionTrainer]], test: Test, rights: dict[str, Right]
-) -> list[dict[str, Any]]:
-    """Short texts; and what two tokens each side lose against all of the sentence."""
-    short = np.array([len(row.tokens) <= SHORT for row in test.rows])
+def _context_rows(bench: Bench, rights: dict[str, Right]) -> list[dict[str, Any]]:
+    """Short texts; a limited context; and what a wider one gives."""
+    short = np.array([len(row.tokens) <= SHORT for row in bench.test.rows])
     out = []
     if short.any():
         part = {name: right[:, short] for name, right in rights.items()}
         measure = f"accuracy, texts of at most {SHORT} tokens (n = {short.sum()})"
-        out.append(_row("Attention needs less context", measure, part))
-    narrow = [clipped(row, 2) for row in test.rows]
-    gains = {
-        name: rights[name].astype(float) - _stacked(trainers, narrow)
-        for name, trainers in made.items()
-    }
-    measure = "accuracy with the whole sentence less that with two tokens each side"
+        out.append(_row("Attention reads short texts better", measure, part))
+    narrow = {name: bench.values(Spec(name), "narrow") for name in FOUR}
+    measure = "accuracy with two tokens each side"
+    out.append(_row("Attention needs less context", measure, narrow))
+    gains = {name: rights[name].astype(float) - narrow[name] for name in FOUR}
+    measure = "accuracy with the whole text less that with two tokens each side"
     out.append(_row("Attention gains more from a wider context", measure, gains))
     return out
 
 
-def clipped(row: Occurrence, radius: int) -> Occurrence:
-    """The same with fewer tokens each side."""
-    low, high = max(0, row.start - radius), min(len(row.tokens), row.end + radius)
-    return replace(
-        row, tokens=row.tokens[low:high], start=row.start - low, end=row.end - low
-    )  # fmt: skip
-
-
-def _heads_row(world: World, seeds: int, epochs: int) -> dict[str, Any]:
-    one, many = (
-        np.stack([answers(train(world, f"attention 1 x {h}", s, epochs), world.test.rows)
-                  for s in range(seeds)])
-        for h in (1, 8)
-    )  # fmt: skip
+def _heads_row(bench: Bench) -> dict[str, Any]:
+    one, many = (bench.values(Spec(name)) for name in HEADS)
     difference = summary(many.astype(float) - one)
     return {
         "claim": "Several heads are better than one",
@@ -310,26 +455,66 @@ def _heads_row(world: World, seeds: int, epochs: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pointing_row(trainers: Sequence[AttentionTrainer], test: Test) -> dict[str, Any]:
-    """Does the word that the target looks at most stand among the cues? (Zhang et al. 2018,
-    "Top-down neural attention by excitation backprop", the pointing game.) Against the share of
-    cues among the other words of the sentence, which is what a blind pointer hits.
-    """
-    hits: list[list[float]] = []
-    blind: list[list[float]] = []
-    for trainer in trainers:
-        encoder = StaticContextEncoder(trainer.network.cpu(), trainer.vectors)
-        pairs = [pointed(encoder, row, cues) for row, cues in zip(test.rows, test.cues, strict=True)
-                 if cues and len(row.tokens) <= 64]  # fmt: skip
-        hits.append([hit for hit, _ in pairs])
-        blind.append([chance for _, chance in pairs])
-    difference = summary(np.array(hits) - np.array(blind))
+def _pointing_row(bench: Bench) -> dict[str, Any]:
+    """Against the share of cues among the other words, which is what a blind pointer hits."""
+    hits, blind = (bench.values(Spec(MAIN), key) for key in ("hits", "blind"))
+    difference = summary(hits - blind)
     return {
         "claim": "Attention weights show what decides",
         "measure": "share of texts whose most looked-at word is a cue, less that of a blind choice",
-        "systems": {MAIN: summary(np.array(hits)), "blind": summary(np.array(blind))},
+        "systems": {MAIN: summary(hits), "blind": summary(blind)},
         "difference": difference, "verdict": verdict(difference["ci95"]),
     }  # fmt: skip
+
+
+def _overfitting_rows(bench: Bench) -> list[dict[str, Any]]:
+    """What dropout and masking give as training data shrinks.
+
+    ``gap`` is the accuracy on training data (each left out of its sense's prototype) less that on
+    the test set: the overfitting itself.
+    """
+    out = []
+    for n in EXAMPLES:
+        specs = {kind: Spec(MAIN, tuple(sorted(c.items())), n) for kind, c in KINDS.items()}
+        values = {kind: bench.values(spec) for kind, spec in specs.items()}
+        gaps = {
+            kind: float(bench.values(spec, "training").mean() - values[kind].mean())
+            for kind, spec in specs.items()
+        }
+        difference = summary(values["dropout and masking"].astype(float) - values["neither"])
+        plural = "s" if n > 1 else ""
+        out.append(
+            {
+                "claim": f"Dropout and masking help with {n} example{plural} of a sense",
+                "measure": "accuracy with both less that with neither",
+                "systems": {kind: summary(value) for kind, value in values.items()},
+                # Of one example none is left to compare itself with.
+                "gap": {kind: round(gap, 4) for kind, gap in gaps.items()} if n > 1 else None,
+                "difference": difference, "verdict": verdict(difference["ci95"]),
+            }
+        )  # fmt: skip
+    return out
+
+
+def pointing_game(trainer: AttentionTrainer, test: Test) -> tuple[list[float], list[float]]:
+    """Does the word that the target looks at most stand among the cues? (Zhang et al. 2018,
+    "Top-down neural attention by excitation backprop", the pointing game.)
+
+    Returns:
+        Hits, and the chance of a hit, of each text with cues.
+    """
+    encoder = StaticContextEncoder(trainer.network.cpu(), trainer.vectors)
+    pairs = [pointed(encoder, row, cues) for row, cues in zip(test.rows, test.cues, strict=True)
+             if cues and len(row.tokens) <= 64]  # fmt: skip
+    return [hit for hit, _ in pairs], [chance for _, chance in pairs]
+
+
+def clipped(row: Occurrence, radius: int) -> Occurrence:
+    """The same with fewer tokens each side."""
+    low, high = max(0, row.start - radius), min(len(row.tokens), row.end + radius)
+    return replace(
+        row, tokens=row.tokens[low:high], start=row.start - low, end=row.end - low
+    )  # fmt: skip
 
 
 def pointed(encoder: StaticContextEncoder, row: Occurrence, cues: set[int]) -> tuple[float, float]:
@@ -343,48 +528,6 @@ def pointed(encoder: StaticContextEncoder, row: Occurrence, cues: set[int]) -> t
     return float(best in cues), len(cues & set(others)) / max(len(others), 1)
 
 
-def _overfitting_rows(
-    inventory: Inventory, seeds: int, epochs: int, limit: int | None
-) -> list[dict[str, Any]]:
-    """What dropout and masking give as training data shrinks.
-
-    ``gap`` is the accuracy on training data (each left out of its sense's prototype) less that on
-    the test set: the overfitting itself.
-    """
-    out = []
-    kinds: dict[str, dict[str, Any]] = {
-        "dropout and masking": {},
-        "no attention dropout": {"attention_dropout": 0.0},
-        "no masking": {"mask_words": 0.0},
-        "neither": {"attention_dropout": 0.0, "mask_words": 0.0},
-    }
-    for n in EXAMPLES:
-        gaps: dict[str, list[float]] = {}
-        accuracies: dict[str, list[Right]] = {}
-        for seed in range(seeds):
-            world = make_world(inventory.with_examples(n, seed), limit)
-            for name, changes in kinds.items():
-                made = train(world, MAIN, seed, epochs, **changes)
-                right = answers(made, world.test.rows)
-                accuracies.setdefault(name, []).append(right)
-                gaps.setdefault(name, []).append(training_accuracy(made) - right.mean())
-        values = {name: np.stack(each) for name, each in accuracies.items()}
-        difference = summary(values["dropout and masking"].astype(float) - values["neither"])
-        out.append(
-            {
-                "claim": f"Dropout and masking help with {n} examples of a sense",
-                "measure": "accuracy with both less that with neither",
-                "systems": {name: summary(value) for name, value in values.items()},
-                # Of one example none is left to compare itself with.
-                "gap": {name: round(float(np.mean(each)), 4) for name, each in gaps.items()}
-                if n > 1
-                else None,
-                "difference": difference, "verdict": verdict(difference["ci95"]),
-            }
-        )  # fmt: skip
-    return out
-
-
 def training_accuracy(trainer: AttentionTrainer) -> float:
     """On what was trained on, each occurrence left out of its sense's prototype."""
     return float(np.mean([each.is_right for each in trainer.score_training()]))
@@ -393,43 +536,137 @@ def training_accuracy(trainer: AttentionTrainer) -> float:
 # -- domains -------------------------------------------------------------------------------------
 
 
-def run_domains(seeds: int, epochs: int, limit: int | None) -> dict[str, Any]:
-    """Trained on SemCor and most genres of MASC, tested on the others and on held-out SemCor."""
-    files = [DATA / name for name in ("semcor.jsonl.gz", "masc.jsonl.gz")]
-    material = read_material(
-        shared_vectors(None), None, semcor=files[0], masc=files[1], limit=limit
-    )
-    empty = Test([], [], np.zeros(0, np.int64), [])
-    world = World(material, material.train, empty)
-    rights: dict[str, dict[str, list[Right]]] = {}
-    for system in DOMAIN_SYSTEMS:
-        for seed in range(seeds):
-            made = train(world, system, seed, epochs)
-            for name, rows in material.held_out.items():
-                rights.setdefault(name, {}).setdefault(system, []).append(answers(made, rows))
-            print(f"{system}, seed {seed}: " + ", ".join(
-                f"{name} {each[system][-1].mean():.4f}" for name, each in rights.items()
-            ), flush=True)  # fmt: skip
-    rows = [
-        _row(
-            f"Attention is better on {name.partition(':')[2] or name}"
-            + (" (unseen domain)" if ":" in name else ""),
-            f"accuracy over WordNet's senses (n = {len(material.held_out[name])})",
-            {system: np.stack(each) for system, each in by_system.items()},
+def domain_specs() -> list[Spec]:
+    """Systems that are trained on running text."""
+    return [Spec(name) for name in FOUR]
+
+
+class DomainBench(Bench):
+    """The same with SemCor and most genres of MASC to learn from."""
+
+    @cached_property
+    def material(self) -> Material:
+        """Whole documents, spread over the corpora."""
+        semcor, masc = (DATA / name for name in CORPORA)
+        return read_material(
+            shared_vectors(None), None, semcor=semcor, masc=masc, limit=self.given.limit
         )
-        for name, by_system in rights.items()
-    ]
-    return {"train": len(material.train), "seeds": seeds, "epochs": epochs, "claims": rows}
+
+    def measured(self, run: Run) -> dict[str, NDArray[Any]]:
+        """Which held-out occurrences are right, those of each source after the other."""
+        made_of = {"run": asdict(run), "limit": self.given.limit, "code": code_digest(),
+                   "corpora": [sha256(DATA / name) for name in CORPORA]}  # fmt: skip
+        return self.finished.of(made_of, lambda: self._measure(run))
+
+    def prepare(self, specs: Sequence[Spec], part: tuple[int, int]) -> None:
+        """See :meth:`Bench.prepare`."""
+        for run in self.runs(specs)[part[0] :: part[1]]:
+            print(f"{run}: {self.measured(run)['right'].mean():.4f}", flush=True)
+
+    def _measure(self, run: Run) -> dict[str, NDArray[Any]]:
+        material = self.material
+        empty = Test([], [], np.zeros(0, np.int64), [])
+        made = train(World(material, material.train, empty), run)
+        held_out = material.held_out
+        return {
+            "right": np.concatenate([answers(made, rows) for rows in held_out.values()]),
+            "n": np.array([len(rows) for rows in held_out.values()]),
+            "sources": np.array(list(held_out)),
+            "first": np.concatenate([first_is_right(rows) for rows in held_out.values()]),
+            "n_train": np.array(len(material.train)),
+        }
 
 
-_RUNS: dict[str, tuple[Callable[[int, int, int | None], dict[str, Any]], str, int]] = {
-    "rows": (run_rows, "attention.json", 8),
-    "claims": (run_claims, "attention-claims.json", 8),
-    "domains": (run_domains, "attention-domains.json", 2),
+def first_is_right(rows: Sequence[Occurrence]) -> Right:
+    """Whether WordNet's first sense is allowed. *Shape:* (len(rows),)"""
+    return np.array([row.candidates[0] in row.allowed for row in rows], dtype=bool)
+
+
+def run_domains(bench: Bench) -> dict[str, Any]:
+    """Tested on held-out documents of SemCor, and on genres of MASC that no system has seen."""
+    rights = {name: bench.values(Spec(name)) for name in FOUR}
+    about = bench.measured(bench.runs([Spec(MAIN)])[0])
+    ends = np.cumsum(about["n"])
+    rows = []
+    for source, end, n in zip(about["sources"].tolist(), ends, about["n"].tolist(), strict=True):
+        where = slice(int(end) - n, int(end))
+        name = source.partition(":")[2] or source
+        row = _row(
+            f"Attention is better on {name}" + (" (unseen domain)" if ":" in source else ""),
+            f"accuracy over WordNet's senses (n = {n})",
+            {system: right[:, where] for system, right in rights.items()},
+        )
+        row["first_sense"] = round(float(about["first"][where].mean()), 4)
+        rows.append(row)
+        print(f"{row['claim']}: {row['verdict']} {row['difference']}", flush=True)
+    unseen = np.concatenate(
+        [np.full(n, ":" in s) for s, n in zip(about["sources"].tolist(), about["n"], strict=True)]
+    )
+    if unseen.any() and not unseen.all():
+        rows.append(_drop_row(rights, unseen))
+    return {"n_train": int(about["n_train"]), **asdict(bench.given), "claims": rows}
+
+
+def _drop_row(rights: dict[str, Right], unseen: NDArray[np.bool_]) -> dict[str, Any]:
+    """How much less is lost from held-out SemCor to the unseen genres, by each system.
+
+    The two are different texts: each is drawn from by itself.
+    """
+
+    def drop(of: NDArray[Any]) -> dict[str, Any]:
+        rng, out = np.random.default_rng(0), []
+        parts = [np.asarray(of[:, where], dtype=float) for where in (~unseen, unseen)]
+        for _ in range(_DRAWS):
+            seeds = rng.integers(len(of), size=len(of))
+            seen, new = (
+                part[np.ix_(seeds, rng.integers(part.shape[1], size=part.shape[1]))].mean()
+                for part in parts
+            )
+            out.append(seen - new)
+        low, high = (round(float(each), 4) for each in np.quantile(out, [0.025, 0.975]))
+        return {"mean": round(float(parts[0].mean() - parts[1].mean()), 4), "ci95": [low, high]}
+
+    less = drop(rights["static"].astype(float) - rights[MAIN])
+    return {
+        "claim": "Attention loses less on unseen domains",
+        "measure": "accuracy on held-out SemCor less that on the unseen genres; less is better",
+        "systems": {name: drop(right) for name, right in rights.items()},
+        "difference": less, "verdict": verdict(less["ci95"]),
+    }  # fmt: skip
+
+
+_RUNS: dict[str, tuple[Callable[[Bench], dict[str, Any]], Callable[[], list[Spec]], int]] = {
+    "rows": (run_rows, row_specs, 8),
+    "claims": (run_claims, claim_specs, 8),
+    "domains": (run_domains, domain_specs, 2),
 }
+_NAMES = {"rows": "attention.json", "claims": "attention-claims.json",
+          "domains": "attention-domains.json"}  # fmt: skip
 
 
 def main() -> None:
+    given = _arguments()
+    run, specs, epochs = _RUNS[given.what]
+    settings = Settings(given.seeds, given.epochs or epochs, given.examples, given.limit)
+    finished = FinishedRuns(given.kept, given.within)
+    kind = DomainBench if given.what == "domains" else Bench
+    bench = kind(load_inventory("homographs"), finished, settings)
+    try:
+        bench.prepare(specs(), given.part or (0, 1))
+    except OutOfTime as error:
+        raise SystemExit(str(error)) from error
+    if given.part:
+        return  # the other processes may still be at theirs
+    result = run(bench)
+    files = [PACKAGE_DATA / "homographs.jsonl", BUNDLED]
+    if given.what == "domains":
+        files = [DATA / name for name in CORPORA]
+    result["manifest"] = manifest(f"python -m benchmarks.attention {given.what}", files, seed=0)
+    path = given.output or RESULTS / _NAMES[given.what]
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "python -m benchmarks.attention", None, __doc__, formatter_class=formatter
@@ -437,15 +674,13 @@ def main() -> None:
     parser.add_argument("what", choices=list(_RUNS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="passes over the training data")
+    parser.add_argument("--examples", type=int, help="of a sense that are trained on; else all")
     parser.add_argument("--limit", type=int, help="test instances (domains: sentences of a corpus)")
+    parser.add_argument("--within", type=float, help="seconds after which no run is begun")
+    parser.add_argument("--part", type=int, nargs=2, help="which of how many processes this is")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder of the finished runs")
     parser.add_argument("-o", "--output", type=Path, help="where a trial's result goes")
-    given = parser.parse_args()
-    run, name, epochs = _RUNS[given.what]
-    result = run(given.seeds, given.epochs or epochs, given.limit)
-    files = [PACKAGE_DATA / "homographs.jsonl", BUNDLED]
-    result["manifest"] = manifest(f"python -m benchmarks.attention {given.what}", files, seed=0)
-    path = given.output or RESULTS / name
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m benchmarks.attention_cost           # results/attention-cost.json and the picture
     python -m benchmarks.attention_cost --longest 1024 --repeats 2 -o /tmp/trial.json
+    python -m benchmarks.attention_cost --within 280    # the same command again goes on
 
 One layer of width 64 with 4 heads; forward from 128 to 16,384 tokens, training to 2,048. Each
 system is measured in a process of its own. Memory is the peak of resident memory above what the
@@ -24,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.finished_runs import FinishedRuns, OutOfTime
+from benchmarks.manifest import ROOT, manifest, sha256
 
 RESULT = ROOT / "benchmarks" / "results" / "attention-cost.json"
 PICTURE = ROOT / "docs" / "figures" / "attention-cost.svg"
@@ -254,33 +256,67 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", default=[*PATTERNS, *MODELS])
     parser.add_argument("-o", "--output", type=Path, default=RESULT)
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)  # system and phase
+    parser.add_argument("--within", type=float, help="seconds after which nothing is begun")
+    parser.add_argument("--kept", type=Path, default=ROOT / "build" / "attention-cost")
     given = parser.parse_args()
     if given.worker is not None:
         system, phase = given.worker
         points = measure(system, phase, _lengths(phase, given.longest), given.repeats, given.device)
         print(json.dumps(points))
         return
-    result: dict[str, Any] = {"device": given.device, "width": WIDTH, "heads": HEADS, "phases": {}}
+    finished = FinishedRuns(given.kept, given.within)
+    result: dict[str, Any] = {
+        "device": given.device,
+        "repeats": given.repeats,
+        "width": WIDTH,
+        "heads": HEADS,
+        "phases": {},
+    }
     for phase in PHASES:
         curves: dict[str, list[dict[str, Any]]] = {}
         for system in dict.fromkeys(["full", *given.systems]):
-            command = [
-                sys.executable, "-m", "benchmarks.attention_cost", "--worker", system, phase,
-                "--longest", str(given.longest), "--repeats", str(given.repeats),
-                "--device", given.device,
-            ]  # fmt: skip
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-            if done.returncode:  # one system that fails does not cost the others their rows
-                reason = done.stderr.strip().splitlines()[-1:]
-                result.setdefault("failed", {})[f"{system}, {phase}"] = reason
-                print(f"{system}, {phase}: did not run: {reason}", flush=True)
+            try:
+                curves[system] = points_of(finished, given, system, phase)
+            except OutOfTime as error:
+                raise SystemExit(str(error)) from error
+            except RuntimeError as error:  # one that fails does not cost the others their rows
+                result.setdefault("failed", {})[f"{system}, {phase}"] = str(error)
+                print(f"{system}, {phase}: did not run: {error}", flush=True)
                 continue
-            curves[system] = json.loads(done.stdout.strip().splitlines()[-1])
             print(f"{system}, {phase}: {curves[system][-1]['mib']} MiB", flush=True)
         result["phases"][phase] = analysed(curves)
     result["manifest"] = manifest("python -m benchmarks.attention_cost", [], seed=0)
     given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     draw(result, PICTURE if given.output == RESULT else given.output.with_suffix(".svg"))
+
+
+def points_of(
+    finished: FinishedRuns, given: argparse.Namespace, system: str, phase: str
+) -> list[dict[str, Any]]:
+    """What :func:`measure` gives in a process of its own, or gave before.
+
+    Raises:
+        RuntimeError: the process failed; with its last line.
+        OutOfTime: there is no time to begin it.
+    """
+    options = ["--longest", str(given.longest), "--repeats", str(given.repeats),
+               "--device", given.device]  # fmt: skip
+
+    def make() -> dict[str, Any]:
+        command = [sys.executable, "-m", "benchmarks.attention_cost", "--worker", system, phase]
+        done = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(" ".join(done.stderr.strip().splitlines()[-1:]))
+        points = json.loads(done.stdout.strip().splitlines()[-1])
+        return {key: np.array([p[key] for p in points]) for key in ("tokens", "seconds", "mib")}
+
+    code = [sha256(ROOT / "spacy_attn" / "encoder" / f"{name}.py")
+            for name in ("attention_patterns", "self_attention")]  # fmt: skip
+    found = finished.of({"system": system, "phase": phase, "options": options, "code": code}, make)
+    rows = zip(*(found[key].tolist() for key in ("tokens", "seconds", "mib")), strict=True)
+    return [{"tokens": n, "seconds": seconds, "mib": mib} for n, seconds, mib in rows]
 
 
 def _lengths(phase: str, longest: int) -> list[int]:

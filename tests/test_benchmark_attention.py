@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import attention
 from benchmarks.attention import SYSTEMS, bootstrap, clipped, make_world, pointed, verdict
+from benchmarks.finished_runs import FinishedRuns, OutOfTime
 from spacy_attn.encoder.mixers import make_mixer, n_parameters
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
@@ -87,6 +88,46 @@ def test_the_pointing_game_by_hand():
     assert pointed(Points(), row, {1, 3}) == (0.0, pytest.approx(2 / 3))
 
 
+def test_finished_runs_are_kept_and_time_ends(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return {"right": np.array([True, False])}
+
+    runs = FinishedRuns(tmp_path / "kept")
+    for _ in range(2):
+        assert runs.of({"seed": 1}, make)["right"].tolist() == [True, False]
+    assert len(calls) == 1
+    assert runs.has({"seed": 1})
+    assert not runs.has({"seed": 2})
+    over = FinishedRuns(tmp_path / "kept", seconds=-1)
+    assert over.of({"seed": 1}, make)["right"].tolist() == [True, False]
+    with pytest.raises(OutOfTime, match="the time is over; what is finished stands in"):
+        over.of({"seed": 2}, make)
+
+
+def test_accuracy_by_distance_of_the_cue():
+    test = attention.Test([], [], np.array([-1, 1, 3, 4, 25]), [])
+    right = np.array([[True, True, False, True, False]])
+    found = attention.by_distance(test, right)
+    assert [(each["from"], each["n"], each["mean"]) for each in found] == [
+        (1, 2, 0.5), (4, 1, 1.0), (20, 1, 0.0),
+    ]  # fmt: skip
+
+
+def test_what_is_lost_on_an_unseen_domain_by_hand():
+    unseen = np.array([False, False, True, True])
+    rights = {
+        "static": np.array([[True, True, False, False]]),
+        attention.MAIN: np.array([[True, True, True, True]]),
+    }
+    row = attention._drop_row(rights, unseen)
+    assert row["systems"]["static"]["mean"] == 1.0
+    assert row["systems"][attention.MAIN]["mean"] == 0.0
+    assert (row["difference"], row["verdict"]) == ({"mean": 1.0, "ci95": [1.0, 1.0]}, "holds")
+
+
 @NEEDS_GLOVE
 def test_cues_of_the_test_set_are_found():
     world = make_world(load_inventory("homographs").with_examples(2, 0), limit=50)
@@ -113,11 +154,16 @@ def test_a_trial(what, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(attention, "load_inventory", lambda name: inventory)
     out = tmp_path / "trial.json"
     options = ["--seeds", "2", "--epochs", "1", "--limit", "60", "-o", str(out)]
+    options += ["--kept", str(tmp_path / "kept")]
     monkeypatch.setattr(sys, "argv", ["attention", what, *options])
     attention.main()
     assert capsys.readouterr().out
     result = json.loads(out.read_text())
     assert result["seeds"] == 2
+    monkeypatch.setattr(attention, "train", None)  # finished runs are not made again
+    attention.main()
+    again = json.loads(out.read_text())
+    assert {**again, "manifest": 0} == {**result, "manifest": 0}
     assert result["manifest"]["command"] == f"python -m benchmarks.attention {what}"
     if what == "rows":
         assert [each["name"] for each in result["systems"]] == [*systems, "attention 1 x 4, window"]

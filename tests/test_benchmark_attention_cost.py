@@ -71,6 +71,7 @@ def test_models_of_hugging_face_run(name):
 def test_a_trial(tmp_path, monkeypatch, capsys):
     out = tmp_path / "trial.json"
     options = ["--longest", "512", "--repeats", "1", "--systems", "full", "window", "-o", str(out)]
+    options += ["--kept", str(tmp_path / "kept")]
     monkeypatch.setattr(sys, "argv", ["attention_cost", *options])
     attention_cost.main()
     assert "did not run" not in capsys.readouterr().out

@@ -66,7 +66,8 @@ class PrototypeHead:
         try:
             with safe_open(path, framework="numpy") as file:
                 manifest = json.loads(file.metadata()["manifest"])
-                maps = {n: file.get_tensor(f"head.{n}") for n in ("target", "context", "gloss")}
+                names = ("target", "context", "gloss")
+                maps = {n: file.get_tensor(f"head.{n}").astype(np.float32) for n in names}
             rest = [each.name for each in fields(cls) if each.name not in maps]
             return cls(**maps, **{name: manifest["head"][name] for name in rest})
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -31,7 +31,7 @@ from spacy_attn.train.attention import (
     temperature_of,
 )
 from spacy_attn.train.calibrate import blank_resources
-from spacy_attn.train.corpora import read_masc, read_semcor, split_corpora
+from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
 from spacy_attn.train.occurrences import (
     Occurrence,
     SenseList,
@@ -40,8 +40,8 @@ from spacy_attn.train.occurrences import (
     of_sentences,
 )
 
-__all__ = ["RESULT", "Material", "read_material", "texts_of", "train_attention_model",
-           "write_model"]  # fmt: skip
+__all__ = ["RESULT", "Material", "read_material", "round_weights", "spread", "texts_of",
+           "train_attention_model", "write_model"]  # fmt: skip
 
 RESULT = "self_attention.safetensors"
 _OUT, _SPLIT_SEED = 0.1, 1  # of examples and labels; SemCor and MASC by split_corpora
@@ -75,7 +75,7 @@ def read_material(
         data: labels whose senses are in the inventory, JSONL.
         semcor: SemCor as JSONL (.gz).
         masc: MASC as JSONL (.gz).
-        limit: take this many sentences of SemCor and of MASC only.
+        limit: take about this many sentences of SemCor and of MASC only, see :func:`spread`.
 
     Raises:
         ConfigError: labels without an inventory, or of senses that it does not have.
@@ -96,8 +96,8 @@ def read_material(
     if semcor is not None or masc is not None:
         wordnet, lexicon = WordNet(), WordNetInventory()
         split = split_corpora(
-            list(read_semcor(semcor, wordnet))[:limit] if semcor else [],
-            list(read_masc(masc, wordnet))[:limit] if masc else [],
+            spread(list(read_semcor(semcor, wordnet)), limit) if semcor else [],
+            spread(list(read_masc(masc, wordnet)), limit) if masc else [],
             [],
         )
         for document in split.train:
@@ -106,6 +106,20 @@ def read_material(
             held_out[name] = list(of_sentences(sentences, wordnet, lexicon, senses))
     held_out = {name: rows for name, rows in held_out.items() if rows}
     return Material(train, held_out, texts_of(senses, vectors), senses, lexicon)
+
+
+def spread(sentences: list[TaggedSentence], limit: int | None) -> list[TaggedSentence]:
+    """About so many sentences: every k-th document, so that all parts of a corpus take part.
+
+    Args:
+        sentences: document by document.
+        limit: None takes all.
+    """
+    if limit is None or len(sentences) <= limit:
+        return sentences
+    step = -(-len(sentences) // limit)
+    kept = set(list(dict.fromkeys(sentence.doc for sentence in sentences))[::step])
+    return [sentence for sentence in sentences if sentence.doc in kept]
 
 
 def texts_of(senses: SenseList, vectors: StaticVectors) -> SenseTexts:
@@ -170,11 +184,20 @@ def train_attention_model(
         return {name: round(accuracy_of(rows), 4) for name, rows in scored.items()}
 
     trainer.train(evaluate, report)
+    round_weights(trainer)  # what is scored is what is written
     scored = [each for rows in material.held_out.values() for each in trainer.score(rows)]
     files = [path for path in (data, semcor, masc) if path is not None]
     path = output / RESULT
     write_model(path, trainer, material, scored, {file.name: file_sha256(file) for file in files})
     return path
+
+
+def round_weights(trainer: AttentionTrainer) -> None:
+    """Round all weights to what 16 bits hold: the file is half as large, and nothing else moves."""
+    with torch.no_grad():
+        for module in (trainer.network, trainer.head):
+            for parameter in module.parameters():
+                parameter.copy_(parameter.half().float())
 
 
 def write_model(
@@ -185,6 +208,8 @@ def write_model(
     corpora: dict[str, str],
 ) -> None:
     """One safetensors file: the network, the head, and what running text taught of WordNet.
+
+    Network and head in 16 bits, see :func:`round_weights`.
 
     Args:
         path: the file.
@@ -197,10 +222,11 @@ def write_model(
 
     head = asdict(trainer.head_for_use(temperature_of(scored)))
     tensors = {
-        f"head.{name}": torch.from_numpy(head.pop(name)) for name in ("target", "context", "gloss")
+        f"head.{name}": torch.from_numpy(head.pop(name)).half()
+        for name in ("target", "context", "gloss")
     }
     for name, tensor in trainer.network.state_dict().items():
-        tensors[f"network.{name}"] = tensor.detach().cpu().contiguous()
+        tensors[f"network.{name}"] = tensor.detach().cpu().half().contiguous()
     manifest: dict[str, Any] = {
         "network": asdict(trainer.network.config), "config": asdict(trainer.config),
         "head": head, "vectors": trainer.vectors.identity, "curve": trainer.curve,

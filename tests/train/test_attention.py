@@ -13,11 +13,12 @@ import torch
 from safetensors import safe_open
 
 from spacy_attn.components.sense_disambiguator import context_of, resources_of
-from spacy_attn.encoder.static_network import NetworkConfig
+from spacy_attn.encoder.static_network import NetworkConfig, read_model
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import self_attention_v1
 from spacy_attn.senses.context import Target, with_vectors
 from spacy_attn.senses.inventory import Example, Inventory, Sense, load_inventory
+from spacy_attn.senses.prototypes import PrototypeHead
 from spacy_attn.train import attention_model
 from spacy_attn.train.attention import (
     AttentionConfig,
@@ -30,9 +31,12 @@ from spacy_attn.train.attention import (
 from spacy_attn.train.attention_model import (
     RESULT,
     read_material,
+    round_weights,
+    spread,
     train_attention_model,
     write_model,
 )
+from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.occurrences import Occurrence
 
 RIGHT, LEFT = ["cave", "wing", "night", "dark"], ["ball", "game", "club", "team"]
@@ -238,7 +242,7 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
         manifest = json.loads(file.metadata()["manifest"])
         state = {n[8:]: file.get_tensor(n) for n in file.keys() if n.startswith("network.")}
         for name in ("target", "context", "gloss"):
-            getattr(made.head, name).weight.data = file.get_tensor(f"head.{name}")
+            getattr(made.head, name).weight.data = file.get_tensor(f"head.{name}").float()
     made.network.load_state_dict(state)
     for name in ("gloss_weight", "example_weight", "shrinkage"):
         getattr(made.head, name).data.fill_(math.log(manifest["head"][name]))
@@ -263,6 +267,37 @@ def test_what_is_written(toy_self_attention):
     assert 0 < manifest["head"]["temperature"]
     assert "lexicon" not in manifest
     assert toy_self_attention.name == RESULT
+
+
+def test_sixteen_bits_hold_what_was_scored(toy_vectors, tmp_path):
+    from spacy_attn.classic.word2vec import shared_vectors
+
+    material = read_material(shared_vectors(str(toy_vectors)), load_inventory("homographs"))
+    made = AttentionTrainer(
+        NetworkConfig(4, width=8, heads=2), AttentionConfig(epochs=1),
+        shared_vectors(str(toy_vectors)), material.train, material.texts,
+    )  # fmt: skip
+    rows = material.held_out["examples"][:20]
+    before = made.score(rows)
+    round_weights(made)
+    after = made.score(rows)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=0.02)
+    write_model(tmp_path / RESULT, made, material, after, {})
+    network, _, _ = read_model(tmp_path / RESULT)
+    for name, tensor in made.network.state_dict().items():
+        assert network.state_dict()[name].dtype == tensor.dtype
+        assert network.state_dict()[name].equal(tensor), name
+    head, written = made.head_for_use(), PrototypeHead.load(tmp_path / RESULT)
+    assert np.array_equal(head.target, written.target)
+    assert written.gloss.dtype == np.float32
+
+
+def test_a_part_of_a_corpus_is_spread_over_its_documents():
+    corpus = [TaggedSentence(f"d{i // 3}", "g", ["a"], []) for i in range(30)]
+    assert spread(corpus, None) == spread(corpus, 30) == corpus
+    part = spread(corpus, 9)  # a third, or a little less: every fourth document, whole
+    assert [sentence.doc for sentence in part] == ["d0"] * 3 + ["d4"] * 3 + ["d8"] * 3
 
 
 def test_other_vectors_are_refused(toy_inventory, toy_self_attention, tmp_path):
