@@ -69,13 +69,14 @@ def layer_of(system: str, device: str, longest: int = 16_384) -> Callable[[int],
     return run
 
 
-def model_of(name: str, longest: int = 16_384, layers: int = 1) -> Any:
+def model_of(name: str, longest: int = 16_384, layers: int = 1, vocabulary: int = 96) -> Any:
     """A tiny model of Hugging Face with random weights.
 
     Args:
         name: one of ``MODELS``.
         longest: tokens that it has positions for; a power of two.
         layers: of attention.
+        vocabulary: pieces.
     """
     from transformers import (
         BigBirdConfig,
@@ -89,7 +90,7 @@ def model_of(name: str, longest: int = 16_384, layers: int = 1) -> Any:
     )
 
     shared = {
-        "vocab_size": 96, "hidden_size": WIDTH, "num_hidden_layers": layers,
+        "vocab_size": vocabulary, "hidden_size": WIDTH, "num_hidden_layers": layers,
         "num_attention_heads": HEADS, "intermediate_size": 4 * WIDTH,
         "max_position_embeddings": longest + 2,
     }  # fmt: skip
@@ -103,10 +104,11 @@ def model_of(name: str, longest: int = 16_384, layers: int = 1) -> Any:
         return NystromformerModel(NystromformerConfig(**shared, num_landmarks=64))
     side = 2 ** ((longest.bit_length() - 1) // 2)
     config = ReformerConfig(
-        vocab_size=96, hidden_size=WIDTH, attn_layers=["lsh"] * layers,
+        vocab_size=vocabulary, hidden_size=WIDTH, attn_layers=["lsh"] * layers,
         num_attention_heads=HEADS, attention_head_size=WIDTH // HEADS, feed_forward_size=4 * WIDTH,
         axial_pos_shape=[side, longest // side], axial_pos_embds_dim=[WIDTH // 2, WIDTH // 2],
         max_position_embeddings=longest, lsh_attn_chunk_length=64, num_hashes=1, is_decoder=False,
+        hash_seed=0,  # else each forward draws other buckets
     )  # fmt: skip
     return ReformerModel(config)
 

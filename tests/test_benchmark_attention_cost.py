@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import attention_cost
@@ -66,6 +67,31 @@ def test_models_of_hugging_face_run(name):
         out = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
     assert out.shape[:2] == (1, 256)
     assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", attention_cost.MODELS)
+def test_they_run_through_the_attention_encoder(name, toy_model, tmp_path):
+    import spacy
+    import torch
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(toy_model, model_max_length=512)
+    torch.manual_seed(0)
+    model = attention_cost.model_of(name, longest=512, layers=2, vocabulary=len(tokenizer))
+    model.save_pretrained(tmp_path / name)
+    tokenizer.save_pretrained(tmp_path / name)
+    nlp = spacy.blank("en")
+    config = {"model": str(tmp_path / name), "adapter": None, "window": 512, "overlap": 64}
+    nlp.add_pipe("attention_encoder", config=config)
+    # Long enough that BigBird does not fall back to full attention.
+    texts = ["the bat flew at night . " * 70, "swing the bat ! " * 110]
+    alone = [nlp(text)._.attn_vectors for text in texts]
+    for doc, vectors in zip(nlp.pipe(texts), alone, strict=True):
+        width = attention_cost.WIDTH * (2 if name == "reformer" else 1)
+        assert vectors.shape == (len(doc), width)
+        np.testing.assert_allclose(doc._.attn_vectors, vectors, atol=1e-4)
+        assert np.ptp(vectors[:, 0]) > 0.01
+    assert name in nlp(texts[0])._.attn_model
 
 
 def test_a_trial(tmp_path, monkeypatch, capsys):
