@@ -287,7 +287,9 @@ def main() -> None:
                 continue
             print(f"{system}, {phase}: {curves[system][-1]['mib']} MiB", flush=True)
         result["phases"][phase] = analysed(curves)
-    result["manifest"] = manifest("python -m benchmarks.attention_cost", [], seed=0)
+    result["manifest"] = manifest(
+        f"python -m benchmarks.attention_cost --repeats {given.repeats}", [], seed=0
+    )
     given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     draw(result, PICTURE if given.output == RESULT else given.output.with_suffix(".svg"))
 

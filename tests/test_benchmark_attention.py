@@ -164,7 +164,9 @@ def test_a_trial(what, tmp_path, monkeypatch, capsys):
     attention.main()
     again = json.loads(out.read_text())
     assert {**again, "manifest": 0} == {**result, "manifest": 0}
-    assert result["manifest"]["command"] == f"python -m benchmarks.attention {what}"
+    assert result["manifest"]["command"] == (
+        f"python -m benchmarks.attention {what} --seeds 2 --epochs 1 --limit 60"
+    )
     if what == "rows":
         assert [each["name"] for each in result["systems"]] == [*systems, "attention 1 x 4, window"]
         assert all(0 <= each["accuracy"] <= 1 for each in result["systems"])
