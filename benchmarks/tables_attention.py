@@ -89,15 +89,23 @@ def _name(name: str) -> str:
 def claims(result: Result | None = None, domains: Result | None = None) -> str:
     """What is said of attention, a row each."""
     result = result or _load("attention-claims.json")
-    domains = domains or _load("attention-domains.json")
+    if domains is None and (RESULTS / "attention-domains.json").is_file():
+        domains = _load("attention-domains.json")
+    results = [result] if domains is None else [result, domains]
     lines = [
-        f"What is said of attention. Trained as above; the domains on {domains['n_train']:,} "
-        f"occurrences of SemCor and MASC, {domains['epochs']} epochs, {domains['seeds']} seeds, "
-        "senses of WordNet. *difference*: attention (one layer, four heads) less static where the "
+        f"What is said of attention, trained on {_trained(result)}"
+        + (
+            ""
+            if domains is None
+            else f"; rows on domains: {domains['n_train']:,} occurrences of "
+            f"SemCor and MASC, {domains['epochs']} epochs, {domains['seeds']} seeds, senses of "
+            "WordNet"
+        )
+        + ". *difference*: attention (one layer, four heads) less static where the "
         "measure names nothing else, 95 % interval.",
         "",
     ]
-    table = [_claim(row) for row in (*result["claims"], *domains["claims"])]
+    table = [_claim(row) for each in results for row in each["claims"]]
     heads = ["claim", "measure", "static", "CNN / BiLSTM", "attention", "difference",
              "verdict", "against CNN / BiLSTM"]  # fmt: skip
     lines += _grid(heads, table)
@@ -107,7 +115,7 @@ def claims(result: Result | None = None, domains: Result | None = None) -> str:
               + "; ".join(f"{_n_examples(row)}: " + ", ".join(
                   f"{kind} {100 * gap:.1f}" for kind, gap in row["gap"].items()) for row in gaps)
               + "."]  # fmt: skip
-    made = " and ".join(f"`{each['manifest']['command']}`" for each in (result, domains))
+    made = " and ".join(f"`{each['manifest']['command']}`" for each in results)
     return "\n".join([*lines, "", f"Made with {made}."])
 
 
