@@ -14,10 +14,25 @@ import json
 
 from benchmarks.manifest import manifest
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import DATA, FEW_SHOT_STRENGTH, METHODS, SENSE_MODEL, sense_method
+from spacy_attn.methods import (
+    DATA,
+    FEW_SHOT_STRENGTH,
+    MEMBERS,
+    METHODS,
+    SENSE_MODEL,
+    sense_method,
+)
+from spacy_attn.senses.context import FittedMethod
 from spacy_attn.senses.contextual import Attention, SenseHead
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.train.calibrate import MemoEncoder, MemoGlosses, blank_resources, calibrate
+from spacy_attn.senses.ensemble import Ensemble
+from spacy_attn.senses.inventory import Inventory, load_inventory
+from spacy_attn.train.calibrate import (
+    MemoEncoder,
+    MemoGlosses,
+    Prepare,
+    blank_resources,
+    calibrate,
+)
 
 
 def main() -> None:
@@ -32,10 +47,13 @@ def main() -> None:
         for name in METHODS
         # Examples are written evenly over the senses: they say nothing of frequencies. What a
         # cascade says is calibrated by its two methods; self_attention brings its temperature.
-        if name not in ("random", "first_sense", "cascade", "attention", "self_attention")
+        if name
+        not in ("random", "first_sense", "cascade", "ensemble", "attention", "self_attention")
     }
     prepares["attention"] = lambda part: Attention(part, resources, encoder, glosses, head)
     temperatures = calibrate(prepares, inventory, resources)
+    together = {"ensemble": _ensemble(prepares, temperatures)}
+    temperatures |= calibrate(together, inventory, resources)
     result = {
         "temperatures": temperatures,
         "manifest": manifest(
@@ -49,6 +67,18 @@ def main() -> None:
     for path in DATA.glob("senses-*.safetensors"):
         path.chmod(0o644)
     print(json.dumps(temperatures, indent=1))
+
+
+def _ensemble(prepares: dict[str, Prepare], temperatures: dict[str, float]) -> Prepare:
+    """The default ensemble, its methods calibrated as just fitted."""
+
+    def prepare(part: Inventory) -> FittedMethod:
+        fitted = [prepares[name](part) for name in MEMBERS]
+        for name, method in zip(MEMBERS, fitted, strict=True):
+            method.temperature = temperatures[name]  # type: ignore[misc]
+        return Ensemble(fitted)
+
+    return prepare
 
 
 if __name__ == "__main__":

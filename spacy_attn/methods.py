@@ -8,7 +8,7 @@ Others register theirs under the entry point group ``spacy_attn_sense_methods``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -50,10 +50,12 @@ METHODS = {
     "self_attention": "spacy_attn.self_attention.v1",
     "cascade": "spacy_attn.cascade.v1",
     "attention": "spacy_attn.attention.v1",
+    "ensemble": "spacy_attn.ensemble.v1",
 }
 # Both chosen on the development sentences (benchmarks/README.md), never on a test set.
 FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
 WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
+MEMBERS = ("attention", "word2vec", "lesk_extended")  # of an ensemble
 CASCADE_MARGIN = 0.9  # loses 0.3 points at most on held-out examples: benchmarks/speed/selective.py
 DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
@@ -427,9 +429,18 @@ def cascade_v1(
         raise ConfigError(f"margin = {margin}; legal is 0 (all to the cheap method) to 1")
     methods = sense_method(cheap, "cheap"), sense_method(second, "second")
     make = partial(_make_cascade, cheap=methods[0], second=methods[1], margin=margin)
+    return _made_of("cascade", make, methods)
+
+
+def _made_of(
+    name: str,
+    make: Callable[[SenseInventory, Resources], FittedMethod],
+    methods: Sequence[SenseMethod],
+) -> _Method:
+    """A method that asks others: what they read, it reads."""
     own = [method for method in methods if isinstance(method, _Method)]
     return _Method(
-        "cascade",
+        name,
         make,
         tuple(name for method in own for name in method.encoders),
         tuple(path for method in own for path in method.weights),
@@ -454,6 +465,37 @@ def _make_cascade(
             "word2vec or lesk_extended"
         )
     return Cascade(first, second.prepare(inventory, resources), margin)
+
+
+def ensemble_v1(
+    methods: Sequence[str | dict[str, Any] | SenseMethod] = MEMBERS,
+    temperature: float | None = None,
+) -> SenseMethod:
+    """Several methods at once, their calibrated log-probabilities added.
+
+    Args:
+        methods: two or more; names, or methods with arguments.
+        temperature: divides the sums; None takes the fitted one of the default methods.
+    """
+    _check(temperature)
+    if isinstance(methods, str) or len(methods) < 2:
+        raise ConfigError(f"methods = {methods!r}; legal are two or more, such as {list(MEMBERS)}")
+    members = tuple(sense_method(method, "methods") for method in methods)
+    make = partial(_make_ensemble, methods=members, temperature=temperature)
+    return _made_of("ensemble", make, members)
+
+
+def _make_ensemble(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    methods: Sequence[SenseMethod],
+    temperature: float | None,
+) -> FittedMethod:
+    from spacy_attn.senses.ensemble import Ensemble
+
+    fitted = [method.prepare(inventory, resources) for method in methods]
+    return Ensemble(fitted, _temperature("ensemble", temperature))
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,13 @@ METHOD_ARGUMENTS: dict[str, dict[str, Any]] = {
         "margin": 0.3,
     },
     "spacy_attn.attention.v1": {"sense_model": "$sense_model", **_WINDOWS},
+    "spacy_attn.ensemble.v1": {
+        "methods": [
+            {**_ATTENTION, **_WINDOWS},
+            {"@sense_methods": "spacy_attn.word2vec.v1", "vectors": "$vectors"},
+            "lesk_extended",
+        ],
+    },
 }
 
 
@@ -135,6 +142,8 @@ def on_world(value: Any, world: dict[str, str]) -> Any:
     """The value with the paths of the toy world in place of their names."""
     if isinstance(value, dict):
         return {key: on_world(each, world) for key, each in value.items()}
+    if isinstance(value, list):
+        return [on_world(each, world) for each in value]
     return world.get(value, value) if isinstance(value, str) else value
 
 

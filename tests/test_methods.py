@@ -117,7 +117,7 @@ def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
 def test_what_is_no_method_is_refused(wrong):
     sentence = (
         f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, tfidf, "
-        "word2vec, self_attention, cascade, attention, "
+        "word2vec, self_attention, cascade, attention, ensemble, "
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
         sense_method(wrong)
@@ -262,6 +262,9 @@ def _same(received, method):
     for key, value in method.make.keywords.items():
         if hasattr(value, "make"):  # the two methods of a cascade
             _same(received.make.keywords[key], value)
+        elif isinstance(value, tuple):  # the methods of an ensemble
+            for pair in zip(received.make.keywords[key], value, strict=True):
+                _same(*pair)
         else:
             assert received.make.keywords[key] == value
 

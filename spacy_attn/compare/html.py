@@ -54,7 +54,7 @@ _MOST_WORDS: Final = 200  # rows of the table of words
 _MOST_NAMED: Final = 12  # words that a sentence names
 _BUNDLED: Final = "homographs"  # the data set whose strata are explained
 
-#: Methods that use no contextual vectors; a cascade is half attention itself.
+#: Methods that use no contextual vectors; a cascade or an ensemble is partly attention itself.
 _CLASSIC: Final = frozenset({"random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec"})
 _ATTENTION: Final = "attention"
 _STARS: Final = ((0.001, "***"), (0.01, "**"), (0.05, "*"))

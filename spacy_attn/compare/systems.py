@@ -219,16 +219,17 @@ class MethodSystem:
         loaded = time.perf_counter()
         predictions: list[Prediction | None] = [None] * len(task.targets)
         n_texts = sum(len(contexts) for contexts, _, _ in batches)
-        n_words = n_done = n_encoded = 0
+        n_words = n_done = 0
+        before = _n_encoded(fitted)
         for contexts, targets, owners in batches:
-            found, encoded = _decide(fitted, contexts, targets)
+            found = _decide(fitted, contexts, targets)
             for owner, prediction in zip(owners, found, strict=True):
                 predictions[owner] = prediction
-            n_encoded += encoded
             n_words += sum(len(context.tokens) for context in contexts)
             n_done += len(contexts)
             on_progress(n_done, n_texts)
         seconds = time.perf_counter() - loaded
+        n_encoded = _n_encoded(fitted) - before
         files = files_of(method)
         details: PlainData = {
             "method": self.spec,
@@ -267,13 +268,14 @@ def _batches(task: Task) -> Iterator[_Batch]:
 
 def _decide(
     fitted: FittedMethod, contexts: list[Context], targets: list[Target]
-) -> tuple[list[Prediction], int]:
-    """What a method chose, and how many tokens went through an encoder for it."""
-    encoded = with_vectors(fitted, contexts, targets)
-    decided = score_senses(fitted, encoded, targets)
-    found = [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
-    arrays = (context.contextual for context in encoded)
-    return found, sum(int(rows.any(axis=1).sum()) for rows in arrays if rows is not None)
+) -> list[Prediction]:
+    decided = score_senses(fitted, with_vectors(fitted, contexts, targets), targets)
+    return [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
+
+
+def _n_encoded(fitted: FittedMethod) -> int:
+    """Tokens that the method's encoder has encoded; an encoder that does not count has none."""
+    return int(getattr(fitted.encoder, "n_tokens_encoded", 0))
 
 
 def _megabytes(files: Sequence[Path]) -> float:

@@ -34,6 +34,7 @@ from spacy_attn.senses.context import (
     SenseMethod,
     Target,
     find_targets,
+    longest_match,
     with_vectors,
 )
 from spacy_attn.senses.decide import Decision, decide_all
@@ -209,8 +210,11 @@ class SenseDisambiguator:
         contexts: list[Context] = []
         targets: list[Target] = []
         holders: list[int] = []  # the Doc of each context
-        for i, context in enumerate(contexts_of(docs)):
-            hits = self._find(docs[i], context, len(contexts))
+        longest = self._longest_matches(docs)
+        # Most texts of a small inventory end here: nothing more is read of them.
+        likely = [i for i, matches in enumerate(longest) if matches is None or any(matches)]
+        for i, context in zip(likely, contexts_of(docs[i] for i in likely), strict=True):
+            hits = self._find(docs[i], context, len(contexts), longest[i])
             if hits:
                 contexts.append(context)
                 targets += hits
@@ -225,10 +229,28 @@ class SenseDisambiguator:
             if reads_last:
                 drop_unkept(doc, self.config["vectors_attr"])
 
-    def _find(self, doc: Doc, context: Context, index: int) -> list[Target]:
+    def _longest_matches(self, docs: Sequence[Doc]) -> list[list[int] | None]:
+        """For each token how long a word of the inventory can be there; None: not known."""
+        if not isinstance(self.inventory, Inventory):
+            return [None] * len(docs)
+        store = None
+        out: list[list[int] | None] = []
+        for doc in docs:
+            if doc.vocab.strings is not store:
+                store = doc.vocab.strings
+                longest = _Longest(store, self.inventory)
+            rows = doc.to_array(["ORTH", "LEMMA"]).reshape(len(doc), 2)
+            words, lemmas = cast(list[list[int]], rows.T.tolist())
+            pairs = zip(words, lemmas, strict=True)
+            out.append([max(longest[word], longest[lemma]) for word, lemma in pairs])
+        return out
+
+    def _find(
+        self, doc: Doc, context: Context, index: int, longest: list[int] | None
+    ) -> list[Target]:
         """The words of a Doc that have senses in the inventory."""
         if isinstance(self.inventory, Inventory):
-            return find_targets(context, self.inventory, index)
+            return find_targets(context, self.inventory, index, longest)
         if not doc.has_annotation("POS") and context.text.strip():
             raise ConfigError(
                 f"{self.name!r} with the inventory 'wordnet' needs parts of speech, and this Doc "
@@ -354,17 +376,31 @@ def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
             store = doc.vocab.strings
             plain, lower = _Strings(store), _LowerStrings(store)
         rows = doc.to_array(_TOKEN_ATTRS).reshape(len(doc), len(_TOKEN_ATTRS))
-        words, lemmas, tags, starts, lengths = cast(list[list[int]], rows.T.tolist())
+        rows[:, -1] += rows[:, -2]  # where the tokens end
+        words, lemmas, tags, spaces, starts, ends = cast(list[list[int]], rows.T.tolist())
+        tokens = [plain[word] for word in words]
+        pairs = zip(tokens, spaces, strict=True)
         yield Context(
-            text=doc.text,
-            tokens=[plain[word] for word in words],
-            offsets=[(start, start + n) for start, n in zip(starts, lengths, strict=True)],
+            text="".join([f"{token} " if space else token for token, space in pairs]),
+            tokens=tokens,
+            offsets=list(zip(starts, ends, strict=True)),
             lemmas=[lower[lemma] for lemma in lemmas],
             tags=[plain[tag] for tag in tags],
         )
 
 
-_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "IDX", "LENGTH"]
+_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "SPACY", "IDX", "LENGTH"]
+
+
+class _Longest(dict[int, int]):
+    """:func:`~spacy_attn.senses.context.longest_match` by the hash of a string."""
+
+    def __init__(self, store: StringStore, inventory: Inventory) -> None:
+        self.store, self.inventory = store, inventory
+
+    def __missing__(self, key: int) -> int:
+        longest = self[key] = longest_match(self.inventory, self.store[key])
+        return longest
 
 
 class _Strings(dict[int, str]):

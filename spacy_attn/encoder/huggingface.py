@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -105,6 +105,8 @@ class HuggingFaceEncoder:
         self._identity = ""
         self._prepared_in: int | None = None  # process id
         self._since_release = 0  # pieces
+        #: Tokens that it has read since it was made; two looks at a token count twice.
+        self.n_tokens_encoded = 0
         self._lock = threading.RLock()
 
     # -- what it is ----------------------------------------------------------------------
@@ -158,7 +160,8 @@ class HuggingFaceEncoder:
         rows: dict[tuple[int, ...], list[_Row]] = {}
         for i, (first, end) in enumerate(ranges):
             wanted = None if reads is None else reads[i]
-            units = self._units(texts[i], offsets[i], first, end, len(ids[i]), wanted)
+            units = list(self._units(texts[i], offsets[i], first, end, len(ids[i]), wanted))
+            self.n_tokens_encoded += sum(tokens.stop - tokens.start for _, _, tokens in units)
             for window in self._windows(units, first, end):
                 pieces = tuple(ids[i][window.start : window.end])
                 rows.setdefault(pieces, []).append(_Row(i, window))
@@ -245,7 +248,7 @@ class HuggingFaceEncoder:
             yield low, max(low, high), slice(start, stop)
 
     def _windows(
-        self, units: Iterator[tuple[int, int, slice]], first: Ints1d, end: Ints1d
+        self, units: Iterable[tuple[int, int, slice]], first: Ints1d, end: Ints1d
     ) -> Iterator[Window]:
         """The windows of some units; those of one that is short enough are one."""
         size = self.settings.window - len(self._prefix) - len(self._suffix)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, TokenRange
-from spacy_attn.senses.context import Context, FittedMethod, SelectiveMethod, Target
+from spacy_attn.senses.context import Context, FittedMethod, Target, reads_of
 from spacy_attn.senses.decide import log_softmax, margin_between
 
 __all__ = ["Cascade"]
@@ -53,13 +53,8 @@ class Cascade:
         self, contexts: Sequence[Context], targets: Sequence[Target]
     ) -> list[list[TokenRange]]:
         """What the second method looks at for the targets that are left to it."""
-        open_targets = [targets[i] for i in self._ask_cheap(contexts, targets)[1]]
-        if isinstance(self.second, SelectiveMethod):
-            return self.second.reads(contexts, open_targets)
-        whole: list[list[TokenRange]] = [[] for _ in contexts]
-        for target in open_targets:
-            whole[target.context] = [(0, len(contexts[target.context].tokens))]
-        return whole
+        unsure = self._ask_cheap(contexts, targets)[1]
+        return reads_of(self.second, contexts, [targets[i] for i in unsure])
 
     def _ask_cheap(
         self, contexts: Sequence[Context], targets: Sequence[Target]

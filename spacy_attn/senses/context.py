@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Protocol, runtime_checkable
 
 from spacy_attn._types import CharSpan, Encoder, Floats1d, Floats2d, TokenRange
@@ -18,6 +18,8 @@ __all__ = [
     "SenseMethod",
     "Target",
     "find_targets",
+    "longest_match",
+    "reads_of",
     "tokens_within",
     "with_vectors",
 ]
@@ -157,13 +159,27 @@ def with_vectors(
     return out
 
 
+def reads_of(
+    fitted: FittedMethod, contexts: Sequence[Context], targets: Sequence[Target]
+) -> list[list[TokenRange]]:
+    """The tokens of each context that a method looks at: all of a text, unless it says less."""
+    if isinstance(fitted, SelectiveMethod):
+        return fitted.reads(contexts, targets)
+    whole: list[list[TokenRange]] = [[] for _ in contexts]
+    for target in targets:
+        whole[target.context] = [(0, len(contexts[target.context].tokens))]
+    return whole
+
+
 _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company
 # Tags that a noun cannot be meant by. Others on a noun of the inventory are attributive use
 # ("the java language", ADJ) or slips of the tagger ("java" alone is ADV to it).
 _NEVER_A_NOUN = ("VERB", "AUX")
 
 
-def find_targets(context: Context, inventory: Inventory, index: int = 0) -> list[Target]:
+def find_targets(
+    context: Context, inventory: Inventory, index: int = 0, longest: Sequence[int] | None = None
+) -> list[Target]:
     """The words of a text that have senses in the inventory, longest match first.
 
     A word is found by its lemma or by its form. Where the token has a part of speech,
@@ -175,36 +191,43 @@ def find_targets(context: Context, inventory: Inventory, index: int = 0) -> list
         context: the text.
         inventory: the senses.
         index: goes into :attr:`Target.context`.
+        longest: for each token the greater of :func:`longest_match` of it and of its lemma,
+            where the caller has them.
     """
-    lower = [token.lower() for token in context.tokens]
-    # Tokens of white space are left out: a line break inside "hot spot" does not part it.
-    solid = [i for i, token in enumerate(lower) if token.strip()]
+    if longest is None:
+        pairs = zip(context.tokens, context.lemmas, strict=True)
+        longest = [max(longest_match(inventory, form) for form in pair) for pair in pairs]
     targets = []
-    at = 0
-    while at < len(solid):
-        longest = _longest(context, lower, inventory, solid[at])
-        tried = (solid[at : at + n] for n in range(min(longest, len(solid) - at), 0, -1))
-        found = next((t for run in tried for t in _matches(context, lower, inventory, run)), None)
+    behind = 0
+    for at, most in enumerate(longest):
+        if not most or at < behind:
+            continue
+        run = list(islice(_solid(context.tokens, at), most))
+        tried = (run[:n] for n in range(len(run), 0, -1))
+        matches = chain.from_iterable(_matches(context, inventory, part) for part in tried)
+        found = next(matches, None)
         if found is not None:
             targets.append(Target(index, *found))
-        at = bisect_left(solid, found[1]) if found is not None else at + 1
+            behind = found[1]
     return targets
 
 
-def _longest(context: Context, lower: list[str], inventory: Inventory, at: int) -> int:
-    """How many tokens a word of the inventory can have that begins at this one."""
-    first = inventory.longest_from(word_pieces(lower[at])[0])
-    lemma = context.lemmas[at]
-    if lemma.strip() and lemma != lower[at]:
-        first = max(first, inventory.longest_from(word_pieces(lemma)[0]))
-    return first
+def longest_match(inventory: Inventory, form: str) -> int:
+    """How many tokens a word of the inventory can have that begins with this one."""
+    pieces = word_pieces(form.lower())
+    return inventory.longest_from(pieces[0]) if pieces else 0
+
+
+def _solid(tokens: Sequence[str], at: int) -> Iterator[int]:
+    """The tokens from one on, but for white space: a line break does not part "hot spot"."""
+    return (i for i in range(at, len(tokens)) if tokens[i].strip())
 
 
 def _matches(
-    context: Context, lower: list[str], inventory: Inventory, run: Sequence[int]
+    context: Context, inventory: Inventory, run: Sequence[int]
 ) -> Iterator[tuple[int, int, str, tuple[Sense, ...]]]:
     """Start, end, lemma and candidates of each word that these tokens can be."""
-    words = _words(context, lower, inventory, run)
+    words = _words(context, inventory, run)
     for lemma, pos in words:
         tag = context.tags[run[0] if pos == "VERB" else run[-1]]
         if not tag or _TAGS.get(tag, tag) == pos:
@@ -215,11 +238,9 @@ def _matches(
             yield run[0], run[-1] + 1, lemma, inventory.candidates(lemma, pos)
 
 
-def _words(
-    context: Context, lower: list[str], inventory: Inventory, run: Sequence[int]
-) -> list[tuple[str, str]]:
+def _words(context: Context, inventory: Inventory, run: Sequence[int]) -> list[tuple[str, str]]:
     """(lemma, part of speech) of the words whose form or lemma these tokens are."""
-    words = [lower[i] for i in run]
+    words = [context.tokens[i].lower() for i in run]
     forms = [words]
     if context.lemmas[run[0]]:
         forms.append([context.lemmas[run[0]], *words[1:]])

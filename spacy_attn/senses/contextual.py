@@ -283,15 +283,17 @@ class Attention:
         wanted = ranges_read(contexts, targets, self.head.context_radius, across=True)
         # Their own sentences have been read already.
         lacking = {i: _lacking(contexts[i], ranges) for i, ranges in enumerate(wanted)}
-        missing = {i: tokens for i, tokens in lacking.items() if tokens}
+        missing = {i: [(at, at + 1) for at in tokens] for i, tokens in lacking.items() if tokens}
         if missing:
             texts, offsets = zip(*((out[i].text, out[i].offsets) for i in missing), strict=True)
             arrays = self.encoder.encode(texts, offsets, list(missing.values()))
             for i, array in zip(missing, arrays, strict=True):
                 before = contexts[i].contextual
                 assert before is not None  # noqa: S101 - occurrences() has looked
-                kept = np.where(before.any(axis=1, keepdims=True), before, array)
-                out[i] = replace(out[i], contextual=kept)
+                # Of a long text only the rows that will be read are touched.
+                known = sorted(_tokens_in(wanted[i]) - set(lacking[i]))
+                array[known] = before[known]
+                out[i] = replace(out[i], contextual=array)
         return out
 
     def _scores(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
@@ -371,13 +373,16 @@ class Attention:
         return {sense: unit_parts(np.stack(rows)) if rows else empty for sense, rows in out.items()}
 
 
-def _lacking(context: Context, ranges: Sequence[TokenRange]) -> list[TokenRange]:
+def _tokens_in(ranges: Sequence[TokenRange]) -> set[int]:
+    return {i for start, end in ranges for i in range(start, end)}
+
+
+def _lacking(context: Context, ranges: Sequence[TokenRange]) -> list[int]:
     """The tokens of some ranges that have no vector, in order; white space never has one."""
     vectors = context.contextual
-    tokens = sorted({i for start, end in ranges for i in range(start, end)})
     return [
-        (i, i + 1)
-        for i in tokens
+        i
+        for i in sorted(_tokens_in(ranges))
         if not context.tokens[i].isspace() and (vectors is None or not vectors[i].any())
     ]
 

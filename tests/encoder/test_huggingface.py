@@ -799,3 +799,20 @@ def test_a_unit_of_sentences_reads_each_sentence_alone(toy_model):
 def test_an_unknown_unit_is_refused(toy_model):
     with pytest.raises(ConfigError, match="unit = 'page'; legal are document, sentence"):
         HuggingFaceEncoder(EncoderSettings(str(toy_model), unit="page"))
+
+
+def test_it_counts_the_tokens_that_it_reads(toy_model):
+    encoder = make_encoder(toy_model, unit="sentence", margin=100)
+    text = "swing the bat! the bat flew at night."
+    words = ["swing", "the", "bat", "!", "the", "bat", "flew", "at", "night", "."]
+    offsets, at = [], 0
+    for word in words:
+        at = text.index(word, at)
+        offsets.append((at, at + len(word)))
+    assert encoder.n_tokens_encoded == 0
+    encoder.encode([text], [offsets], [[(2, 3)]])
+    assert encoder.n_tokens_encoded == 4  # the first sentence
+    encoder.encode([text, text], [offsets, offsets], [[], [(5, 6)]])
+    assert encoder.n_tokens_encoded == 4 + 6
+    encoder.encode([text], [offsets])
+    assert encoder.n_tokens_encoded == 10 + len(words)
