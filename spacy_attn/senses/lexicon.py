@@ -80,8 +80,7 @@ class WordNetInventory:
     def __init__(self, path: Path | None = None, wordnet: Path | None = None) -> None:
         path = path or Path(str(files("spacy_attn").joinpath("data", "wordnet.npz")))
         try:
-            arrays, self.digest = read_lexicon(path)
-            self._arrays: dict[str, NDArray[Any]] = arrays
+            self._arrays, self.digest = read_lexicon(path)
             lemmas = _lines(self._arrays.pop("lemmas"))
             exceptions = _lines(self._arrays.pop("exceptions"))
             first = np.cumsum(self._arrays["n_senses"], dtype=np.int64)

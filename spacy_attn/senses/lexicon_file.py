@@ -16,13 +16,14 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["COLUMNS", "digest_of", "lexicon_digest", "read_lexicon", "write_lexicon"]
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 #: All arrays by name, in the order that the digest is taken in.
 COLUMNS = ("lemmas", "exceptions", "n_senses", "offset", "type", "lexfile", "lex_id", "head",
@@ -32,7 +33,7 @@ _AS_THEY_ARE = ("lemmas", "exceptions", "n_senses", "lex_id", "count")
 _SATELLITE, _ADJECTIVE = 5, 3
 
 
-def write_lexicon(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+def write_lexicon(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write the file; the same arrays give the same bytes.
 
     Args:
@@ -83,15 +84,15 @@ def lexicon_digest(path: Path) -> str:
     return digest.hex()
 
 
-def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     """See :func:`lexicon_digest`."""
     content = io.BytesIO()
     ordered = {name: arrays[name] for name in COLUMNS}
-    np.savez_compressed(content, **ordered)  # type: ignore[arg-type]  # names are not arguments
+    np.savez_compressed(content, **ordered)
     return hashlib.sha256(content.getvalue()).hexdigest()
 
 
-def _packed(arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     synset, offset = arrays["synset"].astype(np.int64), arrays["offset"].astype(np.int32)
     first = np.unique(synset, return_index=True)[1]  # a sense of each synset
     kinds = arrays["type"][first].astype(np.int8)
@@ -106,7 +107,7 @@ def _packed(arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
     return packed
 
 
-def _unpacked(packed: Mapping[str, NDArray[np.generic]]) -> Arrays:
+def _unpacked(packed: Mapping[str, NDArray[Any]]) -> Arrays:
     place, step = (_from_planes(packed[name]) for name in ("place", "step"))
     first = np.unique(place, return_index=True)[1]
     order = np.argsort(first)  # synsets as the senses first name them
@@ -119,7 +120,7 @@ def _unpacked(packed: Mapping[str, NDArray[np.generic]]) -> Arrays:
     return arrays
 
 
-def _planes(numbers: NDArray[np.int32]) -> NDArray[np.generic]:
+def _planes(numbers: NDArray[np.int32]) -> NDArray[Any]:
     """First bytes first, then second ones: those of a kind stand together and pack better.
 
     *Shape:* (n,) -> (4, n)
@@ -127,7 +128,7 @@ def _planes(numbers: NDArray[np.int32]) -> NDArray[np.generic]:
     return np.ascontiguousarray(numbers.astype("<i4").view(np.uint8).reshape(-1, 4).T)
 
 
-def _from_planes(planes: NDArray[np.generic]) -> NDArray[np.int32]:
+def _from_planes(planes: NDArray[Any]) -> NDArray[np.int32]:
     """*Shape:* (4, n) -> (n,)"""
     numbers: NDArray[np.int32] = np.ascontiguousarray(planes.T).view("<i4")[:, 0].astype(np.int32)
     return numbers
