@@ -46,8 +46,9 @@ def main() -> None:
         name: lambda part, name=name: sense_method(name).prepare(part, resources)
         for name in METHODS
         # Examples are written evenly over the senses: they say nothing of frequencies. What a
-        # cascade says is calibrated by its two methods.
-        if name not in ("random", "first_sense", "cascade", "ensemble", "attention")
+        # cascade says is calibrated by its two methods; self_attention brings its temperature.
+        if name
+        not in ("random", "first_sense", "cascade", "ensemble", "attention", "self_attention")
     }
     prepares["attention"] = lambda part: Attention(part, resources, encoder, glosses, head)
     temperatures = calibrate(prepares, inventory, resources)

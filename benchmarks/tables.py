@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import tables_external
+from benchmarks import tables_attention, tables_external
 from benchmarks.manifest import ROOT
 
 __all__ = ["SECTIONS", "replace_between"]
@@ -760,6 +760,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "coarsewsd20": tables_external.coarsewsd20,
     "wic": tables_external.wic,
     "tasks": tables_external.tasks,
+    "attention": tables_attention.rows,
+    "attention-claims": tables_attention.claims,
+    "attention-cost": tables_attention.cost,
     "speed": speed,
     "limits-of-speed": limits_of_speed,
     "memory": memory,

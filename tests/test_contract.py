@@ -118,6 +118,7 @@ METHOD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "spacy_attn.lesk_extended.v1": {},
     "spacy_attn.tfidf.v1": {},
     "spacy_attn.word2vec.v1": {"vectors": "$vectors"},
+    "spacy_attn.self_attention.v1": {"model": "$self_attention", "vectors": "$vectors"},
     "spacy_attn.cascade.v1": {
         "cheap": {"@sense_methods": "spacy_attn.word2vec.v1", "vectors": "$vectors"},
         "second": {**_ATTENTION, **_WINDOWS},
@@ -224,6 +225,7 @@ def world(
     toy_vectors: Path,
     toy_inventory: Path,
     toy_sense_model: Path,
+    toy_self_attention: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     tagger = tmp_path_factory.mktemp("tagger") / "tagger"
@@ -234,6 +236,7 @@ def world(
         "$vectors": str(toy_vectors),
         "$inventory": str(toy_inventory),
         "$sense_model": str(toy_sense_model),
+        "$self_attention": str(toy_self_attention),
     }
 
 

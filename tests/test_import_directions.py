@@ -33,7 +33,17 @@ FLOOR = {part: i for i, (parts, _) in enumerate(FLOORS) for part in parts}
 #: components, so what they reach without a call has to be there and light.
 LIGHT = {"spacy", "numpy", "thinc", "catalogue", "spacy_attn", *sys.stdlib_module_names}
 #: Made of torch, like all of train: what loads them does so in a function.
-OF_TORCH = {"spacy_attn.encoder.packed", "spacy_attn.encoder.padded"}
+OF_TORCH = {
+    f"spacy_attn.encoder.{name}"
+    for name in (
+        "attention_patterns",
+        "mixers",
+        "packed",
+        "padded",
+        "self_attention",
+        "static_network",
+    )
+}
 TERMINAL = {"typer", "rich", "packaging"}  # the command line is only imported as a command
 
 

@@ -117,7 +117,7 @@ def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
 def test_what_is_no_method_is_refused(wrong):
     sentence = (
         f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, tfidf, "
-        "word2vec, cascade, attention, ensemble, "
+        "word2vec, self_attention, cascade, attention, ensemble, "
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
         sense_method(wrong)
@@ -130,7 +130,8 @@ def test_the_error_names_the_setting():
 
 # -- options ----------------------------------------------------------------------------
 
-TEMPERED = ["first_sense_v1", "lesk_v1", "lesk_extended_v1", "word2vec_v1", "attention_v1"]
+TEMPERED = ["first_sense_v1", "lesk_v1", "lesk_extended_v1", "word2vec_v1", "self_attention_v1",
+            "attention_v1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("factory", TEMPERED)

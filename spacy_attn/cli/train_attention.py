@@ -1,0 +1,102 @@
+"""``spacy-attn train-attention``: train the small attention network over static vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spacy_attn.errors import ResourceError
+
+__all__ = ["train_attention"]
+
+
+def train_attention(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for checkpoint, curve and result.")
+    ],
+    vectors: Annotated[
+        str | None,
+        typer.Option(help="Static vectors: a file or folder of your own; else GloVe 6B 50d."),
+    ] = None,
+    inventory: Annotated[
+        str, typer.Option(help="Whose examples are learnt from: homographs, a file, or none.")
+    ] = "homographs",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Labels of your own, JSONL: text, start, end, lemma, pos, sense."),
+    ] = None,
+    semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
+    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz).")] = None,
+    mixer: Annotated[
+        str, typer.Option(help="attention; or, to compare: none, feed_forward, cnn, bilstm.")
+    ] = "attention",
+    layers: Annotated[int, typer.Option(help="One after the other.")] = 1,
+    heads: Annotated[int, typer.Option(help="Of attention; a divisor of the width.")] = 4,
+    width: Annotated[int, typer.Option(help="Of the vectors that are mixed.")] = 64,
+    pattern: Annotated[
+        str, typer.Option(help="Of attention: full, window, chunked or low_rank.")
+    ] = "full",
+    window: Annotated[int, typer.Option(help="Of the pattern window: tokens each side.")] = 8,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of hidden layers.")] = 0.1,
+    attention_dropout: Annotated[float, typer.Option(help="Of attention weights.")] = 0.1,
+    mask_words: Annotated[
+        float, typer.Option(help="Share of words that training makes unknown.")
+    ] = 0.1,
+    epochs: Annotated[int, typer.Option(help="Passes over the occurrences.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-3,
+    seed: Annotated[int, typer.Option(help="Decides order, drops and initial weights.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Sentences of SemCor and MASC, for a trial.")
+    ] = None,
+) -> None:
+    """Train the method self_attention, on two cores in minutes.
+
+    From the inventory's examples alone, or from SemCor and MASC too (then it knows WordNet, whose
+    definitions it reads from your own copy, see spacy-attn doctor). A run that was stopped goes on
+    from its last epoch when it is called again with the same options. The result is
+    OUTPUT/self_attention.safetensors; use it with
+    [b]method = {"@sense_methods": "spacy_attn.self_attention.v1", "model": "..."}[/], and
+    with the same vectors.
+    """
+    for path in (data, semcor, masc):
+        if path is not None and not path.is_file():
+            raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
+    from spacy_attn.encoder.static_network import NetworkConfig
+    from spacy_attn.train.attention import AttentionConfig
+    from spacy_attn.train.attention_model import train_attention_model
+
+    network = NetworkConfig(
+        0, width, mixer, layers, heads, dropout=dropout, pattern=pattern, window=window,
+        attention_dropout=0.0 if pattern == "low_rank" else attention_dropout,
+    )  # fmt: skip
+    config = AttentionConfig(
+        epochs=epochs, learning_rate=learning_rate, mask_words=mask_words, seed=seed
+    )
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("reading", total=None)
+
+        def report(record: dict[str, Any]) -> None:
+            if "batch" in record:
+                progress.update(
+                    bar,
+                    description=f"epoch {record['epoch'] + 1}, loss {record['loss']:.3f}",
+                    completed=record["batch"],
+                    total=record["batches"],
+                )
+            else:
+                console.print(", ".join(f"{key} {value}" for key, value in record.items()))
+
+        path = train_attention_model(
+            output, network, config,
+            vectors=vectors, inventory=None if inventory == "none" else inventory,
+            data=data, semcor=semcor, masc=masc, limit=limit, report=report,
+        )  # fmt: skip
+    typer.echo(str(path))

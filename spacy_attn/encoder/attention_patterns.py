@@ -1,0 +1,334 @@
+"""Which token may look at which: scaled dot-product attention in four patterns.
+
+All compute ``softmax(q k^T / sqrt(head_width)) v`` (Vaswani et al. 2017, "Attention Is All You
+Need", equation 1), each row's softmax over the keys that the pattern allows::
+
+    full      window = 1   chunked         low_rank
+    x x x x   x x . .      x x | x x       phi(q) . (phi(k)^T v): the square
+    x x x x   x x x .      x x | x x       matrix is never formed
+    x x x x   . x x x      ----+----
+    x x x x   . . x x      x x | x x
+
+=========  ==================  ====================================================
+pattern    time and memory     against the dense matrix
+=========  ==================  ====================================================
+full       n^2, n^2 (less      it is the dense matrix
+           where torch fuses)
+window     n w, n w            equal to a band of it; further tokens are not seen
+chunked    n^2, n c            equal; the softmax is put together chunk by chunk
+low_rank   n m, n m            random; :func:`kernel_deviation` says how far off
+=========  ==================  ====================================================
+
+n tokens, w tokens each side, chunks of c, m random features. Axis names of every *Shape:* line
+here: ``batch``, ``heads``, ``n_tokens``, ``head_width``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from spacy_attn.errors import ConfigError
+
+__all__ = ["PATTERNS", "Pattern", "attend", "attention_weights", "kernel_deviation",
+           "random_features"]  # fmt: skip
+
+PATTERNS = ("full", "window", "chunked", "low_rank")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Which tokens a token looks at, and how that is computed.
+
+    Args:
+        kind: one of ``PATTERNS``.
+        window: of "window": tokens each side.
+        chunk: of "chunked": tokens of a chunk; decides memory, not the result.
+        features: of "low_rank": random features of each head.
+        seed: of "low_rank": draws them.
+
+    Raises:
+        ConfigError: no such pattern, or a size below 1.
+    """
+
+    kind: str = "full"
+    window: int = 32
+    chunk: int = 256
+    features: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in PATTERNS:
+            raise ConfigError(f"pattern = {self.kind!r}; legal are {', '.join(PATTERNS)}")
+        for name in ("window", "chunk", "features"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)}; legal is 1 or more")
+
+    def check_dropout(self, dropout: float) -> None:
+        """Refuse to drop weights that are never computed.
+
+        Raises:
+            ConfigError: attention dropout with "low_rank", or none between 0 and 1.
+        """
+        if not 0.0 <= dropout < 1.0:
+            raise ConfigError(f"attention_dropout = {dropout}; legal is 0 to below 1")
+        if dropout and self.kind == "low_rank":
+            raise ConfigError(
+                f"attention_dropout = {dropout} with pattern = 'low_rank', which forms no weights "
+                "to drop; legal is 0"
+            )
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    present: Tensor,
+    pattern: Pattern,
+    dropout: float = 0.0,
+    features: Tensor | None = None,
+) -> Tensor:
+    """Weighted means of the values; what stands at a padded position has no meaning.
+
+    Args:
+        query: *Shape:* (batch, heads, n_tokens, head_width)
+        key: *Shape:* the same
+        value: *Shape:* the same
+        present: True for a token, False for padding; every text has a token.
+            *Shape:* (batch, n_tokens)
+        pattern: which keys count, and the way to compute it.
+        dropout: share of attention weights that are dropped; 0 outside training.
+        features: of "low_rank", see :func:`random_features`; None draws them anew.
+
+    Returns:
+        *Shape:* as ``query``
+    """
+    if pattern.kind == "window":
+        return _window(query, key, value, present, pattern.window, dropout)
+    if pattern.kind == "chunked":
+        return _chunked(query, key, value, present, pattern.chunk, dropout)
+    if pattern.kind == "low_rank":
+        if features is None:
+            features = random_features(pattern, query.shape[-1]).to(query)
+        return _low_rank(query, key, value, present, features)
+    allowed = None if bool(present.all()) else present[:, None, None, :]
+    return F.scaled_dot_product_attention(query, key, value, allowed, dropout)
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    present: Tensor,
+    pattern: Pattern,
+    features: Tensor | None = None,
+) -> Tensor:
+    """The matrix of weights itself, for explanations and tests: dense, whatever the pattern.
+
+    Args:
+        query: *Shape:* (batch, heads, n_tokens, head_width)
+        key: *Shape:* the same
+        present: *Shape:* (batch, n_tokens)
+        pattern: see :class:`Pattern`.
+        features: as in :func:`attend`.
+
+    Returns:
+        Rows sum to 1. *Shape:* (batch, heads, n_tokens, n_tokens), from token, to token
+    """
+    if pattern.kind == "low_rank":
+        if features is None:
+            features = random_features(pattern, query.shape[-1]).to(query)
+        products = _features_of_queries(query, features) @ (
+            _features_of_keys(key, present, features).transpose(-1, -2)
+        )
+        return products / products.sum(-1, keepdim=True)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    allowed = present[:, None, None, :]
+    if pattern.kind == "window":
+        allowed = allowed & _band(query.shape[-2], pattern.window, query.device)
+        allowed = allowed | torch.eye(query.shape[-2], dtype=torch.bool, device=query.device)
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1)
+
+
+# -- window: blocks of queries against their own and the two neighbouring blocks of keys ---------
+
+
+def _window(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, window: int, dropout: float
+) -> Tensor:
+    """Sliding-window attention (Beltagy et al. 2020, "Longformer", section 3.1).
+
+    Blocks as long as the window, so that whatever a query may see lies in three of them::
+
+        keys     |  block i-1  |  block i  |  block i+1  |
+        query                      ^ j
+        seen            [ j - window ... j + window ]
+
+    *Shape:* as :func:`attend`
+    """
+    batch, heads, n_tokens, _ = query.shape
+    block = min(window, n_tokens)
+    n_blocks = -(-n_tokens // block)
+    padding = n_blocks * block - n_tokens
+    queries = F.pad(query, (0, 0, 0, padding))
+    keys, values = (_three_blocks(each, block, padding) for each in (key, value))
+    # (batch, 1, n_tokens, 1), so that the mask is cut into blocks like the keys.
+    flags = present[:, None, :, None].to(query.dtype)
+    seen = _three_blocks(flags, block, padding).squeeze(-1).bool()  # (batch, 1, n_blocks, 3 block)
+    row = torch.arange(block, device=query.device)[:, None] + block  # place among three blocks
+    column = torch.arange(3 * block, device=query.device)[None, :]
+    allowed = seen.unsqueeze(-2) & ((row - column).abs() <= window)
+    # A padded query that sees no key would be 0 / 0, and its gradient too: it sees itself.
+    allowed = allowed | (row == column)
+    out = F.scaled_dot_product_attention(
+        queries.reshape(-1, block, query.shape[-1]),
+        keys.reshape(-1, 3 * block, query.shape[-1]),
+        values.reshape(-1, 3 * block, query.shape[-1]),
+        allowed.expand(batch, heads, n_blocks, block, 3 * block).reshape(-1, block, 3 * block),
+        dropout,
+    )
+    return out.reshape(batch, heads, n_blocks * block, -1)[:, :, :n_tokens]
+
+
+def _three_blocks(tensor: Tensor, block: int, padding: int) -> Tensor:
+    """Each block with the one before and the one after it, zeros beyond the ends.
+
+    *Shape:* (batch, heads, n_tokens, width) -> (batch, heads, n_blocks, 3 * block, width)
+    """
+    padded = F.pad(tensor, (0, 0, block, padding + block))
+    return padded.unfold(2, 3 * block, block).transpose(-1, -2)
+
+
+def _band(n_tokens: int, window: int, device: torch.device) -> Tensor:
+    """Whether two places are at most ``window`` apart. *Shape:* (n_tokens, n_tokens)"""
+    place = torch.arange(n_tokens, device=device)
+    return (place[:, None] - place[None, :]).abs() <= window
+
+
+# -- chunked: exact, with a running maximum and a running sum ------------------------------------
+
+
+def _chunked(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, chunk: int, dropout: float
+) -> Tensor:
+    """Exact attention without its matrix (Rabe and Staats 2021, "Self-attention does not need
+    O(n^2) memory"). In training the scores of a chunk of queries are computed a second time for
+    its gradient instead of being kept.
+
+    *Shape:* as :func:`attend`
+    """
+    parts = []
+    for queries in torch.split(query, chunk, 2):
+        if torch.is_grad_enabled() and query.requires_grad:
+            part = checkpoint(_online_softmax, queries, key, value, present, chunk, dropout,
+                              use_reentrant=False)  # fmt: skip
+        else:
+            part = _online_softmax(queries, key, value, present, chunk, dropout)
+        parts.append(part)
+    return torch.cat(parts, dim=2)
+
+
+def _online_softmax(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, chunk: int, dropout: float
+) -> Tensor:
+    """Softmax over chunks of keys in one pass (Milakov and Gimelshein 2018, "Online normalizer
+    calculation for softmax"): when a larger score comes, what was summed is scaled down to it.
+
+    *Shape:* query (batch, heads, n, head_width), the others as :func:`attend` -> as query
+    """
+    query = query / math.sqrt(query.shape[-1])
+    smallest = torch.finfo(query.dtype).min  # and not -inf: exp(min - min) is a number
+    largest = query.new_full((*query.shape[:-1], 1), smallest)
+    total, mean = torch.zeros_like(largest), torch.zeros_like(query)
+    pieces = zip(
+        torch.split(key, chunk, 2),
+        torch.split(value, chunk, 2),
+        torch.split(present, chunk, 1),
+        strict=True,
+    )
+    for keys, values, here in pieces:
+        scores = (query @ keys.transpose(-1, -2)).masked_fill(~here[:, None, None, :], smallest)
+        now = torch.maximum(largest, scores.amax(-1, keepdim=True)).detach()
+        shrink, weights = (largest - now).exp(), (scores - now).exp()
+        total = total * shrink + weights.sum(-1, keepdim=True)
+        # Dropout is for the weights, after the softmax: their sum stays as it is.
+        mean = mean * shrink + F.dropout(weights, dropout) @ values
+        largest = now
+    return mean / total
+
+
+# -- low rank: softmax as a product of positive random features ----------------------------------
+
+
+def random_features(pattern: Pattern, head_width: int) -> Tensor:
+    """Orthogonal Gaussian directions, the same for the same seed (Choromanski et al. 2021,
+    "Rethinking Attention with Performers", section 2.4).
+
+    Blocks of at most ``head_width`` directions are orthogonal to each other; their lengths are
+    drawn like those of Gaussian vectors, so that the estimate stays unbiased.
+
+    *Shape:* (pattern.features, head_width), float32
+    """
+    draw = torch.Generator().manual_seed(pattern.seed)
+    blocks = []
+    for first in range(0, pattern.features, head_width):
+        n = min(head_width, pattern.features - first)
+        square = torch.randn(head_width, head_width, generator=draw, dtype=torch.float64)
+        rotation, triangle = torch.linalg.qr(square)
+        # Without these signs the directions are not uniform, and the estimate is biased.
+        rotation = rotation * triangle.diagonal().sign()
+        lengths = torch.randn(n, head_width, generator=draw, dtype=torch.float64).norm(dim=1)
+        blocks.append(rotation[:n] * lengths[:, None])
+    return torch.cat(blocks).float()
+
+
+def kernel_deviation(query: Tensor, key: Tensor, n_features: int) -> Tensor:
+    """Upper bound of the standard deviation of one estimated ``exp(q . k)``, divided by its value.
+
+    Lemma 2 of Choromanski et al. 2021 for independent features: with z = q + k it is
+    ``sqrt((exp(|z|^2) - 1) / m)``; orthogonal features are never worse (their theorem 2). Queries
+    and keys are those of the softmax, scaled by ``head_width ** -0.25`` each.
+
+    *Shape:* two (..., head_width) -> (...)
+    """
+    return ((query + key).square().sum(-1).expm1() / n_features).sqrt()
+
+
+def _low_rank(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, features: Tensor
+) -> Tensor:
+    """*Shape:* as :func:`attend`, features (n_features, head_width)"""
+    of_queries = _features_of_queries(query, features)
+    of_keys = _features_of_keys(key, present, features)
+    sums = of_queries @ of_keys.sum(2).unsqueeze(-1)  # (batch, heads, n_tokens, 1)
+    return of_queries @ (of_keys.transpose(-1, -2) @ value) / sums
+
+
+def _features_of_queries(query: Tensor, features: Tensor) -> Tensor:
+    """What divides out of a row, its largest feature, is taken away before exp().
+
+    *Shape:* (batch, heads, n_tokens, head_width) -> (batch, heads, n_tokens, n_features)
+    """
+    logs = _log_features(query, features)
+    return (logs - logs.amax(-1, keepdim=True).detach()).exp()
+
+
+def _features_of_keys(key: Tensor, present: Tensor, features: Tensor) -> Tensor:
+    """Likewise the largest of all keys of a text, which divides out of the whole; none of padding.
+
+    *Shape:* (batch, heads, n_tokens, head_width) -> (batch, heads, n_tokens, n_features)
+    """
+    logs = _log_features(key, features)
+    logs = logs.masked_fill(~present[:, None, :, None], float("-inf"))
+    return (logs - logs.amax((-1, -2), keepdim=True).detach()).exp()
+
+
+def _log_features(vectors: Tensor, features: Tensor) -> Tensor:
+    """``log phi(x) = w . x - |x|^2 / 2`` for x scaled as in the softmax (lemma 1 there)."""
+    scaled = vectors * vectors.shape[-1] ** -0.25
+    logs: Tensor = scaled @ features.to(scaled).T - scaled.square().sum(-1, keepdim=True) / 2
+    return logs

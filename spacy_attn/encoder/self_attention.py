@@ -1,0 +1,185 @@
+"""Self-attention written out: every token's vector becomes a weighted mean of all of them.
+
+    x (n_tokens, width)
+      |-- query, key, value: three linear maps, each cut into heads
+      |-- weights = softmax(query . key / sqrt(head_width)), row by row     attention_patterns.py
+      |-- weights . value, heads side by side, one linear map
+      `-- + x, layer norm; a feed-forward layer; + , layer norm
+
+Vaswani et al. 2017, "Attention Is All You Need" (section 3), in its own order of residual and
+norm. :class:`MultiHeadAttention` has the arithmetic of ``torch.nn.MultiheadAttention`` and
+:class:`SelfAttentionLayer` that of ``torch.nn.TransformerEncoderLayer``; tests hold both to it.
+
+Axis names: ``batch``, ``n_tokens``, ``width``, ``heads``, ``head_width`` (width / heads).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spacy_attn.encoder.attention_patterns import (
+    Pattern,
+    attend,
+    attention_weights,
+    random_features,
+)
+from spacy_attn.errors import ConfigError
+
+__all__ = ["MultiHeadAttention", "SelfAttention", "SelfAttentionLayer", "sinusoidal_positions"]
+
+
+def sinusoidal_positions(n_tokens: int, width: int) -> Tensor:
+    """Sines and cosines of wavelengths from 2 pi to 20,000 pi (Vaswani et al. 2017, section 3.5).
+
+    Even columns are sines, odd ones cosines.
+
+    *Shape:* (n_tokens, width)
+    """
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angles = torch.arange(n_tokens)[:, None] * rate
+    out = torch.zeros(n_tokens, width)
+    out[:, 0::2] = angles.sin()
+    out[:, 1::2] = angles.cos()[:, : width // 2]
+    return out
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        width: of the vectors.
+        heads: a divisor of the width.
+        dropout: share of the attention weights that training drops.
+        pattern: which tokens a token looks at.
+
+    Raises:
+        ConfigError: the heads do not divide the width, or the dropout is not legal.
+    """
+
+    def __init__(
+        self, width: int, heads: int = 1, dropout: float = 0.0, pattern: Pattern | None = None
+    ) -> None:
+        super().__init__()
+        if heads < 1 or width % heads:
+            divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+            raise ConfigError(f"heads = {heads}; legal are divisors of width {width}: {divisors}")
+        self.pattern = pattern or Pattern()
+        self.pattern.check_dropout(dropout)
+        self.heads, self.dropout = heads, dropout
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.features: Tensor | None
+        drawn = None
+        if self.pattern.kind == "low_rank":
+            drawn = random_features(self.pattern, width // heads)
+        self.register_buffer("features", drawn, persistent=False)
+        for linear in (self.query, self.key, self.value, self.out):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """What each token gathers from the others.
+
+        *Shape:* x (batch, n_tokens, width), present (batch, n_tokens) -> as x
+        """
+        dropout = self.dropout if self.training else 0.0
+        query, key, value = (self._cut(linear(x)) for linear in (self.query, self.key, self.value))
+        gathered = attend(query, key, value, present, self.pattern, dropout, self.features)
+        joined: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
+        return joined
+
+    def weights(self, x: Tensor, present: Tensor) -> Tensor:
+        """How much each token takes from each; rows sum to 1, columns of padding are 0.
+
+        *Shape:* as :meth:`forward` -> (batch, heads, n_tokens, n_tokens), from token, to token
+        """
+        query, key = self._cut(self.query(x)), self._cut(self.key(x))
+        return attention_weights(query, key, present, self.pattern, self.features)
+
+    def _cut(self, x: Tensor) -> Tensor:
+        """*Shape:* (batch, n_tokens, width) -> (batch, heads, n_tokens, head_width)"""
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+class SelfAttentionLayer(nn.Module):
+    """Attention and a feed-forward layer, each with residual and layer norm (section 3.1, 3.3).
+
+    Args:
+        width: of the vectors.
+        heads: see :class:`MultiHeadAttention`.
+        hidden: width inside the feed-forward layer.
+        dropout: of what attention and feed-forward layer give, in training.
+        attention_dropout: of the attention weights, in training.
+        pattern: which tokens a token looks at.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int = 1,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        pattern: Pattern | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width, heads, attention_dropout, pattern)
+        self.inner = nn.Linear(width, hidden or 4 * width)
+        self.outer = nn.Linear(hidden or 4 * width, width)
+        self.attention_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """*Shape:* x (batch, n_tokens, width), present (batch, n_tokens) -> as x"""
+        x = self.attention_norm(x + self.drop(self.attention(x, present)))
+        out: Tensor = self.norm(x + self.drop(self.outer(self.inner(x).relu())))
+        return out
+
+
+class SelfAttention(nn.Module):
+    """Layers one after the other.
+
+    Args:
+        layers: how many.
+        width: of the vectors.
+        heads: see :class:`MultiHeadAttention`.
+        hidden: width inside the feed-forward layers; None is four times the width.
+        dropout: see :class:`SelfAttentionLayer`.
+        attention_dropout: see :class:`SelfAttentionLayer`.
+        pattern: which tokens a token looks at.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        width: int,
+        heads: int = 1,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        pattern: Pattern | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            SelfAttentionLayer(width, heads, hidden, dropout, attention_dropout, pattern)
+            for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """*Shape:* x (batch, n_tokens, width), present (batch, n_tokens) -> as x"""
+        for layer in self.layers:
+            x = layer(x, present)
+        return x
+
+    def weights(self, x: Tensor, present: Tensor) -> Tensor:
+        """The attention weights of every layer.
+
+        *Shape:* as :meth:`forward` -> (layers, batch, heads, n_tokens, n_tokens)
+        """
+        out = []
+        for layer in self.layers:
+            out.append(layer.attention.weights(x, present))  # type: ignore[operator,union-attr]
+            x = layer(x, present)
+        return torch.stack(out)

@@ -1,0 +1,252 @@
+"""Contextual vectors out of static ones: the smallest encoder that has context.
+
+    static vectors (n_tokens, static width)
+      -- linear map to ``width``, a learnt vector where a word is unknown, layer norm
+      -- positions
+      -- a mixer (:mod:`spacy_attn.encoder.mixers`): attention, or what it is compared with
+    (n_tokens, width)
+
+The static vectors are not trained and not part of the model: a few hundred kilobytes are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spacy_attn._types import Floats2d, Floats3d, Offsets, StaticVectors, TokenRange
+from spacy_attn.encoder.attention_patterns import Pattern
+from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.mixers import make_mixer
+from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.sentences import sentence_starts
+
+__all__ = ["NetworkConfig", "StaticContextEncoder", "StaticContextNetwork", "read_model"]
+
+_BATCH_TOKENS = 8192
+_LONGEST = 512  # tokens; a longer sentence is cut into parts that do not see each other
+_POSITIONS = 0.3  # of their length at the start, beside vectors of layer norm
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What the network is made of; stored with its weights.
+
+    Raises:
+        ConfigError: by :func:`~.mixers.make_mixer`, when the network is made.
+    """
+
+    static_width: int
+    width: int = 64
+    mixer: str = "attention"
+    layers: int = 1
+    heads: int = 4
+    hidden: int | None = None  # None: as many parameters as every other mixer
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    pattern: str = "full"
+    window: int = 8  # of the pattern "window"
+    chunk: int = 256
+    features: int = 64
+
+    def pattern_of(self) -> Pattern:
+        """The pattern of attention."""
+        return Pattern(self.pattern, self.window, self.chunk, self.features)
+
+
+class StaticContextNetwork(nn.Module):
+    """See the module.
+
+    Args:
+        config: see :class:`NetworkConfig`.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.input = nn.Linear(config.static_width, config.width)
+        self.unknown = nn.Parameter(torch.zeros(config.width))
+        self.input_norm = nn.LayerNorm(config.width)
+        # Mixers that know the order by themselves, or know none, get no positions.
+        self.position = nn.Parameter(
+            torch.tensor(_POSITIONS), requires_grad=config.mixer == "attention"
+        )
+        self.drop = nn.Dropout(config.dropout)
+        self.mixer = make_mixer(
+            config.mixer, config.layers, config.width, config.heads, config.dropout,
+            config.attention_dropout, config.pattern_of(), config.hidden,
+        )  # fmt: skip
+
+    def embedded(self, static: Tensor, present: Tensor) -> Tensor:
+        """What goes into the mixer. A zero row is an unknown word.
+
+        *Shape:* (batch, n_tokens, static width), (batch, n_tokens) -> (batch, n_tokens, width)
+        """
+        is_known = static.any(-1, keepdim=True)
+        x = self.input_norm(torch.where(is_known, self.input(static), self.unknown))
+        if self.config.mixer == "attention":
+            places = sinusoidal_positions(x.shape[1], x.shape[2]).to(x)
+            x = x + self.position * places
+        out: Tensor = self.drop(x) * present.unsqueeze(-1)
+        return out
+
+    def forward(self, static: Tensor, present: Tensor) -> Tensor:
+        """*Shape:* as :meth:`embedded`"""
+        out: Tensor = self.mixer(self.embedded(static, present), present)
+        return out
+
+    def weights(self, static: Tensor, present: Tensor) -> Tensor:
+        """Its own attention weights.
+
+        *Shape:* (layers, batch, heads, n_tokens, n_tokens), from token, to token
+
+        Raises:
+            ConfigError: the mixer has none.
+        """
+        if not isinstance(self.mixer, SelfAttention):
+            raise ConfigError(
+                f"mixer = {self.config.mixer!r} has no attention weights; train one with: "
+                "spacy-attn train-attention --mixer attention"
+            )
+        return self.mixer.weights(self.embedded(static, present), present)
+
+
+class StaticContextEncoder:
+    """The network behind the Protocol ``Encoder``: it reads sentence by sentence.
+
+    Args:
+        network: the trained network; it is put into evaluation mode.
+        vectors: those it was trained on.
+        sha256: of its file, for :attr:`identity`.
+
+    Raises:
+        ConfigError: the vectors have another width than those of the training.
+    """
+
+    def __init__(
+        self, network: StaticContextNetwork, vectors: StaticVectors, sha256: str = "untrained"
+    ) -> None:
+        expected = network.config.static_width
+        if vectors.width != expected:
+            raise ConfigError(
+                f"the vectors have width {vectors.width}, those of the self-attention model's "
+                f"training {expected}; give the same vectors, or train a model on yours with: "
+                "spacy-attn train-attention --vectors FILE"
+            )
+        self.network = network.eval()
+        self.vectors = vectors
+        self._sha256 = sha256
+
+    @property
+    def identity(self) -> str:
+        """Hash of the weights, and the vectors."""
+        return f"static_network/{self._sha256[:16]}/{self.vectors.identity}"
+
+    @property
+    def width(self) -> int:
+        """Length of the vectors."""
+        return self.network.config.width
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        offsets: Sequence[Offsets],
+        reads: Sequence[Sequence[TokenRange]] | None = None,
+    ) -> list[Floats2d]:
+        """Vectors of all tokens of the sentences in which something is read; others are zero.
+
+        *Shape:* for each text (n_tokens, width)
+        """
+        out, parts = [], []
+        for i, (text, places) in enumerate(zip(texts, offsets, strict=True)):
+            tokens = [text[int(start) : int(end)] for start, end in places]
+            out.append(np.zeros((len(tokens), self.width), dtype=np.float32))
+            for start, end in _pieces(tokens):
+                ranges = None if reads is None else reads[i]
+                if ranges is None or any(a < end and start < b for a, b in ranges):
+                    parts.append((i, start, tokens[start:end]))
+        if not parts:
+            return out
+        if multiprocessing.parent_process() is not None:  # a fork has lost torch's threads
+            torch.set_num_threads(1)
+        for batch in batch_by_length([len(tokens) for _, _, tokens in parts], _BATCH_TOKENS):
+            rows = self._rows([parts[j][2] for j in batch])
+            for row, (i, start, tokens) in zip(rows, (parts[j] for j in batch), strict=True):
+                out[i][start : start + len(tokens)] = row[: len(tokens)]
+        return out
+
+    def attention(self, tokens: Sequence[str]) -> Floats3d:
+        """How much each token of one sentence looks at each, mean over the heads.
+
+        *Shape:* (layers, n_tokens, n_tokens), from token, to token
+
+        Raises:
+            ConfigError: the model is one without attention.
+        """
+        static, present = self._static([list(tokens)])
+        with torch.inference_mode():
+            found: Floats3d = self.network.weights(static, present)[:, 0].mean(1).numpy()
+        return found
+
+    def _rows(self, texts: Sequence[Sequence[str]]) -> Floats3d:
+        """*Shape:* (len(texts), longest, width)"""
+        with torch.inference_mode():
+            rows: Floats3d = self.network(*self._static(texts)).numpy()
+        return rows
+
+    def _static(self, texts: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """*Shape:* (len(texts), longest, static width), (len(texts), longest)"""
+        lengths = torch.tensor([len(tokens) for tokens in texts])
+        present = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
+        found = self.vectors.vectors([token for tokens in texts for token in tokens])
+        static = torch.zeros(*present.shape, self.vectors.width)
+        static[present] = torch.from_numpy(np.asarray(found, dtype=np.float32))
+        return static, present
+
+
+def _pieces(tokens: Sequence[str]) -> list[TokenRange]:
+    """Sentences, long ones cut."""
+    starts = [*sentence_starts(tokens), len(tokens)]
+    return [
+        (first, min(first + _LONGEST, end))
+        for start, end in pairwise(starts)
+        for first in range(start, end, _LONGEST)
+    ]
+
+
+@lru_cache(maxsize=4)
+def read_model(path: Path) -> tuple[StaticContextNetwork, dict[str, Any], str]:
+    """Network, manifest and SHA-256 of a file that ``spacy-attn train-attention`` wrote.
+
+    Raises:
+        ResourceError: the file is missing or is no such model.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            manifest = json.loads(file.metadata()["manifest"])
+            names = [name for name in file.keys() if name.startswith("network.")]
+            state = {name.removeprefix("network."): file.get_tensor(name) for name in names}
+        network = StaticContextNetwork(NetworkConfig(**manifest["network"]))
+        network.load_state_dict(state)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise ResourceError(
+            f"{path} is no self-attention model ({type(error).__name__}: {reason}); train one "
+            "with: spacy-attn train-attention -o FOLDER"
+        ) from error
+    return network.eval(), manifest, digest

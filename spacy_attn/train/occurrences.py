@@ -1,0 +1,136 @@
+"""Occurrences of ambiguous words from all that can teach senses, in one form.
+
+Sources: an inventory's examples, labels of a user's own, SemCor and MASC. Each occurrence is the
+tokens around one word; those of one word stand together, because they are each other's examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.senses.context import Resources, tokens_within
+from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory, read_labelled
+from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.senses.wordnet import WordNet
+from spacy_attn.train.corpora import TaggedSentence
+
+__all__ = ["Occurrence", "SenseList", "cut", "of_examples", "of_labels", "of_sentences"]
+
+_MOST_TOKENS = 64  # around a target
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One ambiguous word in its sentence."""
+
+    tokens: list[str]
+    start: int
+    end: int
+    candidates: tuple[int, ...]  # numbers of a SenseList, at least two
+    allowed: tuple[int, ...]  # those of them that are right
+    source: str  # "examples", "own", "semcor" or a genre of MASC
+    group: str  # what is held out together: document or genre
+
+
+@dataclass
+class SenseList:
+    """The senses that occurrences are about, each with a number."""
+
+    senses: list[Sense] = field(default_factory=list)
+    owners: list[SenseInventory] = field(default_factory=list)  # of each sense
+    _numbers: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def numbers(self, inventory: SenseInventory, senses: Sequence[Sense]) -> tuple[int, ...]:
+        """The numbers of senses, given now where need be."""
+        out = []
+        for sense in senses:
+            key = id(inventory), sense.id
+            if key not in self._numbers:
+                self._numbers[key] = len(self.senses)
+                self.senses.append(sense)
+                self.owners.append(inventory)
+            out.append(self._numbers[key])
+        return tuple(out)
+
+
+def of_examples(
+    inventory: Inventory, resources: Resources, senses: SenseList
+) -> Iterator[Occurrence]:
+    """The examples of an inventory, those of words with one sense left out."""
+    for sense in inventory.senses:
+        candidates = inventory.candidates(sense.lemma, sense.pos)
+        if len(candidates) < 2:
+            continue
+        numbers = senses.numbers(inventory, candidates)
+        right = (numbers[candidates.index(sense)],)
+        for i, example in enumerate(sense.examples):
+            context = resources.tokenize(example.text)
+            first, end = tokens_within(context, example.start, example.end)
+            yield cut(context.tokens, first, end, numbers, right, "examples", f"{sense.id}/{i}")
+
+
+def of_labels(
+    path: Path, inventory: Inventory, resources: Resources, senses: SenseList
+) -> Iterator[Occurrence]:
+    """A user's labels.
+
+    Raises:
+        ConfigError: one names a sense that the inventory does not have.
+        InventoryError: a line is broken.
+    """
+    for i, item in enumerate(read_labelled(path)):
+        candidates = inventory.candidates(item.lemma, item.pos)
+        ids = [candidate.id for candidate in candidates]
+        if item.sense not in ids:
+            raise ConfigError(
+                f"{path}, label {i + 1}: {item.lemma} ({item.pos}) has no sense {item.sense!r} in "
+                f"the inventory {inventory.name!r}; name the labels' inventory with --inventory"
+            )
+        if len(candidates) < 2:
+            continue
+        numbers = senses.numbers(inventory, candidates)
+        right = (numbers[ids.index(item.sense)],)
+        context = resources.tokenize(item.text)
+        first, end = tokens_within(context, item.start, item.end)
+        yield cut(context.tokens, first, end, numbers, right, "own", f"own/{i}")
+
+
+def of_sentences(
+    sentences: Iterable[TaggedSentence],
+    wordnet: WordNet,
+    lexicon: WordNetInventory,
+    senses: SenseList,
+) -> Iterator[Occurrence]:
+    """Words of SemCor or MASC, with all their senses in WordNet as candidates."""
+    for sentence in sentences:
+        for start, end, keys in sentence.targets:
+            first = wordnet.senses[keys[0]]
+            candidates = lexicon.candidates(first.lemma, first.pos)
+            known = [c for c in candidates if c.id in keys]
+            if len(candidates) < 2 or not known:
+                continue
+            numbers = senses.numbers(lexicon, candidates)
+            right = senses.numbers(lexicon, known)
+            source = sentence.genre
+            group = sentence.doc if source == "semcor" else source
+            yield cut(sentence.tokens, start, end, numbers, right, source, group)
+
+
+def cut(
+    tokens: Sequence[str],
+    start: int,
+    end: int,
+    candidates: tuple[int, ...],
+    allowed: tuple[int, ...],
+    source: str,
+    group: str,
+) -> Occurrence:
+    """An occurrence with at most 64 tokens around its word."""
+    spare = max(_MOST_TOKENS - (end - start), 0)
+    low = max(0, min(start - spare // 2, len(tokens) - _MOST_TOKENS))
+    high = max(end, min(len(tokens), low + _MOST_TOKENS))
+    kept = list(tokens[low:high])
+    return Occurrence(kept, start - low, end - low, candidates, allowed, source, group)

@@ -1,0 +1,61 @@
+"""``spacy-attn train-attention``: what it refuses, and a run on the toy world."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_attn.cli.app import app
+
+RUNNER = CliRunner()
+
+
+def call(*arguments):
+    return RUNNER.invoke(app, ["train-attention", *map(str, arguments)])
+
+
+def test_from_vectors_and_examples_to_a_model(tmp_path, toy_inventory, toy_vectors):
+    out = tmp_path / "run"
+    options = ("-o", out, "--vectors", toy_vectors, "--inventory", toy_inventory)
+    size = ("--width", 8, "--heads", 2, "--epochs", 2)
+    result = call(*options, *size)
+    assert result.exit_code == 0, result.output
+    assert str(out / "self_attention.safetensors") in result.output
+    assert [record["epoch"] for record in json.loads((out / "curve.json").read_text())] == [1, 2]
+    again = call(*options, *size)  # finished already
+    assert again.exit_code == 0, again.output
+    other = call(*options, *size, "--seed", 1)
+    assert other.exit_code == 2
+    assert "was made with other options or data" in " ".join(other.output.split())
+
+
+@pytest.mark.parametrize("mixer", ["none", "cnn"])
+def test_what_it_is_compared_with(mixer, tmp_path, toy_inventory, toy_vectors):
+    result = call(
+        "-o", tmp_path, "--vectors", toy_vectors, "--inventory", toy_inventory,
+        "--width", 8, "--epochs", 1, "--mixer", mixer,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
+        (["--data", "none.jsonl"], "none.jsonl does not exist"),
+        (["--inventory", "none"], "nothing to train on"),
+        (["--mixer", "rnn"], "mixer = 'rnn'; legal are none, feed_forward, cnn, bilstm, attention"),
+        (["--heads", 3], "heads = 3; legal are divisors of width 64"),
+        (["--pattern", "sparse"], "pattern = 'sparse'; legal are full, window"),
+        (["--epochs", 0], "epochs = 0; legal is 1 or more"),
+        (["--attention-dropout", 1], "attention_dropout = 1.0; legal is 0 to below 1"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, toy_inventory, toy_vectors):
+    given = ["--vectors", toy_vectors, "--inventory", toy_inventory]
+    result = call("-o", tmp_path / "run", *given, *arguments)
+    assert result.exit_code in (1, 2)
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output
