@@ -88,7 +88,8 @@ def log_probabilities_without(
     """
     own = replace(target, context=0)
     if len(target.candidates) > 1:
-        fitted = as_decided(fitted, *with_vectors(fitted, [context], [own]), own)
+        (encoded,) = with_vectors(fitted, [context], [own])
+        fitted = as_decided(fitted, encoded, own)
     rows: list[NDArray[np.float64]] = []
     n = max(1, _AT_ONCE // max(1, len(context.tokens)))
     for first in range(0, len(blanked), n):
