@@ -16,26 +16,7 @@ from spacy_attn.senses.context import Context, Target, as_decided, reads_of, wit
 from spacy_attn.senses.decide import decide
 from spacy_attn.senses.ensemble import Ensemble
 from spacy_attn.senses.inventory import load_inventory
-
-
-class Fixed:
-    """Gives each target the scores of its context."""
-
-    def __init__(self, name, rows, temperature=1.0, encoder=None):
-        self.name, self.rows, self.temperature, self.encoder = name, rows, temperature, encoder
-
-    def score(self, contexts, targets):
-        return [np.array(self.rows[target.context], dtype=np.float32) for target in targets]
-
-
-class Reading(Fixed):
-    """One that says what it reads."""
-
-    def reads(self, contexts, targets):
-        out = [[] for _ in contexts]
-        for target in targets:
-            out[target.context].append((target.start, target.end))
-        return out
+from tests.senses.test_cascade import Fixed, Reading
 
 
 class Ones:
