@@ -88,7 +88,7 @@ def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     """See :func:`lexicon_digest`."""
     content = io.BytesIO()
     ordered = {name: arrays[name] for name in COLUMNS}
-    np.savez_compressed(content, **ordered)
+    np.savez_compressed(content, **ordered)  # type: ignore[arg-type]  # names are not arguments
     return hashlib.sha256(content.getvalue()).hexdigest()
 
 
