@@ -163,14 +163,19 @@ def cost(result: Result | None = None) -> str:
     heads = ["phase", "system", "longest", "seconds", "MiB", "time grows", "memory grows",
              "faster than full from"]  # fmt: skip
     lines += _grid(heads, table)
-    failed = "".join(
-        f" {name} did not run: {why}." for name, why in result.get("failed", {}).items()
-    )
     lines += ["", "![time and memory against length](docs/figures/attention-cost.svg)", "",
               f"Made with `{result['manifest']['command']}`, {result['repeats']} repeats, "
               f"{result['manifest']['threads']} threads; longformer to nystromformer are models of "
-              f"Hugging Face with random weights.{failed}"]  # fmt: skip
+              f"Hugging Face with random weights.{_not_measured(result)}"]  # fmt: skip
     return "\n".join(lines)
+
+
+def _not_measured(result: Result) -> str:
+    names: dict[str, list[str]] = {}
+    for name, why in result.get("failed", {}).items():
+        names.setdefault(why.rstrip("."), []).append(f"{name.replace(', ', ' (')})")
+    said = "; ".join(f"{', '.join(each)}: {why}" for why, each in names.items())
+    return f" Not measured: {said}." if said else ""
 
 
 def _exponent(fit: Result) -> str:
