@@ -4,7 +4,7 @@
     python -m benchmarks.attention claims    # a row for each claim: results/attention-claims.json
     python -m benchmarks.attention domains   # trained on SemCor and some genres of MASC, tested
                                              # on the others: results/attention-domains.json
-    ... --seeds 1 --epochs 2 --limit 300 -o /tmp/trial.json    # a look, in a minute
+    ... --seeds 1 --epochs 2 --limit 300 -o trial.json    # a look, in a minute
     ... --within 280     # begin no run after so many seconds; the same command again goes on
     ... --part 0 2       # beside --part 1 2: two processes share the runs; then once without
 

@@ -1,7 +1,7 @@
 """What attention costs: time and memory against length, for each pattern and for Hugging Face's.
 
     python -m benchmarks.attention_cost           # results/attention-cost.json and the picture
-    python -m benchmarks.attention_cost --longest 1024 --repeats 2 -o /tmp/trial.json
+    python -m benchmarks.attention_cost --longest 1024 --repeats 2 -o trial.json
     python -m benchmarks.attention_cost --within 280    # the same command again goes on
 
 One layer of width 64 with 4 heads; forward from 128 to 16,384 tokens, training to 2,048. Each

@@ -645,7 +645,114 @@ def selective() -> str:
     return "\n".join(lines)
 
 
+def explanations() -> str:
+    """Which way of weighing words points at the word that decides."""
+    result = _load("explanations.json")
+    whole = result["n_looked_at"] >= result["of"]
+    drawn = "all" if whole else f"{result['n_looked_at']:,}, drawn at random, of"
+    lines = [
+        f"{result['n']:,} words that `attention` decides right, among {drawn} {result['of']:,} of "
+        "the frozen half of the test set. *points*: how often the heaviest word is a cue by which "
+        "a person decides; *precision*: share of cues among as many heaviest words as there are "
+        "cues; *without*, *alone*: fall of the chosen sense's probability without the heaviest "
+        "fifth of the words (more is better), and with these alone (less is better).",
+        "",
+        "| weighed by | points | 95 % | precision | without | alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["ways"]:
+        cells = [_way(row["name"], result), _percent(row["pointing"])]
+        cells += [_interval(row), _percent(row["precision_at_k"])]
+        cells += [f"{row['comprehensiveness']:.3f}", f"{row['sufficiency']:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        *_by_layer(result["layers"]),
+        "",
+        f"Best layers and heads were chosen on {result['open_half']['n']:,} words of the open "
+        f"half. Integrated gradients with {result['steps']} steps; the median gap between their "
+        f"sum and what they explain is {100 * result['gap_median']:.2f} %. Made with "
+        f"`{result['manifest']['command']}` in {result['seconds'] / 60:.0f} minutes.",
+    ]
+    return "\n".join(lines)
+
+
+def _by_layer(rows: list[dict[str, Any]]) -> list[str]:
+    """How often each layer points, the mean over its heads."""
+    rates = {(row["kind"], row["layer"]): row["pointing"] for row in rows}
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    layers = sorted({row["layer"] for row in rows})
+    return [
+        f"| *points*, by layer | {' | '.join(map(str, layers))} |",
+        f"|---|{'---|' * len(layers)}",
+        *(
+            f"| {kind} | {' | '.join(_percent(rates[kind, layer]) for layer in layers)} |"
+            for kind in kinds
+        ),
+    ]
+
+
+def _way(name: str, result: dict[str, Any]) -> str:
+    """The name of a row, with the layer and head that were chosen."""
+    where = result["open_half"]["best"].get(name)
+    if where is None:
+        return name.replace("_", " ")
+    head = "" if where["head"] is None else f", head {where['head']}"
+    return f"{name} (layer {where['layer']}{head})"
+
+
 #: What stands between the markers of each name.
+def jobs() -> str:
+    """A table for planning, and what jobs cost beside the pipeline; of the steps that ran."""
+    if not (RESULTS / "jobs.json").is_file():
+        return ""
+    result = _load("jobs.json")
+    n_words = result["words_of_a_document"]
+    lines = _planning(result) if "kinds" in result else []
+    lines += [f"Documents of {n_words} words of SemCor's text, one thread for each process."]
+    if "workers" in result:
+        workers = result["workers"]
+        lines.append(
+            f"Two workers do {workers['ratio']:.2f} times the documents of one (middle of "
+            f"{len(workers['pairs'])} pairs)."
+        )
+    rows = [*result["sizes"], result["long"]]
+    last = rows[-1]
+    seconds = ", ".join(
+        f"{row['documents']:,} documents {row['cpu_seconds_of_parent']:,.0f} s" for row in rows
+    )
+    lines.append(
+        f"*homographs*, processor time by size: {seconds}; reading and writing take "
+        f"{last['share_of_reading_and_writing']:.1%} of the last, and its resident memory grows by "
+        f"{last['mb_per_10000_documents']:.2f} MB for 10,000 documents."
+    )
+    for count, row in result.get("apply", {}).items():
+        lines.append(
+            f"The same pipeline on 10,000 documents with --n-process {count}, loading included: "
+            f"{row['spacy-attn annotate']:,.1f} s; `spacy apply` {row['spacy apply']:,.1f} s."
+        )
+    processor = result["manifest"]["processor"]
+    lines.append(f"{processor}. Made with `python -m benchmarks.jobs`.")
+    return "\n".join(lines)
+
+
+def _planning(result: dict[str, Any]) -> list[str]:
+    lines = [
+        "| for planning | words a day and core | 10 GB of JSONL cost | on 16 cores | "
+        "reading and writing |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, row in result["kinds"].items():
+        rate = row["documents_per_second"]
+        hours = 10e9 / result["bytes_of_a_document"] / rate / 3600
+        words = rate * result["words_of_a_document"] * 86400 / 1e6
+        lines.append(
+            f"| {kind} | {words:,.0f} million | {hours:,.1f} core hours "
+            f"| {hours / 16:,.1f} hours | {row['share_of_reading_and_writing']:.1%} |"
+        )
+    return [*lines, ""]
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "which-method": which_method,
     "classic-and-attention": classic_and_attention,
@@ -667,6 +774,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "entities": entities,
     "relations": relations,
     "classic-cost": classic_cost,
+    "explanations": explanations,
+    "jobs": jobs,
 }
 
 

@@ -152,7 +152,7 @@ def run_command(arguments: list[str]) -> Run:
     printed, said = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
-            if CHEAP.intersection(arguments[:1]) and "--help" not in arguments:
+            if CHEAP.intersection(arguments[:1]) and not {"--help", "--engine"} & {*arguments}:
                 code = _call(arguments)
             else:
                 code = _parse(arguments)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,27 +22,43 @@ from rich.text import Text
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.fields import FIELDS, parse_fields
 from spacy_attn.jobs.local import (
     DEFAULT_BATCH_SIZE,
     JobInterrupted,
+    JobPlan,
     JobProgress,
     JobSummary,
     annotate_files,
+    plan_job,
 )
+from spacy_attn.jobs.output import names_folder
+from spacy_attn.jobs.records import DEFAULT_MAX_RECORD_BYTES
+from spacy_attn.jobs.workers import Workers
 
 __all__ = ["annotate"]
 
 FAILED, INTERRUPTED = 1, 130  # exit codes
-_LEGAL_FIELDS = ("senses",)
+_LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
 
 
 def annotate(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="IN", help=".jsonl and .txt files; - is standard input."),
+        typer.Argument(
+            metavar="IN",
+            help="Files (.jsonl .csv .tsv .txt .parquet .spacy, also .gz .zst), folders, "
+            "patterns; - is standard input.",
+        ),
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="JSONL file; - is stdout.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help=".jsonl (also .gz .zst), .parquet or .spacy; - is stdout.",
+        ),
     ],
     text_key: Annotated[
         str, typer.Option("--text-key", "-tk", help="Field of a JSONL record with its text.")
@@ -49,8 +66,9 @@ def annotate(
     input_format: Annotated[
         str | None,
         typer.Option(
-            metavar="jsonl|txt",
-            help="Format of all inputs, instead of their suffix (stdin: jsonl).",
+            metavar="FORMAT",
+            help="Format of all inputs, instead of their suffix (stdin: jsonl): jsonl, txt, "
+            "txt-file (a file is a document), csv, tsv, parquet, docbin.",
         ),
     ] = None,
     encoding: Annotated[str, typer.Option(help="Of the input; output is UTF-8.")] = "utf-8",
@@ -68,11 +86,12 @@ def annotate(
         typer.Option(help="spaCy pipeline, name or path (default: the installed English one)."),
     ] = None,
     inventory: Annotated[
-        str, typer.Option(help="Sense inventory: homographs or a .jsonl file.")
+        str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     wanted_fields: Annotated[
-        str, typer.Option("--fields", help="What is written, comma between: senses.")
+        str,
+        typer.Option("--fields", help=f"What is written, comma between: {', '.join(FIELDS)}."),
     ] = "senses",
     errors: Annotated[
         str | None,
@@ -85,10 +104,52 @@ def annotate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT (and OUT.part) if it exists.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted job; begin where there is none. Keeps the manifest, so "
+            "that a finished job is not done again.",
+        ),
+    ] = False,
+    output_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="jsonl, parquet or docbin, instead of OUT's suffix."),
+    ] = None,
+    partition_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="OUT is a folder; a new file after N records or more."),
+    ] = None,
+    max_errors: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop when more than N records have failed.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Read the first N records only.")
+    ] = None,
+    max_record_bytes: Annotated[
+        int, typer.Option(metavar="N", help="Refuse records that are larger (unpacked).")
+    ] = DEFAULT_MAX_RECORD_BYTES,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check all, try the first batch, tell how long; no output."),
+    ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Where it runs. With ray and a folder as OUT, Ray Data reads and writes too.",
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray cluster, such as auto (default: start Ray here)."),
+    ] = None,
 ) -> None:
-    """Find the senses in files of texts: each output line is an input record plus "senses".
+    """Find the senses in files of texts: each output record is an input record plus "senses".
 
     JSONL: one object a line, copied through untouched; lines of white space are skipped.
+
+    CSV and TSV: a header, all columns text. Parquet: streamed by row group, columns as they are.
 
     Plain text: one document a line (spacy apply takes a whole file as one). An empty line is
     an empty document, so that line n of OUT belongs to line n of IN.
@@ -98,27 +159,65 @@ def annotate(
     A record that cannot be processed goes to OUT.errors.jsonl with file, line, reason and its
     first 2,000 characters, and the others go on.
 
-    Until the end the output is named OUT.part; Ctrl-C leaves there what is finished.
+    Until the end the output is named OUT.part; after Ctrl-C, a kill or a full disk --resume
+    goes on from there and gives the same bytes as an undisturbed run. Ctrl-C ends the batch at
+    work first, a second one does not.
 
     With --n-process each process is spawned and loads the pipeline for itself.
+
+    With --engine ray they are actors of a cluster. Where OUT is a folder or a URI, Ray Data reads
+    and writes in parallel, without --resume and the like; rows that failed say so in "error".
 
     Exit codes: 0 good, 1 some records failed, 2 the call was wrong, 130 interrupted.
     """
     console = Console(stderr=True, highlight=False)
-    _check_fields(wanted_fields)
+    annotator = Annotator(
+        pipeline=pipeline, inventory=inventory, method=method, fields=parse_fields(wanted_fields)
+    )
+    options: dict[str, Any] = {
+        "text_key": text_key,
+        "input_format": input_format,
+        "encoding": encoding,
+        "output_format": output_format,
+        "partition_size": partition_size,
+        "batch_size": batch_size,
+        "n_process": n_process,
+        "errors": errors,
+        "limit": limit,
+        "max_record_bytes": max_record_bytes,
+    }
+    is_folder = _check_engine(
+        engine,
+        output,
+        address=address,
+        input_format=input_format,
+        encoding=encoding != "utf-8",
+        partition_size=partition_size,
+        batch_size=batch_size != DEFAULT_BATCH_SIZE,
+        errors=errors,
+        max_record_bytes=max_record_bytes != DEFAULT_MAX_RECORD_BYTES,
+        overwrite=overwrite,
+        resume=resume,
+        max_errors=max_errors,
+        dry_run=dry_run,
+    )
+    if is_folder:
+        _annotate_with_ray(console, inputs, output, annotator, options, address)
+        return
+    if dry_run:
+        _say(console, _say_plan(plan_job(inputs, output, annotator, **options)))
+        return
     try:
-        with _progress_bar(console) as on_progress:
+        with _show_progress(console) as on_progress:
             summary = annotate_files(
                 inputs,
                 output,
-                Annotator(pipeline=pipeline, inventory=inventory, method=method),
-                text_key=text_key,
-                input_format=input_format,
-                encoding=encoding,
-                batch_size=batch_size,
-                n_process=n_process,
+                annotator,
+                **options,
+                workers=_ray_workers(n_process, address) if engine == "ray" else None,
                 overwrite=overwrite,
-                errors=errors,
+                resume=resume,
+                max_errors=max_errors,
                 on_progress=on_progress,
             )
     except JobInterrupted as interrupt:
@@ -129,10 +228,65 @@ def annotate(
         raise typer.Exit(FAILED)
 
 
-def _check_fields(wanted: str) -> None:
-    for name in (part.strip() for part in wanted.split(",")):
-        if name not in _LEGAL_FIELDS:
-            raise ConfigError(f"--fields {name!r}: legal in this version is only senses")
+def _check_engine(engine: str, output: str, *, address: str | None, **of_files: object) -> bool:
+    """Whether Ray writes a folder by itself, which has few options.
+
+    Raises:
+        ConfigError: something is not legal there.
+    """
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"--engine {engine}: legal are local and ray")
+    if engine == "local":
+        if address is not None:
+            raise ConfigError("--address works with --engine ray only: add that, or leave it out")
+        return False
+    if output == "-":
+        raise ConfigError(
+            "-o - does not work with --engine ray, which says what it does on standard output: "
+            "name a file, such as OUT.jsonl"
+        )
+    if not names_folder(output) or of_files["partition_size"] is not None:
+        return False
+    for name, value in of_files.items():
+        if value is not None and value is not False:  # --max-errors 0 is given too
+            raise ConfigError(
+                f"--{name.replace('_', '-')} does not work where Ray writes a folder: leave it "
+                "out, or name a file as output, such as OUT.jsonl"
+            )
+    return True
+
+
+def _ray_workers(n_process: int, address: str | None) -> Workers:
+    from spacy_attn.jobs.ray import RayWorkers
+
+    return RayWorkers(n_process, address)
+
+
+def _annotate_with_ray(
+    console: Console,
+    inputs: list[str],
+    output: str,
+    annotator: Annotator,
+    options: dict[str, Any],
+    address: str | None,
+) -> None:
+    from spacy_attn.jobs.ray import annotate_with_ray
+
+    summary = annotate_with_ray(
+        inputs,
+        output,
+        annotator,
+        text_key=options["text_key"],
+        n_actors=options["n_process"],
+        address=address,
+        output_format=options["output_format"] or "parquet",
+        limit=options["limit"],
+    )
+    counts = f"annotated {summary.n_in - summary.n_failed:,} of {summary.n_in:,} records"
+    if summary.n_failed:
+        _say(console, f"{counts}, {summary.n_failed:,} failed: see the column error in {output}")
+        raise typer.Exit(FAILED)
+    _say(console, counts)
 
 
 # -- what is said at the end -----------------------------------------------------------
@@ -150,8 +304,28 @@ def _say_counts(summary: JobSummary) -> str:
     return counts
 
 
+def _say_plan(plan: JobPlan) -> str:
+    size = "of unknown size" if plan.bytes_total is None else f"{plan.bytes_total:,} bytes"
+    lines = [f"{len(plan.sources):,} input files, {size}, to {plan.output}"]
+    lines += [f"  {source.name} ({source.format})" for source in plan.sources[:10]]
+    if len(plan.sources) > 10:
+        lines.append(f"  and {len(plan.sources) - 10:,} more")
+    lines.append(f"fields: {', '.join(plan.fields)}")
+    rate = plan.n_sample / plan.seconds if plan.seconds else 0.0
+    lines.append(
+        f"tried {plan.n_sample:,} records, {plan.n_failed:,} failed, {rate:,.0f} records/s"
+    )
+    if plan.hours is not None:
+        lines.append(f"the whole takes about {plan.hours:,.2f} hours")
+    return "\n".join([*lines, "nothing was written"])
+
+
 def _say_interrupted(summary: JobSummary) -> str:
-    kept = f"; they are kept in {summary.part}" if summary.part is not None else ""
+    kept = (
+        f"; they are kept in {summary.part}: go on with --resume"
+        if summary.part is not None
+        else ""
+    )
     return f"interrupted: {_say_counts(summary)}{kept}"
 
 
@@ -167,6 +341,52 @@ class _RateColumn(ProgressColumn):
         rate = f"{n_in / task.elapsed:,.0f}" if task.elapsed else "-"
         shown = f"{n_in:,} records, {rate}/s"
         return Text(f"{shown}, {failed:,} failed" if failed else shown)
+
+
+@contextmanager
+def _show_progress(console: Console) -> Iterator[Callable[[JobProgress], None]]:
+    """A bar on a terminal, elsewhere a line now and then."""
+    if console.is_terminal:
+        with _progress_bar(console) as show:
+            yield show
+    else:
+        yield _Lines(console, time.monotonic)
+
+
+class _Lines:
+    """A plain line of progress every _LINE_SECONDS, for logs.
+
+    Args:
+        console: where it is written.
+        clock: tells seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console, self._clock = console, clock
+        self._told = clock()
+        self._first: tuple[float, JobProgress] | None = None
+
+    def __call__(self, now: JobProgress) -> None:
+        moment = self._clock()
+        if self._first is None:  # a resumed job did not do all of it now
+            self._first = moment, now
+        if moment - self._told < _LINE_SECONDS:
+            return
+        self._told = moment
+        started, first = self._first
+        seconds = moment - started
+        rate = (now.n_in - first.n_in) / seconds if seconds else 0.0
+        line = f"{now.n_in:,} records, {now.n_failed:,} failed, {rate:,.0f}/s"
+        n_bytes = now.bytes_read - first.bytes_read
+        if now.bytes_total and n_bytes and seconds:
+            left = (now.bytes_total - now.bytes_read) / n_bytes * seconds
+            line += f", {now.bytes_read / now.bytes_total:.1%}, {_span(left)} left"
+        _say(self._console, line)
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.compare import compare
 from spacy_attn.cli.doctor import doctor
+from spacy_attn.cli.explain import explain
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.senses import senses
 from spacy_attn.cli.tokens import tokens
@@ -73,6 +74,9 @@ app = typer.Typer(
 app.command(
     epilog='Example: spacy-attn senses "Swing the bat!" "The bat flew at night."',
 )(senses)
+app.command(
+    epilog='Example: spacy-attn explain "The bat flew at night." --word bat --html why.html',
+)(explain)
 app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
 app.command(epilog="Example: spacy-attn neighbours bat bank spring --plot words.png")(neighbours)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)

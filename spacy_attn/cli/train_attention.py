@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ResourceError
 
 __all__ = ["train_attention"]
@@ -76,24 +75,7 @@ def train_attention(
     config = AttentionConfig(
         epochs=epochs, learning_rate=learning_rate, mask_words=mask_words, seed=seed
     )
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("reading", total=None)
-
-        def report(record: dict[str, Any]) -> None:
-            if "batch" in record:
-                progress.update(
-                    bar,
-                    description=f"epoch {record['epoch'] + 1}, loss {record['loss']:.3f}",
-                    completed=record["batch"],
-                    total=record["batches"],
-                )
-            else:
-                console.print(", ".join(f"{key} {value}" for key, value in record.items()))
-
+    with training_progress("reading") as report:
         path = train_attention_model(
             output, network, config,
             vectors=vectors, inventory=None if inventory == "none" else inventory,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ConfigError, ResourceError
 
 __all__ = ["train_senses"]
@@ -86,24 +85,7 @@ def train_senses(
         epochs=epochs, learning_rate=learning_rate, weight_masc=weight_masc,
         precision=precision, seed=seed, drop_residual=drop_residual,
     )  # fmt: skip
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("reading corpora", total=None)
-
-        def report(record: dict[str, Any]) -> None:
-            if "batch" in record:
-                progress.update(
-                    bar,
-                    description=f"epoch {record['epoch'] + 1}, loss {record['loss']:.3f}",
-                    completed=record["batch"],
-                    total=record["batches"],
-                )
-            else:
-                console.print(", ".join(f"{key} {value}" for key, value in record.items()))
-
+    with training_progress("reading corpora") as report:
         path = train_sense_model(
             model, output, config, semcor=semcor, masc=masc, data=data, inventory=inventory,
             rank=rank, width=width, start=start, average=average or (),

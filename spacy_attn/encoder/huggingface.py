@@ -34,7 +34,7 @@ from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder, weights_sha256
 from spacy_attn.sentences import sentence_starts
 
-__all__ = ["EncoderSettings", "HuggingFaceEncoder", "shared_encoder"]
+__all__ = ["EncoderSettings", "HuggingFaceEncoder", "Reading", "shared_encoder"]
 
 UNITS = ("document", "sentence")
 _RELEASE_AFTER = 4096  # pieces; a few times a second
@@ -56,6 +56,26 @@ class EncoderSettings:
     batch_pieces: int = 1024  # pieces of a batch, padding included
     margin: int = 64  # pieces each side of what is read, where not everything is
     device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one text goes through the encoder.
+
+    *Shape:* first, end (n_tokens,): the pieces of each token
+    """
+
+    ids: tuple[int, ...]  # of the pieces, without special tokens
+    pieces: tuple[str, ...]  # as the vocabulary writes them
+    first: Ints1d
+    end: Ints1d
+    windows: tuple[Window, ...]
+    prefix: tuple[int, ...]  # special tokens before a window
+    suffix: tuple[int, ...]  # and behind it
+
+    def row(self, window: Window) -> list[int]:
+        """What goes through the encoder together."""
+        return [*self.prefix, *self.ids[window.start : window.end], *self.suffix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +204,20 @@ class HuggingFaceEncoder:
             self._since_release = 0
             release_freed_memory()
         return out
+
+    def reading(
+        self, text: str, offsets: Offsets, reads: Sequence[TokenRange] | None = None
+    ) -> Reading:
+        """The pieces and windows of a text, without a forward pass; see :meth:`encode`."""
+        self._load()
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        first, end = align(text, offsets, np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2))
+        units = self._units(text, offsets, first, end, len(encoded.ids), reads)
+        windows = tuple(self._windows(units, first, end)) if len(offsets) else ()
+        return Reading(
+            tuple(encoded.ids), tuple(encoded.tokens), first, end, windows,
+            tuple(self._prefix), tuple(self._suffix),
+        )  # fmt: skip
 
     def embed(self, texts: Sequence[str]) -> Floats2d:
         """One vector for each text: the mean over all its pieces, special tokens included.

@@ -19,6 +19,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
+from spacy_attn.senses.decide import Decision
 from spacy_attn.senses.inventory import Inventory
 
 __all__ = ["side_by_side"]
@@ -68,14 +69,14 @@ def side_by_side(
         try:
             fitted = sense_method(name).prepare(inventory, resources_of(nlp))
             encoded = with_vectors(fitted, contexts) if targets else contexts
-            _decide(name, fitted, encoded, targets, records)
+            decisions = _decide(name, fitted, encoded, targets, records)
         except ResourceError as error:
             failed[name] = str(error)
             continue
         if name == "attention" and targets:
             _similarities(records, "attention_similarity", _z(fitted, encoded, targets))
             if cues:
-                _cues(fitted, contexts, targets, records)
+                _cues(fitted, contexts, targets, decisions, records)
         if name == "word2vec" and targets:
             _similarities(records, "static_similarity", _static(fitted, contexts, targets))
     return records, failed
@@ -118,15 +119,17 @@ def _decide(
     contexts: Sequence[Context],
     targets: Sequence[Target],
     records: list[PlainData],
-) -> None:
-    decisions = score_senses(fitted, contexts, targets) if targets else ()
-    for record, (_, decision) in zip(records, decisions, strict=True):
+) -> list[Decision]:
+    decided = score_senses(fitted, contexts, targets) if targets else ()
+    decisions = [decision for _, decision in decided]
+    for record, decision in zip(records, decisions, strict=True):
         record["methods"][name] = {
             "sense": decision.sense.id,
             "score": round(decision.score, 4),
             "margin": round(decision.margin, 4),
             "definition": decision.sense.definition,
         }
+    return decisions
 
 
 def _z(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
@@ -164,14 +167,18 @@ def _cues(
     fitted: FittedMethod,
     contexts: Sequence[Context],
     targets: Sequence[Target],
+    decisions: Sequence[Decision],
     records: list[PlainData],
 ) -> None:
-    """The words whose absence lowers the chosen sense most."""
-    for record, target in zip(records, targets, strict=True):
-        chosen = [sense.id for sense in target.candidates].index(
-            record["methods"][fitted.name]["sense"]
-        )
-        found = occlusion(fitted, contexts[target.context], target, chosen)
+    """The words without which the chosen sense is least ahead of the runner-up.
+
+    The same weights as those of ``spacy-attn explain``, whose default they are.
+    """
+    for record, target, decision in zip(records, targets, decisions, strict=True):
+        ids = [sense.id for sense in target.candidates]
+        best, *others = (ids.index(each) for each in decision.ids)
+        against = others[0] if others else None
+        found = occlusion(fitted, contexts[target.context], target, best, against=against)
         record["cues"] = [
             {"text": a.text, "start": a.span[0], "end": a.span[1], "weight": round(a.weight, 4)}
             for a in found[:_SHOWN_CUES]

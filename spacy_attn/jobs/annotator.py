@@ -1,4 +1,7 @@
-"""The core that every runner of jobs calls: texts in, plain data out.
+"""The core that every runner of jobs calls: an Arrow table in, an Arrow table out.
+
+The local runner, Ray, Spark and pandas all call :meth:`Annotator.annotate_table`: the table as
+it came, one column more for each field, and a column ``error`` that is null where all is well.
 
 An Annotator is a few settings. It can be pickled, sent to another process and used there;
 each process loads the pipeline when the first text arrives.
@@ -6,16 +9,22 @@ each process loads the pipeline when the first text arrives.
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.errors import (
+    ConfigError,
+    InventoryError,
+    ResourceError,
+    explain_missing_package,
+)
+from spacy_attn.jobs import fields as of_docs
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from spacy.language import Language
     from spacy.tokens import Doc
 
@@ -28,7 +37,8 @@ _NOT_THE_TEXT: Final = (ConfigError, InventoryError, ResourceError)
 # spaCy's limit of 1,000,000 characters guards the memory of these components only.
 _HUNGRY_FACTORIES: Final = frozenset({"parser", "ner", "beam_parser", "beam_ner"})
 _REASON_CHARS: Final = 500
-_SCORE_DIGITS: Final = 6
+_BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
+_BATCH_CHARS: Final = 1_000_000
 # Holds a word of the bundled inventory, so that every component has something to do.
 _FIRST_TEXT: Final = "The bat flew at night."
 
@@ -48,6 +58,7 @@ class TextError:
     reason: str
 
 
+Reader: TypeAlias = "Callable[[Doc, str], Any]"  # plain data from a Doc and its text
 Result: TypeAlias = "list[PlainData] | TextError"  # the senses of a text, or why there are none
 
 
@@ -57,11 +68,14 @@ class Annotator:
 
     Args:
         pipeline: name or path of a spaCy pipeline; None takes the installed English one.
-        inventory: "homographs" or the path of a .jsonl file.
+        inventory: "homographs", "wordnet" or the path of a .jsonl file.
         method: sense method.
         spans_key: span group that the pipeline writes senses into.
         factory: makes the pipeline from the first three; by default
             :func:`spacy_attn.components.pipeline.load_pipeline`.
+        fields: what :meth:`annotate_table` adds, of :data:`spacy_attn.jobs.fields.FIELDS`. The
+            default factory gives the pipeline what they need; another one has to.
+        with_doc: add a column ``doc`` with ``doc.to_bytes()`` too.
     """
 
     pipeline: str | None = None
@@ -69,7 +83,10 @@ class Annotator:
     method: str = "attention"
     spans_key: str = "senses"
     factory: PipelineFactory | None = None
+    fields: tuple[str, ...] = ("senses",)
+    with_doc: bool = False
     _nlp: Language | None = field(default=None, init=False, repr=False, compare=False)
+    _found_width: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: a loaded pipeline stays in its process."""
@@ -77,7 +94,7 @@ class Annotator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the settings; the pipeline is loaded on first use."""
-        for name, value in {**state, "_nlp": None}.items():
+        for name, value in {**state, "_nlp": None, "_found_width": None}.items():
             object.__setattr__(self, name, value)
 
     def load(self) -> Language:
@@ -89,13 +106,92 @@ class Annotator:
             ResourceError: the pipeline or a model is missing.
         """
         if self._nlp is None:
-            factory = self.factory or _default_factory()
-            nlp = factory(self.pipeline, inventory=self.inventory, method=self.method)
+            nlp = self._make_pipeline()
             _lift_length_limit(nlp)
             _run_first_text(nlp)
             object.__setattr__(self, "_nlp", nlp)
             return nlp
         return self._nlp
+
+    def _make_pipeline(self) -> Language:
+        settings = {"inventory": self.inventory, "method": self.method}
+        if self.factory is not None:
+            return self.factory(self.pipeline, **settings)
+        from spacy_attn.components.pipeline import load_pipeline
+
+        return load_pipeline(self.pipeline, fields=self.fields, **settings)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The columns that :meth:`annotate_table` adds, but for ``error``."""
+        return (*self.fields, of_docs.DOC_FIELD) if self.with_doc else self.fields
+
+    def output_schema(self, schema: pa.Schema) -> pa.Schema:
+        """What :meth:`annotate_table` makes of a table with this schema.
+
+        Loads the pipeline where vectors are wanted, to know their width.
+
+        Raises:
+            ConfigError: the table has a column of a name that would be added.
+        """
+        with explain_missing_package("annotating tables"):
+            import pyarrow as pa
+        for name in (*self.added, of_docs.ERROR_FIELD):
+            if name in schema.names:
+                raise ConfigError(
+                    f"there is a column {name!r} already: rename or drop it before annotating"
+                )
+            schema = schema.append(pa.field(name, of_docs.arrow_type(name, self._width())))
+        return schema
+
+    def annotate_table(self, table: pa.Table, text_column: str = "text") -> pa.Table:
+        """The table with a column for each field, and ``error``.
+
+        Args:
+            table: any table; its columns are carried through as they are.
+            text_column: a column of strings.
+
+        *Shape:* as many rows as the table, in their order
+
+        Raises:
+            ConfigError: there is no such column, or one of a name that is added.
+            ConfigError, InventoryError, ResourceError: as :meth:`load`.
+        """
+        with explain_missing_package("annotating tables"):
+            import pyarrow as pa
+        if table.schema.names.count(text_column) != 1:
+            shown = ", ".join(table.schema.names[:20]) or "none"
+            raise ConfigError(f"no single column {text_column!r} (columns: {shown}); name another")
+        schema = self.output_schema(table.schema)
+        read = of_docs.readers(self.added, self.spans_key)
+
+        def read_all(doc: Doc, text: str) -> list[Any]:
+            return [reader(doc, text) for reader in read.values()]
+
+        rows: list[Any] = []
+        for texts in _runs(table.column(text_column).to_pylist()):
+            rows += self._annotate(texts, read_all)
+        good = [None if isinstance(row, TextError) else row for row in rows]
+        columns = list(table.columns)
+        for place, name in enumerate(read):
+            values = [None if row is None else row[place] for row in good]
+            columns.append(of_docs.to_array(name, values, self._width()))
+        reasons = [row.reason if isinstance(row, TextError) else None for row in rows]
+        columns.append(pa.array(reasons, pa.string()))
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    def _width(self) -> int | None:
+        """Of the vectors, where they are wanted."""
+        if "vectors" in self.fields and self._found_width is None:
+            nlp = self.load()
+            with _memory_zone(nlp):
+                vectors = nlp(_FIRST_TEXT)._.attn_vectors
+            if vectors is None:
+                raise ConfigError(
+                    "the pipeline keeps no vectors: add attention_encoder with keep = true"
+                )
+            object.__setattr__(self, "_found_width", int(vectors.shape[1]))
+        return self._found_width
 
     def annotate(self, texts: Sequence[str]) -> list[Result]:
         """The senses of each text, in order, as plain data.
@@ -109,8 +205,15 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
+
+        def read(doc: Doc, text: str) -> list[PlainData]:
+            return of_docs.read_senses(doc, text, self.spans_key)
+
+        return self._annotate(texts, read)
+
+    def _annotate(self, texts: Sequence[str], read: Reader) -> list[Any]:
         nlp = self.load()
-        results: dict[int, Result] = {}
+        results: dict[int, Any] = {}
         good: list[int] = []
         for index, text in enumerate(texts):
             reason = _check_text(text, nlp.max_length)
@@ -118,50 +221,61 @@ class Annotator:
                 good.append(index)
             else:
                 results[index] = TextError(reason)
-        found = self._annotate_batch(nlp, [texts[index] for index in good])
+        found = self._annotate_batch(nlp, [texts[index] for index in good], read)
         results.update(zip(good, found, strict=True))
         return [results[index] for index in range(len(texts))]
 
-    def _annotate_batch(self, nlp: Language, texts: list[str]) -> list[Result]:
+    def _annotate_batch(self, nlp: Language, texts: list[str], read: Reader) -> list[Any]:
         if not texts:
             return []
         if len(texts) > 1:
             try:
                 with _memory_zone(nlp):
-                    return self._run(nlp, texts)
+                    return self._run(nlp, texts, read)
             except _NOT_THE_TEXT:
                 raise
             except Exception:  # noqa: S110  # whatever it was, one by one shows whose it is
                 pass
-        return [self._annotate_one(nlp, text) for text in texts]
+        return [self._annotate_one(nlp, text, read) for text in texts]
 
-    def _annotate_one(self, nlp: Language, text: str) -> Result:
+    def _annotate_one(self, nlp: Language, text: str, read: Reader) -> Any:
         try:
             with _memory_zone(nlp):
-                return self._run(nlp, [text])[0]
+                return self._run(nlp, [text], read)[0]
         except _NOT_THE_TEXT:
             raise
         except Exception as error:
             # Only words are kept: the exception's frames hold Docs of the closed zone.
             return TextError(f"the pipeline failed: {_describe(error)}")
 
-    def _run(self, nlp: Language, texts: list[str]) -> list[Result]:
+    def _run(self, nlp: Language, texts: list[str], read: Reader) -> list[Any]:
         """Results are built inside the memory zone and hold nothing that lives in it."""
-        results: list[Result] = []
+        results: list[Any] = []
         for doc in nlp.pipe(texts, batch_size=len(texts)):
             if len(results) == len(texts):
                 raise ValueError("the pipeline gave more documents than it was given texts")
-            results.append(_read_senses(doc, texts[len(results)], self.spans_key))
+            text = texts[len(results)]
+            if doc.text != text:
+                raise ValueError("a component changed the text, so that offsets would be wrong")
+            results.append(read(doc, text))
         if len(results) != len(texts):
             # An error handler set on the pipeline dropped a document in silence.
             raise ValueError("the pipeline dropped the document")
         return results
 
 
-def _default_factory() -> PipelineFactory:
-    from spacy_attn.components.pipeline import load_pipeline
-
-    return load_pipeline
+def _runs(texts: Sequence[str | None]) -> Iterator[list[Any]]:
+    """Texts that go through the pipeline together."""
+    run: list[str | None] = []
+    n_chars = 0
+    for text in texts:
+        run.append(text)
+        n_chars += len(text or "")
+        if len(run) >= _BATCH_TEXTS or n_chars >= _BATCH_CHARS:
+            yield run
+            run, n_chars = [], 0
+    if run:
+        yield run
 
 
 def _lift_length_limit(nlp: Language) -> None:
@@ -213,35 +327,6 @@ def _check_text(text: object, max_length: int) -> str | None:
         code = ord(text[error.start])
         return f"lone surrogate U+{code:04X} at character {error.start}: it is no character"
     return None
-
-
-def _read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
-    from spacy_attn.components.extensions import sense_records
-
-    if doc.text != text:
-        raise ValueError("a component changed the text, so that offsets would be wrong")
-    if spans_key not in doc.spans:
-        # A pipeline of the user's own may write elsewhere; that must not look like no senses.
-        groups = ", ".join(map(repr, doc.spans)) or "none"
-        raise ConfigError(
-            f"the pipeline writes no span group {spans_key!r} (its groups: {groups}); "
-            f"set spans_key = {spans_key!r} in the config of its sense_disambiguator"
-        )
-    return [_read_sense(record, text) for record in sense_records(doc, spans_key)]
-
-
-def _read_sense(record: PlainData, text: str) -> PlainData:
-    start, end, score = int(record["start"]), int(record["end"]), float(record["score"])
-    if not math.isfinite(score):
-        raise ValueError(f"the score at characters {start} to {end} is {score}")
-    return {
-        "start": start,
-        "end": end,
-        "text": text[start:end],
-        "lemma": record["lemma"],
-        "sense": record["sense"],
-        "score": round(score, _SCORE_DIGITS),
-    }
 
 
 def _describe(error: Exception) -> str:

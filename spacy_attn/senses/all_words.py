@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from spacy_attn._types import Encoder, Floats1d, Floats2d, TokenRange
 from spacy_attn.errors import ResourceError
 from spacy_attn.senses.context import Context, Target
-from spacy_attn.senses.contextual import SenseHead, occurrences, ranges_read
+from spacy_attn.senses.contextual import (
+    MarginForm,
+    SenseHead,
+    bounds_of,
+    occurrences,
+    ranges_read,
+)
 from spacy_attn.senses.lexicon import WordNetInventory
 
 __all__ = ["AllWordsAttention", "SenseVectors"]
@@ -126,6 +132,23 @@ class AllWordsAttention:
     ) -> list[list[TokenRange]]:
         """The tokens of each context whose vectors it looks at."""
         return ranges_read(contexts, targets, self.head.context_radius)
+
+    def margin_form(self, context: Context, target: Target, chosen: int, other: int) -> MarginForm:
+        """What makes the log-odds of two candidates, for gradients.
+
+        Args:
+            context: the text.
+            target: the word.
+            chosen: index of a sense among its candidates.
+            other: index of another one.
+        """
+        senses = target.candidates[chosen], target.candidates[other]
+        rows = self._row_of_sense[np.array([sense.row for sense in senses])]
+        one, two = self._vectors.vectors[rows] * self._vectors.scales[rows][:, None]
+        gloss = (one - two) @ self._vectors.project / self.temperature
+        nothing = np.zeros(2 * self.encoder.width, dtype=np.float32)
+        bounds = bounds_of(context, target, self.head.context_radius, across=False)
+        return MarginForm(nothing, 0.0, gloss, self.head, bounds)
 
     def _score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
         # One candidate needs no vectors, and its context may have none.

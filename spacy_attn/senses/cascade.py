@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, TokenRange
-from spacy_attn.senses.context import Context, FittedMethod, Target, reads_of
+from spacy_attn.senses.context import Context, FittedMethod, Target, as_decided, reads_of
 from spacy_attn.senses.decide import log_softmax, margin_between
 
 __all__ = ["Cascade"]
@@ -55,6 +55,12 @@ class Cascade:
         """What the second method looks at for the targets that are left to it."""
         unsure = self._ask_cheap(contexts, targets)[1]
         return reads_of(self.second, contexts, [targets[i] for i in unsure])
+
+    def steady(self, context: Context, target: Target) -> FittedMethod:
+        """The method that decides one target of a text."""
+        if not self._ask_cheap([context], [target])[1]:
+            return self.cheap
+        return as_decided(self.second, context, target)
 
     def _ask_cheap(
         self, contexts: Sequence[Context], targets: Sequence[Target]

@@ -17,6 +17,8 @@ __all__ = [
     "SelectiveMethod",
     "SenseMethod",
     "Target",
+    "WaveringMethod",
+    "as_decided",
     "find_targets",
     "longest_match",
     "reads_of",
@@ -103,6 +105,15 @@ class SelectiveMethod(Protocol):
         ...
 
 
+@runtime_checkable
+class WaveringMethod(Protocol):
+    """A fitted method that goes about a target in another way where it is in doubt."""
+
+    def steady(self, context: Context, target: Target) -> FittedMethod:
+        """What goes about every text as this one does about a target of a context with vectors."""
+        ...
+
+
 class SenseMethod(Protocol):
     """Decides senses once it is prepared for an inventory. Register yours (see README)."""
 
@@ -157,6 +168,22 @@ def with_vectors(
     for i, array in zip(used, arrays, strict=True):
         out[i] = replace(contexts[i], contextual=array)
     return out
+
+
+def as_decided(fitted: FittedMethod, context: Context, target: Target) -> FittedMethod:
+    """The method as it decides one target, to be explained.
+
+    Without the word that decides, a method may be in doubt and look further, or ask another,
+    which may say the same; an explanation is of what it did with the text as it is.
+
+    Args:
+        fitted: the method.
+        context: the text, with the vectors that the method needs.
+        target: the word; the number of its context does not count.
+    """
+    if not isinstance(fitted, WaveringMethod):
+        return fitted
+    return fitted.steady(context, replace(target, context=0))
 
 
 def reads_of(

@@ -18,6 +18,7 @@ inventory works with examples, with definitions only, or with both, and needs no
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -38,8 +39,17 @@ from spacy_attn.senses.decide import log_softmax, margin_between
 from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
 
-__all__ = ["Attention", "SenseHead", "TextEncoder", "gloss_text", "occurrences", "ranges_read",
-           "unit_parts"]  # fmt: skip
+__all__ = [
+    "Attention",
+    "MarginForm",
+    "SenseHead",
+    "TextEncoder",
+    "bounds_of",
+    "gloss_text",
+    "occurrences",
+    "ranges_read",
+    "unit_parts",
+]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -114,6 +124,46 @@ class SenseHead:
         width = self.target.shape[1]
         z = parts[:, :width] @ self.target.T + parts[:, width:] @ self.context.T
         return _unit(z)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginForm:
+    """How far one sense is ahead of another, as a formula of the tokens' vectors.
+
+    With ``t`` the mean vector of the target's tokens and ``c`` that of its context, ``|`` for side
+    by side and ``u(x)`` for x at unit length, the log-odds of the two senses are
+    ``examples . (u(t) | u(c)) + bias + gloss . u(head.target t + head.context c)``.
+
+    *Shape:* examples (2 * width,), gloss (z width,)
+    """
+
+    examples: Floats1d
+    bias: float
+    gloss: Floats1d
+    head: SenseHead
+    bounds: tuple[int, int, int, int]  # start and end of the target, first and end of the context
+
+    def of(self, parts: Floats1d) -> float:
+        """The log-odds. *Shape:* (2 * width,)"""
+        row = parts[None]
+        ahead = self.examples @ unit_parts(row)[0] + self.bias + self.gloss @ self.head.z(row)[0]
+        return float(ahead)
+
+    @property
+    def context_tokens(self) -> list[int]:
+        """Those whose mean is the context vector: the target's where there are no others."""
+        start, end, low, high = self.bounds
+        around = [i for i in range(low, high) if not start <= i < end]
+        return around or list(range(start, end))
+
+
+def bounds_of(
+    context: Context, target: Target, radius: int, *, across: bool
+) -> tuple[int, int, int, int]:
+    """Start and end of a target, first and end token of its context."""
+    _, _, bounds = next(_bounds([context], [replace(target, context=0)], radius, across))
+    start, end, low, high = bounds[0].tolist()
+    return start, end, low, high
 
 
 def gloss_text(lemma: str, definition: str) -> str:
@@ -314,6 +364,39 @@ class Attention:
     def z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
         """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""
         return self.head.z(self._parts(contexts, targets))
+
+    def margin_form(self, context: Context, target: Target, chosen: int, other: int) -> MarginForm:
+        """What makes the log-odds of two candidates, for gradients.
+
+        Args:
+            context: the text, with vectors.
+            target: the word.
+            chosen: index of a sense among its candidates.
+            other: index of another one.
+        """
+        across = self._looks_around(context, target)
+        rows = [self._index[sense.id] for sense in target.candidates]
+        one, two = rows[chosen], rows[other]
+        gloss = (self._glosses[one] - self._glosses[two]) * self.head.scale
+        if self._has_regression[rows].any():
+            examples = (self._weights[one] - self._weights[two]) / self.temperature
+            bias = float(self._bias[one] - self._bias[two]) / self.temperature
+            gloss = gloss * self.head.gloss_weight / self.temperature
+        else:
+            examples, bias = np.zeros_like(self._weights[one]), 0.0
+        bounds = bounds_of(context, target, self.head.context_radius, across=across)
+        return MarginForm(examples, bias, gloss, self.head, bounds)
+
+    def steady(self, context: Context, target: Target) -> Attention:
+        """The same method, always looking as far as it does for one target of a text."""
+        fixed = copy.copy(self)
+        fixed.widen_below = 2.0 if self._looks_around(context, target) else 0.0
+        return fixed
+
+    def _looks_around(self, context: Context, target: Target) -> bool:
+        own = [replace(target, context=0)]
+        (scores,) = self._scores(self._parts([context], own), own)
+        return margin_between(log_softmax(scores, self.temperature)) < self.widen_below
 
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
         glosses = self._glosses[rows] @ z * self.head.scale

@@ -8,13 +8,14 @@ each other: a word list misses what it does not know, an encoder what stands far
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, TokenRange
 from spacy_attn.errors import ConfigError
-from spacy_attn.senses.context import Context, FittedMethod, Target, reads_of
+from spacy_attn.senses.context import Context, FittedMethod, Target, as_decided, reads_of
 from spacy_attn.senses.decide import log_softmax
 
 __all__ = ["Ensemble"]
@@ -55,6 +56,12 @@ class Ensemble:
             for method in self.methods
         ]
         return [np.sum(each, axis=0, dtype=np.float32) for each in zip(*answers, strict=True)]
+
+    def steady(self, context: Context, target: Target) -> Ensemble:
+        """The same methods, each as it decides one target of a text."""
+        fixed = copy.copy(self)
+        fixed.methods = tuple(as_decided(method, context, target) for method in self.methods)
+        return fixed
 
     def reads(
         self, contexts: Sequence[Context], targets: Sequence[Target]

@@ -87,8 +87,8 @@ def lexicon_digest(path: Path) -> str:
 def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
     """See :func:`lexicon_digest`."""
     content = io.BytesIO()
-    ordered = {name: arrays[name] for name in COLUMNS}
-    np.savez_compressed(content, **ordered)  # type: ignore[arg-type]  # names are not arguments
+    ordered: dict[str, Any] = {name: arrays[name] for name in COLUMNS}
+    np.savez_compressed(content, **ordered)
     return hashlib.sha256(content.getvalue()).hexdigest()
 
 

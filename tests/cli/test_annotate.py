@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 
 import spacy_attn
-from spacy_attn.cli.annotate import _progress_bar, annotate
+from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
+from spacy_attn.jobs.output import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 
 # The command with another pipeline: every "bat" is an animal, "explode" fails, and at "wait"
@@ -140,7 +141,10 @@ def test_plain_text_from_stdin_in_latin_1(folder):
         (["in.txt", "-o", "old.jsonl"], "output old.jsonl exists: name another, or replace it"),
         (["in.txt", "-o", "no/out.jsonl"], "make it with mkdir -p no"),
         (["no.txt", "-o", "out.jsonl"], "input no.txt cannot be read: No such file or directory"),
-        (["in.txt", "-o", "o.jsonl", "--fields", "senses,stems"], "legal in this version is only"),
+        (
+            ["in.txt", "-o", "o.jsonl", "--fields", "senses,stem"],
+            "--fields 'stem': legal are senses, entities",
+        ),
         (["in.txt", "-o", "o.jsonl", "--batch-size", "0"], "--batch-size 0: legal are 1 and more"),
         (["in.txt"], "--output"),
     ],
@@ -235,6 +239,64 @@ def test_bar_shows_records_rate_and_bytes_on_a_terminal_only(capsys):
     with _progress_bar(Console(stderr=True, force_terminal=False)) as show:
         show(JobProgress(n_in=1, n_failed=0, bytes_read=1, bytes_total=None))
     assert capsys.readouterr() == ("", "")
+
+
+def test_plain_lines_where_stderr_is_no_terminal(capsys):
+    seconds = iter([0.0, 1.0, 11.0, 31.0])
+    show = _Lines(Console(stderr=True, force_terminal=False), lambda: next(seconds))
+    show(JobProgress(n_in=100, n_failed=0, bytes_read=100, bytes_total=10_000))
+    show(JobProgress(n_in=200, n_failed=0, bytes_read=200, bytes_total=10_000))
+    assert capsys.readouterr().err == ""
+    show(JobProgress(n_in=1600, n_failed=2, bytes_read=1600, bytes_total=10_000))
+    # 1,500 bytes in 30 seconds; 8,400 are left.
+    assert capsys.readouterr().err == "1,600 records, 2 failed, 50/s, 16.0%, 0:02:48 left\n"
+
+
+def test_dry_run_writes_nothing(folder):
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    before = sorted(path.name for path in folder.iterdir())
+    code, out, err = run(folder, "in.txt", "-o", "out.jsonl", "--dry-run")
+    assert (code, out) == (0, b"")
+    assert "1 input files, 12 bytes, to out.jsonl" in err
+    assert "tried 2 records, 1 failed" in err
+    assert "nothing was written" in err
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+RAY = ["--engine", "ray"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "out", *RAY, "--resume"], "--resume does not work where Ray writes a folder"),
+        (["-o", "out", *RAY, "--max-errors", "0"], "--max-errors does not work where Ray"),
+        (["-o", "s3://b/out.parquet", *RAY, "--dry-run"], "--dry-run does not work where"),
+        (["-o", "out/", *RAY, "--overwrite"], "--overwrite does not work where Ray writes"),
+        (["-o", "out", *RAY, "--errors", "e"], "name a file as output, such as OUT.jsonl"),
+        (["-o", "out", *RAY, "--encoding", "latin-1"], "--encoding does not work where Ray"),
+        (["-o", "-", *RAY], "-o - does not work with --engine ray"),
+        (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
+        (["-o", "out.jsonl", "--engine", "dask"], "--engine dask: legal are local and ray"),
+    ],
+)  # fmt: skip
+def test_options_that_an_engine_does_not_have(folder, arguments, message):
+    (folder / "in.txt").write_text("bat\n")
+    code, _out, err = run(folder, "in.txt", *arguments)
+    assert code == 2
+    assert message in err
+    assert sorted(path.name for path in folder.glob("*out*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_folder"),
+    [("out", True), ("out/", True), ("s3://b/out.parquet", True), ("old.d", True),
+     ("out.jsonl", False), ("out.jsonl.gz", False), ("-", False)],
+)  # fmt: skip
+def test_which_output_is_meant_as_a_folder(tmp_path, monkeypatch, name, is_folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.d").mkdir()
+    assert names_folder(name) is is_folder
 
 
 def test_help_states_the_length_that_error_records_are_cut_at():

@@ -6,7 +6,6 @@ apt-get install chromium chromium-driver; pip install selenium
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
@@ -15,28 +14,6 @@ from tests.compare.test_figures import RIGHT, TEXTS
 from tests.compare.test_html import HOSTILE, hostile_result, toy_result
 
 pytest.importorskip("matplotlib")
-webdriver = pytest.importorskip("selenium.webdriver")
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None,
-    reason="no Chromium with its driver: apt-get install chromium chromium-driver",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--disable-background-networking", "--window-size=1200,900"):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 def opened(browser, result, folder):
@@ -132,7 +109,8 @@ def test_a_point_shows_its_sentence(page):
 
 def test_pointing_shows_a_sentence_too(page):
     point = page.find_element("id", "vector-map--map-point-1")
-    webdriver.ActionChains(page).scroll_to_element(point).move_to_element(point).perform()
+    action_chains = pytest.importorskip("selenium.webdriver").ActionChains
+    action_chains(page).scroll_to_element(point).move_to_element(point).perform()
     assert TEXTS[1][0] in page.find_element("id", "map-said").text
 
 

@@ -13,7 +13,7 @@ from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.explain.attribution import Attribution, occlusion
 from spacy_attn.methods import attention_v1
 from spacy_attn.senses.context import find_targets, with_vectors
-from spacy_attn.senses.decide import log_softmax
+from spacy_attn.senses.decide import log_softmax, margin_between
 from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.senses.lesk import Lesk
 
@@ -122,6 +122,26 @@ def test_with_an_encoder_each_blanked_text_is_encoded(inventory, toy_model, toy_
         log_p.append(log_softmax(scores, fitted.temperature)[1])
     assert set(found) == {"swing", "the"}
     assert found["swing"] == pytest.approx(log_p[0] - log_p[1], abs=1e-4)
+
+
+def test_a_method_in_doubt_without_a_word_does_not_look_further(
+    inventory, toy_model, toy_sense_model
+):
+    """What it did with the whole text is explained, not what it would do with less."""
+    fitted = attention_v1(
+        model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
+    ).prepare(inventory, RESOURCES)
+    text = "swing the bat. money in a cave."
+    context = context_of(NLP(text))
+    (target,) = find_targets(context, inventory)
+    (encoded,) = with_vectors(fitted, [context], [target])
+    (scores,) = fitted._scores(fitted._parts([encoded], [target]), [target])
+    margin = margin_between(log_softmax(scores, fitted.temperature))
+    for widen_below, is_read in ((margin - 1e-6, False), (margin + 1e-6, True)):
+        fitted.widen_below = widen_below
+        found = {a.text: a.weight for a in explain(fitted, inventory, text, chosen=1)}
+        assert all((abs(found[word]) > 1e-4) == is_read for word in ("a", "cave"))
+        assert fitted.widen_below == widen_below
 
 
 def test_vectors_are_put_into_contexts_by_the_methods_own_encoder(inventory):

@@ -16,6 +16,7 @@ from spacy.tokens import SpanGroup
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.jobs import Annotator, JobError, JobInterrupted, JobSummary, annotate_files
 from spacy_attn.jobs import local as local_module
+from spacy_attn.jobs import output as output_module
 
 
 @Language.component("local_toy")
@@ -280,7 +281,7 @@ def test_output_that_cannot_be_opened_is_told_before_any_work(folder, monkeypatc
         raise PermissionError(13, "Permission denied")
 
     (folder / "a.txt").write_text("bat\n")
-    monkeypatch.setattr(local_module, "_create", lambda path, replace: refuse())
+    monkeypatch.setattr(output_module, "create", lambda path, replace: refuse())
     with pytest.raises(ConfigError, match=r"out.jsonl cannot be written \(Permission denied\)"):
         annotate_files(["a.txt"], "out.jsonl", Annotator(factory=make_broken))
 

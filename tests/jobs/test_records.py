@@ -63,7 +63,7 @@ def test_txt_is_cut_at_newlines_only(tmp_path):
 def test_txt_control_characters_survive_the_way_out(tmp_path):
     text = "".join(map(chr, [0, 1, 7, 8, 9, 11, 12, 27, 127, 0x85, 0x2028])) + "bat"
     (record,) = read(tmp_path, f"{text}\n".encode(), "txt")
-    line = record.to_json([])
+    line = record.to_json({"senses": []})
     assert "\n" not in line
     assert "\r" not in line
     assert json.loads(line) == {"text": text, "senses": []}
@@ -77,14 +77,14 @@ def test_jsonl_is_written_back_as_it_was_read(tmp_path):
     (record,) = read(tmp_path, f"  {raw}\t\r\n".encode())
     assert record.text == "bat"
     added = ', "senses": ' + json.dumps(SENSES) + "}"
-    assert record.to_json(SENSES) == raw.removesuffix(" }") + added
-    assert json.loads(record.to_json(SENSES))["senses"] == SENSES
+    assert record.to_json({"senses": SENSES}) == raw.removesuffix(" }") + added
+    assert json.loads(record.to_json({"senses": SENSES}))["senses"] == SENSES
 
 
 def test_jsonl_number_with_thousands_of_digits_is_carried_through(tmp_path):
     number = "9" * 5000
     (record,) = read(tmp_path, f'{{"n": {number}, "text": ""}}'.encode())
-    assert record.to_json([]) == f'{{"n": {number}, "text": "", "senses": []}}'
+    assert record.to_json({"senses": []}) == f'{{"n": {number}, "text": "", "senses": []}}'
 
 
 def test_jsonl_white_lines_are_passed_over_but_counted_as_lines_and_bytes(tmp_path):
@@ -96,7 +96,7 @@ def test_jsonl_white_lines_are_passed_over_but_counted_as_lines_and_bytes(tmp_pa
 
 def test_jsonl_carriage_return_between_tokens_does_not_cut_the_output(tmp_path):
     (record,) = read(tmp_path, b'{"text":\r"a"}\r\n')
-    assert record.to_json([]) == '{"text": "a", "senses": []}'
+    assert record.to_json({"senses": []}) == '{"text": "a", "senses": []}'
 
 
 def test_jsonl_right_to_left_and_html_stay_the_same_characters(tmp_path):
@@ -104,7 +104,7 @@ def test_jsonl_right_to_left_and_html_stay_the_same_characters(tmp_path):
     raw = json.dumps({"text": text}, ensure_ascii=False)
     (record,) = read(tmp_path, raw.encode())
     assert record.text == text
-    assert record.to_json([]).startswith(raw[:-1])
+    assert record.to_json({"senses": []}).startswith(raw[:-1])
 
 
 def test_byte_order_mark_is_no_part_of_the_first_record(tmp_path):
@@ -214,19 +214,23 @@ def test_sources_take_their_format_from_the_suffix(tmp_path, monkeypatch):
 
 def test_sources_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "c.csv").touch()
+    (tmp_path / "c.log").touch()
     with pytest.raises(ConfigError, match="no input: give at least one"):
         find_sources([])
     with pytest.raises(ConfigError, match=r"input missing.txt cannot be read: No such file"):
         find_sources(["missing.txt"])
-    with pytest.raises(ConfigError, match=r"is a folder: give the files in it"):
+    with pytest.raises(ConfigError, match=r"holds no file with a suffix of .jsonl"):
         find_sources([tmp_path])
-    with pytest.raises(ConfigError, match=r"the format of input c.csv is unknown: legal suffixes"):
-        find_sources(["c.csv"])
+    with pytest.raises(ConfigError, match=r"the format of input c.log is unknown: legal suffixes"):
+        find_sources(["c.log"])
     with pytest.raises(ConfigError, match="can be given once only"):
         find_sources(["-", "-"])
-    with pytest.raises(ConfigError, match="--input-format csv: legal are jsonl and txt"):
-        find_sources(["-"], "csv")
+    with pytest.raises(ConfigError, match="--input-format xml: legal are jsonl, txt, txt-f"):
+        find_sources(["-"], "xml")
+    with pytest.raises(ConfigError, match="parquet cannot be read from standard input"):
+        find_sources(["-"], "parquet")
+    with pytest.raises(ConfigError, match=r"no file matches \*.csv: list what is there"):
+        find_sources(["*.csv"])
 
 
 @pytest.mark.parametrize(

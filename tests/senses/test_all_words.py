@@ -106,3 +106,17 @@ def test_a_model_without_wordnet_is_one_sentence(tmp_path):
     save_file({"head.scale": np.zeros(1)}, old, metadata={"manifest": json.dumps({})})
     with pytest.raises(ResourceError, match="has no sense vectors of WordNet"):
         SenseVectors.load(old)
+
+
+def test_the_form_of_a_margin_gives_the_log_odds(lexicon):
+    """What gradients are taken of is what the method decides by."""
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
+    vectors = np.array([[1, 2], [3, 1], [0, 1]], dtype=np.float32)
+    text = context("the bat flew", vectors)
+    target = Target(0, 1, 2, "bat", lexicon.candidates("bat", "NOUN"))
+    (scores,) = method.score([text], [target])
+    form = method.margin_form(text, target, 1, 0)
+    assert form.bounds == (1, 2, 0, 3)
+    assert form.context_tokens == [0, 2]
+    parts = np.concatenate([vectors[1], vectors[[0, 2]].mean(axis=0)])
+    assert form.of(parts) == pytest.approx((scores[1] - scores[0]) / method.temperature, abs=1e-6)

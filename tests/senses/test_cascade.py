@@ -8,7 +8,7 @@ import pytest
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import cascade_v1
 from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import Context, Target, with_vectors
+from spacy_attn.senses.context import Context, Target, as_decided, with_vectors
 from spacy_attn.senses.decide import log_softmax
 
 
@@ -93,3 +93,24 @@ def test_wrong_settings_are_one_sentence(toy_inventory):
         cascade_v1(margin=1.5)
     with pytest.raises(ConfigError, match=r"cheap = 'none'; legal are random, first_sense"):
         cascade_v1(cheap="none")
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "second"), (1, "cheap")])
+def test_what_is_explained_is_the_method_that_decided(index, name):
+    cheap, second = Fixed("cheap", CHEAP, temperature=2.0), Fixed("second", SECOND)
+    cascade = Cascade(cheap, second, margin=0.5)
+    target = Target(1, 1, 2, "bat", CANDIDATES)
+    for method in (cheap, second):
+        method.rows = {0: method.rows[index]}
+    assert as_decided(cascade, CONTEXTS[index], target).name == name
+    assert as_decided(cheap, CONTEXTS[index], target) is cheap
+
+
+def test_the_second_says_itself_how_it_decided():
+    class Widening(Fixed):
+        def steady(self, context, target):
+            assert (context, target.context) == (CONTEXTS[0], 0)
+            return Fixed("as it decided", self.rows)
+
+    cascade = Cascade(Fixed("cheap", CHEAP), Widening("second", SECOND), margin=0.5)
+    assert as_decided(cascade, CONTEXTS[0], TARGETS[0]).name == "as it decided"

@@ -12,30 +12,11 @@ from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import ensemble_v1, sense_method
 from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import Context, Target, reads_of, with_vectors
+from spacy_attn.senses.context import Context, Target, as_decided, reads_of, with_vectors
 from spacy_attn.senses.decide import decide
 from spacy_attn.senses.ensemble import Ensemble
 from spacy_attn.senses.inventory import load_inventory
-
-
-class Fixed:
-    """Gives each target the scores of its context."""
-
-    def __init__(self, name, rows, temperature=1.0, encoder=None):
-        self.name, self.rows, self.temperature, self.encoder = name, rows, temperature, encoder
-
-    def score(self, contexts, targets):
-        return [np.array(self.rows[target.context], dtype=np.float32) for target in targets]
-
-
-class Reading(Fixed):
-    """One that says what it reads."""
-
-    def reads(self, contexts, targets):
-        out = [[] for _ in contexts]
-        for target in targets:
-            out[target.context].append((target.start, target.end))
-        return out
+from tests.senses.test_cascade import Fixed, Reading
 
 
 class Ones:
@@ -139,3 +120,16 @@ def test_it_is_made_of_the_methods_of_the_config(toy_inventory):
     resources = resources_of(spacy.blank("en"))
     fitted = sense_method(block).prepare(load_inventory(toy_inventory), resources)
     assert [method.name for method in fitted.methods] == ["lesk", "first_sense"]
+
+
+def test_each_is_explained_as_it_decided():
+    class Wavering(Fixed):
+        def steady(self, context, target):
+            return Fixed(f"{self.name}, {context.text}", self.rows)
+
+    rows = {0: [0, 1]}
+    ensemble = Ensemble([Fixed("plain", rows), Wavering("wavering", rows)], temperature=2.0)
+    fixed = as_decided(ensemble, CONTEXTS[1], TARGETS[1])
+    assert [method.name for method in fixed.methods] == ["plain", "wavering, a new bat"]
+    assert fixed.temperature == 2.0
+    assert [method.name for method in ensemble.methods] == ["plain", "wavering"]

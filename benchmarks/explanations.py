@@ -1,0 +1,352 @@
+"""Which way of weighing words points at the word that decides?
+
+    python -m benchmarks.explanations [--limit N]
+
+Every instance of the bundled test set names its cues: the words by which a person decides. Of the
+instances that the default method gets right, each way weighs the words of the context; measured
+are how often its heaviest word is a cue (the pointing game, Zhang et al. 2018), the share of cues
+among as many heaviest words as there are cues, and comprehensiveness and sufficiency. Layers and
+heads of attention are chosen on the open half; the tables are of the frozen half.
+
+What was found of an instance is kept in the user's cache, under a hash of code, model and
+inventory: a run that was interrupted goes on, and where a sentence of the test set has changed
+only that one is looked at again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+import spacy_attn
+from benchmarks.manifest import ROOT, manifest, sha256
+from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.compare.datasets import BUNDLED, Dataset, Instance, half_of, open_dataset
+from spacy_attn.compare.metrics import interval
+from spacy_attn.compare.systems import tagged_by
+from spacy_attn.components.pipeline import load_pipeline
+from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.encoder.attention_map import KINDS, AttentionMap
+from spacy_attn.explain.attribution import context_words
+from spacy_attn.explain.faithfulness import trust
+from spacy_attn.explain.subject import Subject, component_of, decided
+from spacy_attn.explain.weigh import DECIDING, Weights, map_around, target_row, weigh
+from spacy_attn.methods import DATA, SENSE_MODEL, sense_method
+from spacy_attn.models import cache_folder
+from spacy_attn.senses.context import Target, tokens_within
+
+RESULT = ROOT / "benchmarks" / "results" / "explanations.json"
+FILES = (DATA / "homographs.jsonl", BUNDLED, SENSE_MODEL)
+SEED = 0
+STEPS = 16  # of integrated gradients
+CHOOSING = 500  # instances of the open half, enough to choose among 72 heads
+SIMPLE = ("static", "nearness", "random")
+#: What decides and explains: the answers that are kept hold as long as it stays the same.
+CODE = (
+    "methods.py", "sentences.py", "senses/context.py", "senses/contextual.py", "senses/decide.py",
+    "encoder/*.py", "explain/attribution.py", "explain/faithfulness.py", "explain/gradients.py",
+    "explain/subject.py", "explain/weigh.py",
+)  # fmt: skip
+
+Found = dict[str, Any]  # of one instance, as it is kept; empty where it was not decided right
+Score = list[float]  # whether the heaviest word is a cue, and the share among the k heaviest
+
+
+@dataclass
+class Tally:
+    """What was counted of one way."""
+
+    pointed: list[bool] = field(default_factory=list)
+    precision: list[float] = field(default_factory=list)
+    comprehensiveness: list[float] = field(default_factory=list)
+    sufficiency: list[float] = field(default_factory=list)
+
+    def add(
+        self, score: Sequence[float], comprehensiveness: float | None = None,
+        sufficiency: float | None = None,
+    ) -> None:  # fmt: skip
+        """One more instance."""
+        self.pointed.append(bool(score[0]))
+        self.precision.append(score[1])
+        if comprehensiveness is not None and sufficiency is not None:
+            self.comprehensiveness.append(comprehensiveness)
+            self.sufficiency.append(sufficiency)
+
+    def row(self, name: str) -> dict[str, Any]:
+        """What the table has of it."""
+        right = np.array(self.pointed)
+        return {
+            "name": name,
+            "pointing": float(right.mean()),
+            "ci95": list(interval(right, SEED)),
+            "precision_at_k": float(np.mean(self.precision)),
+            **{
+                key: float(np.mean(values)) if values else None
+                for key, values in (
+                    ("comprehensiveness", self.comprehensiveness),
+                    ("sufficiency", self.sufficiency),
+                )
+            },
+        }
+
+
+class Kept:
+    """Answers of earlier runs, one a line; a last line that was cut off is asked again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Found] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        self._before = "" if text.endswith("\n") or not text else "\n"
+        for line in text.splitlines():
+            try:
+                key, found = json.loads(line)
+            except ValueError:
+                continue
+            self._known[key] = found
+
+    def get(self, key: str, make: Callable[[], Found]) -> Found:
+        """The answer, made now where there is none."""
+        if key not in self._known:
+            start = time.perf_counter()
+            found = make()
+            self._known[key] = {**found, "seconds": round(time.perf_counter() - start, 3)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{self._before}{json.dumps([key, self._known[key]])}\n")
+            self._before = ""
+        return self._known[key]
+
+
+def state() -> str:
+    """A hash of all that an answer depends on but the instance."""
+    package = Path(spacy_attn.__file__).parent
+    code = sorted(path for pattern in CODE for path in package.glob(pattern))
+    read = [*code, Path(__file__), DATA / "homographs.jsonl", SENSE_MODEL]
+    return hashlib.sha256("\n".join(map(sha256, read)).encode()).hexdigest()[:16]
+
+
+def cue_tokens(subject: Subject, item: Instance) -> set[int]:
+    """The tokens of the cues."""
+    found: set[int] = set()
+    for start, end in item.cues:
+        found.update(range(*tokens_within(subject.context, start, end)))
+    return found
+
+
+def score_of(weights: Weights, cues: set[int]) -> Score:
+    """Whether the heaviest word is a cue, and the share of cues among the k heaviest."""
+    pointed = bool(cues & set(weights.top(1)))
+    return [float(pointed), len(cues & set(weights.top(len(cues)))) / len(cues)]
+
+
+class Asked:
+    """The default method and the instances that it is asked about."""
+
+    def __init__(self, limit: int | None) -> None:
+        nlp = load_pipeline()
+        self.inventory = component_of(nlp).inventory
+        self.fitted = sense_method("attention").prepare(self.inventory, resources_of(nlp))
+        self.dataset = open_dataset(None, tagged_by(nlp))
+        self.limit = limit
+
+    def half(self, *, frozen: bool) -> tuple[Dataset, list[Instance]]:
+        """Those of one half that name their cues, in an order that is random and fixed.
+
+        By the hash of the text: where one is added or removed the others stay.
+        """
+        half = half_of(self.dataset, frozen=frozen)
+
+        def place(item: Instance) -> str:
+            text = f"{SEED}\n{item.start}\n{half.contexts[item.context].text}"
+            return hashlib.sha256(text.encode()).hexdigest()
+
+        items = sorted((item for item in half.instances if item.cues), key=place)
+        return half, items[: self.limit if frozen else min(CHOOSING, self.limit or CHOOSING)]
+
+    def decided_right(self, half: Dataset, item: Instance) -> Subject | None:
+        """The decision, where it is a person's."""
+        candidates = self.inventory.candidates(item.lemma, item.pos)
+        if len(candidates) < 2:
+            return None
+        target = Target(0, item.start, item.end, item.lemma, candidates)
+        (subject,) = decided(self.fitted, half.contexts[item.context], [target])
+        return subject if subject.decision.sense.id in item.gold else None
+
+
+def answers(
+    asked: Asked, kept: Kept, look: Callable[[Subject, set[int]], Found], *, frozen: bool, more: str
+) -> Iterator[Found]:
+    """What is found of each instance of a half that is decided right."""
+    half, items = asked.half(frozen=frozen)
+
+    def found(item: Instance) -> Found:
+        subject = asked.decided_right(half, item)
+        return {} if subject is None else look(subject, cue_tokens(subject, item))
+
+    for item in track(items, description="frozen half" if frozen else "open half"):
+        text = half.contexts[item.context].text
+        parts = [more, text, item.start, item.end, item.lemma, item.pos, item.gold, item.cues]
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        answer = kept.get(key, lambda item=item: found(item))
+        if len(answer) > 1:  # more than the seconds that it took
+            yield answer
+
+
+def row_as_weights(subject: Subject, row: np.ndarray) -> Weights:
+    words = context_words(subject.context, subject.target)
+    only = np.zeros(len(subject.context.tokens), dtype=np.float32)
+    only[words] = row[words]
+    return Weights("row", tuple(words), only)
+
+
+def maps_of(subject: Subject) -> dict[str, AttentionMap]:
+    return {kind: map_around(subject, kind) for kind in KINDS}
+
+
+def look_into_heads(subject: Subject, cues: set[int]) -> Found:
+    """Scores of every layer and head, by "kind, layer, head"."""
+    scores = {}
+    for kind, made in maps_of(subject).items():
+        heads = [None] if kind == "rollout" else [None, *range(made.n_heads)]
+        for layer in made.layers:
+            for head in heads:
+                row = target_row(made, subject, layer, head)
+                score = score_of(row_as_weights(subject, row), cues)
+                scores[f"{kind}, {layer}, {'mean' if head is None else head}"] = score
+    return {"scores": scores}
+
+
+def choose(found: Sequence[Found]) -> dict[str, Any]:
+    """Pointing of every layer and head on the open half, and the best of each kind."""
+    names = list(found[0]["scores"])
+    rates = {name: float(np.mean([each["scores"][name][0] for each in found])) for name in names}
+    cells = []
+    for name, rate in rates.items():
+        kind, layer, head = name.split(", ")
+        number = None if head == "mean" else int(head)
+        cells.append({"kind": kind, "layer": int(layer), "head": number, "pointing": rate})
+    best = {}
+    for kind in KINDS:
+        own = [cell for cell in cells if cell["kind"] == kind]
+        for label, those in (
+            ("layer", [cell for cell in own if cell["head"] is None]),
+            ("head", [cell for cell in own if cell["head"] is not None]),
+        ):
+            if those:
+                first = max(those, key=lambda cell: cell["pointing"])
+                best[f"{kind}, best {label}"] = {k: first[k] for k in ("kind", "layer", "head")}
+    return {"n": len(found), "pointing": cells, "best": best}
+
+
+def weighed(
+    subject: Subject, maps: dict[str, AttentionMap], best: dict[str, Any], vectors: Any
+) -> dict[str, Weights]:
+    """Every way, by the name that it has in the table."""
+    out = {way: weigh(subject, way, steps=STEPS) for way in DECIDING}
+    for kind, made in maps.items():
+        label = f"{kind}, last layer" if kind == "rollout" else f"{kind}, mean"
+        out[label] = weigh(subject, kind, attention=made)
+    for name, where in best.items():
+        out[name] = weigh(
+            subject, where["kind"], layer=where["layer"], head=where["head"],
+            attention=maps[where["kind"]],
+        )  # fmt: skip
+    out.update({way: weigh(subject, way, vectors=vectors) for way in SIMPLE})
+    return out
+
+
+def look_into_ways(
+    subject: Subject, cues: set[int], *, best: dict[str, Any], vectors: Any
+) -> Found:
+    """Scores, comprehensiveness and sufficiency of every way, and scores of every layer."""
+    maps = maps_of(subject)
+    ways = weighed(subject, maps, best, vectors)
+    checks = trust(subject, list(ways.values()), draws=1)
+    return {
+        "gap": ways["integrated_gradients"].gap,
+        "ways": {
+            name: [*score_of(weights, cues), check.comprehensiveness, check.sufficiency]
+            for (name, weights), check in zip(ways.items(), checks, strict=True)
+        },
+        "layers": {
+            f"{kind}, {layer}": score_of(
+                row_as_weights(subject, target_row(made, subject, layer)), cues
+            )
+            for kind, made in maps.items()
+            for layer in made.layers
+        },
+    }
+
+
+def tables_of(found: Sequence[Found]) -> dict[str, Any]:
+    """The rows of the frozen half."""
+    ways: dict[str, Tally] = {}
+    layers: dict[str, Tally] = {}
+    for each in found:
+        for name, (pointed, precision, gone, alone) in each["ways"].items():
+            ways.setdefault(name, Tally()).add((pointed, precision), gone, alone)
+        for name, score in each["layers"].items():
+            layers.setdefault(name, Tally()).add(score)
+    rows = [tally.row(name) for name, tally in ways.items()]
+    return {
+        "gap_median": float(np.median([each["gap"] for each in found])),
+        "ways": sorted(rows, key=lambda row: -row["pointing"]),
+        "layers": [
+            {"kind": name.split(", ")[0], "layer": int(name.split(", ")[1]),
+             "pointing": float(np.mean(tally.pointed)),
+             "precision_at_k": float(np.mean(tally.precision))}
+            for name, tally in layers.items()
+        ],
+    }  # fmt: skip
+
+
+def run(limit: int | None) -> dict[str, Any]:
+    asked = Asked(limit)
+    kept = Kept(cache_folder() / "benchmarks" / f"explanations-{state()}.jsonl")
+    opened = list(answers(asked, kept, look_into_heads, frozen=False, more="open"))
+    chosen = choose(opened)
+    vectors = shared_vectors(None, "zero")
+
+    def look(subject: Subject, cues: set[int]) -> Found:
+        return look_into_ways(subject, cues, best=chosen["best"], vectors=vectors)
+
+    more = json.dumps(chosen["best"])
+    frozen = list(answers(asked, kept, look, frozen=True, more=more))
+    half, items = asked.half(frozen=True)
+    return {
+        "half": "frozen",
+        "n": len(frozen),
+        "n_looked_at": len(items),
+        "of": len(half.instances),
+        "steps": STEPS,
+        "seconds": round(sum(each["seconds"] for each in [*opened, *frozen])),
+        **tables_of(frozen),
+        "open_half": chosen,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.explanations", description=__doc__)
+    parser.add_argument("--limit", type=int, help="instances, drawn at random")
+    limit = parser.parse_args().limit
+    result = run(limit)
+    command = "python -m benchmarks.explanations" + (f" --limit {limit}" if limit else "")
+    result["manifest"] = manifest(command, FILES, seed=SEED)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for row in result["ways"]:
+        Console().print(f"{row['name']:28} {row['pointing']:.3f} {row['precision_at_k']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

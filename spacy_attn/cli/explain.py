@@ -1,0 +1,223 @@
+"""``spacy-attn explain``: why a word has its sense here, and how far to believe it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from spacy_attn.cli.terminal import refuse_broken_text, visible
+from spacy_attn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spacy_attn.explain.explanation import Explanation
+    from spacy_attn.explain.render import ShadedToken
+
+__all__ = ["explain"]
+
+_SHADES = ((0.66, "black on cyan"), (0.33, "black on bright_cyan"), (0.1, "underline"))
+_AGAINST = ((0.66, "black on yellow"), (0.33, "black on bright_yellow"), (0.1, "underline"))
+_BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column
+
+
+def explain(
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts, each in quotes.")],
+    word: Annotated[
+        str | None,
+        typer.Option(
+            help="The word to explain, as written or its lemma. [default: all]", show_default=False
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="How the context is weighed: occlusion, integrated_gradients, gradient_x_input, "
+            "attention, norms, rollout, static, nearness, random; several with commas, the first "
+            "is shown.",
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one self-contained page.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw arcs as .svg or .png.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write attention, norms and rollout of all layers and heads, up to 100 tokens "
+            "away, as .npz; with --layer and --head its queries, keys and values too.",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(help="Of attention, 1 the first. [default: mean]", show_default=False),
+    ] = None,
+    head: Annotated[
+        int | None,
+        typer.Option(help="Of that layer, 0 the first. [default: mean]", show_default=False),
+    ] = None,
+    method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    inventory: Annotated[
+        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
+    ] = "homographs",
+    pipeline: Annotated[
+        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show which words of the context gave a word its sense, and check that they did.
+
+    Every explanation says how far the sense's probability falls without the words it names, and
+    with them alone, beside as many random words.
+    """  # fmt: skip
+    refuse_broken_text(texts)
+    _check_endings(html, plot, weights)
+    if head is not None and layer is None:
+        raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
+    from spacy_attn.components.pipeline import load_pipeline
+    from spacy_attn.explain.attention import save_attention
+    from spacy_attn.explain.explanation import DEFAULT_WAYS
+    from spacy_attn.explain.explanation import explain as explain_texts
+
+    ways = DEFAULT_WAYS if by is None else tuple(w.strip() for w in by.split(",") if w.strip())
+    console = Console(stderr=True)
+    with console.status("Reading models ..."):
+        nlp = load_pipeline(pipeline, inventory=inventory, method=method)
+        found = explain_texts(nlp, texts, word, ways=ways, layer=layer, head=head)
+    _write_files(found, html, plot)
+    if weights is not None:
+        save_attention(_only(found, "--weights").subject, weights, layer=layer, head=head)
+    if as_json:
+        typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
+    else:
+        for each in found:
+            _print(each)
+        if not found:
+            typer.echo("no ambiguous word of the inventory in these texts")
+    for way, reason in _left_out(found).items():
+        console.print(f"[yellow]{way} was left out:[/] {escape(reason)}", soft_wrap=True)
+
+
+def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
+    """A wrong name is told before models load."""
+    for option, path, legal in (
+        ("--html", html, (".html", ".htm")), ("--plot", plot, (".svg", ".png")),
+        ("--weights", weights, (".npz",)),
+    ):  # fmt: skip
+        if path is not None and path.suffix not in legal:
+            raise ConfigError(f"{option} {path}: legal are names that end in {' or '.join(legal)}")
+
+
+def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> None:
+    from spacy_attn.explain.render import page
+    from spacy_attn.explain.render import plot as draw
+
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+    if plot is not None:
+        only = _only(found, "--plot")
+        draw(only, plot, next(iter(only.weights)))
+
+
+def _only(found: list[Explanation], option: str) -> Explanation:
+    if len(found) != 1:
+        raise ConfigError(f"{option} is for one word, here are {len(found)}; name it with --word")
+    return found[0]
+
+
+def _print(explanation: Explanation) -> None:
+    from spacy_attn.explain.render import shaded
+    from spacy_attn.explain.weigh import LABELS
+
+    console = Console(highlight=False)
+    record = explanation.to_json()
+    way = next(iter(explanation.weights))
+    console.print()
+    console.print(_text_of(shaded(explanation, way)), soft_wrap=True)
+    console.print(
+        f"   [bold cyan]{visible(record['text'])}[/] is [bold green]{escape(record['sense'])}[/] "
+        f"{record['score']:.2f}  {escape(record['definition'])}"
+    )
+    second = record["runner_up"]
+    console.print(
+        f"   runner-up {escape(second['sense'])} {second['score']:.2f}  "
+        f"{escape(second['definition'])}",
+        style="dim",
+    )
+    console.print(_bars(explanation, way))
+    table = Table(
+        "weighed by", "top word", "without", "random", "alone", "random", "agrees", box=None,
+        padding=(0, 1),
+    )  # fmt: skip
+    for name, trust in explanation.trust.items():
+        top = explanation.weights[name].top(1)
+        word = explanation.subject.context.tokens[top[0]] if top else ""
+        numbers = (
+            trust.comprehensiveness, trust.comprehensiveness_random,
+            trust.sufficiency, trust.sufficiency_random,
+        )  # fmt: skip
+        rho = explanation.agreement.get((way, name))
+        agrees = "" if rho is None else f"{rho:+.2f}"
+        cells = (f"{number:+.2f}" for number in numbers)
+        table.add_row(LABELS[name], visible(word), *cells, agrees)
+    console.print(table)
+    for note in _notes(explanation, way):
+        console.print(f"   {note}", style="dim")
+
+
+def _notes(explanation: Explanation, way: str) -> list[str]:
+    """What the numbers of the table mean."""
+    from spacy_attn.explain.weigh import LABELS
+
+    n_words = next(iter(explanation.trust.values())).n_words
+    notes = [
+        f"How far the probability falls without the heaviest fifth of the words ({n_words} here; "
+        "more is better) and with these alone (less is better).",
+        f"agrees: rank correlation with {LABELS[way]}.",
+    ]
+    gap = next((w.gap for w in explanation.weights.values() if w.gap is not None), None)
+    if gap is not None:
+        notes.append(
+            f"Integrated gradients sum to what they explain but for {100 * gap:.1f} % of it."
+        )
+    return notes
+
+
+def _text_of(tokens: list[ShadedToken]) -> Text:
+    out = Text()
+    for token in tokens:
+        steps = _SHADES if token.weight >= 0 else _AGAINST
+        style = next((style for least, style in steps if token.shade >= least), "")
+        # visible() escapes for markup, which a Text does not read.
+        shown = Text.from_markup(visible(token.text)).plain
+        out.append(shown, "bold reverse" if token.is_target else style)
+        out.append(token.space)
+    return out
+
+
+def _bars(explanation: Explanation, way: str) -> Table:
+    """The words that weigh most, with a block for each."""
+    weights = explanation.weights[way]
+    most = max((abs(float(weights.values[i])) for i in weights.words), default=0.0) or 1.0
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for i in sorted(weights.words, key=lambda i: -abs(float(weights.values[i])))[:5]:
+        value = float(weights.values[i])
+        eighths = round(80 * abs(value) / most)
+        bar = "█" * (eighths // 8) + (_BLOCKS[eighths % 8] if eighths % 8 else "")
+        style = "cyan" if value >= 0 else "yellow"
+        word = visible(explanation.subject.context.tokens[i])
+        table.add_row(f"   {word}", f"{value:+.2f}", f"[{style}]{bar}[/]")
+    return table
+
+
+def _left_out(found: list[Explanation]) -> dict[str, str]:
+    return {way: reason for each in found for way, reason in each.left_out.items()}

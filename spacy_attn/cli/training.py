@@ -1,0 +1,44 @@
+"""What the commands that train show while they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["training_progress"]
+
+
+@contextmanager
+def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar of batches with the loss, and a line for every other record, such as an epoch's end.
+
+    Args:
+        first: what is done before the first batch.
+
+    Yields:
+        The function that takes the records: those of a batch have ``batch`` (the number done),
+        ``batches``, ``epoch`` and ``loss``.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(first, total=None)
+
+        def report(record: dict[str, Any]) -> None:
+            if "batch" in record:
+                progress.update(
+                    bar,
+                    description=f"epoch {record['epoch'] + 1}, loss {record['loss']:.3f}",
+                    completed=record["batch"],
+                    total=record["batches"],
+                )
+            else:
+                console.print(", ".join(f"{key} {value}" for key, value in record.items()))
+
+        yield report

@@ -1,0 +1,218 @@
+"""The columns that a Parquet output carries through from its inputs.
+
+They are declared before the first record is written: of Parquet the schema of the file, of CSV
+its header (all text), of plain text ``text``. JSONL declares nothing, so its first records do: a
+field whose values there are all of one simple type (text, numbers, booleans, lists of these)
+becomes a column. Whatever else a record holds, or holds in another type, is kept as JSON in the
+column ``other_fields``: no record fails for its shape, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs.records import STDIN, Record, Source, read_records
+from spacy_attn.jobs.tables import TABULAR, check_columns, table_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["OTHER_FIELDS", "carry", "check_tables", "declare_columns"]
+
+OTHER_FIELDS: Final = "other_fields"
+_SAMPLE: Final = 1000  # records of a JSONL file that declare its columns
+
+
+def check_tables(
+    sources: Iterable[Source], text_key: str, encoding: str, added: Sequence[str]
+) -> None:
+    """Refuse tables without the text, or with columns that the output adds.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for source in sources:
+        if source.format in TABULAR and source.name != STDIN:
+            check_columns(source, table_schema(source, encoding), text_key, added)
+
+
+def declare_columns(sources: Sequence[Source], text_key: str, encoding: str) -> pa.Schema:
+    """The columns of all sources together.
+
+    Raises:
+        ConfigError: two sources have a column of the same name and of types that do not meet.
+    """
+    import pyarrow as pa
+
+    schemas = [_declare(source, text_key, encoding) for source in sources]
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise ConfigError(
+            f"the inputs do not fit into one Parquet output: {error}; "
+            "annotate them one by one, or write JSONL"
+        ) from None
+    if any(source.format == "jsonl" for source in sources):
+        if OTHER_FIELDS in schema.names:
+            raise ConfigError(
+                f"an input has a field {OTHER_FIELDS!r}, which the output adds: rename it"
+            )
+        schema = schema.append(pa.field(OTHER_FIELDS, pa.string()))
+    return schema
+
+
+def _declare(source: Source, text_key: str, encoding: str) -> pa.Schema:
+    import pyarrow as pa
+
+    if source.format in TABULAR and source.name != STDIN:
+        return table_schema(source, encoding)
+    if source.format in TABULAR:
+        raise ConfigError(
+            f"{source.format} from standard input cannot become Parquet, whose columns are "
+            "declared first: give a file, or write JSONL"
+        )
+    if source.format != "jsonl":
+        return pa.schema([("text", pa.string())])
+    columns: dict[str, list[Any]] = {}
+    if source.name != STDIN:
+        records = read_records(source, text_key=text_key, encoding=encoding)
+        for record in itertools.islice(records, _SAMPLE):
+            for name, value in _load(record).items() if isinstance(record, Record) else ():
+                columns.setdefault(name, []).append(value)
+    found = {name: _type_of(values) for name, values in columns.items()}
+    fields = [(name, kind) for name, kind in found.items() if kind is not None]
+    return pa.schema([(text_key, pa.string()), *(f for f in fields if f[0] != text_key)])
+
+
+def _load(record: Record) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(record.as_json())
+    except ValueError:  # thousands of digits
+        return {}
+    return value
+
+
+def _type_of(values: Sequence[Any]) -> pa.DataType | None:
+    """The one simple type of the values, or None where there is none."""
+    import pyarrow as pa
+
+    try:
+        kind = pa.array(values).type
+    except (pa.ArrowException, OverflowError, TypeError):
+        return None
+    inner = kind.value_type if pa.types.is_list(kind) else kind
+    simple = (
+        pa.types.is_string(inner)
+        or pa.types.is_boolean(inner)
+        or pa.types.is_integer(inner)
+        or pa.types.is_floating(inner)
+    )
+    return kind if simple else None
+
+
+# -- one chunk -----------------------------------------------------------------------------
+
+
+def carry(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
+    """The columns of these records, as declared.
+
+    *Shape:* one row for each record
+    """
+    import pyarrow as pa
+
+    pieces = []
+    for is_row, run in itertools.groupby(records, _is_row):
+        together = list(run)
+        pieces += _carry_rows(together, schema) if is_row else [_carry_json(together, schema)]
+    return pa.concat_tables(pieces) if pieces else schema.empty_table()
+
+
+def _is_row(record: Record) -> bool:
+    return record.row is not None
+
+
+def _carry_rows(records: Sequence[Record], schema: pa.Schema) -> list[pa.Table]:
+    """Rows of tables keep what they are: neighbours are sliced together."""
+    import pyarrow as pa
+
+    pieces: list[pa.Table] = []
+    start = 0
+    for i in range(1, len(records) + 1):
+        if i < len(records) and _follows(records[i - 1], records[i]):
+            continue
+        row = records[start].row
+        if row is not None:
+            batch, first = row
+            piece = pa.Table.from_batches([batch.slice(first, i - start)])
+            pieces.append(_fit(piece, schema))
+        start = i
+    return pieces
+
+
+def _follows(before: Record, after: Record) -> bool:
+    if before.row is None or after.row is None:
+        return False
+    return before.row[0] is after.row[0] and before.row[1] + 1 == after.row[1]
+
+
+def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The declared columns; those that this table lacks are null."""
+    import pyarrow as pa
+
+    columns = []
+    for field in schema:
+        if field.name in table.schema.names:
+            columns.append(table.column(field.name).cast(field.type))
+        else:
+            columns.append(pa.nulls(table.num_rows, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _carry_json(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    objects = [_load(record) for record in records]
+    others: list[dict[str, Any]] = [
+        {name: value for name, value in each.items() if name not in schema.names}
+        for each in objects
+    ]
+    columns: list[pa.Array | None] = []
+    for field in schema:
+        if field.name == OTHER_FIELDS:
+            columns.append(None)
+            continue
+        columns.append(_column(field, objects, others))
+    kept = [json.dumps(other, ensure_ascii=True) if other else None for other in others]
+    arrays = [pa.array(kept, pa.string()) if column is None else column for column in columns]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _column(
+    field: pa.Field, objects: Sequence[Mapping[str, Any]], others: Sequence[dict[str, Any]]
+) -> pa.Array:
+    """Values of a declared field; what is of another type goes to the others."""
+    import pyarrow as pa
+
+    values = []
+    for each, other in zip(objects, others, strict=True):
+        value = each.get(field.name)
+        if value is not None and not _fits(value, field.type):
+            other[field.name] = value
+            value = None
+        values.append(value)
+    return pa.array(values, field.type)
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    """Whether the value comes back from Arrow as it was."""
+    import pyarrow as pa
+
+    try:
+        back = pa.scalar(value, kind).as_py()
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError):
+        return False
+    return bool(back == value) and isinstance(value, bool) == isinstance(back, bool)

@@ -1,0 +1,140 @@
+"""``spacy-attn explain``: what is printed, written and refused."""
+
+from __future__ import annotations
+
+import json
+
+import catalogue
+import numpy as np
+import pytest
+from spacy.tokens.underscore import Underscore
+
+from spacy_attn import methods
+from spacy_attn.cli import main
+from spacy_attn.components import pipeline
+from spacy_attn.errors import ResourceError
+from spacy_attn.models import glove_files, resolve_encoder
+
+TEXTS = ("he hit the ball with a bat", "the bat flew at night")
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch):
+    """Extensions are global; and the terminal is wide."""
+    for owner in ("doc", "span", "token"):
+        monkeypatch.setattr(Underscore, f"{owner}_extensions", {})
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def toy(monkeypatch, toy_inventory, toy_model, toy_sense_model):
+    """Options of the toy world; its models take the place of the real ones."""
+
+    def attention():
+        return methods.attention_v1(
+            model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
+        )
+
+    key = ("spacy_attn", "sense_methods", "toy.attention.v1")
+    monkeypatch.setitem(catalogue.REGISTRY, key, attention)
+    monkeypatch.setitem(methods.METHODS, "attention", "toy.attention.v1")
+    monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)
+    return ["--inventory", str(toy_inventory)]
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        code = main(["explain", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+WITHOUT_VECTORS = ("--by", "occlusion,integrated_gradients,attention")
+
+
+def test_json(run, toy):
+    code, out, err = run(*TEXTS, "--word", "bat", "--json", *WITHOUT_VECTORS, *toy)
+    assert (code, err) == (0, "")
+    records = json.loads(out)
+    assert [record["text_index"] for record in records] == [0, 1]
+    for text, record in zip(TEXTS, records, strict=True):
+        assert text[record["start"] : record["end"]] == "bat"
+        assert {"sense", "score", "definition", "runner_up", "words", "trust"} <= set(record)
+
+
+def test_what_people_see(run, toy):
+    code, out, err = run("the bat flew at [night]", *WITHOUT_VECTORS, *toy)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "the bat flew at [night]" in lines
+    assert any(line.strip().startswith("bat is bat.") for line in lines)
+    assert any("█" in line for line in lines)
+    for label in ("occlusion", "integrated gradients", "attention"):
+        assert any(line.strip().startswith(label) for line in lines)
+    assert any("agrees: rank correlation with occlusion" in line for line in lines)
+    assert any("Integrated gradients sum to what they explain but for" in line for line in lines)
+
+
+def test_files(run, toy, tmp_path):
+    pytest.importorskip("matplotlib")
+    page, picture, weights = (tmp_path / name for name in ("a.html", "a.svg", "a.npz"))
+    code, _, _ = run(
+        TEXTS[0], "--word", "bat", "--html", str(page), "--plot", str(picture),
+        "--weights", str(weights), *WITHOUT_VECTORS, *toy,
+    )  # fmt: skip
+    assert code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "</svg>" in picture.read_text(encoding="utf-8")
+    with np.load(weights, allow_pickle=False) as read:
+        assert read["weights"].shape == read["norms"].shape == (2, 2, 7, 7)
+        assert read["rollout"].shape == (2, 1, 7, 7)
+        assert "queries" not in read
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--html", "a.txt"], "--html a.txt: legal are names that end in .html or .htm"),
+        (["--weights", "a.csv"], "--weights a.csv: legal are names that end in .npz"),
+        (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
+        (["--by", "lime"], "way = 'lime'; legal are occlusion, integrated_gradients"),
+        (["--by", " , "], "way = ''; legal are occlusion"),
+        (["--word", "cave"], "word = 'cave': no text has it with two senses or more"),
+    ],
+)
+def test_a_wrong_call(run, toy, options, said):
+    code, out, err = run(*TEXTS, *options, *toy)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {said}")
+
+
+def test_no_word_of_the_inventory(run, toy):
+    code, out, _ = run("nothing here", *WITHOUT_VECTORS, *toy)
+    assert (code, out) == (0, "no ambiguous word of the inventory in these texts\n")
+
+
+def test_a_picture_is_of_one_word(run, toy, tmp_path):
+    code, _, err = run(*TEXTS, "--plot", str(tmp_path / "a.svg"), *WITHOUT_VECTORS, *toy)
+    assert code == 2
+    assert err.startswith("error: --plot is for one word, here are 2; name it with --word")
+
+
+def test_the_real_model(run, tmp_path):
+    try:
+        resolve_encoder()
+        glove_files()
+    except ResourceError as error:
+        pytest.skip(f"a model is not installed: {error}")
+    text = "The bat flew at night. " + "We walked home through the quiet streets of town. " * 19
+    page = tmp_path / "why.html"
+    code, out, err = run(text, "--word", "bat", "--html", str(page), "--json")
+    assert (code, err) == (0, "")
+    (record,) = json.loads(out)
+    assert record["sense"] == "bat.animal"
+    weights = {word["text"]: word["weights"]["occlusion"] for word in record["words"]}
+    assert max(weights, key=lambda word: weights[word]) == "flew"
+    assert record["trust"]["integrated_gradients"]["gap"] < 0.05
+    assert page.stat().st_size < 500_000

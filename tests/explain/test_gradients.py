@@ -1,0 +1,128 @@
+"""Gradients: the margin is the method's own, the weights hold against finite differences."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_attn.encoder.inspected import inspected_model
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.explain import gradients
+from spacy_attn.explain.gradients import gradient_attribution
+from spacy_attn.explain.subject import subjects_of
+
+TEXT = "he hit the ball with a bat at night"
+
+
+@pytest.fixture
+def subject(toy_nlp):
+    ((_, found),) = subjects_of(toy_nlp, [TEXT])
+    return found
+
+
+def attributed(subject, **options):
+    return gradient_attribution(
+        subject.fitted,
+        subject.context,
+        subject.target,
+        subject.chosen,
+        subject.runner_up,
+        **options,
+    )
+
+
+def log_odds(subject):
+    ranked = dict(subject.decision.ranked)
+    one, two = (subject.decision.ids[i] for i in (0, 1))
+    return np.log(ranked[one]) - np.log(ranked[two])
+
+
+@pytest.mark.parametrize("widen_below", [0.0, 1.1])
+@pytest.mark.parametrize("text", [TEXT, "the river. a bat flew at night. the bank of money."])
+def test_the_margin_is_that_of_the_method(toy_nlp, widen_below, text):
+    component = toy_nlp.get_pipe("sense_disambiguator")
+    component.prepared().widen_below = widen_below
+    subject = subjects_of(toy_nlp, [text], "bat")[0][1]
+    found = attributed(subject)
+    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.margin > 0
+    outside = found.weights[:2]
+    assert bool(outside.any()) == (widen_below > 1 or text == TEXT)
+
+
+def test_weights_sum_to_what_the_context_adds(subject):
+    coarse, fine = (attributed(subject, steps=steps) for steps in (2, 64))
+    assert fine.gap < 1e-3
+    assert fine.gap <= coarse.gap + 1e-6
+    assert fine.weights.shape == (9,)
+    assert abs(fine.weights[6]) < 1e-6  # the target is the same in the baseline
+
+
+def test_gradient_x_input_is_the_slope_of_a_scaled_embedding(subject, monkeypatch):
+    kept = []
+    made = gradients._Differentiated
+    monkeypatch.setattr(
+        gradients, "_Differentiated", lambda *given: kept.append(made(*given)) or kept[-1]
+    )
+    found = attributed(subject, kind="gradient_x_input")
+    assert found.gap is None
+    (work,) = kept
+    step = 0.01
+    for token in range(9):  # each token of the toy text is one piece behind [CLS]
+        scale = torch.ones(work.embedded.shape[1], 1)
+        values = []
+        for sign in (1, -1):
+            scale[token + 1] = 1 + sign * step
+            with torch.no_grad():
+                values.append(float(work.margins(work.embedded * scale)))
+        slope = (values[0] - values[1]) / (2 * step)
+        assert found.weights[token] == pytest.approx(slope, abs=2e-3)
+
+
+def test_no_gradient_is_left_on_the_model(subject):
+    attributed(subject)
+    model = inspected_model(subject.encoder.settings).model
+    assert all(p.grad is None and not p.requires_grad for p in model.parameters())
+
+
+def test_the_other_sense_has_the_opposite_weights(subject):
+    there = attributed(subject)
+    turned = replace(subject, chosen=subject.runner_up, runner_up=subject.chosen)
+    np.testing.assert_allclose(attributed(turned).weights, -there.weights, atol=1e-5)
+
+
+def test_small_batches_change_nothing(subject, monkeypatch):
+    there = attributed(subject)
+    monkeypatch.setattr(gradients, "_MOST_PIECES", 1)
+    np.testing.assert_allclose(attributed(subject).weights, there.weights, atol=1e-5)
+
+
+def test_a_long_text_in_several_windows(toy_nlp, toy_model, toy_sense_model):
+    from spacy_attn.methods import attention_v1
+
+    component = toy_nlp.get_pipe("sense_disambiguator")
+    component.method = attention_v1(
+        model=str(toy_model), sense_model=str(toy_sense_model), window=10, overlap=4
+    )
+    ((_, subject),) = subjects_of(toy_nlp, [f"{TEXT} {TEXT.replace('bat', 'river')}"], "bat")
+    found = attributed(subject, steps=64)
+    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.gap < 1e-2
+
+
+def test_what_is_wrong_is_told(toy_nlp, subject, monkeypatch):
+    with pytest.raises(ConfigError, match="kind = 'lime'; legal are integrated_gradients, grad"):
+        attributed(subject, kind="lime")
+    with pytest.raises(ConfigError, match="steps = 1; legal is 2 or more"):
+        attributed(subject, steps=1)
+    ((_, plain),) = subjects_of(toy_nlp, [TEXT], method="lesk")
+    with pytest.raises(ConfigError, match="the method 'lesk' has no gradients; explain 'attention"):
+        attributed(plain)
+    monkeypatch.setitem(sys.modules, "captum", None)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    with pytest.raises(ResourceError, match=r"explaining by gradients needs captum.*pip install"):
+        attributed(subject)

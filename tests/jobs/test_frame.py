@@ -1,0 +1,50 @@
+"""A pandas frame in, the same frame with more columns out."""
+
+from __future__ import annotations
+
+import pytest
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs import annotate_frame
+from tests.jobs.toy import SENSES, TOY
+
+pd = pytest.importorskip("pandas")
+
+
+def test_frame_keeps_its_index_and_columns():
+    anything = object()
+    frame = pd.DataFrame(
+        {"text": ["bat", None, "explode", float("nan")], "x": [1, "two", anything, pd.NA]},
+        index=["d", "c", "b", "b"],
+    )
+    result = annotate_frame(frame, TOY)
+    pd.testing.assert_frame_equal(result[["text", "x"]], frame)
+    assert result["senses"].tolist() == [SENSES, None, None, None]
+    assert result["error"].tolist() == [
+        None,
+        "the text is not a string but of type NoneType",
+        "the pipeline failed: ValueError: boom",
+        "the text is not a string but of type NoneType",
+    ]
+    assert list(frame.columns) == ["text", "x"]
+
+
+def test_other_text_column_and_no_rows():
+    frame = pd.DataFrame({"body": pd.Series([], dtype="string")})
+    result = annotate_frame(frame, TOY, text_column="body")
+    assert list(result.columns) == ["body", "senses", "error"]
+    assert len(result) == 0
+
+
+def test_wrong_frames_are_refused():
+    with pytest.raises(ConfigError, match=r"no single column 'text' \(columns: a\)"):
+        annotate_frame(pd.DataFrame({"a": [1]}), TOY)
+    with pytest.raises(ConfigError, match="the frame has a column 'senses' already"):
+        annotate_frame(pd.DataFrame({"text": ["x"], "senses": [1]}), TOY)
+    with pytest.raises(ConfigError, match="an annotator or its settings, not both"):
+        annotate_frame(pd.DataFrame({"text": ["x"]}), TOY, fields="stems")
+
+
+def test_fields_by_name():
+    frame = annotate_frame(pd.DataFrame({"text": ["flying bats"]}), fields="stems")
+    assert [item["stem"] for item in frame["stems"][0]] == ["fli", "bat"]

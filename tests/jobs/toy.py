@@ -1,0 +1,55 @@
+"""A toy pipeline for jobs: every "bat" is an animal, "explode" fails, "die" kills its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import SpanGroup
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs import Annotator
+
+
+@Language.component("jobs_toy")
+def toy(doc):
+    if "explode" in doc.text:
+        raise ValueError("boom")
+    if "die" in doc.text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    records = [
+        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5}
+        for t in doc
+        if t.text == "bat"
+    ]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    return doc
+
+
+def make_toy(pipeline, *, inventory, method):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("jobs_toy")
+    return nlp
+
+
+def refuse(pipeline, *, inventory, method):
+    raise ConfigError("no such pipeline: name another")
+
+
+TOY = Annotator(factory=make_toy)
+
+
+def sense(start):
+    return {
+        "start": start,
+        "end": start + 3,
+        "text": "bat",
+        "lemma": "bat",
+        "sense": "bat.animal",
+        "score": 0.5,
+    }
+
+
+SENSES = [sense(0)]

@@ -1,0 +1,86 @@
+"""The arithmetic of the benchmark of explanations, and what it published."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.explanations import RESULT, Kept, Tally, choose, cue_tokens, score_of
+from spacy_attn.compare.datasets import Instance
+from spacy_attn.explain.explanation import DEFAULT_WAY
+from spacy_attn.explain.weigh import DECIDING, Weights
+from spacy_attn.senses.context import Context
+
+
+def weights(*values):
+    return Weights("a", tuple(range(len(values))), np.array(values, dtype=np.float32))
+
+
+def test_pointing_and_precision_by_hand():
+    tally = Tally()
+    # The heaviest is a cue, and of the two heaviest one is.
+    tally.add(score_of(weights(0.1, 0.9, 0.5, 0.2), {1, 3}))
+    tally.add(score_of(weights(0.9, 0.1, 0.5, 0.2), {1}))
+    assert tally.pointed == [True, False]
+    assert tally.precision == [0.5, 0.0]
+    row = tally.row("a")
+    assert (row["pointing"], row["precision_at_k"]) == (0.5, 0.25)
+    assert row["comprehensiveness"] is None
+    tally.add((1.0, 1.0), 0.4, -0.1)
+    assert tally.row("a")["comprehensiveness"] == 0.4
+
+
+def test_the_best_layer_and_head_are_those_that_point_most_often():
+    names = ["attention, 1, mean", "attention, 2, mean", "attention, 1, 0", "attention, 1, 1"]
+    kinds = ["norms, 1, mean", "norms, 1, 0", "rollout, 1, mean"]
+    points = [[1, 0], [1, 1], [0, 1], [1, 1], [0, 0], [0, 0], [0, 0]]
+    found = [
+        {"scores": {n: [p[i], 0.0] for n, p in zip(names + kinds, points, strict=True)}}
+        for i in range(2)
+    ]
+    best = choose(found)["best"]
+    assert best["attention, best layer"] == {"kind": "attention", "layer": 2, "head": None}
+    assert best["attention, best head"] == {"kind": "attention", "layer": 1, "head": 1}
+    assert "rollout, best head" not in best
+
+
+def test_an_answer_is_made_once_and_a_line_cut_off_is_made_again(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    made = []
+
+    def make(name):
+        made.append(name)
+        return {"gap": 0.1}
+
+    first = Kept(path).get("one", lambda: make("one"))
+    kept = Kept(path)
+    assert kept.get("one", lambda: make("one")) == first
+    kept.get("two", lambda: make("two"))
+    path.write_text(path.read_text(encoding="utf-8")[:-5], encoding="utf-8")
+    for _ in range(2):
+        again = Kept(path)
+        again.get("one", lambda: make("one"))
+        again.get("two", lambda: make("two"))
+    assert made == ["one", "two", "two"]
+
+
+def test_cues_are_all_tokens_that_they_touch():
+    text = "the bat flew at night"
+    offsets = [(0, 3), (4, 7), (8, 12), (13, 15), (16, 21)]
+    context = Context(text, text.split(), offsets, [""] * 5, [""] * 5)
+    item = Instance("1", 0, 1, 2, "bat", "NOUN", ("a",), cues=((8, 12), (14, 21)))
+    assert cue_tokens(SimpleNamespace(context=context), item) == {2, 3, 4}
+
+
+def test_the_default_is_the_one_that_won():
+    """Of the ways that explain the decision, by the table of the frozen half."""
+    if not RESULT.is_file():
+        pytest.skip("not measured yet")
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    rates = {row["name"]: row["pointing"] for row in result["ways"]}
+    assert max(DECIDING, key=lambda way: rates[way]) == DEFAULT_WAY
+    assert result["half"] == "frozen"
+    assert {"attention, mean", "norms, mean", "rollout, last layer", "random"} < set(rates)
