@@ -119,7 +119,8 @@ class Record:
         if self.row is None:
             return json.dumps({"text": self.text}, ensure_ascii=False)
         batch, index = self.row
-        values = batch.slice(index, 1).to_pylist()[0]
+        columns = zip(batch.schema.names, batch.columns, strict=True)
+        values = {name: _plain(column[index]) for name, column in columns}
         return json.dumps(_without_nan(values), ensure_ascii=False, default=_to_json_value)
 
     def to_json(self, added: Mapping[str, Any]) -> str:
@@ -134,6 +135,24 @@ class Record:
         is_text = self.raw is None and self.row is None
         raw = self.text if is_text else self.as_json()
         return BadRecord(self.file, self.line, reason, raw, self.n_bytes)
+
+
+def _plain(scalar: pa.Scalar) -> Any:
+    """The value of a cell; times finer than Python's, for which Arrow wants pandas, as text."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except ValueError:
+        kind = scalar.type
+    if pa.types.is_struct(kind):
+        return {field.name: _plain(scalar[field.name]) for field in kind}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [_plain(each) for each in scalar.values]
+    try:
+        return str(scalar.cast(pa.string())).replace(" ", "T", 1)
+    except pa.ArrowException:  # a duration
+        return f"{scalar.value} {kind.unit}"
 
 
 def _to_json_value(value: object) -> object:

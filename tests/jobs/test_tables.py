@@ -313,3 +313,17 @@ def test_limit_reads_no_further(folder):
     (folder / "a.txt").write_text("bat\n" * 10)
     assert annotate(["a.txt"], "out.jsonl", limit=3).n_in == 3
     assert annotate(["a.txt"], "none.jsonl", limit=0).n_in == 0
+
+
+def test_times_finer_than_pythons_are_text_in_json(folder):
+    fine = pa.array([1_767_312_000_000_000_003], pa.timestamp("ns"))
+    table = pa.table({
+        "text": ["bat"], "at": fine, "many": pa.array([[fine[0]]], pa.list_(fine.type)),
+        "in": pa.array([{"at": fine[0]}], pa.struct([("at", fine.type)])),
+    })  # fmt: skip
+    pq.write_table(table, "a.parquet", version="2.6")
+    annotate(["a.parquet"], "out.jsonl")
+    (record,) = read_jsonl("out.jsonl")
+    assert record.pop("senses") == SENSES
+    assert record == {"text": "bat", "at": (said := "2026-01-02T00:00:00.000000003"),
+                      "many": [said], "in": {"at": said}}  # fmt: skip
