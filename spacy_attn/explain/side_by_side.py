@@ -17,6 +17,7 @@ from spacy_attn.components.sense_disambiguator import (
 )
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion
+from spacy_attn.explain.subject import component_of
 from spacy_attn.methods import sense_method
 from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
 from spacy_attn.senses.decide import Decision
@@ -49,7 +50,7 @@ def side_by_side(
         ConfigError: no ``sense_disambiguator`` in the pipeline, one with the inventory
             ``wordnet``, or no such method.
     """
-    component = _component(nlp)
+    component = component_of(nlp)
     inventory = component.inventory
     if not isinstance(inventory, Inventory):
         raise ConfigError(
@@ -80,15 +81,6 @@ def side_by_side(
         if name == "word2vec" and targets:
             _similarities(records, "static_similarity", _static(fitted, contexts, targets))
     return records, failed
-
-
-def _component(nlp: Language) -> SenseDisambiguator:
-    for _, component in nlp.pipeline:
-        if isinstance(component, SenseDisambiguator):
-            return component
-    raise ConfigError(
-        "the pipeline has no sense_disambiguator; add it with nlp.add_pipe('sense_disambiguator')"
-    )
 
 
 def _after(nlp: Language, component: SenseDisambiguator) -> list[str]:
