@@ -25,7 +25,7 @@ from spacy_attn.cli import main as command_line
 from spacy_attn.compare.datasets import BUNDLED
 from spacy_attn.methods import DATA as PACKAGE_DATA
 from spacy_attn.methods import METHODS, SENSE_MODEL
-from spacy_attn.senses.inventory import read_labelled
+from spacy_attn.wsd.inventory.model import read_labelled
 
 RESULT = ROOT / "benchmarks" / "results" / "comparison.json"
 GATE = ROOT / "benchmarks" / "gate.json"

@@ -44,12 +44,12 @@ from spacy_attn.compare.systems import (
 )
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.methods import METHODS, SENSE_MODEL
-from spacy_attn.senses.all_words import SenseVectors
-from spacy_attn.senses.decide import log_softmax
-from spacy_attn.senses.inventory import Sense
-from spacy_attn.senses.lexicon import WordNetInventory, shared_lexicon
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
+from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, shared_lexicon
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
 RESULT = ROOT / "benchmarks" / "results" / "all-words.json"
 ALLAMENDED = DATA / "wsd" / "ALLamended.data.xml.gz"

@@ -37,12 +37,12 @@ from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.compare.datasets import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
 from spacy_attn.methods import DATA as PACKAGE_DATA
-from spacy_attn.senses.context import tokens_within
-from spacy_attn.senses.inventory import Inventory, load_inventory, read_labelled
 from spacy_attn.train.attention import AttentionConfig, AttentionTrainer
 from spacy_attn.train.attention_model import Material, read_material
 from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.occurrences import Occurrence, of_labels
+from spacy_attn.wsd.context import tokens_within
+from spacy_attn.wsd.inventory.model import Inventory, load_inventory, read_labelled
 
 RESULTS = ROOT / "benchmarks" / "results"
 KEPT = ROOT / "build" / "attention"

@@ -22,10 +22,6 @@ from spacy_attn.methods import (
     SENSE_MODEL,
     sense_method,
 )
-from spacy_attn.senses.context import FittedMethod
-from spacy_attn.senses.contextual import Attention, SenseHead
-from spacy_attn.senses.ensemble import Ensemble
-from spacy_attn.senses.inventory import Inventory, load_inventory
 from spacy_attn.train.calibrate import (
     MemoEncoder,
     MemoGlosses,
@@ -33,6 +29,10 @@ from spacy_attn.train.calibrate import (
     blank_resources,
     calibrate,
 )
+from spacy_attn.wsd.context import FittedMethod
+from spacy_attn.wsd.inventory.model import Inventory, load_inventory
+from spacy_attn.wsd.methods.attention import Attention, SenseHead
+from spacy_attn.wsd.methods.ensemble import Ensemble
 
 
 def main() -> None:

@@ -49,8 +49,8 @@ from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import cache_folder, glove_files
-from spacy_attn.senses.context import Context, Target
-from spacy_attn.senses.contextual import SenseHead, fit_examples, occurrences
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.methods.attention import SenseHead, fit_examples, occurrences
 
 CORPUS = DATA / "coarsewsd20.jsonl.gz"
 RESULTS = ROOT / "benchmarks" / "results"

@@ -43,7 +43,7 @@ from spacy_attn.explain.subject import Subject, component_of, decided
 from spacy_attn.explain.weigh import DECIDING, Weights, map_around, target_row, weigh
 from spacy_attn.methods import DATA, SENSE_MODEL, sense_method
 from spacy_attn.models import cache_folder
-from spacy_attn.senses.context import Target, tokens_within
+from spacy_attn.wsd.context import Target, tokens_within
 
 RESULT = ROOT / "benchmarks" / "results" / "explanations.json"
 FILES = (DATA / "homographs.jsonl", BUNDLED, SENSE_MODEL)

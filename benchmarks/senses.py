@@ -30,8 +30,8 @@ from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import calibration_error, interval, macro_f1
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
 from spacy_attn.methods import METHODS, SENSE_MODEL, sense_method
-from spacy_attn.senses.context import Context, Target, tokens_within, with_vectors
-from spacy_attn.senses.inventory import read_labelled
+from spacy_attn.wsd.context import Context, Target, tokens_within, with_vectors
+from spacy_attn.wsd.inventory.model import read_labelled
 
 RESULTS = ROOT / "benchmarks" / "results"
 MAPPING = ROOT / "benchmarks" / "coarsewsd20_mapping.json"

@@ -27,9 +27,6 @@ from benchmarks.all_words import held_out
 from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn.compare.systems import MethodSystem, Task, given_task
 from spacy_attn.models import resolve_encoder
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.senses.lexicon import shared_lexicon
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import read_semcor, split_corpora
 from spacy_attn.train.export import base_of, write_sense_model
@@ -38,6 +35,9 @@ from spacy_attn.train.sense_model import RESULT as MODEL
 from spacy_attn.train.sense_model import open_trainer
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
+from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 RESULT = ROOT / "benchmarks" / "results" / "train-senses.json"
 SIZES = ((384, 384), (112, 192), (64, 192), (64, 128), (32, 192))  # rank and width; first: whole

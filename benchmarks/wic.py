@@ -53,10 +53,10 @@ from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.errors import ResourceError, SpacyAttnError
 from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import glove_files
-from spacy_attn.senses.context import Target
-from spacy_attn.senses.contextual import SenseHead, occurrences
-from spacy_attn.senses.lexicon import shared_lexicon
-from spacy_attn.senses.wordnet import SynsetFiles, find_wordnet
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet_files import SynsetFiles, find_wordnet
+from spacy_attn.wsd.methods.attention import SenseHead, occurrences
 
 FOLDER = DATA / "wic"
 RESULT = ROOT / "benchmarks" / "results" / "wic.json"

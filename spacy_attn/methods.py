@@ -26,8 +26,8 @@ from spacy_attn.models import (
     model_files,
     resolve_encoder,
 )
-from spacy_attn.senses.context import FittedMethod, Resources, SenseMethod
-from spacy_attn.senses.inventory import Inventory, SenseInventory
+from spacy_attn.wsd.context import FittedMethod, Resources, SenseMethod
+from spacy_attn.wsd.inventory.model import Inventory, SenseInventory
 
 if TYPE_CHECKING:
     from spacy_attn.encoder.huggingface import EncoderSettings
@@ -176,7 +176,7 @@ def random_v1(seed: int = 0) -> SenseMethod:
 
 
 def _make_random(inventory: SenseInventory, resources: Resources, *, seed: int) -> FittedMethod:
-    from spacy_attn.senses.first import RandomSense
+    from spacy_attn.wsd.methods.first import RandomSense
 
     return RandomSense(seed)
 
@@ -190,7 +190,7 @@ def first_sense_v1(temperature: float | None = None) -> SenseMethod:
 def _make_first_sense(
     inventory: SenseInventory, resources: Resources, *, temperature: float | None
 ) -> FittedMethod:
-    from spacy_attn.senses.first import FirstSense
+    from spacy_attn.wsd.methods.first import FirstSense
 
     return FirstSense(_temperature("first_sense", temperature))
 
@@ -204,7 +204,7 @@ def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
 def _make_lesk(
     inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
 ) -> FittedMethod:
-    from spacy_attn.senses.lesk import Lesk
+    from spacy_attn.wsd.methods.lesk import Lesk
 
     return Lesk(inventory, resources, window, _temperature("lesk", temperature))
 
@@ -219,7 +219,7 @@ def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> Sens
 def _make_lesk_extended(
     inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
 ) -> FittedMethod:
-    from spacy_attn.senses.lesk import LeskExtended
+    from spacy_attn.wsd.methods.lesk import LeskExtended
 
     return LeskExtended(inventory, resources, window, _temperature("lesk_extended", temperature))
 
@@ -240,7 +240,7 @@ def _make_tfidf(
     c: float,
     temperature: float | None,
 ) -> FittedMethod:
-    from spacy_attn.senses.tfidf import Tfidf
+    from spacy_attn.wsd.methods.tfidf import Tfidf
 
     return Tfidf(inventory, resources, window, c, _temperature("tfidf", temperature))
 
@@ -269,7 +269,7 @@ def _make_word2vec(
     temperature: float | None,
 ) -> FittedMethod:
     from spacy_attn.classic.word2vec import shared_vectors
-    from spacy_attn.senses.static import StaticCentroid
+    from spacy_attn.wsd.methods.word2vec import StaticCentroid
 
     fitted = _temperature("word2vec", temperature)
     return StaticCentroid(inventory, resources, shared_vectors(vectors, "zero"), window, fitted)
@@ -303,7 +303,7 @@ def _make_self_attention(
 ) -> FittedMethod:
     from spacy_attn.classic.word2vec import shared_vectors
     from spacy_attn.encoder.static_network import StaticContextEncoder, read_model
-    from spacy_attn.senses.prototypes import PrototypeHead, Prototypes, SenseCounts
+    from spacy_attn.wsd.methods.self_attention import PrototypeHead, Prototypes, SenseCounts
 
     path = Path(resources.stored.get(str(path), path))
     network, manifest, sha256 = read_model(path)
@@ -375,9 +375,9 @@ def _make_attention(
     temperature: float | None,
 ) -> FittedMethod:
     from spacy_attn.encoder.huggingface import shared_encoder
-    from spacy_attn.senses.all_words import AllWordsAttention, SenseVectors
-    from spacy_attn.senses.contextual import Attention, SenseHead
-    from spacy_attn.senses.lexicon import WordNetInventory
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+    from spacy_attn.wsd.methods.attention import Attention, SenseHead
+    from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     if path is None:
@@ -456,7 +456,7 @@ def _make_cascade(
     second: SenseMethod,
     margin: float,
 ) -> FittedMethod:
-    from spacy_attn.senses.cascade import Cascade
+    from spacy_attn.wsd.methods.cascade import Cascade
 
     first = cheap.prepare(inventory, resources)
     if first.encoder is not None:
@@ -492,7 +492,7 @@ def _make_ensemble(
     methods: Sequence[SenseMethod],
     temperature: float | None,
 ) -> FittedMethod:
-    from spacy_attn.senses.ensemble import Ensemble
+    from spacy_attn.wsd.methods.ensemble import Ensemble
 
     fitted = [method.prepare(inventory, resources) for method in methods]
     return Ensemble(fitted, _temperature("ensemble", temperature))

@@ -14,8 +14,8 @@ from benchmarks.finished_runs import FinishedRuns, OutOfTime
 from spacy_attn.encoder.mixers import make_mixer, n_parameters
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
-from spacy_attn.senses.inventory import load_inventory
 from spacy_attn.train.occurrences import Occurrence
+from spacy_attn.wsd.inventory.model import load_inventory
 
 
 def has_glove():

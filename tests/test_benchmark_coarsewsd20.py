@@ -35,7 +35,7 @@ from benchmarks.coarsewsd20 import (
     static_blocks,
     words_of,
 )
-from spacy_attn.senses.context import Target
+from spacy_attn.wsd.context import Target
 
 LINES = [
     {"word": "bat", "split": "train", "index": 1, "tokens": ["the", "bat", "flew"],

@@ -12,7 +12,7 @@ from benchmarks.explanations import RESULT, Kept, Tally, choose, cue_tokens, sco
 from spacy_attn.compare.datasets import Instance
 from spacy_attn.explain.explanation import DEFAULT_WAY
 from spacy_attn.explain.weigh import DECIDING, Weights
-from spacy_attn.senses.context import Context
+from spacy_attn.wsd.context import Context
 
 
 def weights(*values):

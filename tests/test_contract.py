@@ -32,7 +32,7 @@ from spacy.tokens.underscore import Underscore
 
 from spacy_attn.classic.parse import EXAMPLE_GRAMMAR
 from spacy_attn.classic.sequence import train_sequence_tagger
-from spacy_attn.senses.context import with_vectors
+from spacy_attn.wsd.context import with_vectors
 
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = distribution("spacy-attn").entry_points
@@ -643,7 +643,7 @@ def method_name(request: pytest.FixtureRequest) -> str:
 def make_fitted(method_name: str, world: dict[str, str]) -> Callable[..., Any]:
     """Prepares the method anew on the toy inventory."""
     from spacy_attn.components.sense_disambiguator import resources_of
-    from spacy_attn.senses.inventory import load_inventory
+    from spacy_attn.wsd.inventory.model import load_inventory
 
     def make(*, pickled: bool = False) -> Any:
         arguments = on_world(METHOD_ARGUMENTS[method_name], world)
@@ -659,8 +659,8 @@ def make_fitted(method_name: str, world: dict[str, str]) -> Callable[..., Any]:
 def toy_targets(world: dict[str, str]) -> tuple[list[Any], list[Any]]:
     """The texts that hold a word of the inventory, and those words."""
     from spacy_attn.components.sense_disambiguator import context_of
-    from spacy_attn.senses.context import find_targets
-    from spacy_attn.senses.inventory import load_inventory
+    from spacy_attn.wsd.context import find_targets
+    from spacy_attn.wsd.inventory.model import load_inventory
 
     inventory = load_inventory(world["$inventory"], "en")
     contexts, targets = [], []

@@ -16,8 +16,8 @@ from spacy_attn import load_pipeline
 from spacy_attn.errors import ResourceError
 from spacy_attn.methods import DATA, sense_method
 from spacy_attn.models import resolve_encoder, resolve_pipeline
-from spacy_attn.senses.inventory import load_inventory, read_labelled, word_pieces
 from spacy_attn.sentences import sentence_of, sentence_starts
+from spacy_attn.wsd.inventory.model import load_inventory, read_labelled, word_pieces
 
 COARSE_WSD_20 = (
     "apple arm bank bass bow chair club crane deck digit hood java mole pitcher pound seal "

@@ -1,6 +1,6 @@
 """The house keeps its order: who may import whom, what is heavy, who prints.
 
-    errors _types models <- classic | encoder | senses <- methods, train <- components
+    errors _types models <- classic | encoder | wsd <- methods, train <- components
                          <- explain | compare | jobs <- spacy_attn itself <- cli
 
 Parts divided by ``|`` never import each other. Imports inside functions count like any other.
@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
     ({"errors", "_types", "models", "sentences"}, True),
-    ({"classic", "encoder", "senses"}, False),
+    ({"classic", "encoder", "wsd"}, False),
     ({"methods", "train"}, True),
     ({"components"}, True),
     ({"explain", "compare", "jobs"}, False),
@@ -51,7 +51,7 @@ def violations(module: str, source: str) -> list[str]:
     """What one module does against the order.
 
     Args:
-        module: its dotted name, ``spacy_attn.senses.lesk``; a package ends in ``.__init__``.
+        module: its dotted name, ``spacy_attn.wsd.methods.lesk``; a package ends in ``.__init__``.
         source: its code.
     """
     tree = ast.parse(source)
@@ -165,7 +165,7 @@ def modules() -> dict[str, Path]:
 
 def test_the_package_is_seen() -> None:
     seen = {name.split(".")[1] for name in modules()}
-    assert {"classic", "encoder", "senses", "components", "jobs", "cli", "methods"} <= seen
+    assert {"classic", "encoder", "wsd", "components", "jobs", "cli", "methods"} <= seen
 
 
 @pytest.mark.parametrize("module", modules())
@@ -176,29 +176,29 @@ def test_module(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "reason"),
     [
-        ("senses.lesk", "from spacy_attn.encoder import align", "senses imports encoder"),
-        ("senses.lesk", "from ..classic.word2vec import x", "senses imports classic"),
-        ("encoder.__init__", "from ..senses import x", "encoder imports senses"),
-        ("models", "import spacy_attn.senses.lesk", "models imports senses"),
+        ("wsd.lesk", "from spacy_attn.encoder import align", "wsd imports encoder"),
+        ("wsd.lesk", "from ..classic.word2vec import x", "wsd imports classic"),
+        ("encoder.__init__", "from ..wsd import x", "encoder imports wsd"),
+        ("models", "import spacy_attn.wsd.methods.lesk", "models imports wsd"),
         ("classic.stem", "def f():\n    import spacy_attn.methods", "classic imports methods"),
         ("methods", "from spacy_attn import components", "methods imports components"),
         ("jobs.local", "from spacy_attn.explain import x", "jobs imports explain"),
         ("jobs.local", "from spacy_attn import install_extensions", "jobs imports __init__"),
         ("jobs.local", "import spacy_attn", "jobs imports __init__"),
         ("components.x", "from spacy_attn.cli import main", "components imports cli"),
-        ("senses.x", "import_module('spacy_attn.jobs')", "senses imports jobs"),
+        ("wsd.x", "import_module('spacy_attn.jobs')", "wsd imports jobs"),
         ("cli.app", "def f():\n    import benchmarks.senses", "imports benchmarks"),
         ("jobs.local", "import rich.table", "imports rich, which is for the command line"),
         ("components.x", "import torch", "imports torch outside a function"),
         ("components.x", "import nltk.stem", "imports nltk outside a function"),
         ("classic.x", "try:\n    import gensim\nexcept ImportError:\n    pass", "imports gensim"),
-        ("senses.x", "class A:\n    from sklearn import svm", "imports sklearn outside"),
-        ("senses.x", "if True:\n    import pyarrow", "imports pyarrow outside"),
+        ("wsd.x", "class A:\n    from sklearn import svm", "imports sklearn outside"),
+        ("wsd.x", "if True:\n    import pyarrow", "imports pyarrow outside"),
         ("cli.app", "import torch", "imports torch outside a function"),
         ("encoder.x", "from spacy_attn.encoder.packed import y", "packed outside a function"),
         ("cli.app", "from spacy_attn.train import senses", "imports spacy_attn.train"),
         ("jobs.local", "def f():\n    print(1)", "prints"),
-        ("senses.x", "import sys\nsys.stdout.write('a')", "prints"),
+        ("wsd.x", "import sys\nsys.stdout.write('a')", "prints"),
         ("utils.x", "", "utils has no floor"),
     ],
 )
@@ -210,10 +210,10 @@ def test_a_violation_is_found(module: str, source: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("senses.x", "import numpy, json\nfrom spacy_attn.errors import ConfigError"),
-        ("senses.x", "def f():\n    import sklearn"),
+        ("wsd.x", "import numpy, json\nfrom spacy_attn.errors import ConfigError"),
+        ("wsd.x", "def f():\n    import sklearn"),
         ("encoder.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
-        ("train.x", "import torch\nfrom spacy_attn.senses.lesk import Lesk"),
+        ("train.x", "import torch\nfrom spacy_attn.wsd.methods.lesk import Lesk"),
         ("methods", "def f():\n    from spacy_attn.train.calibrate import x"),
         ("components.x", "from spacy_attn.methods import METHODS\nfrom . import extensions"),
         ("models", "from spacy_attn.errors import ResourceError"),

@@ -19,10 +19,11 @@ from spacy_attn import methods
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.methods import METHODS, sense_method
-from spacy_attn.senses import lesk, lexicon
-from spacy_attn.senses.context import Target, find_targets
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.wsd.context import Target, find_targets
+from spacy_attn.wsd.inventory import wordnet as lexicon
+from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods import lesk
 
 NLP = spacy.blank("en")
 LIGHT = ["random", "first_sense", "lesk", "lesk_extended"]

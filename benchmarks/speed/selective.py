@@ -43,17 +43,17 @@ from spacy_attn.components.sense_disambiguator import (
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.methods import CASCADE_MARGIN, FEW_SHOT_STRENGTH, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import FittedMethod, with_vectors
-from spacy_attn.senses.contextual import Attention, SenseHead
-from spacy_attn.senses.decide import log_softmax
-from spacy_attn.senses.inventory import Inventory, load_inventory
 from spacy_attn.train.calibrate import (
     MemoEncoder,
     MemoGlosses,
     blank_resources,
     held_out_scores,
 )
+from spacy_attn.wsd.context import FittedMethod, with_vectors
+from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.wsd.inventory.model import Inventory, load_inventory
+from spacy_attn.wsd.methods.attention import Attention, SenseHead
+from spacy_attn.wsd.methods.cascade import Cascade
 
 RESULT = ROOT / "benchmarks" / "results" / "selective.json"
 CORPUS = DATA / "semcor.jsonl.gz"

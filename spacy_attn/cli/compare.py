@@ -373,8 +373,8 @@ def _task(
     from spacy_attn.compare.datasets import half_of, open_dataset
     from spacy_attn.compare.systems import found_task, given_task, tagged_by
     from spacy_attn.components.sense_disambiguator import resources_of
-    from spacy_attn.senses.inventory import load_inventory
-    from spacy_attn.senses.lexicon import open_inventory
+    from spacy_attn.wsd.inventory.model import load_inventory
+    from spacy_attn.wsd.inventory.wordnet import open_inventory
 
     inventory, tag, resources = open_inventory(source, nlp.lang), tagged_by(nlp), resources_of(nlp)
     gold = {}
@@ -402,7 +402,7 @@ def _more(
 
     from spacy_attn.compare.curves import distance_curve, learning_curve, learns
     from spacy_attn.compare.systems import tagged_by
-    from spacy_attn.senses.inventory import Inventory
+    from spacy_attn.wsd.inventory.model import Inventory
 
     options: dict[str, Any] = {
         "n_threads": torch.get_num_threads(), "in_process": in_process, "on_progress": on_progress,
@@ -453,8 +453,8 @@ def _report(result: dict[str, Any], folder: Path, console: Console) -> list[Path
 def _seen(task: Task) -> Any:
     """Which senses of WordNet the bundled model has met in its training corpora."""
     from spacy_attn.methods import SENSE_MODEL
-    from spacy_attn.senses.all_words import SenseVectors
-    from spacy_attn.senses.lexicon import WordNetInventory
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+    from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
     if not isinstance(task.inventory, WordNetInventory):
         return None
@@ -473,7 +473,7 @@ def _make_folder(output: Path | None) -> None:
 
 def _inventory_file(task: Task, source: str) -> Path:
     from spacy_attn.methods import DATA
-    from spacy_attn.senses.lexicon import WordNetInventory
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 
     if isinstance(task.inventory, WordNetInventory):
         return task.inventory.path

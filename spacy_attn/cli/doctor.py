@@ -23,7 +23,7 @@ from rich.table import Table
 
 from spacy_attn import models
 from spacy_attn.models import Kind
-from spacy_attn.senses import wordnet
+from spacy_attn.wsd.inventory import wordnet_files
 
 __all__ = ["Finding", "doctor", "examine"]
 
@@ -186,7 +186,7 @@ _LEFT_OUT = "definitions are left out; senses work"
 
 def _wordnet() -> Finding:
     """The user's WordNet, which definitions and example sentences are read from."""
-    path = wordnet.find_wordnet()
+    path = wordnet_files.find_wordnet()
     first, *others = _wordnet_repairs()
     if path is None:
         detail = "; or: ".join([_LEFT_OUT, *others, "set SPACY_ATTN_WORDNET to its folder"])
@@ -230,7 +230,7 @@ def _wordnet_repairs() -> list[str]:
             return [unpack.format(shlex.quote(str(zipped)))]
     download = f"python -m nltk.downloader -d {shlex.quote(str(corpora.parent))} wordnet"
     with_nltk = f"{download} && {unpack.format(shlex.quote(str(corpora / 'wordnet.zip')))}"
-    return [wordnet.INSTALL_WORDNET, with_nltk] if shutil.which("apt-get") else [with_nltk]
+    return [wordnet_files.INSTALL_WORDNET, with_nltk] if shutil.which("apt-get") else [with_nltk]
 
 
 def _nltk_places() -> list[Path]:

@@ -30,9 +30,9 @@ from spacy_attn.compare.systems import (
 )
 from spacy_attn.components.sense_disambiguator import score_senses
 from spacy_attn.errors import SpacyAttnError
-from spacy_attn.senses.context import Context, FittedMethod, tokens_within, with_vectors
-from spacy_attn.senses.inventory import Inventory
 from spacy_attn.sentences import sentence_of, sentence_starts
+from spacy_attn.wsd.context import Context, FittedMethod, tokens_within, with_vectors
+from spacy_attn.wsd.inventory.model import Inventory
 
 __all__ = ["DISTANCES", "SIZES", "distance_curve", "learning_curve", "learns", "pushed"]
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spacy_attn.senses.lexicon_file import lexicon_digest
+from spacy_attn.wsd.inventory.lexicon_file import lexicon_digest
 
 __all__ = ["ROOT", "manifest", "sha256"]
 

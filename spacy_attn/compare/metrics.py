@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn.compare.datasets import Instance
-from spacy_attn.senses.context import Target
-from spacy_attn.senses.inventory import Sense
-from spacy_attn.senses.wordnet import SUPERSENSES
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES
 
 __all__ = ["Bools1d", "accuracy_by", "calibration_error", "groups_of", "holm", "interval",
            "is_gold", "macro_f1", "mcnemar", "reliability", "supersense_of"]  # fmt: skip

@@ -34,7 +34,7 @@ from spacy_attn.compare.systems import (
     run_in_own_process,
 )
 from spacy_attn.errors import ResourceError, SpacyAttnError
-from spacy_attn.senses.inventory import POS_TAGS, Inventory, Sense
+from spacy_attn.wsd.inventory.model import POS_TAGS, Inventory, Sense
 
 __all__ = ["PUBLISHED", "RUN", "compare", "run_systems", "score_systems", "to_json"]
 

@@ -38,7 +38,7 @@ from spacy_attn.compare.datasets import Dataset, Tag, read_keys
 from spacy_attn.components.sense_disambiguator import context_of, score_senses
 from spacy_attn.errors import ConfigError, RecordError, ResourceError, SpacyAttnError
 from spacy_attn.methods import METHODS, files_of, sense_method
-from spacy_attn.senses.context import (
+from spacy_attn.wsd.context import (
     Context,
     FittedMethod,
     Resources,
@@ -47,8 +47,8 @@ from spacy_attn.senses.context import (
     find_targets,
     with_vectors,
 )
-from spacy_attn.senses.inventory import Inventory
-from spacy_attn.senses.lexicon import WordNetInventory, find_words
+from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, find_words
 
 __all__ = ["Answers", "MethodSpec", "MethodSystem", "OnProgress", "Prediction",
            "PublishedPredictions", "System", "Task", "check_method", "found_task", "given_task",

@@ -13,7 +13,7 @@ from spacy_attn._types import PlainData
 from spacy_attn.compare.metrics import Bools1d, calibration_error, interval, is_gold
 from spacy_attn.compare.systems import Answers, MethodSpec, Prediction, Task, method_config
 from spacy_attn.errors import ConfigError, RecordError
-from spacy_attn.senses.decide import fit_temperature, log_softmax
+from spacy_attn.wsd.decide import fit_temperature, log_softmax
 
 __all__ = ["config_block", "halves", "tune"]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from spacy_attn._types import Encoder, Floats2d, PlainData, StaticVectors
 from spacy_attn.compare.systems import Task
-from spacy_attn.senses.context import Target
-from spacy_attn.senses.contextual import occurrences, unit_parts
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.methods.attention import occurrences, unit_parts
 
 if TYPE_CHECKING:
     from spacy_attn.compare.datasets import Instance

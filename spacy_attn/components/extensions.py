@@ -21,7 +21,7 @@ from spacy.tokens.underscore import Underscore
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.classic.relations import Relation
 from spacy_attn.errors import ConfigError
-from spacy_attn.senses.annotation import SenseAnnotation
+from spacy_attn.wsd.annotation import SenseAnnotation
 
 __all__ = [
     "WritesNames",

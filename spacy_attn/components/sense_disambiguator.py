@@ -27,7 +27,7 @@ from spacy_attn.components.extensions import (
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import sense_method, weights_of
-from spacy_attn.senses.context import (
+from spacy_attn.wsd.context import (
     Context,
     FittedMethod,
     Resources,
@@ -37,9 +37,9 @@ from spacy_attn.senses.context import (
     longest_match,
     with_vectors,
 )
-from spacy_attn.senses.decide import Decision, decide_all
-from spacy_attn.senses.inventory import Inventory
-from spacy_attn.senses.lexicon import WordNetInventory, find_words, open_inventory
+from spacy_attn.wsd.decide import Decision, decide_all
+from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, find_words, open_inventory
 
 __all__ = [
     "SenseDisambiguator",
@@ -393,7 +393,7 @@ _TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "SPACY", "IDX", "LENGTH
 
 
 class _Longest(dict[int, int]):
-    """:func:`~spacy_attn.senses.context.longest_match` by the hash of a string."""
+    """:func:`~spacy_attn.wsd.context.longest_match` by the hash of a string."""
 
     def __init__(self, store: StringStore, inventory: Inventory) -> None:
         self.store, self.inventory = store, inventory

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import CharSpan
-from spacy_attn.senses.context import Context, FittedMethod, Target, as_decided, with_vectors
-from spacy_attn.senses.decide import log_softmax
+from spacy_attn.wsd.context import Context, FittedMethod, Target, as_decided, with_vectors
+from spacy_attn.wsd.decide import log_softmax
 
 __all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
 

@@ -21,8 +21,8 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.senses.context import Context, FittedMethod, Target, with_vectors
-from spacy_attn.senses.contextual import MarginForm
+from spacy_attn.wsd.context import Context, FittedMethod, Target, with_vectors
+from spacy_attn.wsd.methods.attention import MarginForm
 
 if TYPE_CHECKING:
     from torch import Tensor

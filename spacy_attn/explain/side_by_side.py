@@ -19,9 +19,9 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion
 from spacy_attn.explain.subject import component_of
 from spacy_attn.methods import sense_method
-from spacy_attn.senses.context import Context, FittedMethod, Target, find_targets, with_vectors
-from spacy_attn.senses.decide import Decision
-from spacy_attn.senses.inventory import Inventory
+from spacy_attn.wsd.context import Context, FittedMethod, Target, find_targets, with_vectors
+from spacy_attn.wsd.decide import Decision
+from spacy_attn.wsd.inventory.model import Inventory
 
 __all__ = ["side_by_side"]
 

@@ -16,8 +16,7 @@ from spacy_attn.components.sense_disambiguator import (
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import sense_method
-from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import (
+from spacy_attn.wsd.context import (
     Context,
     FittedMethod,
     Target,
@@ -25,9 +24,10 @@ from spacy_attn.senses.context import (
     find_targets,
     with_vectors,
 )
-from spacy_attn.senses.decide import Decision
-from spacy_attn.senses.inventory import Inventory
-from spacy_attn.senses.lexicon import find_words
+from spacy_attn.wsd.decide import Decision
+from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.wordnet import find_words
+from spacy_attn.wsd.methods.cascade import Cascade
 
 __all__ = ["Subject", "component_of", "decided", "subjects_of"]
 

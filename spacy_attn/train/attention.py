@@ -2,8 +2,8 @@
 
 The network mixes the vectors of a sentence (:mod:`spacy_attn.encoder.static_network`), the head
 compares an occurrence with definitions and with the mean of other occurrences of the same word
-(:mod:`spacy_attn.senses.prototypes`). A batch holds many occurrences of a few words; each is
-scored against prototypes of the others, itself left out (episodes as in Snell et al. 2017,
+(:mod:`spacy_attn.wsd.methods.self_attention`). A batch holds many occurrences of a few words; each
+is scored against prototypes of the others, itself left out (episodes as in Snell et al. 2017,
 "Prototypical Networks for Few-shot Learning"). So what is learnt is how to read a context, not
 the senses of single words. Several allowed senses (MASC) are partial labels: the loss is ``-log``
 of the sum of their probabilities.
@@ -37,10 +37,10 @@ from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.encoder.mixers import n_parameters
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextNetwork
 from spacy_attn.errors import ConfigError
-from spacy_attn.senses.decide import fit_temperature
-from spacy_attn.senses.prototypes import PrototypeHead
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence
+from spacy_attn.wsd.decide import fit_temperature
+from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
 __all__ = ["AttentionConfig", "AttentionTrainer", "Report", "Scored", "SenseTexts", "accuracy_of",
            "hold_out", "temperature_of"]  # fmt: skip
@@ -101,7 +101,7 @@ class Scored:
 
 
 class _Head(nn.Module):
-    """The maps and weights of :class:`~spacy_attn.senses.prototypes.PrototypeHead`, trained."""
+    """Trains :class:`~spacy_attn.wsd.methods.self_attention.PrototypeHead`: maps and weights."""
 
     def __init__(self, width: int, static_width: int) -> None:
         super().__init__()

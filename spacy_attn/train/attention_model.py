@@ -16,10 +16,6 @@ from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256
-from spacy_attn.senses.inventory import Inventory, load_inventory
-from spacy_attn.senses.lexicon import WordNetInventory
-from spacy_attn.senses.prototypes import GlossVectors
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.attention import (
     AttentionConfig,
     AttentionTrainer,
@@ -39,6 +35,10 @@ from spacy_attn.train.occurrences import (
     of_labels,
     of_sentences,
 )
+from spacy_attn.wsd.inventory.model import Inventory, load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.methods.self_attention import GlossVectors
 
 __all__ = ["RESULT", "Material", "read_material", "round_weights", "spread", "texts_of",
            "train_attention_model", "write_model"]  # fmt: skip

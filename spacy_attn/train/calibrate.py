@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
-from spacy_attn.senses.context import (
+from spacy_attn.wsd.context import (
     Context,
     FittedMethod,
     Resources,
@@ -22,9 +22,9 @@ from spacy_attn.senses.context import (
     tokens_within,
     with_vectors,
 )
-from spacy_attn.senses.contextual import TextEncoder
-from spacy_attn.senses.decide import fit_temperature, log_softmax
-from spacy_attn.senses.inventory import Example, Inventory, Sense
+from spacy_attn.wsd.decide import fit_temperature, log_softmax
+from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
+from spacy_attn.wsd.methods.attention import TextEncoder
 
 __all__ = [
     "FewShot",

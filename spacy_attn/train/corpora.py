@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spacy_attn.senses.wordnet import WordNet
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 __all__ = ["TaggedSentence", "read_masc", "read_semcor", "read_wordnet_examples"]
 

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
-from spacy_attn.senses.inventory import Inventory
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseNetwork, SenseTrainer
+from spacy_attn.wsd.inventory.model import Inventory
 
 __all__ = [
     "PackedSenses",
@@ -108,7 +108,7 @@ def main_directions(vectors: Floats2d, words: list[list[int]], width: int) -> Fl
 
 @dataclass(frozen=True, slots=True)
 class PackedSenses:
-    """Sense vectors as they ship. See :class:`~spacy_attn.senses.all_words.SenseVectors`."""
+    """What :class:`~spacy_attn.wsd.methods.attention_wordnet.SenseVectors` reads, as it ships."""
 
     project: Floats2d
     rows: NDArray[np.int32]
@@ -227,13 +227,13 @@ def choose_few_shot_settings(
         ``ridge``, ``gloss_weight``, and the held-out ``accuracy`` and ``loss``.
     """
     from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
-    from spacy_attn.senses.contextual import Attention, SenseHead
     from spacy_attn.train.calibrate import (
         MemoEncoder,
         MemoGlosses,
         blank_resources,
         choose_few_shot,
     )
+    from spacy_attn.wsd.methods.attention import Attention, SenseHead
 
     resources = blank_resources(inventory)
     glosses = MemoGlosses(

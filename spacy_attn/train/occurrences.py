@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.senses.context import Resources, tokens_within
-from spacy_attn.senses.inventory import Inventory, Sense, SenseInventory, read_labelled
-from spacy_attn.senses.lexicon import WordNetInventory
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import TaggedSentence
+from spacy_attn.wsd.context import Resources, tokens_within
+from spacy_attn.wsd.inventory.model import Inventory, Sense, SenseInventory, read_labelled
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 __all__ = ["Occurrence", "SenseList", "cut", "of_examples", "of_labels", "of_sentences"]
 

@@ -12,10 +12,6 @@ import torch
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
-from spacy_attn.senses.decide import fit_temperature
-from spacy_attn.senses.inventory import load_inventory, read_labelled
-from spacy_attn.senses.lexicon import WordNetInventory
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import (
     TaggedSentence,
     read_masc,
@@ -27,6 +23,10 @@ from spacy_attn.train.export import base_of, choose_few_shot_settings, write_sen
 from spacy_attn.train.rows import Row, rows_of
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
+from spacy_attn.wsd.decide import fit_temperature
+from spacy_attn.wsd.inventory.model import load_inventory, read_labelled
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 __all__ = ["RESULT", "open_trainer", "train_sense_model"]
 
@@ -111,7 +111,7 @@ def train_sense_model(
     }
     seen = _seen(table, corpora)
     if start is not None:
-        from spacy_attn.senses.all_words import SenseVectors
+        from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
         seen |= SenseVectors.load(start).seen
     settings: dict[str, Any] = {
@@ -170,8 +170,8 @@ def open_trainer(
 
 def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
     """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
-    from spacy_attn.senses.all_words import SenseVectors
-    from spacy_attn.senses.contextual import SenseHead
+    from spacy_attn.wsd.methods.attention import SenseHead
+    from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
     packed = SenseVectors.load(start)
     if packed.lexicon != table.lexicon.digest:
@@ -185,7 +185,7 @@ def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
 
 def _load_head(trainer: SenseTrainer, start: Path) -> None:
     """Projections of a finished model; its sense vectors hold what texts and residuals gave."""
-    from spacy_attn.senses.contextual import SenseHead
+    from spacy_attn.wsd.methods.attention import SenseHead
 
     head, network = SenseHead.load(start), trainer.network
     with torch.no_grad():
@@ -244,8 +244,8 @@ def _add_labels(
 
 
 def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
-    from spacy_attn.senses.context import tokens_within
     from spacy_attn.train.calibrate import blank_resources
+    from spacy_attn.wsd.context import tokens_within
 
     resources = blank_resources(table.inventory or load_inventory("homographs"))
     known = table.wordnet.senses if table.inventory is None else {

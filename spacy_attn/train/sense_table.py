@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn.senses.contextual import gloss_text
-from spacy_attn.senses.inventory import Inventory
-from spacy_attn.senses.lexicon import WordNetInventory
-from spacy_attn.senses.wordnet import SUPERSENSES, WordNet
 from spacy_attn.train.rows import RowTarget
+from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet
+from spacy_attn.wsd.methods.attention import gloss_text
 
 __all__ = ["RELATIONS", "SenseTable"]
 

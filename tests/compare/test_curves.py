@@ -9,7 +9,7 @@ import spacy
 
 from spacy_attn.compare.curves import distance_curve, learning_curve, learns, pushed
 from spacy_attn.compare.systems import tagged_by
-from spacy_attn.senses.inventory import load_inventory
+from spacy_attn.wsd.inventory.model import load_inventory
 
 TAG = tagged_by(spacy.blank("en"))
 #: Cue after the target's sentence, before it, on both sides, in it; and what can be put between.

@@ -19,8 +19,8 @@ from spacy_attn.compare.metrics import (
     reliability,
     supersense_of,
 )
-from spacy_attn.senses.context import Target
-from spacy_attn.senses.inventory import Sense
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.model import Sense
 
 
 def test_macro_f1_by_hand():

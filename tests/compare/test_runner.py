@@ -13,8 +13,8 @@ from spacy_attn.compare.report import group_grids, headline_grid, notes
 from spacy_attn.compare.runner import compare, to_json
 from spacy_attn.compare.systems import Answers, MethodSystem, PublishedPredictions, given_task
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.senses.context import Resources
-from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.wsd.context import Resources
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 
 ROW = {"name", "accuracy", "macro_f1", "ci95", "strata", "words_per_second", "peak_rss_mb"}
 

@@ -27,8 +27,8 @@ from spacy_attn.compare.systems import (
 )
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.senses.lexicon import WordNetInventory
+from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from tests.compare.conftest import labelled
 
 LESK = {"@sense_methods": "spacy_attn.lesk.v1"}

@@ -30,11 +30,11 @@ from spacy_attn.encoder import huggingface
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.methods import lesk_v1
-from spacy_attn.senses.annotation import SenseAnnotation
-from spacy_attn.senses.context import Context, find_targets
-from spacy_attn.senses.decide import decide
-from spacy_attn.senses.inventory import Sense
-from spacy_attn.senses.lexicon import shared_lexicon
+from spacy_attn.wsd.annotation import SenseAnnotation
+from spacy_attn.wsd.context import Context, find_targets
+from spacy_attn.wsd.decide import decide
+from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 
 TEXTS = [
     "he hit the ball with the bat",  # lesk: club 2, animal 0
@@ -918,7 +918,7 @@ def test_wordnet_needs_parts_of_speech():
 
 @pytest.mark.parametrize("method", ["lesk", "lesk_extended", "word2vec"])
 def test_without_wordnet_the_first_text_says_what_is_missing(method, monkeypatch):
-    monkeypatch.setattr("spacy_attn.senses.lexicon.find_wordnet", lambda: None)
+    monkeypatch.setattr("spacy_attn.wsd.inventory.wordnet.find_wordnet", lambda: None)
     shared_lexicon.cache_clear()
     try:
         nlp = wordnet_pipeline(method=method)

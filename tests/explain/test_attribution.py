@@ -12,10 +12,10 @@ import spacy
 from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.explain.attribution import Attribution, occlusion
 from spacy_attn.methods import attention_v1
-from spacy_attn.senses.context import find_targets, with_vectors
-from spacy_attn.senses.decide import log_softmax, margin_between
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.senses.lesk import Lesk
+from spacy_attn.wsd.context import find_targets, with_vectors
+from spacy_attn.wsd.decide import log_softmax, margin_between
+from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.methods.lesk import Lesk
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)

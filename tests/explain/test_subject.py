@@ -8,9 +8,9 @@ from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.gradients import gradient_attribution
 from spacy_attn.explain.subject import decided, subjects_of
-from spacy_attn.senses.cascade import Cascade
-from spacy_attn.senses.context import find_targets
-from spacy_attn.senses.lesk import Lesk
+from spacy_attn.wsd.context import find_targets
+from spacy_attn.wsd.methods.cascade import Cascade
+from spacy_attn.wsd.methods.lesk import Lesk
 
 TEXT = "he hit the ball with a bat"
 

@@ -16,9 +16,6 @@ from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.encoder.static_network import NetworkConfig, read_model
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import self_attention_v1
-from spacy_attn.senses.context import Target, with_vectors
-from spacy_attn.senses.inventory import Example, Inventory, Sense, load_inventory
-from spacy_attn.senses.prototypes import PrototypeHead
 from spacy_attn.train import attention_model
 from spacy_attn.train.attention import (
     AttentionConfig,
@@ -38,6 +35,9 @@ from spacy_attn.train.attention_model import (
 )
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.occurrences import Occurrence
+from spacy_attn.wsd.context import Target, with_vectors
+from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, load_inventory
+from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
 RIGHT, LEFT = ["cave", "wing", "night", "dark"], ["ball", "game", "club", "team"]
 WORDS = ["bat", "bank", "the", "a", *RIGHT, *LEFT]
@@ -350,9 +350,9 @@ def toy_semcor(tmp_path):
 def test_running_text_teaches_wordnet(
     toy_semcor, toy_wordnet, toy_lexicon, toy_vectors, tmp_path, monkeypatch
 ):
-    from spacy_attn.senses.lexicon import WordNetInventory
-    from spacy_attn.senses.prototypes import SenseCounts
-    from spacy_attn.senses.wordnet import WordNet
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+    from spacy_attn.wsd.inventory.wordnet_files import WordNet
+    from spacy_attn.wsd.methods.self_attention import SenseCounts
 
     inventory = WordNetInventory(toy_lexicon, toy_wordnet)
     monkeypatch.setattr(attention_model, "WordNet", lambda: WordNet(toy_wordnet))
@@ -375,10 +375,10 @@ def test_running_text_teaches_wordnet(
 
 def test_eight_bits_lose_little(tmp_path, toy_lexicon, toy_wordnet, toy_vectors):
     from spacy_attn.classic.word2vec import shared_vectors
-    from spacy_attn.senses.lexicon import WordNetInventory
-    from spacy_attn.senses.prototypes import SenseCounts
     from spacy_attn.train.attention_model import Material, texts_of
     from spacy_attn.train.occurrences import SenseList
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+    from spacy_attn.wsd.methods.self_attention import SenseCounts
 
     inventory, senses = WordNetInventory(toy_lexicon, toy_wordnet), SenseList()
     numbers = senses.numbers(inventory, inventory.candidates("bat", "NOUN"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train.corpora import (
     TaggedSentence,
     read_masc,
@@ -13,6 +12,7 @@ from spacy_attn.train.corpora import (
     read_wordnet_examples,
     split_corpora,
 )
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 
 def write(path, records):

@@ -16,12 +16,6 @@ from transformers import AutoModel, AutoTokenizer
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import weights_sha256
-from spacy_attn.senses.all_words import AllWordsAttention, SenseVectors
-from spacy_attn.senses.context import Context, Target, with_vectors
-from spacy_attn.senses.contextual import SenseHead, occurrences
-from spacy_attn.senses.inventory import load_inventory
-from spacy_attn.senses.lexicon import WordNetInventory, build_lexicon
-from spacy_attn.senses.wordnet import WordNet
 from spacy_attn.train import sense_model
 from spacy_attn.train.calibrate import (
     MemoEncoder,
@@ -42,6 +36,12 @@ from spacy_attn.train.export import (
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig, occurrence_parts, token_means
+from spacy_attn.wsd.context import Context, Target, with_vectors
+from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, build_lexicon
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.methods.attention import SenseHead, occurrences
+from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 
 CONFIG = TrainConfig(
     epochs=3, batch_pieces=64, context_radius=3, max_pieces=40, join=0.5, dropout=0.0,

@@ -1,1 +1,0 @@
-"""Sense inventories and the methods that score their senses."""

@@ -1,0 +1,1 @@
+"""Word sense disambiguation: inventories, methods, and the engine that asks them."""

@@ -1,0 +1,1 @@
+"""Sense inventories: which senses a word can have."""

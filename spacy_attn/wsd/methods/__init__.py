@@ -1,0 +1,1 @@
+"""Sense methods: one file each."""

@@ -1,0 +1,171 @@
+"""The attention method over WordNet: one trained vector for each synset.
+
+Where :class:`~spacy_attn.wsd.methods.attention.Attention` learns from an inventory's examples, all
+words of WordNet have vectors that were computed once, when the sense model was trained: a map of
+the definition's vector plus what the sense-annotated corpora taught. The log-score of a sense is
+``z . s``, the trained vector of the occurrence by that of its synset (a bi-encoder as in Blevins
+and Zettlemoyer 2020), among the candidates of the lemma. Definitions are not needed at run time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn._types import Encoder, Floats1d, Floats2d, TokenRange
+from spacy_attn.errors import ResourceError
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods.attention import (
+    MarginForm,
+    SenseHead,
+    bounds_of,
+    occurrences,
+    ranges_read,
+)
+
+__all__ = ["AllWordsAttention", "SenseVectors"]
+
+_AT_ONCE = 512  # targets; with all their candidates about 5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class SenseVectors:
+    """The part of a sense model that knows WordNet.
+
+    ``s = scale * vector`` for a synset, in the space of ``project @ z``: the directions in which
+    the senses of one word differ most, with a rounded vector of eight bits a number.
+
+    *Shape:* project (width, z width), rows (n_synsets,), vectors (n, width), scales (n,),
+    seen (n_senses,)
+    """
+
+    project: Floats2d
+    rows: NDArray[np.int32]  # of each synset of the lexicon; -1 where no word needs to choose
+    vectors: NDArray[np.int8]
+    scales: Floats1d
+    seen: NDArray[np.bool_]  # whether a sense stands in the corpora of the training
+    temperature: float
+    lexicon: str  # hash of the lexicon whose synsets are meant
+
+    @classmethod
+    def load(cls, path: Path) -> SenseVectors:
+        """Read them from a sense model made by ``spacy-attn train-senses``.
+
+        Raises:
+            ResourceError: the file is missing, is no sense model, or knows no WordNet.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                manifest = json.loads(file.metadata()["manifest"])
+                names = ("project", "rows", "vectors", "scales", "seen")
+                arrays = {name: file.get_tensor(f"wordnet.{name}") for name in names}
+            return cls(
+                arrays["project"].astype(np.float32),
+                arrays["rows"],
+                arrays["vectors"],
+                arrays["scales"].astype(np.float32),
+                np.unpackbits(arrays["seen"], count=manifest["wordnet"]["n_senses"]).astype(bool),
+                float(manifest["wordnet"]["temperature"]),
+                str(manifest["wordnet"]["lexicon"]),
+            )
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ResourceError(
+                f"{path} has no sense vectors of WordNet ({type(error).__name__}: {error}); give "
+                "one that spacy-attn train-senses made from SemCor, or sense_model = null"
+            ) from error
+
+
+class AllWordsAttention:
+    """See the module.
+
+    Args:
+        inventory: WordNet.
+        encoder: makes the contextual vectors.
+        head: the trained projections of occurrences.
+        vectors: those of the synsets.
+        temperature: see :func:`~spacy_attn.wsd.decide.decide`; None takes the fitted one.
+
+    Raises:
+        ResourceError: the vectors were made for another lexicon.
+    """
+
+    name = "attention"
+
+    def __init__(
+        self,
+        inventory: WordNetInventory,
+        encoder: Encoder,
+        head: SenseHead,
+        vectors: SenseVectors,
+        temperature: float | None = None,
+    ) -> None:
+        if vectors.lexicon != inventory.digest:
+            raise ResourceError(
+                f"the sense model was made for a lexicon of WordNet with hash "
+                f"{vectors.lexicon[:12]}, this one has {inventory.digest[:12]}; reinstall with: "
+                "pip install --force-reinstall --no-deps spacy-attn"
+            )
+        self.encoder = encoder
+        self.head = head
+        self.temperature = vectors.temperature if temperature is None else temperature
+        self._vectors = vectors
+        self._row_of_sense = vectors.rows[inventory.synset_of_row]
+
+    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+        """*Shape:* for each target (n_candidates,)"""
+        out: list[Floats1d] = []
+        for first in range(0, len(targets), _AT_ONCE):
+            out += self._score(contexts, targets[first : first + _AT_ONCE])
+        return out
+
+    def reads(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[list[TokenRange]]:
+        """The tokens of each context whose vectors it looks at."""
+        return ranges_read(contexts, targets, self.head.context_radius)
+
+    def margin_form(self, context: Context, target: Target, chosen: int, other: int) -> MarginForm:
+        """What makes the log-odds of two candidates, for gradients.
+
+        Args:
+            context: the text.
+            target: the word.
+            chosen: index of a sense among its candidates.
+            other: index of another one.
+        """
+        senses = target.candidates[chosen], target.candidates[other]
+        rows = self._row_of_sense[np.array([sense.row for sense in senses])]
+        one, two = self._vectors.vectors[rows] * self._vectors.scales[rows][:, None]
+        gloss = (one - two) @ self._vectors.project / self.temperature
+        nothing = np.zeros(2 * self.encoder.width, dtype=np.float32)
+        bounds = bounds_of(context, target, self.head.context_radius, across=False)
+        return MarginForm(nothing, 0.0, gloss, self.head, bounds)
+
+    def _score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+        # One candidate needs no vectors, and its context may have none.
+        unsure = [i for i, target in enumerate(targets) if len(target.candidates) > 1]
+        out = [np.zeros(1, dtype=np.float32)] * len(targets)
+        if not unsure:
+            return out
+        open_targets = [targets[i] for i in unsure]
+        parts = occurrences(contexts, open_targets, self.head.context_radius)
+        z = self.head.z(parts) @ self._vectors.project.T
+        sizes = [len(target.candidates) for target in open_targets]
+        senses = np.fromiter((s.row for t in open_targets for s in t.candidates), dtype=np.int64)
+        rows = self._row_of_sense[senses]
+        dots = np.einsum(
+            "nw,nw->n", self._vectors.vectors[rows], np.repeat(z, sizes, axis=0), dtype=np.float32
+        )
+        scores = dots * self._vectors.scales[rows]
+        for i, (first, end) in zip(unsure, pairwise(accumulate(sizes, initial=0)), strict=True):
+            out[i] = scores[first:end]
+        return out

@@ -1,0 +1,272 @@
+"""A sense as the mean of its examples: the head on top of vectors that a small network mixes.
+
+An occurrence is ``z = unit(T target + C context)``, the mean vector of the target's tokens and
+that of the tokens within ``context_radius`` of it. Tokens are mixed within their sentence; the mean
+reaches into the sentences around. The log-score of a sense is ::
+
+    gloss_weight * z . unit(G gloss)               what its definition says
+    + example_weight * z . sum(z of examples) / (n + shrinkage)
+                                                   its prototype, trusted more with more examples
+    + prior * log(count + 0.5)                     where examples are running text, as in SemCor
+
+Prototypes are those of Snell et al. 2017, "Prototypical Networks for Few-shot Learning", with
+products of unit vectors in place of distances. Nothing is learnt of a single sense: an inventory
+with examples, or with definitions alone, needs no training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors, TokenRange
+from spacy_attn.errors import ResourceError
+from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
+from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, SenseInventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods.attention import occurrences, ranges_read
+from spacy_attn.wsd.methods.glosses import PreparedSenses
+from spacy_attn.wsd.methods.word2vec import gloss_weights
+
+__all__ = ["GlossVectors", "PrototypeHead", "Prototypes", "SenseCounts"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrototypeHead:
+    """The trained maps and weights.
+
+    *Shape:* target, context (z width, encoder width), gloss (z width, static width)
+    """
+
+    target: Floats2d
+    context: Floats2d
+    gloss: Floats2d
+    gloss_weight: float
+    example_weight: float
+    shrinkage: float  # examples at which a prototype counts half
+    prior: float
+    context_radius: int  # tokens
+    temperature: float
+
+    @classmethod
+    def load(cls, path: Path) -> PrototypeHead:
+        """Read it from a file that ``spacy-attn train-attention`` wrote.
+
+        Raises:
+            ResourceError: the file is missing or is no such model.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                manifest = json.loads(file.metadata()["manifest"])
+                names = ("target", "context", "gloss")
+                maps = {n: file.get_tensor(f"head.{n}").astype(np.float32) for n in names}
+            rest = [each.name for each in fields(cls) if each.name not in maps]
+            return cls(**maps, **{name: manifest["head"][name] for name in rest})
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ResourceError(
+                f"{path} is no self-attention model ({type(error).__name__}: {error}); train one "
+                "with: spacy-attn train-attention -o FOLDER"
+            ) from error
+
+    def z(self, parts: Floats2d) -> Floats2d:
+        """Vectors of occurrences. *Shape:* (n, 2 * encoder width) -> (n, z width), unit rows"""
+        width = self.target.shape[1]
+        return _unit(parts[:, :width] @ self.target.T + parts[:, width:] @ self.context.T)
+
+    def sense(self, gloss: Floats1d, examples: Floats1d, n: float) -> Floats1d:
+        """The vector whose product with z is the log-score, but for the prior.
+
+        *Shape:* (static width,), sum of z (z width,) -> (z width,)
+        """
+        shared = self.gloss_weight * _unit((gloss @ self.gloss.T)[None])[0]
+        out: Floats1d = shared + self.example_weight * examples / (n + self.shrinkage)
+        return out.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SenseCounts:
+    """What running text taught of WordNet's senses: how often, and the sum of z.
+
+    *Shape:* rows (n,) of the lexicon in rising order, counts (n,), vectors (n, z width) of eight
+    bits, scales (n,)
+    """
+
+    rows: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    vectors: NDArray[np.int8]
+    scales: Floats1d
+    lexicon: str  # hash of the lexicon whose senses are meant
+
+    @classmethod
+    def load(cls, path: Path) -> SenseCounts | None:
+        """None where the model was trained without SemCor and MASC."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as file:
+            manifest = json.loads(file.metadata()["manifest"])
+            if "lexicon" not in manifest:
+                return None
+            names = ("rows", "counts", "vectors", "scales")
+            arrays = {name: file.get_tensor(f"wordnet.{name}") for name in names}
+        arrays["scales"] = arrays["scales"].astype(np.float32)
+        return cls(**arrays, lexicon=manifest["lexicon"])
+
+    def of(self, sense: Sense) -> tuple[Floats1d, int]:
+        """Sum of z and count of a sense; zeros for one that the text did not hold.
+
+        *Shape:* (z width,)
+        """
+        at = int(np.searchsorted(self.rows, sense.row))
+        if at == len(self.rows) or self.rows[at] != sense.row:
+            return np.zeros(self.vectors.shape[1], dtype=np.float32), 0
+        total = np.asarray(self.vectors[at] * self.scales[at], dtype=np.float32)
+        return total, int(self.counts[at])
+
+
+class GlossVectors:
+    """Weighted mean of the static vectors of a definition's words, and of its hypernyms'.
+
+    Words are weighted by smooth inverse frequency over the inventory's texts (Arora et al. 2017).
+
+    Args:
+        inventory: whose words are counted.
+        resources: tokenizer and stop words.
+        vectors: static ones.
+
+    Raises:
+        ResourceError: the definitions of the inventory are not on this machine.
+    """
+
+    def __init__(
+        self, inventory: SenseInventory, resources: Resources, vectors: StaticVectors
+    ) -> None:
+        inventory.require_definitions("the method self_attention")
+        self.inventory, self.resources, self.vectors = inventory, resources, vectors
+        self._weights = gloss_weights(inventory, resources.stop_words)
+
+    def vector(self, sense: Sense) -> Floats1d:
+        """Zero where no word is known, else of length 1. *Shape:* (static width,)"""
+        texts = [sense.definition, *self.inventory.hypernym_definitions(sense)]
+        words = [
+            word
+            for text in texts
+            for word in map(str.lower, self.resources.tokenize(text).tokens)
+            if word.isalpha() and word not in self.resources.stop_words and word != sense.lemma
+        ]
+        if not words:
+            return np.zeros(self.vectors.width, dtype=np.float32)
+        weights = np.array([self._weights.get(word, 1.0) for word in words], dtype=np.float32)
+        mean = weights @ np.asarray(self.vectors.vectors(words), dtype=np.float32)
+        unit: Floats1d = _unit(mean[None])[0]
+        return unit
+
+
+class Prototypes:
+    """See the module.
+
+    Args:
+        inventory: the senses.
+        resources: tokenizer and stop words.
+        encoder: mixes static vectors.
+        vectors: the static ones, for definitions.
+        head: the trained maps.
+        counts: of WordNet's senses, or None.
+
+    Raises:
+        ResourceError: the definitions are not on this machine, or the counts are those of another
+            lexicon.
+    """
+
+    name = "self_attention"
+
+    def __init__(
+        self,
+        inventory: SenseInventory,
+        resources: Resources,
+        encoder: Encoder,
+        vectors: StaticVectors,
+        head: PrototypeHead,
+        counts: SenseCounts | None = None,
+        temperature: float | None = None,
+    ) -> None:
+        is_wordnet = isinstance(inventory, WordNetInventory)
+        if is_wordnet and counts is not None and counts.lexicon != inventory.digest:
+            raise ResourceError(
+                f"the self-attention model was trained for a lexicon of WordNet with hash "
+                f"{counts.lexicon[:12]}, this one has {inventory.digest[:12]}; train it again "
+                "with: spacy-attn train-attention --semcor FILE -o FOLDER"
+            )
+        self.encoder, self.head = encoder, head
+        self.temperature = head.temperature if temperature is None else temperature
+        self.resources = resources
+        self.counts = counts if is_wordnet else None
+        self.glosses = GlossVectors(inventory, resources, vectors)
+        self._has_examples = isinstance(inventory, Inventory)
+        self._senses = PreparedSenses(partial(_prepared, self))
+
+    def reads(
+        self, contexts: Sequence[Context], targets: Sequence[Target]
+    ) -> list[list[TokenRange]]:
+        """The tokens of each context whose vectors it looks at."""
+        return ranges_read(contexts, targets, self.head.context_radius, across=True)
+
+    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+        """*Shape:* for each target (n_candidates,)"""
+        if not targets:
+            return []
+        z = self._z(contexts, targets)
+        out = []
+        for row, target in zip(z, targets, strict=True):
+            made = [self._senses[sense] for sense in target.candidates]
+            scores = np.stack([vector for vector, _ in made]) @ row
+            out.append((scores + np.array([bias for _, bias in made])).astype(np.float32))
+        return out
+
+    def prepare_sense(self, sense: Sense) -> tuple[Floats1d, float]:
+        """Vector and bias of a sense. *Shape:* (z width,)"""
+        gloss = self.glosses.vector(sense)
+        if self.counts is not None:
+            total, n = self.counts.of(sense)
+            return self.head.sense(gloss, total, n), self.head.prior * float(np.log(n + 0.5))
+        total = np.zeros(len(self.head.target), dtype=np.float32)
+        examples = sense.examples if self._has_examples else ()
+        if examples:
+            total = self._of_examples(examples).sum(axis=0)
+        return self.head.sense(gloss, total, len(examples)), 0.0
+
+    def _of_examples(self, examples: Sequence[Example]) -> Floats2d:
+        """*Shape:* (len(examples), z width)"""
+        contexts = [self.resources.tokenize(example.text) for example in examples]
+        arrays = self.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+        targets = []
+        for i, (context, example) in enumerate(zip(contexts, examples, strict=True)):
+            first, end = tokens_within(context, example.start, example.end)
+            targets.append(Target(i, first, end, "", ()))
+        filled = [
+            Context(c.text, c.tokens, c.offsets, c.lemmas, c.tags, array)
+            for c, array in zip(contexts, arrays, strict=True)
+        ]
+        return self._z(filled, targets)
+
+    def _z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
+        """*Shape:* (len(targets), z width)"""
+        radius = self.head.context_radius
+        return self.head.z(occurrences(contexts, targets, radius, across=True))
+
+
+def _prepared(method: Prototypes, sense: Sense) -> tuple[Floats1d, float]:
+    return method.prepare_sense(sense)
+
+
+def _unit(rows: Floats2d) -> Floats2d:
+    """Rows of length 1; a row of zeros stays one."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -1,0 +1,389 @@
+"""WordNet as an inventory: a lexicon built from seven synsets, and the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory import wordnet as lexicon
+from spacy_attn.wsd.inventory.lexicon_file import (
+    COLUMNS,
+    digest_of,
+    lexicon_digest,
+    read_lexicon,
+    write_lexicon,
+)
+from spacy_attn.wsd.inventory.wordnet import (
+    WordNetInventory,
+    build_lexicon,
+    find_words,
+    open_inventory,
+)
+from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
+
+
+@pytest.fixture(scope="module")
+def lexicon_file(toy_wordnet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lexicon") / "toy.npz"
+    build_lexicon(WordNet(toy_wordnet), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def toy(lexicon_file: Path, toy_wordnet: Path) -> WordNetInventory:
+    return WordNetInventory(lexicon_file, toy_wordnet)
+
+
+def words(text: str) -> Context:
+    """``bats/NOUN/bat flew/VERB/fly``: token, part of speech, lemma."""
+    parts = [[*part.split("/"), "", ""][:3] for part in text.split()]
+    tokens = [token for token, _, _ in parts]
+    starts = [sum(len(token) + 1 for token in tokens[:i]) for i in range(len(tokens))]
+    offsets = [(start, start + len(token)) for start, token in zip(starts, tokens, strict=True)]
+    tags, lemmas = [tag for _, tag, _ in parts], [lemma for _, _, lemma in parts]
+    return Context(" ".join(tokens), tokens, offsets, lemmas, tags)
+
+
+def found(text: str, inventory: WordNetInventory, **options) -> list[tuple[str, str, str, int]]:
+    context = words(text)
+    return [
+        (" ".join(context.tokens[t.start : t.end]), t.lemma, t.candidates[0].pos,
+         len(t.candidates))
+        for t in find_words(context, inventory, **options)
+    ]  # fmt: skip
+
+
+# -- the lexicon ---------------------------------------------------------------------------
+
+
+def test_candidates_stand_in_wordnets_order_with_counts(toy):
+    animal, club = toy.candidates("bat", "NOUN")
+    assert (animal.id, animal.supersense, toy.count(animal)) == (
+        "bat%1:05:00::", "noun.animal", 3,
+    )  # fmt: skip
+    assert (club.id, club.supersense, toy.count(club)) == ("bat%1:06:00::", "noun.artifact", 1)
+    assert toy.candidates("bat", "VERB") == ()
+    assert toy.candidates("Bat") == (animal, club)
+    assert toy.candidates("river_bank")[0].lemma == "river bank"
+    assert toy.candidates("nothing") == ()
+
+
+def test_definition_example_and_synonyms(toy):
+    animal = toy.candidates("bat", "NOUN")[0]
+    assert animal.definition == "a flying animal"
+    (example,) = animal.examples
+    assert example.text[example.start : example.end] == "bat"
+    assert toy.synonyms(animal) == []  # the toy's index names one lemma of each synset
+
+
+def test_rows_number_the_senses(toy):
+    rows = sorted(s.row for lemma, pos in toy.words() for s in toy.candidates(lemma, pos))
+    assert rows == list(range(toy.n_senses))
+    assert len(toy.synset_of_row) == toy.n_senses == 7
+    assert len(set(toy.synset_of_row.tolist())) == 7  # the toy has one lemma for each synset
+
+
+def test_senses_work_without_the_users_wordnet(lexicon_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(lexicon, "find_wordnet", lambda: None)
+    alone = WordNetInventory(lexicon_file)
+    animal = alone.candidates("bat", "NOUN")[0]
+    assert (animal.id, animal.definition, animal.examples) == ("bat%1:05:00::", "", ())
+
+
+def test_lemma_of_a_form(toy):
+    assert toy.lemma_of("batz", "NOUN") == "bat"  # an exception
+    assert toy.lemma_of("bats", "NOUN") == "bat"
+    assert toy.lemma_of("hits", "VERB") == "hit"
+    assert toy.lemma_of("bat", "NOUN") == "bat"
+    assert toy.lemma_of("cats", "NOUN") is None
+    assert toy.lemma_of("lice", "NOUN") is None  # an exception whose lemma has no sense
+    assert toy.lemma_of("bats", "VERB") is None
+
+
+def test_the_same_files_give_the_same_bytes(lexicon_file, toy_wordnet, tmp_path):
+    build_lexicon(WordNet(toy_wordnet), tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == lexicon_file.read_bytes()
+
+
+def test_columns_come_out_as_they_went_in(tmp_path):
+    # Lemmas "a" (noun 20, satellite 7), "b" (noun 20, noun 10, adjective 3 that heads the 7).
+    column = {
+        "type": [1, 5, 1, 1, 3], "lexfile": [4, 0, 4, 9, 0], "lex_id": [0, 1, 2, 3, 0],
+        "head": [-1, 1, -1, -1, -1], "head_id": [0, 2, 0, 0, 0], "count": [70_000, 0, 1, 0, 2],
+        "synset": [0, 1, 0, 2, 3],
+    }  # fmt: skip
+    kinds = {"head": np.int32, "count": np.int32, "synset": np.int32}
+    arrays = {name: np.array(c, dtype=kinds.get(name, np.int8)) for name, c in column.items()}
+    arrays["offset"] = np.array([20, 7, 10, 3], dtype=np.int32)
+    arrays["n_senses"] = np.array([2, 3], dtype=np.int16)
+    arrays["lemmas"] = np.frombuffer(b"a\nb", dtype=np.uint8)
+    arrays["exceptions"] = np.frombuffer(b"NOUN\tbs\tb", dtype=np.uint8)
+    path = tmp_path / "small.npz"
+    write_lexicon(path, arrays)
+    read, digest = read_lexicon(path)
+    assert set(read) == set(arrays) == set(COLUMNS)
+    for name, array in arrays.items():
+        assert read[name].dtype == array.dtype
+        assert read[name].tolist() == array.tolist(), name
+    np.savez_compressed(tmp_path / "plain.npz", **{name: arrays[name] for name in COLUMNS})
+    plain = hashlib.sha256((tmp_path / "plain.npz").read_bytes()).hexdigest()
+    assert digest == lexicon_digest(path) == plain
+    arrays["lexfile"][2] = 5
+    with pytest.raises(ValueError, match="senses of one synset differ in: lexfile"):
+        write_lexicon(path, arrays)
+
+
+def test_the_shipped_lexicon_is_the_one_that_the_sense_model_names():
+    with safe_open(SENSE_MODEL, framework="numpy") as file:
+        named = json.loads(file.metadata()["manifest"])["wordnet"]["lexicon"]
+    shipped = open_inventory("wordnet")
+    assert shipped.digest == named
+    # Read from the file, and true of what the file holds.
+    assert digest_of(read_lexicon(shipped.path)[0]) == named
+
+
+def test_it_is_opened_again_in_a_child(toy):
+    copy = pickle.loads(pickle.dumps(toy))  # noqa: S301  our own bytes
+    assert copy.candidates("bat") == toy.candidates("bat")
+    assert copy.digest == toy.digest
+
+
+def test_threads_share_it(lexicon_file, toy_wordnet):
+    shared = WordNetInventory(lexicon_file, toy_wordnet)
+    seen = []
+    threads = [
+        threading.Thread(target=lambda: seen.append(shared.candidates("bat"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [shared.candidates("bat")] * 8
+
+
+def test_the_caches_are_bounded(toy, monkeypatch):
+    monkeypatch.setattr(lexicon, "_CACHED_LEMMAS", 2)
+    monkeypatch.setattr(lexicon, "_CACHED_WORDS", 3)
+    small = WordNetInventory(toy.path, toy.wordnet_path)
+    expected = {lemma: toy.candidates(lemma) for lemma in ("bat", "bank", "hit", "nothing")}
+    for lemma in (*expected, "bat", *expected):
+        assert small.candidates(lemma) == expected[lemma]
+        assert small.word(lemma, "", "NOUN") == toy.word(lemma, "", "NOUN")
+    assert small._cached_senses.cache_info().currsize == 2
+    assert small._cached_word.cache_info().currsize == 3
+
+
+@pytest.fixture
+def elsewhere(toy_wordnet, tmp_path, monkeypatch) -> Path:
+    """A WordNet that is found by looking around; a test may damage it."""
+    shutil.copytree(toy_wordnet, tmp_path / "dict")
+    monkeypatch.setattr(lexicon, "find_wordnet", lambda: tmp_path / "dict")
+    return tmp_path / "dict"
+
+
+def test_another_version_found_by_looking_around(lexicon_file, elsewhere, caplog):
+    assert WordNetInventory(lexicon_file).candidates("bat")[0].definition == "a flying animal"
+    nouns = (elsewhere / "data.noun").read_text(encoding="utf-8")
+    (elsewhere / "data.noun").write_text("  1 one line more\n" + nouns, encoding="utf-8")
+    inventory = WordNetInventory(lexicon_file)
+    assert [(s.id, s.definition) for s in inventory.candidates("bat")] == [
+        ("bat%1:05:00::", ""), ("bat%1:06:00::", ""),
+    ]  # fmt: skip
+    (record,) = caplog.records
+    assert record.message.startswith(f"senses go without definitions: {elsewhere} is not WordNet 3")
+    with pytest.raises(ResourceError, match=r"is not WordNet 3\.0; install it with: apt-get"):
+        WordNetInventory(lexicon_file, elsewhere).candidates("bat")
+
+
+def test_half_a_wordnet_found_by_looking_around(lexicon_file, elsewhere, caplog):
+    (elsewhere / "data.adv").unlink()
+    assert WordNetInventory(lexicon_file).candidates("bat")[0].definition == ""
+    assert "senses go without definitions" in caplog.text
+    with pytest.raises(ResourceError, match=r"data\.adv cannot be read"):
+        WordNetInventory(lexicon_file, elsewhere).candidates("bat")
+
+
+@pytest.mark.parametrize(
+    ("text", "lemma", "place"),
+    [
+        ("The bats flew", "bat", "bats"),
+        ("batteries, a Bat", "bat", "Bat"),  # five letters more are another word
+        ("they fly", "fly", "fly"),
+        ("he tries", "try", None),
+        ("he was taking off", "take off", "taking off"),
+        ("a well-known man", "well-known", "well-known"),
+        ("nothing of it", "bat", None),
+        ("a combat", "bat", None),
+    ],
+)
+def test_the_place_of_a_word_in_an_example(text, lemma, place):
+    example = lexicon._example(text, lemma)
+    assert (example and example.text[example.start : example.end]) == place
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no zip", b"\x93NUMPY"])
+def test_a_damaged_lexicon_names_the_command(tmp_path, content):
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    with pytest.raises(ResourceError, match=r"is no lexicon of WordNet .*--force-reinstall"):
+        WordNetInventory(path)
+
+
+def test_a_lexicon_never_unpickles(tmp_path):
+    np.savez(tmp_path / "evil.npz", lemmas=np.array([print], dtype=object))
+    with pytest.raises(ResourceError, match="is no lexicon of WordNet"):
+        WordNetInventory(tmp_path / "evil.npz")
+
+
+# -- words of a text -------------------------------------------------------------------------
+
+
+def test_words_are_found_by_tag_and_lemma(toy):
+    assert found("the/DET/the bats/NOUN/bat hit/VERB/hit the/DET/the bank/NOUN/bank", toy) == [
+        ("bats", "bat", "NOUN", 2), ("hit", "hit", "VERB", 2), ("bank", "bank", "NOUN", 2),
+    ]  # fmt: skip
+
+
+def test_a_lemma_that_wordnet_lacks_falls_back_to_the_form(toy):
+    assert found("batz/NOUN/batz", toy) == [("batz", "bat", "NOUN", 2)]
+    assert found("bats/NOUN", toy) == [("bats", "bat", "NOUN", 2)]
+
+
+def test_the_longest_lemma_is_taken(toy):
+    assert found("the/DET/the river/NOUN/river banks/NOUN/bank", toy) == [
+        ("river banks", "river bank", "NOUN", 1)
+    ]
+
+
+def test_other_parts_of_speech_and_names_are_left_alone(toy):
+    assert found("bat/VERB/bat bat/ADP/bat bat/X/bat Bat/PROPN/Bat", toy) == []
+    assert found("Bat/PROPN/bat", toy, names=True) == [("Bat", "bat", "NOUN", 2)]
+
+
+def test_white_space_does_not_part_a_word(toy):
+    context = Context("river\n bank \n", ["river", "\n ", "bank", " \n"],
+                      [(0, 5), (5, 7), (7, 11), (11, 13)], ["river", "\n ", "bank", " \n"],
+                      ["NOUN", "SPACE", "NOUN", "SPACE"])  # fmt: skip
+    (target,) = find_words(context, toy)
+    assert (target.start, target.end, target.lemma) == (0, 3, "river bank")
+
+
+def test_names_of_several_words(toy):
+    text = "River/PROPN/river Banks/PROPN/bank"
+    assert found(text, toy) == []
+    assert found(text, toy, names=True) == [("River Banks", "river bank", "NOUN", 1)]
+
+
+WORDS = "river bank banks bats batz hit hits the - river-bank".split()
+TOKENS = st.tuples(
+    st.sampled_from(WORDS), st.sampled_from(["NOUN", "VERB", "PROPN", "DET", "SPACE"]),
+    st.sampled_from(["", *WORDS]),
+)  # fmt: skip
+
+
+def straightforward(context, inventory, names):
+    """Each run of tokens is looked up in each form, the longest first; nothing is skipped."""
+    start, n, out = 0, len(context.tokens), []
+    while start < n:
+        hits = (
+            Target(0, start, end, lemma, senses)
+            for end in range(n, start, -1)
+            for lemma, senses in lookups(context, inventory, start, end, names)
+            if senses
+        )
+        target = next(hits, None)
+        out += [target] if target is not None else []
+        start = start + 1 if target is None else target.end
+    return out
+
+
+def lookups(context, inventory, start, end, names):
+    words, tags = context.tokens[start:end], context.tags[start:end]
+    first, last = context.lemmas[start], context.lemmas[end - 1]
+    if "PROPN" in tags and not names:
+        return
+    if end - start == 1 and tags[0] in ("NOUN", "VERB", "PROPN"):
+        pos = "VERB" if tags[0] == "VERB" else "NOUN"
+        for lemma in (first, inventory.lemma_of(words[0], pos) or ""):
+            yield lemma, inventory.candidates(lemma, pos)
+    # The toy's one lemma of several words is a noun.
+    if end - start > 1 and tags[-1] in ("NOUN", "PROPN"):
+        for form in (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]]):
+            if form == ["river", "bank"]:
+                yield "river bank", inventory.candidates("river bank", "NOUN")
+
+
+@given(tokens=st.lists(TOKENS, min_size=1, max_size=7), names=st.booleans())
+def test_it_finds_what_looking_everything_up_finds(toy, tokens, names):
+    words, tags, lemmas = (list(column) for column in zip(*tokens, strict=True))
+    context = Context(" ".join(words), words, [(0, 0)] * len(words), lemmas, tags)
+    expected = straightforward(context, toy, names)
+    assert find_words(context, toy, names=names) == expected
+
+
+def test_no_tags_no_words(toy):
+    assert found("bat", toy) == []
+    assert found("", toy) == []
+
+
+# -- by name ---------------------------------------------------------------------------------
+
+
+def test_it_is_opened_by_name():
+    inventory = open_inventory("wordnet", "en")
+    assert isinstance(inventory, WordNetInventory)
+    assert open_inventory("wordnet") is inventory
+    assert open_inventory("homographs", "en").name == "homographs"
+
+
+def test_it_is_english():
+    with pytest.raises(ConfigError, match="'wordnet' is for language 'en', the pipeline's is 'de'"):
+        open_inventory("wordnet", "de")
+
+
+@pytest.mark.skipif(find_wordnet() is None, reason="no WordNet 3.0 on this machine")
+def test_the_shipped_lexicon_is_wordnets(tmp_path):
+    wordnet = WordNet()
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
+    build_lexicon(wordnet, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == shipped.path.read_bytes()
+    pairs = list(shipped.words())[::40]
+    assert len(pairs) > 3000
+    for lemma, pos in pairs:
+        theirs = wordnet.candidates(lemma, pos)
+        ours = shipped.candidates(lemma, pos)
+        assert [s.key for s in theirs] == [s.id for s in ours]
+        assert [s.count for s in theirs] == [
+            shipped.count(s) for s in shipped.candidates(lemma, pos)
+        ]
+        assert theirs[0].supersense == shipped.candidates(lemma, pos)[0].supersense
+        assert wordnet.gloss(theirs[0])[0] == shipped.candidates(lemma, pos)[0].definition
+
+
+def test_irregular_forms_of_the_shipped_lexicon():
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
+    assert shipped.lemma_of("mice", "NOUN") == "mouse"
+    assert shipped.lemma_of("flew", "VERB") == "fly"
+    assert shipped.lemma_of("worse", "ADJ") == "bad"
+    assert found("looked/VERB/look up/ADP/up hot/ADJ/hot dogs/NOUN/dog", shipped) == [
+        ("looked up", "look up", "VERB", 1), ("hot dogs", "hot dog", "NOUN", 3),
+    ]  # fmt: skip
+    animal = shipped.candidates("bat", "NOUN")[0]
+    assert shipped.synonyms(animal) == ["chiropteran"]
+    (chiropteran,) = (s for s in shipped.candidates("chiropteran") if s.pos == "NOUN")
+    assert shipped.synset_of_row[chiropteran.row] == shipped.synset_of_row[animal.row]

@@ -1,0 +1,122 @@
+"""Attention over WordNet: arithmetic by hand, files that do not fit, one candidate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from spacy_attn.errors import ResourceError
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods.attention import SenseHead
+from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
+
+
+@pytest.fixture(scope="module")
+def lexicon(toy_lexicon):
+    return WordNetInventory(toy_lexicon)
+
+
+HEAD = SenseHead(
+    target=np.eye(2, dtype=np.float32), context=np.eye(2, dtype=np.float32),
+    gloss=np.eye(2, dtype=np.float32), scale=1.0, context_radius=2, ridge=1.0,
+    gloss_weight=0.1, sha256="0" * 64,
+)  # fmt: skip
+
+
+class NoEncoder:
+    identity, width = "none", 2
+
+    def encode(self, texts, offsets, reads=None):
+        raise AssertionError("vectors are given")
+
+
+def sense_vectors(lexicon):
+    """Synset i has the vector (i + 1, 0), in steps of a half."""
+    n = int(lexicon.synset_of_row.max()) + 1
+    settings = {
+        "project": np.eye(2, dtype=np.float32),
+        "rows": np.arange(n, dtype=np.int32),
+        "vectors": np.array([[2 * (i + 1), 0] for i in range(n)], dtype=np.int8),
+        "scales": np.full(n, 0.5, dtype=np.float32),
+        "seen": np.zeros(lexicon.n_senses, dtype=bool),
+        "temperature": 2.0,
+        "lexicon": lexicon.digest,
+    }
+    return SenseVectors(**settings)
+
+
+def context(words, vectors=None):
+    tokens = words.split()
+    offsets = [(i, i + 1) for i in range(len(tokens))]
+    return Context(words, tokens, offsets, tokens, [""] * len(tokens), vectors)
+
+
+def test_a_score_is_the_product_with_the_synsets_vector(lexicon):
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
+    # z = normalize(target + mean of the others) = (3, 4) / 5
+    text = context("a bat b", np.array([[2, 4], [1, 0], [2, 4]], dtype=np.float32))
+    senses = lexicon.candidates("bat", "NOUN")
+    (scores,) = method.score([text], [Target(0, 1, 2, "bat", senses)])
+    synsets = [int(lexicon.synset_of_row[sense.row]) for sense in senses]
+    assert scores.tolist() == pytest.approx([0.6 * (synset + 1) for synset in synsets])
+    assert method.temperature == 2.0
+    assert AllWordsAttention(
+        lexicon, NoEncoder(), HEAD, sense_vectors(lexicon), 0.7
+    ).temperature == 0.7  # fmt: skip
+
+
+def test_one_candidate_needs_no_vectors(lexicon):
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
+    only = lexicon.candidates("river bank", "NOUN")
+    assert len(only) == 1
+    (scores,) = method.score([context("river bank")], [Target(0, 0, 2, "river bank", only)])
+    assert scores.tolist() == [0.0]
+    assert method.score([], []) == []
+
+
+def test_alone_and_in_a_batch_give_the_same(lexicon):
+    rng = np.random.default_rng(0)
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
+    senses = lexicon.candidates("bank", "NOUN")
+    texts = [
+        context(" ".join(["w"] * n), rng.normal(size=(n, 2)).astype(np.float32)) for n in (1, 3, 9)
+    ]
+    targets = [Target(i, i, i + 1, "bank", senses) for i in range(3)]
+    together = method.score(texts, targets)
+    for i, got in enumerate(together):
+        (alone,) = method.score([texts[i]], [Target(0, i, i + 1, "bank", senses)])
+        assert np.allclose(got, alone, atol=1e-6)
+
+
+def test_another_lexicon_is_one_sentence(lexicon):
+    vectors = replace(sense_vectors(lexicon), lexicon="f" * 64)
+    with pytest.raises(ResourceError, match=r"for a lexicon of WordNet with hash f{12}, .*pip"):
+        AllWordsAttention(lexicon, NoEncoder(), HEAD, vectors)
+
+
+def test_a_model_without_wordnet_is_one_sentence(tmp_path):
+    with pytest.raises(ResourceError, match=r"has no sense vectors of WordNet .* train-senses"):
+        SenseVectors.load(tmp_path / "none.safetensors")
+    old = tmp_path / "old.safetensors"
+    save_file({"head.scale": np.zeros(1)}, old, metadata={"manifest": json.dumps({})})
+    with pytest.raises(ResourceError, match="has no sense vectors of WordNet"):
+        SenseVectors.load(old)
+
+
+def test_the_form_of_a_margin_gives_the_log_odds(lexicon):
+    """What gradients are taken of is what the method decides by."""
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
+    vectors = np.array([[1, 2], [3, 1], [0, 1]], dtype=np.float32)
+    text = context("the bat flew", vectors)
+    target = Target(0, 1, 2, "bat", lexicon.candidates("bat", "NOUN"))
+    (scores,) = method.score([text], [target])
+    form = method.margin_form(text, target, 1, 0)
+    assert form.bounds == (1, 2, 0, 3)
+    assert form.context_tokens == [0, 2]
+    parts = np.concatenate([vectors[1], vectors[[0, 2]].mean(axis=0)])
+    assert form.of(parts) == pytest.approx((scores[1] - scores[0]) / method.temperature, abs=1e-6)

@@ -1,0 +1,157 @@
+"""Prototypes against arithmetic written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import spacy
+
+from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.errors import ResourceError
+from spacy_attn.wsd.context import Target, find_targets, with_vectors
+from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods.self_attention import (
+    GlossVectors,
+    PrototypeHead,
+    Prototypes,
+    SenseCounts,
+)
+
+NLP = spacy.blank("en")
+RESOURCES = resources_of(NLP)
+TOY = Inventory(
+    "toy",
+    (
+        Sense("bat.animal", "bat", "NOUN", "animal", (Example("cave bat", 5, 8),)),
+        Sense("bat.club", "bat", "NOUN", "club", (Example("ball bat", 5, 8),) * 2),
+    ),
+    "en",
+)
+
+
+class Static:
+    """Width 2: words of animals point right, words of games up."""
+
+    width, identity = 2, "toy:0"
+
+    def vectors(self, words):
+        known = {"animal": (1, 0), "cave": (1, 0), "club": (0, 1), "ball": (0, 1), "bat": (1, 1)}
+        rows = [known.get(word.lower(), (0, 0)) for word in words]
+        return np.array(rows, dtype=np.float32).reshape(-1, 2)
+
+
+class Copies:
+    """An encoder without context: a token's vector is its static one."""
+
+    identity, width = "copies", 2
+
+    def encode(self, texts, offsets, reads=None):
+        return [
+            Static().vectors([text[a:b] for a, b in places])
+            for text, places in zip(texts, offsets, strict=True)
+        ]
+
+
+def head(**more):
+    same = np.eye(2, dtype=np.float32)
+    made = PrototypeHead(0 * same, same, same, 2.0, 3.0, 1.0, 0.5, 10, 0.7)
+    return replace(made, **more)
+
+
+def scores(text, inventory=TOY, **more):
+    method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(**more))
+    contexts = [context_of(NLP(text))]
+    targets = find_targets(contexts[0], inventory)
+    return method.score(with_vectors(method, contexts, targets), targets)[0]
+
+
+def test_scores_by_hand():
+    # The context "cave" has z = (1, 0). By definition: 2 * (1, 0) and 2 * (0, 1). By examples:
+    # one of (1, 0) with weight 3 / (1 + 1), two of (0, 1) with 3 * 2 / (2 + 1).
+    np.testing.assert_allclose(scores("cave bat"), [2 + 1.5, 0], atol=1e-6)
+    np.testing.assert_allclose(scores("ball bat"), [0, 2 + 2], atol=1e-6)
+    both = np.sqrt(0.5)
+    np.testing.assert_allclose(scores("ball bat cave"), [3.5 * both, 4 * both], atol=1e-6)
+
+
+def test_without_examples_the_definitions_decide():
+    bare = TOY.without_examples([e for s in TOY.senses for e in s.examples])
+    np.testing.assert_allclose(scores("cave bat", bare), [2, 0], atol=1e-6)
+    np.testing.assert_allclose(scores("cave bat", bare, gloss_weight=0.0), [0, 0], atol=1e-6)
+
+
+def test_many_examples_count_more_than_one():
+    vector = head().sense(np.zeros(2, np.float32), np.array([4, 0], np.float32), 4)
+    np.testing.assert_allclose(vector, [3 * 4 / 5, 0], atol=1e-6)
+
+
+def test_nothing_to_score():
+    method = Prototypes(TOY, RESOURCES, Copies(), Static(), head())
+    assert method.score([], []) == []
+    assert method.name == "self_attention"
+    assert method.temperature == 0.7
+    given = Prototypes(TOY, RESOURCES, Copies(), Static(), head(), temperature=2.0)
+    assert given.temperature == 2.0
+
+
+def test_it_reads_the_words_around():
+    method = Prototypes(TOY, RESOURCES, Copies(), Static(), head(context_radius=1))
+    context = context_of(NLP("ball cave bat cave ball"))
+    assert method.reads([context], [Target(0, 2, 3, "bat", TOY.senses)]) == [[(1, 4)]]
+
+
+def test_a_definition_is_the_weighted_mean_of_its_words():
+    inventory = Inventory("toy", (Sense("a", "bat", "NOUN", "the cave ball ball bat"),), "en")
+    vector = GlossVectors(inventory, RESOURCES, Static()).vector(inventory.senses[0])
+    # "the" is a stop word, "bat" the word itself; among cave, ball, ball, bat a share of f has
+    # weight 1e-3 / (1e-3 + f).
+    rare, often = 1e-3 / (1e-3 + 1 / 4), 1e-3 / (1e-3 + 2 / 4)
+    expected = np.array([rare, 2 * often])
+    np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-6)
+    unknown = Sense("b", "bat", "NOUN", "zzz the")
+    assert not GlossVectors(inventory, RESOURCES, Static()).vector(unknown).any()
+
+
+def counts(lexicon="x"):
+    return SenseCounts(
+        np.array([3, 7], np.int32), np.array([2, 5], np.int32),
+        np.array([[127, 0], [0, -127]], np.int8), np.array([2, 5], np.float32) / 127, lexicon,
+    )  # fmt: skip
+
+
+def test_counts_are_found_by_row():
+    known = Sense("k", "bat", "NOUN", "", row=7)
+    total, n = counts().of(known)
+    np.testing.assert_allclose(total, [0, -5], atol=1e-6)
+    assert n == 5
+    for row in (-1, 5, 8):
+        total, n = counts().of(replace(known, row=row))
+        assert (total.tolist(), n) == ([0, 0], 0)
+
+
+def test_wordnet_has_counts_and_a_prior(toy_lexicon, toy_wordnet):
+    inventory = WordNetInventory(toy_lexicon, toy_wordnet)
+    animal, club = inventory.candidates("bat", "NOUN")
+    rows = np.array(sorted([animal.row, club.row]), np.int32)
+    assert rows.tolist() == [animal.row, club.row]
+    known = replace(counts(inventory.digest), rows=rows)
+    method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(gloss_weight=0.0), known)
+    contexts = [context_of(NLP("cave bat"))]
+    target = Target(0, 1, 2, "bat", (animal, club))
+    obtained = method.score(with_vectors(method, contexts, [target]), [target])[0]
+    expected = [3 * 2 / 3 + 0.5 * np.log(2.5), 0.5 * np.log(5.5)]
+    np.testing.assert_allclose(obtained, expected, atol=1e-5)
+
+
+def test_counts_of_another_lexicon(toy_lexicon, toy_wordnet):
+    inventory = WordNetInventory(toy_lexicon, toy_wordnet)
+    with pytest.raises(ResourceError, match=r"trained for a lexicon of WordNet with hash other,"):
+        Prototypes(inventory, RESOURCES, Copies(), Static(), head(), counts("other"))
+
+
+def test_a_head_that_is_none(tmp_path):
+    with pytest.raises(ResourceError, match=r"none\.safetensors is no self-attention model"):
+        PrototypeHead.load(tmp_path / "none.safetensors")
