@@ -1,6 +1,6 @@
 """The house keeps its order: who may import whom, what is heavy, who prints.
 
-    errors _types models <- classic | encoder | wsd <- methods, train <- components
+    errors _types files models <- classic | encoder | wsd <- methods, train <- components
                          <- explain | compare | jobs <- spacy_attn itself <- cli
 
 Parts divided by ``|`` never import each other. Imports inside functions count like any other.
@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
-    ({"errors", "_types", "models", "sentences"}, True),
+    ({"errors", "_types", "files", "models", "sentences"}, True),
     ({"classic", "encoder", "wsd"}, False),
     ({"methods", "train"}, True),
     ({"components"}, True),

@@ -1,0 +1,121 @@
+"""Common work on files: written whole or not at all, locked, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+__all__ = ["atomic_write", "is_replaceable", "locked", "sha256_of", "sync_folder"]
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal. The file is read in blocks, each time anew.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_write(path: Path | str, *, unfinished: Path | None = None) -> Iterator[IO[bytes]]:
+    """A binary file that takes the name ``path`` when the block ends, whole and on disk.
+
+    Readers see the old file or the new one, never half of one; where the block raises, the old
+    one stays. A link is followed, so that the file it names is replaced and not the link. A
+    device or pipe is written directly: it is never replaced. ::
+
+        with atomic_write(folder / "vectors.json") as file:
+            file.write(data)  # or hand file.name to a library that wants a path
+
+    Args:
+        path: file to make or replace.
+        unfinished: its name until then, in the same folder; by default ``_NAME.PID.tmp``. Give
+            one where only one process writes, so that a kill leaves no more than one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = Path(path).resolve()
+    if not is_replaceable(path):
+        with open(path, "wb") as file:
+            yield file
+        return
+    if unfinished is None:
+        unfinished = path.with_name(f"_{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+        with open(unfinished, "rb+") as file:  # a library may have written it by its name
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def is_replaceable(path: Path | str) -> bool:
+    """Whether a path is free or a regular file; a device, pipe, socket or folder is neither."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a new name in a folder survive a loss of power, where the system can do so."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):  # some network file systems cannot
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path | str, *, wait: bool = True, remove: bool = False) -> Iterator[None]:
+    """Hold a lock that other processes, and other threads of this one, respect.
+
+    It ends with the process, however that ends, and is not passed on to child processes.
+
+    Args:
+        path: file of the lock alone, made if it is not there. It holds nothing.
+        wait: for whoever holds it.
+        remove: the file at the end; otherwise it stays.
+
+    Raises:
+        TimeoutError: another one holds it, and ``wait`` is false.
+        OSError: the file cannot be made.
+    """
+    from filelock import FileLock
+
+    path = Path(path)
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    while True:
+        path.touch()
+        with suppress(FileNotFoundError):  # its holder removed it just now
+            before = path.stat()
+            lock.acquire()
+            # A lock on a file that has lost its name would keep nobody out.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(before, path.stat()):
+                    break
+            lock.release()
+    try:
+        yield
+    finally:
+        if remove:
+            with suppress(OSError):
+                path.unlink()  # while it is held: whoever waits for it notices
+        lock.release()
