@@ -1,4 +1,4 @@
-"""README tables of what attention itself adds and costs, from results alone."""
+"""The tables of what attention itself adds and costs, from results alone."""
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ def rows(result: Result | None = None) -> str:
             for b in main["by_distance"]]  # fmt: skip
     sizes = [s["parameters"]["mixer"] for s in systems.values() if s["parameters"]["mixer"]]
     lines = [
-        f"The same static vectors (GloVe 50d), head and training, {min(sizes):,} to {max(sizes):,} "
-        f"parameters in whatever mixes them (`static`: none). Trained on {_trained(result)}; "
-        f"accuracy on the {result['n']:,} test instances with 95 % intervals over instances and "
-        "seeds; on the right by tokens to the nearest cue.",
+        "All systems have the same static vectors (GloVe 50d), head and training, and "
+        f"{min(sizes):,} "
+        f"to {max(sizes):,} parameters in the layer that mixes the vectors (`static` has none). "
+        f"They are trained on {_trained(result)}. Accuracy on the {result['n']:,} test instances "
+        "with 95 % intervals over instances and seeds; the last columns give it by the number of "
+        "tokens to the nearest cue.",
         "",
         *_grid(
-            ["system", "all", "over static", *bins],
+            ["system", "all", "gain over static", *bins],
             [
                 [
                     _name(name), _share(systems[name]),
@@ -87,22 +89,22 @@ def _name(name: str) -> str:
 
 
 def claims(result: Result | None = None, domains: Result | None = None) -> str:
-    """What is said of attention, a row each."""
+    """Claims about attention, a row each."""
     result = result or _load("attention-claims.json")
     if domains is None and (RESULTS / "attention-domains.json").is_file():
         domains = _load("attention-domains.json")
     results = [result] if domains is None else [result, domains]
     lines = [
-        f"What is said of attention, trained on {_trained(result)}"
+        f"Training: {_trained(result)}"
         + (
             ""
             if domains is None
-            else f"; rows on domains: {domains['n_train']:,} occurrences of "
+            else f". Rows on domains: {domains['n_train']:,} occurrences of "
             f"SemCor and MASC, {domains['epochs']} epochs, {domains['seeds']} seeds, senses of "
             "WordNet"
         )
-        + ". *difference*: attention (one layer, four heads) less static where the "
-        "measure names nothing else, 95 % interval.",
+        + ". *difference*: attention (one layer, four heads) minus static, if the "
+        "measure does not say otherwise, with its 95 % interval.",
         "",
     ]
     table = [_claim(row) for each in results for row in each["claims"]]
@@ -110,8 +112,9 @@ def claims(result: Result | None = None, domains: Result | None = None) -> str:
              "verdict", "against CNN / BiLSTM"]  # fmt: skip
     lines += _grid(heads, table)
     gaps = [row for row in result["claims"] if row.get("gap")]
-    lines += ["", "Overfitting (accuracy on training data, each text left out of its own sense's "
-              "prototype, less that on the test set): "
+    lines += ["", "Overfitting (accuracy on training data minus accuracy on the test set; each "
+    "training "
+              "text is left out of the prototype of its own sense): "
               + "; ".join(f"{_n_examples(row)}: " + ", ".join(
                   f"{kind} {100 * gap:.1f}" for kind, gap in row["gap"].items()) for row in gaps)
               + "."]  # fmt: skip
@@ -143,9 +146,10 @@ def cost(result: Result | None = None) -> str:
     """Exponents of time and memory, and from which length on a pattern is cheaper than full."""
     result = result or _load("attention-cost.json")
     lines = [
-        f"Time and memory of one layer (width {result['width']}, {result['heads']} heads) grow "
-        "with the length to the power of (95 % interval of the fit), from 1,024 tokens on in "
-        "*forward*, from 512 in *training*:",
+        f"One layer (width {result['width']}, {result['heads']} heads). *time exponent* and "
+        "*memory "
+        "exponent*: time and memory grow with the length to this power (95 % interval of the "
+        "fit; from 1,024 tokens in *forward*, from 512 in *training*).",
         "",
     ]
     table = []
@@ -160,10 +164,10 @@ def cost(result: Result | None = None) -> str:
                     "" if system["name"] == "full" else f"{cheaper:,}" if cheaper else "never",
                 ]
             )  # fmt: skip
-    heads = ["phase", "system", "longest", "seconds", "MiB", "time grows", "memory grows",
+    heads = ["phase", "system", "longest", "seconds", "MiB", "time exponent", "memory exponent",
              "faster than full from"]  # fmt: skip
     lines += _grid(heads, table)
-    lines += ["", "![time and memory against length](docs/figures/attention-cost.svg)", "",
+    lines += ["", "![Time and memory against length](../figures/attention-cost.svg)", "",
               f"Made with `{result['manifest']['command']}`, {result['repeats']} repeats, "
               f"{result['manifest']['threads']} threads; longformer to nystromformer are models of "
               f"Hugging Face with random weights.{_not_measured(result)}"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""README tables of the external sets and of the tasks beyond senses, from results alone.
+"""The tables of the external sets and of the tasks beyond senses, from results alone.
 
 Each function gives the markdown of one section; every sentence follows from the numbers, and
 where a classic method wins it says so.
@@ -58,10 +58,10 @@ def coarsewsd20(result: Result | None = None) -> str:
     """CoarseWSD-20 with its training split, and with few examples of it."""
     result = result or _load("coarsewsd20.json")
     lines = [
-        f"*CoarseWSD-20* with its training split: {result['n_words']} nouns with "
-        f"{result['n_senses']} coarse senses, a classifier for each word from "
-        f"{result['n_train']:,} training sentences, all {result['n']:,} test sentences. Settings "
-        f"were chosen by {result['cross_validation']['folds']}-fold cross-validation on the "
+        f"{result['n_words']} nouns with {result['n_senses']} coarse senses. Each word has a "
+        f"classifier, trained on {result['n_train']:,} sentences in all and tested on all "
+        f"{result['n']:,} test sentences. Settings were chosen by "
+        f"{result['cross_validation']['folds']}-fold cross-validation on the "
         f"training split. *p*: McNemar's test against {result['baseline']}, Holm-corrected. Rows "
         "in italics are from the paper (Loureiro et al. 2021).",
         "",
@@ -86,14 +86,14 @@ def _reached(result: Result) -> str:
     row = next(r for r in result["systems"] if r["name"] == "attention, chosen on training data")
     got = 100 * row["accuracy"], 100 * row["macro_f1"]
     said = []
-    for key, label in (("to_reach", "to reach were"), ("aim", "the aim was")):
+    for key, label in (("to_reach", "the target was"), ("aim", "the aim was")):
         accuracy, f1 = result[key]
         gaps = [
             f"{goal - score:.1f} points of {name}"
             for goal, score, name in zip((accuracy, f1), got, ("accuracy", "macro-F1"), strict=True)
             if round(score, 1) < goal
         ]
-        verdict = f"missed by {' and '.join(gaps)}" if gaps else "reached"
+        verdict = f"{' and '.join(gaps)} more than the result" if gaps else "reached"
         said.append(f"{label} {accuracy:.1f} / {f1:.1f} ({verdict})")
     chosen = "; ".join(result["chosen"]["attention"])
     return (
@@ -109,8 +109,11 @@ def _words_won(result: Result) -> str:
         for each in result["classic_wins"]
     ]
     if not won:
-        return f"No classic row beats it on any of the {result['n_words']} words."
-    return f"A classic row beats it on {len(won)} of {result['n_words']} words: {', '.join(won)}."
+        return f"No classic system is more accurate on any of the {result['n_words']} words."
+    return (
+        f"A classic system is more accurate on {len(won)} of {result['n_words']} words: "
+        f"{', '.join(won)}."
+    )
 
 
 def _shots(result: Result) -> list[str]:
@@ -126,7 +129,8 @@ def _shots(result: Result) -> list[str]:
         cells.append(f"{_percent(full['accuracy'])} / {_percent(full['macro_f1'])}")
         grid.append([name, *cells])
     shorts = [
-        f"{point['short']} of the {result['n_senses']} senses have fewer than {point['size']}"
+        f"{point['short']} of the {result['n_senses']} senses have fewer than {point['size']} "
+        "examples"
         for point in next(iter(curve["systems"].values()))
         if point["short"]
     ]
@@ -135,13 +139,13 @@ def _shots(result: Result) -> list[str]:
         for name, score in _zero_shot().items()
         if name not in ("random", "cascade")
     ]
-    notes = [f"{'; '.join(shorts)}, and give all." if shorts else "", _few_winner(curve)]
+    notes = [f"{'; '.join(shorts)}; all of these are used." if shorts else "", _few_winner(curve)]
     if zero:
         notes.append(
-            "Without any training sentence, our own inventory mapped to these senses: "
+            "Without training sentences, with the inventory *homographs* mapped to these senses: "
             f"{', '.join(zero)}."
         )
-    heads = ["examples of a sense", *map(str, sizes), "all"]
+    heads = ["examples of each sense", *map(str, sizes), "all"]
     return [
         f"With few training sentences (accuracy / macro-F1, mean of {curve['draws']} draws, "
         "± standard deviation of the accuracy):",
@@ -178,19 +182,19 @@ def wic(result: Result | None = None) -> str:
     result = result or _load("wic.json")
     n, seen, unseen = result["n"], result["n_dev_with_wordnet_example"], result["n_unseen"]
     lines = [
-        f"*WiC*: the same sense in two sentences or not; {n} development pairs, thresholds and "
-        f"regressions fitted on {result['n_train']:,} training pairs (half of all pairs are the "
-        "same). *p*: McNemar's test against "
+        f"Has a word the same sense in two sentences? {n} development pairs; thresholds and "
+        f"regressions are fitted on {result['n_train']:,} training pairs. In half of the pairs "
+        "the sense is the same. *p*: McNemar's test against "
         f"*{result['baseline']}*, Holm-corrected.",
         "",
     ]
     heads, rows = ["system", "accuracy", "95 %", "p"], []
     if unseen is not None:
         lines[0] += (
-            f" {seen} of the {n} development pairs hold an example sentence of WordNet; rows with "
-            "† know these with their senses, from training or as part of a gloss. *unseen*: "
-            f"{unseen} pairs of both parts that hold none, half of them the same, what is fitted "
-            "being fitted on other such pairs; for rows with † it is the fair figure."
+            f" {seen} of the {n} development pairs contain an example sentence of WordNet. Systems "
+            "with † have seen these sentences with their senses, in training or in glosses. "
+            f"*unseen*: {unseen} pairs of both parts without such a sentence (regressions are "
+            "fitted on other such pairs); for systems with † this is the fair figure."
         )
         heads += ["unseen", "95 %", "p"]
     for row in result["systems"]:
@@ -206,7 +210,7 @@ def wic(result: Result | None = None) -> str:
 
 def _wic_verdict(result: Result) -> str:
     places = {
-        "dev": "On the development pairs, among rows that have not read them,",
+        "dev": "On the development pairs, among systems without †,",
         "unseen": "On the unseen pairs",
     }
     return " ".join(f"{places[name]} {_duel(duel)}." for name, duel in result["duels"].items())
@@ -216,9 +220,9 @@ def _duel(duel: Result) -> str:
     """Which kind is better, by its best row; unless the paired test cannot tell."""
     ours, theirs = duel["accuracies"]
     if duel["p"] >= _SURE:
-        verdict = "the best of attention and the best classic row cannot be told apart"
+        verdict = "the best attention and classic systems do not differ significantly"
     else:
-        verdict = "attention wins" if ours > theirs else "a classic method wins"
+        verdict = "attention is better" if ours > theirs else "a classic system is better"
     p = "< 0.001" if duel["p"] < 0.001 else f"= {duel['p']:.3f}"
     return (
         f"{verdict} ({_percent(ours)} for *{duel['attention']}*, {_percent(theirs)} for "
@@ -238,9 +242,9 @@ def tasks(result: Result | None = None) -> str:
         for name in names
     )
     lines = [
-        f"The same vectors in other tasks: {sizes}, logistic regression on one vector of a "
-        "sentence, same splits, penalty chosen within the training part. *p*: McNemar's test "
-        f"against *{result['baseline']}*, Holm-corrected. Time: tokens to vector, one run "
+        f"{sizes}: logistic regression on one vector for each sentence, with the same splits; the "
+        "penalty is chosen on the training part. *p*: McNemar's test "
+        f"against *{result['baseline']}*, Holm-corrected. *ms*: from tokens to the vector, one run "
         f"({result['manifest']['processor']}, {result['manifest']['threads']} threads).",
         "",
     ]

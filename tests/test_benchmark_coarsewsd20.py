@@ -306,7 +306,10 @@ def test_the_table_says_that_a_goal_was_missed_and_that_classic_wins():
         system["accuracy"] = system["macro_f1"] = 0.96
     result["classic_wins"] = [{"word": "bat", "system": "s", "accuracy": 1.0, "attention": 0.5}]
     text = tables_external.coarsewsd20(result)
-    assert "to reach were 97.1 / 93.5 (missed by 1.1 points of accuracy)" in text
-    assert f"A classic row beats it on 1 of {result['n_words']} words: *bat* (s 100.0," in text
+    assert "target was 97.1 / 93.5 (1.1 points of accuracy more than the result)" in text
+    assert (
+        f"A classic system is more accurate on 1 of {result['n_words']} words: *bat* (s 100.0,"
+        in text
+    )
     result["classic_wins"] = []
-    assert "No classic row beats it" in tables_external.coarsewsd20(result)
+    assert "No classic system is more accurate" in tables_external.coarsewsd20(result)

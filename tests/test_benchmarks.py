@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.manifest import DATA, sha256
 from benchmarks.senses import accuracy_and_macro_f1, calibration_error, interval
-from benchmarks.tables import SECTIONS, replace_between
+from benchmarks.tables import PAGES, SECTIONS, replace_between, sections_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
@@ -58,10 +58,16 @@ def test_results_carry_a_manifest(path):
         assert 0 <= low <= system["accuracy" if "accuracy" in system else "f1"] <= high <= 1
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_readme_tables_are_those_of_the_results(name):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert replace_between(text, name, SECTIONS[name]()) == text
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_tables_are_those_of_the_results(path):
+    text = path.read_text(encoding="utf-8")
+    for name in sections_of(text):
+        assert replace_between(text, name, SECTIONS[name]()) == text, name
+
+
+def test_every_table_is_on_a_page():
+    shown = {name for path in PAGES for name in sections_of(path.read_text(encoding="utf-8"))}
+    assert shown == set(SECTIONS)
 
 
 def test_a_missing_marker_is_an_error():
