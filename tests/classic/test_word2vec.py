@@ -22,6 +22,7 @@ from spacy_attn.classic.word2vec import (
     shared_vectors,
 )
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import catalogue
 
 WORDS = ["bat", "Ball", "Höhle", "new york", "cave"]
 ROWS = np.array(
@@ -531,10 +532,10 @@ def toy_wheel(tmp_path, monkeypatch):
     np.save(data / "glove_6B_50d_emb.npy", np.asfortranarray(ROWS[:3]))
     parquet.write_table(arrow.table({"index": WORDS[:3]}), data / "glove_6B_index.parquet")
     monkeypatch.syspath_prepend(tmp_path)
-    pins = tuple((p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in data.iterdir())
+    pins = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in data.iterdir()}
     wheel = models.Wheel("toy==1.0", "toy_glove_wheel", "data", pins)
     known = models.KnownModel(name=GLOVE, kind="vectors", license="PDDL-1.0", wheel=wheel)
-    monkeypatch.setattr(models, "KNOWN_MODELS", (known,))
+    monkeypatch.setattr(catalogue, "KNOWN_MODELS", (known,))
     return data
 
 

@@ -19,22 +19,23 @@ from typer.testing import CliRunner
 from spacy_attn import models
 from spacy_attn.cli import doctor as module
 from spacy_attn.cli.app import app
-from spacy_attn.cli.doctor import Finding, _is_whole, examine
-from spacy_attn.models import KnownModel, Wheel
+from spacy_attn.cli.doctor import examine
+from spacy_attn.encoder import processor
+from spacy_attn.models import KnownModel, Wheel, catalogue, data, findings, hashes, resolve
+from spacy_attn.models.findings import Finding
+from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
 FILES = {"model.safetensors": b"weights", "config.json": b"{}"}
-
-FIND = "spacy_attn.wsd.inventory.wordnet_files.find_wordnet"
 
 
 def mirror(site: Path, row: KnownModel, package: str, folder: str) -> KnownModel:
     """The same row of the table, with a small mirror that is installed under ``site``."""
-    pins = tuple((name, hashlib.sha256(data).hexdigest()) for name, data in FILES.items())
+    pins = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     data_folder = site / package / folder
     data_folder.mkdir(parents=True)
     (site / package / "__init__.py").write_bytes(b"")
-    for name, data in FILES.items():
-        (data_folder / name).write_bytes(data)
+    for name, content in FILES.items():
+        (data_folder / name).write_bytes(content)
     wheel = Wheel(f"{package}==1.0", package, folder, pins)
     return KnownModel(row.name, row.kind, row.license, row.hub, None, wheel)
 
@@ -44,7 +45,7 @@ def world(tmp_path, monkeypatch) -> Path:
     """All three mirrors are installed, small; nothing else of this machine is seen."""
     monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(models, "_hashes", {})
+    monkeypatch.setattr(hashes, "_hashes", {})
     site = tmp_path / "site"
     places = {
         models.DEFAULT_ENCODER: ("toy_encoder", "model"),
@@ -53,11 +54,11 @@ def world(tmp_path, monkeypatch) -> Path:
     }
     rows = [
         mirror(site, row, *places[row.name]) if row.name in places else row
-        for row in models.KNOWN_MODELS
+        for row in catalogue.KNOWN_MODELS
     ]
-    monkeypatch.setattr(models, "KNOWN_MODELS", tuple(rows))
+    monkeypatch.setattr(catalogue, "KNOWN_MODELS", tuple(rows))
     monkeypatch.setattr(
-        models,
+        resolve,
         "_package_folder",
         lambda package: site / package if (site / package).exists() else None,
     )
@@ -75,8 +76,8 @@ def run_json() -> tuple[int, dict[str, dict], bool]:
 @pytest.fixture
 def only_models(monkeypatch):
     """Leaves out what depends on this machine: packages, processor, WordNet."""
-    for name in ("_data", "_packages", "_processor"):
-        monkeypatch.setattr(module, name, list)
+    for name in ("examine_data", "examine_packages", "examine_processor"):
+        monkeypatch.setattr(module, name, lambda *_: [])
 
 
 @pytest.mark.usefixtures("only_models")
@@ -177,32 +178,32 @@ class TestData:
     def test_a_whole_safetensors_file(self, tmp_path, content, whole):
         path = tmp_path / "senses.safetensors"
         path.write_bytes(content)
-        assert _is_whole(path) is whole
+        assert data._is_whole_safetensors(path) is whole
 
     def test_the_oracle_agrees(self, tmp_path):
         """The library that defines the format writes what counts as whole."""
         save_file = pytest.importorskip("safetensors.numpy").save_file
         path = tmp_path / "senses.safetensors"
         save_file({"a": np.zeros((2, 3)), "b": np.ones(5)}, str(path), metadata={"k": "v"})
-        assert _is_whole(path)
+        assert data._is_whole_safetensors(path)
         path.write_bytes(path.read_bytes()[:-1])
-        assert not _is_whole(path)
+        assert not data._is_whole_safetensors(path)
 
     def test_the_lexicon(self, monkeypatch, tmp_path):
         np.savez_compressed(tmp_path / "wordnet.npz", lemmas=np.arange(1000))
-        found = module._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
+        found = data._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
         assert (found.state, found.repair) == ("found", None)
         whole = (tmp_path / "wordnet.npz").read_bytes()
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
         for content in (whole[:-30], flipped, b"", b"no archive"):
             (tmp_path / "wordnet.npz").write_bytes(content)
-            wrong = module._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
-            assert (wrong.state, wrong.repair) == ("wrong", module.REINSTALL)
+            wrong = data._own_file(tmp_path / "wordnet.npz", "lexicon", "optional")
+            assert (wrong.state, wrong.repair) == ("wrong", data.REINSTALL)
             assert wrong.detail.endswith("not a whole npz file")
 
     def test_the_shipped_lexicon_is_looked_at(self):
-        (line,) = [f for f in module._data() if f.name == "lexicon of WordNet 3.0"]
+        (line,) = [f for f in data.examine_data(None) if f.name == "lexicon of WordNet 3.0"]
         assert (line.state, Path(line.path).name) == ("found", "wordnet.npz")
 
 
@@ -214,25 +215,19 @@ class TestWordNet:
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.setattr("nltk.data.path", [str(tmp_path / "nltk_data")])
 
-    @pytest.fixture
-    def nowhere(self, monkeypatch):
-        monkeypatch.setattr(FIND, lambda: None)
-
-    @pytest.mark.usefixtures("nowhere")
     def test_it_is_optional(self, monkeypatch, tmp_path):
         monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-        finding = module._wordnet()
+        finding = data._wordnet(None)
         assert (finding.state, finding.fails) == ("missing", False)
         assert finding.detail.startswith("definitions are left out; senses work; or: python -m nl")
         assert finding.repair == "apt-get install wordnet-base wordnet-sense-index"
 
-    @pytest.mark.usefixtures("nowhere")
     def test_nltk_downloads_and_leaves_it_packed(self, monkeypatch, tmp_path):
         monkeypatch.setattr("shutil.which", lambda name: None)
-        data = tmp_path / "nltk_data"
-        assert module._wordnet().repair == (
-            f"python -m nltk.downloader -d {data} wordnet && "
-            f"python -m zipfile -e {data}/corpora/wordnet.zip {data}/corpora"
+        folder = tmp_path / "nltk_data"
+        assert data._wordnet(None).repair == (
+            f"python -m nltk.downloader -d {folder} wordnet && "
+            f"python -m zipfile -e {folder}/corpora/wordnet.zip {folder}/corpora"
         )
 
     def test_a_packed_one_is_unpacked(self, monkeypatch, tmp_path, toy_wordnet):
@@ -245,36 +240,36 @@ class TestWordNet:
         with zipfile.ZipFile(corpora / "wordnet.zip", "w") as archive:
             for file in toy_wordnet.iterdir():
                 archive.write(file, f"wordnet/{file.name}")
-        command = module._wordnet().repair
+        command = data._wordnet(find_wordnet()).repair
         assert command == f"python -m zipfile -e {corpora / 'wordnet.zip'} {corpora}"
         subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
-        assert (module._wordnet().state, module._wordnet().path) == (
+        found = data._wordnet(find_wordnet())
+        assert (found.state, found.path) == (
             "found", str(corpora / "wordnet"),
         )  # fmt: skip
 
     def test_found(self, monkeypatch, toy_wordnet):
-        monkeypatch.setattr(FIND, lambda: toy_wordnet)
-        finding = module._wordnet()
+        finding = data._wordnet(toy_wordnet)
         assert (finding.state, finding.path) == ("found", str(toy_wordnet))
         assert finding.detail == "index.sense and data.* are there"
 
     def test_incomplete(self, monkeypatch, toy_wordnet, tmp_path):
         shutil.copytree(toy_wordnet, tmp_path / "dict")
-        monkeypatch.setattr(FIND, lambda: tmp_path / "dict")
         (tmp_path / "dict" / "data.adj").write_bytes(b"")
         (tmp_path / "dict" / "data.adv").unlink()
-        finding = module._wordnet()
+        finding = data._wordnet(tmp_path / "dict")
         assert (finding.state, finding.fails) == ("wrong", False)
         assert finding.detail.startswith("missing or empty: data.adj, data.adv; definitions are")
 
     def test_another_version(self, monkeypatch, toy_wordnet, tmp_path):
         shutil.copytree(toy_wordnet, tmp_path / "dict")
-        monkeypatch.setattr(FIND, lambda: tmp_path / "dict")
-        data = tmp_path / "dict" / "data.noun"
+        nouns = tmp_path / "dict" / "data.noun"
         for version, state in (("3.0", "found"), ("3.1", "wrong")):
-            data.write_text(f"  1 WordNet {version} Copyright 2011\n", encoding="utf-8")
-            assert module._wordnet().state == state
-        assert module._wordnet().detail.startswith("it is WordNet 3.1, needed is 3.0; definitions")
+            nouns.write_text(f"  1 WordNet {version} Copyright 2011\n", encoding="utf-8")
+            assert data._wordnet(tmp_path / "dict").state == state
+        assert data._wordnet(tmp_path / "dict").detail.startswith(
+            "it is WordNet 3.1, needed is 3.0; definitions"
+        )
 
 
 def _without(prefix):
@@ -286,9 +281,9 @@ def _without(prefix):
 class TestNltkData:
     def test_nltk_data(self, monkeypatch, tmp_path):
         monkeypatch.setattr("nltk.data.path", [str(tmp_path / "none"), str(tmp_path)])
-        assert module._nltk_data().state == "missing"
+        assert data._nltk_data().state == "missing"
         (tmp_path / "corpora" / "words").mkdir(parents=True)
-        assert (module._nltk_data().state, module._nltk_data().path) == ("found", str(tmp_path))
+        assert (data._nltk_data().state, data._nltk_data().path) == ("found", str(tmp_path))
 
 
 class TestPackages:
@@ -304,7 +299,7 @@ class TestPackages:
     def test_versions(self, requirement, state):
         from packaging.requirements import Requirement
 
-        finding = module._package(Requirement(requirement), "required")
+        finding = findings._package(Requirement(requirement), "required")
         assert (finding.state, finding.fails) == (state, state != "found")
         expected = None if state == "found" else f'pip install "{requirement}"'
         assert finding.repair == expected
@@ -321,11 +316,11 @@ class TestProcessor:
         ],
     )
     def test_bfloat16(self, monkeypatch, flags, torch_runs_it, said):
-        monkeypatch.setattr(module, "_cpu_flags", lambda: flags)
-        monkeypatch.setattr(module, "_torch_runs_bfloat16", lambda: torch_runs_it)
-        findings = {finding.name: finding for finding in module._processor()}
-        assert findings["bfloat16"].detail.startswith(said)
-        assert set(findings["features"].detail.split(", ")) == flags
+        monkeypatch.setattr(processor, "_cpu_flags", lambda: flags)
+        monkeypatch.setattr(processor, "_torch_runs_bfloat16", lambda: torch_runs_it)
+        found = {finding.name: finding for finding in processor.examine_processor()}
+        assert found["bfloat16"].detail.startswith(said)
+        assert set(found["features"].detail.split(", ")) == flags
 
     def test_what_auto_means_is_said(self, monkeypatch):
         from spacy_attn.encoder import device, packed
@@ -333,22 +328,22 @@ class TestProcessor:
         monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
         monkeypatch.setattr(device, "pick_precision", lambda name, on: "bfloat16")
         monkeypatch.setattr(packed, "fused_linear_works", lambda dtype: False)
-        assert module._picked() == "'auto' is bfloat16 on cpu, no fused linear layers"
+        assert processor._picked() == "'auto' is bfloat16 on cpu, no fused linear layers"
 
     def test_threads(self):
         import torch
 
-        findings = {finding.name: finding for finding in module._processor()}
-        assert findings["threads"].detail.startswith(f"{torch.get_num_threads()} for torch, ")
+        found = {finding.name: finding for finding in processor.examine_processor()}
+        assert found["threads"].detail.startswith(f"{torch.get_num_threads()} for torch, ")
 
 
 class TestThisMachine:
     def test_every_line_is_complete(self):
-        findings = examine()
-        names = [finding.name for finding in findings]
+        found = examine()
+        names = [finding.name for finding in found]
         assert {"encoder", "spaCy pipeline", "homographs", "WordNet", "torch"} <= set(names)
         assert len(names) == len(set(names))
-        for finding in findings:
+        for finding in found:
             assert (finding.repair is None) is (finding.state == "found"), finding
 
     @pytest.mark.parametrize(

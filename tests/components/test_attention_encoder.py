@@ -450,7 +450,7 @@ def test_stored_weights_are_safetensors_alone(saved):
 def test_a_saved_pipeline_without_its_weights_says_so(saved):
     path, _, _ = saved
     shutil.rmtree(path / "attention_encoder" / "weights" / "0")
-    with pytest.raises(ConfigError, match="which is not beside it; save the pipeline again"):
+    with pytest.raises(ResourceError, match="which is not beside it; save the pipeline again"):
         spacy.load(path)
 
 
@@ -458,7 +458,15 @@ def test_a_list_of_weights_does_not_reach_out_of_its_folder(saved):
     path, _, _ = saved
     (path / "attention_encoder" / "weights.json").write_text('{"model": "../../elsewhere"}')
     (path.parent / "elsewhere").mkdir()
-    with pytest.raises(ConfigError, match="elsewhere, which is not beside it"):
+    with pytest.raises(ResourceError, match="elsewhere, which is not beside it"):
+        spacy.load(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "", '{"model": 3}', "[" * 100_000, "null"])
+def test_a_damaged_list_of_weights_is_one_sentence(saved, text):
+    path, _, _ = saved
+    (path / "attention_encoder" / "weights.json").write_text(text)
+    with pytest.raises(ResourceError, match=r"weights.json is damaged; save the pipeline again"):
         spacy.load(path)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
+from spacy_attn.models import INSTALL_WORDNET
 
 __all__ = [
     "INSTALL_WORDNET",
@@ -41,7 +42,6 @@ SUPERSENSES = (
 _POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
-INSTALL_WORDNET = "apt-get install wordnet-base wordnet-sense-index"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+"""Where models and vectors come from, and whether they are whole.
+
+``catalogue.json``   the models that this project knows, with the SHA-256 of their files
+``catalogue``        reads it
+``resolve``          finds a model on this machine: path, package, Hugging Face cache, wheel
+``hashes``           hashes files, and remembers the hashes of large ones
+``findings``         what is here, what is missing, and the command that fixes it
+``data``             the same for the package's data, WordNet and NLTK's data
+"""
+
+from spacy_attn.models.catalogue import (
+    ACCURATE_ENCODER,
+    DEFAULT_ENCODER,
+    DEFAULT_PIPELINE,
+    GLOVE,
+    INSTALL_MODELS,
+    INSTALL_WORDNET,
+    Kind,
+    KnownModel,
+    Wheel,
+    known_model,
+)
+from spacy_attn.models.hashes import cache_folder, file_sha256, model_files, weights_sha256
+from spacy_attn.models.resolve import (
+    ResolvedModel,
+    glove_files,
+    locate,
+    pinned_files,
+    repair_command,
+    resolve_encoder,
+    resolve_pipeline,
+    wrong_files,
+)
+
+__all__ = [
+    "ACCURATE_ENCODER",
+    "DEFAULT_ENCODER",
+    "DEFAULT_PIPELINE",
+    "GLOVE",
+    "INSTALL_MODELS",
+    "INSTALL_WORDNET",
+    "Kind",
+    "KnownModel",
+    "ResolvedModel",
+    "Wheel",
+    "cache_folder",
+    "file_sha256",
+    "glove_files",
+    "known_model",
+    "locate",
+    "model_files",
+    "pinned_files",
+    "repair_command",
+    "resolve_encoder",
+    "resolve_pipeline",
+    "weights_sha256",
+    "wrong_files",
+]

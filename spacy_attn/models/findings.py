@@ -1,0 +1,125 @@
+"""What is on this machine, what is missing, and the command that fixes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from spacy_attn.models.catalogue import (
+    ACCURATE_ENCODER,
+    DEFAULT_ENCODER,
+    DEFAULT_PIPELINE,
+    GLOVE,
+    Kind,
+)
+from spacy_attn.models.resolve import locate, pinned_files, repair_command, wrong_files
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["Finding", "examine_models", "examine_packages"]
+
+Need: TypeAlias = Literal["required", "recommended", "optional"]
+State: TypeAlias = Literal["found", "missing", "wrong"]
+Hash: TypeAlias = Literal["right", "wrong", "not checked"]
+
+_FOLDER = Path(__file__).parents[1]  # of the package
+
+# Listed where the package is not installed and so has no metadata to read them from.
+_PACKAGES = "spacy numpy torch transformers safetensors gensim nltk scikit-learn scipy".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    group: str  # models, data, packages or processor
+    name: str
+    state: State
+    need: Need
+    detail: str = ""  # where it comes from, or its version
+    path: str | None = None
+    hash: Hash | None = None  # None where there is nothing to hash
+    repair: str | None = None  # the command that fixes it
+
+    @property
+    def fails(self) -> bool:
+        """Whether the default pipeline suffers.
+
+        It needs what is required, and uses what is recommended where that is installed;
+        a damaged file of either stops it.
+        """
+        if self.need == "required":
+            return self.state != "found"
+        return self.need == "recommended" and self.state == "wrong"
+
+
+def examine_models() -> Iterator[Finding]:
+    """The models of the default pipeline and those beside it, their hashes checked."""
+    yield _model("encoder", DEFAULT_ENCODER, "encoder", "required")
+    yield _model("accurate encoder", ACCURATE_ENCODER, "encoder", "optional")
+    yield _model("spaCy pipeline", DEFAULT_PIPELINE, "pipeline", "recommended")
+    yield _model("static vectors", GLOVE, "vectors", "optional")
+
+
+def _model(label: str, name: str, kind: Kind, need: Need) -> Finding:
+    found = locate(name, kind)
+    if found is None:
+        repair = repair_command(name, kind)
+        return Finding("models", label, "missing", need, name, repair=repair)
+    path, detail = str(found.path), f"{name}, from: {found.source}"
+    repair = repair_command(name, kind, found.source)
+    try:
+        wrong = wrong_files(found)
+    except OSError as error:
+        detail += f"; cannot be read: {error.strerror}"
+        return Finding("models", label, "wrong", need, detail, path, "not checked", repair)
+    if wrong:
+        detail += f"; damaged: {', '.join(file.name for file in wrong)}"
+        return Finding("models", label, "wrong", need, detail, path, "wrong", repair)
+    checked: Hash = "right" if pinned_files(found) else "not checked"
+    return Finding("models", label, "found", need, detail, path, checked)
+
+
+def examine_packages() -> Iterator[Finding]:
+    """What the metadata of this package asks for, and which versions are installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        own = distribution("spacy-attn")
+    except PackageNotFoundError:
+        path = str(_FOLDER)
+        detail = "runs from its source; spaCy does not know its factories"
+        repair = "pip install -e ."
+        yield Finding(
+            "packages", "spacy-attn", "missing", "recommended", detail, path, repair=repair
+        )
+        yield from (_package(Requirement(name), "required") for name in _PACKAGES)
+        return
+    path = str(own.locate_file(""))
+    yield Finding("packages", "spacy-attn", "found", "required", own.version, path)
+    seen = set()
+    extras = [e for e in own.metadata.get_all("Provides-Extra") or [] if e != "dev"]
+    for requirement in map(Requirement, own.requires or []):
+        marker = requirement.marker
+        needed = marker is None or marker.evaluate({"extra": ""})
+        wanted = needed or (marker and any(marker.evaluate({"extra": e}) for e in extras))
+        if wanted and requirement.name not in seen:
+            seen.add(requirement.name)
+            yield _package(requirement, "required" if needed else "optional")
+
+
+def _package(requirement: Requirement, need: Need) -> Finding:
+    name, specifier = requirement.name, requirement.specifier
+    repair = f'pip install "{name}{specifier}"'
+    try:
+        installed = version(name)
+    except PackageNotFoundError:
+        return Finding("packages", name, "missing", need, repair=repair)
+    if specifier.contains(installed, prereleases=True):
+        return Finding("packages", name, "found", need, installed)
+    detail = f"{installed}; needed is {specifier}"
+    return Finding("packages", name, "wrong", need, detail, repair=repair)
