@@ -113,7 +113,9 @@ def test_a_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe\n", gzip.compress(b"a b\n" * 1000)[:-20], b"no gzip"], ids=repr
+    "content",
+    [b"\xff\xfe\n", gzip.compress(b"a b\n" * 1000)[:-20], b"no gzip"],
+    ids=["not UTF-8", "cut gzip", "no gzip"],
 )
 def test_a_file_that_holds_no_keys(tmp_path, content):
     path = tmp_path / ("a.key.txt" if content[:1] == b"\xff" else "a.key.txt.gz")
