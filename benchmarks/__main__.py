@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks.manifest import DATA, ROOT, manifest, sha256
 from spacy_attn.cli import main as command_line
-from spacy_attn.compare.datasets import BUNDLED
+from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.methods import DATA as PACKAGE_DATA
 from spacy_attn.methods import METHODS, SENSE_MODEL
 from spacy_attn.wsd.inventory.model import read_labelled

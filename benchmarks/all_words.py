@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
-from spacy_attn.compare.datasets import (
+from spacy_attn.compare.dataset import (
     Dataset,
     LabelledSentence,
     LabelledWord,
@@ -29,17 +29,16 @@ from spacy_attn.compare.datasets import (
     open_dataset,
     peers_of,
 )
-from spacy_attn.compare.runner import compare
-from spacy_attn.compare.systems import (
+from spacy_attn.compare.experiment import compare
+from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
+from spacy_attn.compare.task import (
     Answers,
-    MethodSystem,
     OnProgress,
     Prediction,
-    PublishedPredictions,
     System,
     Task,
-    found_task,
-    given_task,
+    end_to_end_task,
+    gold_task,
     tagged_by,
 )
 from spacy_attn.components.sense_disambiguator import resources_of
@@ -167,7 +166,7 @@ def main() -> None:
     def seen(sense: Sense) -> bool:
         return bool(trained[sense.row])
 
-    weight, tried = choose_weight(given_task(held_out(inventory, wordnet), inventory, resources))
+    weight, tried = choose_weight(gold_task(held_out(inventory, wordnet), inventory, resources))
     console.print(f"prior on held-out SemCor: {tried}")
     methods: dict[str, System] = {name: MethodSystem(name) for name in METHODS}
     prior = {f"attention, prior {weight}": WithPrior(weight)}
@@ -175,9 +174,9 @@ def main() -> None:
     peers = {name: PublishedPredictions(path) for name, path in peers_of(dataset).items()}
     few: dict[str, System] = {name: methods[name] for name in ("first_sense", "attention")}
     tasks: dict[str, tuple[Task, dict[str, System]]] = {
-        "given": (given_task(dataset, inventory, resources), {**methods, **prior, **peers}),
-        "end_to_end": (found_task(dataset, inventory, resources, tag), few),
-        "masc": (given_task(masc(inventory, wordnet), inventory, resources), few),
+        "given": (gold_task(dataset, inventory, resources), {**methods, **prior, **peers}),
+        "end_to_end": (end_to_end_task(dataset, inventory, resources, tag), few),
+        "masc": (gold_task(masc(inventory, wordnet), inventory, resources), few),
     }
     results = {}
     for name, (task, systems) in tasks.items():

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from benchmarks.finished_runs import FinishedRuns, OutOfTime
 from benchmarks.manifest import DATA, ROOT, manifest, sha256
 from spacy_attn.classic.word2vec import shared_vectors
-from spacy_attn.compare.datasets import BUNDLED
+from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
 from spacy_attn.methods import DATA as PACKAGE_DATA
 from spacy_attn.train.attention import AttentionConfig, AttentionTrainer

@@ -31,9 +31,9 @@ from rich.progress import track
 import spacy_attn
 from benchmarks.manifest import ROOT, manifest, sha256
 from spacy_attn.classic.word2vec import shared_vectors
-from spacy_attn.compare.datasets import BUNDLED, Dataset, Instance, half_of, open_dataset
+from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval
-from spacy_attn.compare.systems import tagged_by
+from spacy_attn.compare.task import tagged_by
 from spacy_attn.components.pipeline import load_pipeline
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.encoder.attention_map import KINDS, AttentionMap

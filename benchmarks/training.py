@@ -25,7 +25,8 @@ from safetensors import safe_open
 
 from benchmarks.all_words import held_out
 from benchmarks.manifest import DATA, ROOT, manifest
-from spacy_attn.compare.systems import MethodSystem, Task, given_task
+from spacy_attn.compare.systems import MethodSystem
+from spacy_attn.compare.task import Task, gold_task
 from spacy_attn.models import resolve_encoder
 from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import read_semcor, split_corpora
@@ -78,7 +79,7 @@ def main() -> None:
     split = split_corpora(list(read_semcor(DATA / "semcor.jsonl.gz", wordnet)), [], [])
     rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
     resources = blank_resources(load_inventory("homographs"))
-    task = given_task(held_out(inventory, wordnet), inventory, resources)
+    task = gold_task(held_out(inventory, wordnet), inventory, resources)
     as_trained = trainer.accuracy(rows)
     table = Table("rank", "width", "MB", "accuracy", title=f"as trained: {as_trained}")
     sizes = []

@@ -45,9 +45,10 @@ from benchmarks.coarsewsd20 import (
 from benchmarks.manifest import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
 from spacy_attn.classic.word2vec import shared_vectors
-from spacy_attn.compare.datasets import Dataset, LabelledSentence, LabelledWord, dataset_of
+from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
 from spacy_attn.compare.metrics import interval
-from spacy_attn.compare.systems import MethodSystem, given_task
+from spacy_attn.compare.systems import MethodSystem
+from spacy_attn.compare.task import gold_task
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.errors import ResourceError, SpacyAttnError
@@ -366,7 +367,7 @@ def same_sense(chosen: Sequence[str | None]) -> tuple[Bools1d, Bools1d]:
 def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
     """For each method that can run here what :func:`same_sense` says."""
     nlp = load_pipeline()
-    task = given_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
+    task = gold_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
     out = {}
     for method in track(METHODS, "methods", disable=not sys.stderr.isatty()):
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.explanations import RESULT, Kept, Tally, choose, cue_tokens, score_of
-from spacy_attn.compare.datasets import Instance
+from spacy_attn.compare.dataset import Instance
 from spacy_attn.explain.explanation import DEFAULT_WAY
 from spacy_attn.explain.weigh import DECIDING, Weights
 from spacy_attn.wsd.context import Context

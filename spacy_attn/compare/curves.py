@@ -9,42 +9,33 @@ unrelated sentences of the same set are put between them at run time.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from spacy_attn._types import PlainData
-from spacy_attn.compare.datasets import Dataset, Instance, Tag
+from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.metrics import interval, is_gold
-from spacy_attn.compare.systems import (
-    Answers,
-    MethodSpec,
-    MethodSystem,
-    OnProgress,
-    System,
-    Task,
-    given_task,
-    resolve_method,
-    run_in_own_process,
-)
+from spacy_attn.compare.systems import MethodSpec, MethodSystem, resolve_method
+from spacy_attn.compare.task import Answers, OnProgress, Task, gold_task, right_of
 from spacy_attn.components.sense_disambiguator import score_senses
-from spacy_attn.errors import SpacyAttnError
+from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_of, sentence_starts
 from spacy_attn.wsd.context import Context, FittedMethod, tokens_within, with_vectors
 from spacy_attn.wsd.inventory.model import Inventory
 
-__all__ = ["DISTANCES", "SIZES", "distance_curve", "learning_curve", "learns", "pushed"]
+__all__ = ["DISTANCES", "DRAWS", "SIZES", "distance_curve", "distance_task", "has_examples",
+           "learning_points", "learns", "pushed"]  # fmt: skip
 
 SIZES = (1, 3, 6)  # examples of each sense
 DRAWS = 3
 DISTANCES = (0, 10, 25, 50, 100, 200, 400)  # tokens
 
-#: Called with what is under way, the steps done and all steps.
-Report = Callable[[str, int, int], None]
-
-
 _DO_NOT_LEARN = ("random", "first_sense", "lesk")  # from examples
+
+
+# -- examples -------------------------------------------------------------------------------
 
 
 def learns(spec: MethodSpec) -> bool:
@@ -52,155 +43,85 @@ def learns(spec: MethodSpec) -> bool:
     return resolve_method(spec).name not in _DO_NOT_LEARN
 
 
-# -- examples -------------------------------------------------------------------------------
+def has_examples(task: Task) -> bool:
+    """Whether there are examples to learn from."""
+    return isinstance(task.inventory, Inventory) and task.inventory.has_examples
 
 
-def learning_curve(
+def learning_points(
+    system: MethodSystem,
     task: Task,
-    specs: Mapping[str, MethodSpec],
+    on_progress: OnProgress,
     sizes: Sequence[int] = SIZES,
     draws: int = DRAWS,
-    *,
-    n_threads: int = 1,
-    in_process: bool = False,
-    on_progress: Report | None = None,
-) -> PlainData:
+) -> list[PlainData]:
     """Accuracy with few examples of each sense: mean, least and most of some draws.
 
-    Methods that do not learn from examples are left out by the caller. A method that fails has no
-    row.
+    Texts are encoded once for all points.
 
     Args:
+        system: a method that learns from examples.
         task: texts, words and an inventory with examples.
-        specs: methods by the names of their rows.
+        on_progress: called with the runs done and all runs.
         sizes: numbers of examples of each sense; a sense with fewer uses all.
         draws: of examples, seeds 0, 1, ...
-        n_threads: of torch in each child process.
-        in_process: run them here.
-        on_progress: called with a row's name, the runs done and all runs.
+
+    Raises:
+        ConfigError: the inventory has no examples.
     """
-    systems = {}
-    for name, spec in specs.items():
-        report = _reporter(f"{name}, few examples", on_progress)
-        curve = _LearningCurve(spec, tuple(sizes), draws)
-        try:
-            answers = _run(curve, task, report, n_threads, in_process=in_process)
-            systems[name] = answers.details["points"]
-        except SpacyAttnError:
-            continue
-    return {"sizes": list(sizes), "draws": draws, "systems": systems}
-
-
-@dataclass(frozen=True)
-class _LearningCurve:
-    """A system whose answers are the points of a curve; texts are encoded once for all of them."""
-
-    spec: MethodSpec
-    sizes: tuple[int, ...]
-    draws: int
-
-    def __call__(self, task: Task, on_progress: OnProgress) -> Answers:
-        inventory = task.inventory
-        if not isinstance(inventory, Inventory):
-            raise SpacyAttnError("a learning curve needs an inventory with examples")
-        method = resolve_method(self.spec)
-        resources = replace(task.resources, may_keep=False)
-        contexts: Sequence[Context] = task.contexts
-        points, n_done = [], 0
-        for size in self.sizes:
-            found = []
-            for seed in range(self.draws):
-                part = inventory.with_examples(size, seed)
-                fitted = method.prepare(part, resources)
-                if contexts is task.contexts:
-                    contexts = with_vectors(fitted, task.contexts)
-                found.append(_accuracy(replace(task, inventory=part), contexts, fitted))
-                n_done += 1
-                on_progress(n_done, len(self.sizes) * self.draws)
-            points.append(
-                {
-                    "size": size,
-                    "accuracy": float(np.mean(found)), "low": min(found), "high": max(found),
-                    "short": sum(len(sense.examples) < size for sense in inventory.senses),
-                }
-            )  # fmt: skip
-        return Answers([], details={"points": points})
+    inventory = task.inventory
+    if not isinstance(inventory, Inventory):
+        raise ConfigError("a learning curve needs an inventory with examples")
+    method = resolve_method(system.spec)
+    resources = replace(task.resources, may_keep=False)
+    contexts: Sequence[Context] | None = None
+    points, n_done = [], 0
+    for size in sizes:
+        found = []
+        for seed in range(draws):
+            part = inventory.with_examples(size, seed)
+            fitted = method.prepare(part, resources)
+            contexts = contexts or with_vectors(fitted, task.contexts)
+            found.append(_accuracy(gold_task(task.dataset, part, resources), contexts, fitted))
+            n_done += 1
+            on_progress(n_done, len(sizes) * draws)
+        n_short = sum(len(sense.examples) < size for sense in inventory.senses)
+        mean, low, high = float(np.mean(found)), min(found), max(found)
+        points.append({"size": size, "accuracy": mean, "low": low, "high": high, "short": n_short})
+    return points
 
 
 def _accuracy(task: Task, contexts: Sequence[Context], fitted: FittedMethod) -> float:
     """Of a fitted method on texts that have their vectors already."""
-    instances = task.dataset.instances
-    again = given_task(task.dataset, task.inventory, task.resources)
-    pairs = [(i, target) for i, target in enumerate(again.targets) if target is not None]
-    decided = score_senses(fitted, contexts, [target for _, target in pairs])
+    decided = score_senses(fitted, contexts, [t for t in task.targets if t is not None])
+    owners = [i for i, target in enumerate(task.targets) if target is not None]
     right = [
-        is_gold(decision.sense.id, instances[i], target)
-        for (i, target), (_, decision) in zip(pairs, decided, strict=True)
+        is_gold(decision.sense.id, task.dataset.instances[i], target)
+        for i, (target, decision) in zip(owners, decided, strict=True)
     ]
-    return sum(right) / len(instances)
+    return sum(right) / len(task.targets)
 
 
 # -- distance -------------------------------------------------------------------------------
 
 
-def distance_curve(
-    task: Task,
-    specs: Mapping[str, MethodSpec],
-    tag: Tag,
-    distances: Sequence[int] = DISTANCES,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-    in_process: bool = False,
-    on_progress: Report | None = None,
-) -> PlainData | None:
-    """Accuracy against the number of tokens put between target and cue; None without instances.
+def distance_task(
+    task: Task, tag: Tag, distances: Sequence[int] = DISTANCES, seed: int = 0
+) -> Task | None:
+    """The instances of a task with their cues pushed away, once for each distance, in this order.
 
     Args:
         task: texts and words, with cues.
-        specs: methods by the names of their rows.
         tag: tokenises and tags the new texts.
         distances: least number of tokens between the target's sentence and that of the cue.
         seed: of the choice of sentences.
-        n_threads: of torch in each child process.
-        in_process: run them here.
-        on_progress: called with what runs, texts done and all texts.
+
+    Returns:
+        None where no instance has all its cues on one side of its sentence.
     """
-    tasks = {d: _pushed_task(task, tag, d, seed) for d in distances}
-    n = len(tasks[distances[0]].dataset.instances)
-    if not n:
+    made = [each for distance in distances for each in pushed(task.dataset, distance, seed)]
+    if not made:
         return None
-    systems: dict[str, list[PlainData]] = {}
-    for name, spec in specs.items():
-        points = []
-        try:
-            for distance, each in tasks.items():
-                report = _reporter(f"{name}, cue {distance} tokens away", on_progress)
-                system = MethodSystem(spec)
-                answers = _run(system, each, report, n_threads, in_process=in_process)
-                right = np.array(
-                    [
-                        p is not None and is_gold(p.sense, item, target)
-                        for p, item, target in zip(
-                            answers.predictions, each.dataset.instances, each.targets, strict=True
-                        )
-                    ]
-                )
-                points.append(
-                    {
-                        "distance": distance, "accuracy": float(right.mean()),
-                        "ci95": list(interval(right)),
-                    }
-                )  # fmt: skip
-        except SpacyAttnError:
-            continue
-        systems[name] = points
-    strata = sorted({item.stratum for item in tasks[distances[0]].dataset.instances})
-    return {"strata": strata, "n": n, "distances": list(distances), "systems": systems}
-
-
-def _pushed_task(task: Task, tag: Tag, distance: int, seed: int) -> Task:
-    made = list(pushed(task.dataset, distance, seed))
     contexts = tag([text for text, _, _ in made])
     instances = []
     for row, (context, (_, start, item)) in enumerate(zip(contexts, made, strict=True)):
@@ -208,7 +129,33 @@ def _pushed_task(task: Task, tag: Tag, distance: int, seed: int) -> Task:
         first, last = tokens_within(context, start, end)
         instances.append(replace(item, context=row, start=first, end=last, cues=()))
     data = replace(task.dataset, contexts=tuple(contexts), instances=tuple(instances))
-    return given_task(data, task.inventory, task.resources)
+    return gold_task(data, task.inventory, task.resources)
+
+
+def distance_curve(
+    task: Task, answers: Mapping[str, Answers], distances: Sequence[int] = DISTANCES
+) -> PlainData:
+    """Accuracy against the number of tokens put between target and cue.
+
+    Args:
+        task: as :func:`distance_task` makes it.
+        answers: of each system.
+        distances: those that the task was made with.
+    """
+    systems = {}
+    for name, each in answers.items():
+        # Shape: (n_distances, n_instances)
+        rows = right_of(task, each.predictions).reshape(len(distances), -1)
+        systems[name] = [
+            {"distance": at, "accuracy": float(right.mean()), "ci95": list(interval(right))}
+            for at, right in zip(distances, rows, strict=True)
+        ]
+    return {
+        "strata": sorted({item.stratum for item in task.dataset.instances}),
+        "n": len(task.dataset.instances) // len(distances),
+        "distances": list(distances),
+        "systems": systems,
+    }
 
 
 def pushed(dataset: Dataset, distance: int, seed: int = 0) -> Iterator[tuple[str, int, Instance]]:
@@ -226,12 +173,10 @@ def pushed(dataset: Dataset, distance: int, seed: int = 0) -> Iterator[tuple[str
         if at is None:
             continue
         rng = random.Random(f"{seed} {number}")  # noqa: S311 - a choice, not a secret
-        order = rng.sample(range(len(fillers)), len(fillers))
         chosen, n_tokens = [], 0
-        for k in order:
+        for lemma, text, n in rng.sample(fillers, len(fillers)):
             if n_tokens >= distance:
                 break
-            lemma, text, n = fillers[k]
             if lemma != item.lemma and item.lemma not in text.lower():
                 chosen.append(text)
                 n_tokens += n
@@ -269,20 +214,3 @@ def _single_sentences(dataset: Dataset) -> Iterator[tuple[str, str, int]]:
 def _text_of(dataset: Dataset, item: Instance) -> str:
     context = dataset.contexts[item.context]
     return context.text[context.offsets[item.start][0] : context.offsets[item.end - 1][1]]
-
-
-def _run(
-    system: System, task: Task, report: OnProgress, n_threads: int, *, in_process: bool
-) -> Answers:
-    if in_process:
-        return system(task, report)
-    return run_in_own_process(system, task, report, n_threads)
-
-
-def _reporter(name: str, on_progress: Report | None) -> OnProgress:
-    def report(done: int, total: int) -> None:
-        if on_progress is not None:
-            on_progress(name, done, total)
-
-    report(0, 0)
-    return report

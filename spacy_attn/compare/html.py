@@ -37,7 +37,7 @@ from spacy_attn.compare.figures import (
     strata_of,
 )
 from spacy_attn.compare.report import Grid, group_grids, headline_grid, notes
-from spacy_attn.compare.runner import PUBLISHED
+from spacy_attn.compare.results import PUBLISHED
 from spacy_attn.errors import ResourceError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn.compare.datasets import Instance
+from spacy_attn.compare.dataset import Instance
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.model import Sense
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES
@@ -78,13 +78,10 @@ def calibration_error(scores: NDArray[np.float64], right: Bools1d, bins: int = 1
         right: whether it was right.
         bins: number of them.
     """
-    where = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = [
-        abs(scores[where == b].mean() - right[where == b].mean()) * (where == b).mean()
-        for b in range(bins)
-        if (where == b).any()
-    ]
-    return float(sum(gaps))
+    points = reliability(scores, right, bins)
+    return float(
+        sum(abs(at["confidence"] - at["accuracy"]) * (at["n"] / len(scores)) for at in points)
+    )
 
 
 def reliability(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacy_attn._types import PlainData
-from spacy_attn.compare.runner import PUBLISHED
+from spacy_attn.compare.results import PUBLISHED
 
 __all__ = ["Grid", "group_grids", "headline_grid", "notes"]
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
 from spacy_attn.compare.metrics import Bools1d, calibration_error, interval, is_gold
-from spacy_attn.compare.systems import Answers, MethodSpec, Prediction, Task, method_config
+from spacy_attn.compare.systems import MethodSpec, method_config
+from spacy_attn.compare.task import Answers, Prediction, Task, right_of
 from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
 
-__all__ = ["config_block", "halves", "tune"]
+__all__ = ["check_precision", "config_block", "halves", "tune"]
 
 _STEPS = 10_000  # a threshold is a multiple of 1 / _STEPS, so that what is printed is what was used
 _LEAST = 1e-300  # stands for a probability that became 0
@@ -48,16 +49,10 @@ def tune(
         ConfigError: the precision is out of range.
         RecordError: there is too little data to part in two.
     """
-    if not 0.0 < precision <= 1.0:
-        raise ConfigError(f"--tune {precision}; legal is a precision above 0 and at most 1")
+    check_precision(precision)
     first = halves(task, seed)
-    right = [
-        p is not None and is_gold(p.sense, item, target)
-        for p, item, target in zip(
-            answers.predictions, task.dataset.instances, task.targets, strict=True
-        )
-    ]
-    if not any(ok for ok, mine in zip(right, first, strict=True) if mine) or first.all():
+    correct = right_of(task, answers.predictions)
+    if not (correct & first).any() or first.all():
         raise RecordError(
             f"{task.dataset.name} is too small to tune on: one half of its texts has to hold words "
             "that the method gets right, the other has to hold words at all"
@@ -72,7 +67,6 @@ def tune(
         factor = temperature / base  # of the printed number, not of the exact one
         block = method_config(spec, temperature=temperature)
     scores = _scores(answers, factor)
-    correct = np.array(right, dtype=bool)
     result: PlainData = {"wished": precision, "seed": seed, "temperature": temperature}
     threshold, best = _lowest_threshold(scores[first], correct[first], precision)
     if threshold is None:
@@ -85,6 +79,16 @@ def tune(
         "held_out": _summary(scores[~first], correct[~first], threshold, seed),
         "config": config_block(inventory, block, threshold),
     }
+
+
+def check_precision(precision: float) -> None:
+    """Refuse a precision that none can be.
+
+    Raises:
+        ConfigError: with the allowed range.
+    """
+    if not 0.0 < precision <= 1.0:
+        raise ConfigError(f"--tune {precision}; allowed is a precision above 0 and at most 1")
 
 
 def halves(task: Task, seed: int = 0) -> Bools1d:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spacy_attn._types import Encoder, Floats2d, PlainData, StaticVectors
-from spacy_attn.compare.systems import Task
+from spacy_attn._types import Encoder, Floats2d, PlainData
+from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.compare.systems import MethodSystem
+from spacy_attn.compare.task import OnProgress, Task
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.methods.attention import occurrences, unit_parts
-
-if TYPE_CHECKING:
-    from spacy_attn.compare.datasets import Instance
 
 __all__ = ["vector_map"]
 
@@ -23,57 +20,50 @@ _RADIUS = 25  # tokens of context, as in the attention method
 _FAVOURITE = ("bat", "NOUN")
 
 
-def vector_map(
-    task: Task,
-    encoder: Encoder,
-    static: StaticVectors,
-    lemma: str | None = None,
-    pos: str | None = None,
-) -> PlainData | None:
-    """The places of a word's instances; None where no word has three.
+def vector_map(system: MethodSystem, task: Task, on_progress: OnProgress) -> PlainData | None:
+    """The places of the instances of "bat", else of the word with most; None for fewer than three.
 
     Both are the first two principal components (scikit-learn's PCA) over the instances: of the
     word's static vector, which is one and the same, and of its target and context vectors side by
     side, as the attention method reads them.
 
     Args:
+        system: a method with an encoder, which makes the contextual vectors.
         task: texts and words.
-        encoder: makes contextual vectors.
-        static: a word has the same vector in every text.
-        lemma: the word; None takes "bat", else the one with most instances.
-        pos: its part of speech.
+        on_progress: not called.
+
+    Raises:
+        ResourceError: there are no static vectors.
     """
-    word = (lemma, pos) if lemma and pos else _choose(task)
+    del on_progress
+    encoder = system.prepared(task).encoder
+    counts = Counter((item.lemma, item.pos) for item in task.dataset.instances)
+    word = _FAVOURITE if counts[_FAVOURITE] >= 3 else counts.most_common(1)[0][0]
     pairs = [
         (item, target)
         for item, target in zip(task.dataset.instances, task.targets, strict=True)
         if target is not None and (item.lemma, item.pos) == word
     ]
-    if len(pairs) < 3:
+    if encoder is None or len(pairs) < 3:
         return None
-    targets = [target for _, target in pairs]
-    parts = unit_parts(_occurrences(task, targets, encoder))
+    parts = unit_parts(_occurrences(task, [target for _, target in pairs], encoder))
     # The word's own vector, whatever its form: a static table knows no context.
-    rows = np.repeat(static.vectors([word[0]]), len(pairs), axis=0)
-    places, share = _project(parts)
+    still = np.repeat(shared_vectors(None, "zero").vectors([word[0]]), len(pairs), axis=0)
+    static, (attention, share) = _project(still)[0], _project(parts)
     points = [
-        _point(item, still, moved)
-        for (item, _), still, moved in zip(pairs, _project(rows)[0], places, strict=True)
+        {
+            "instance": item.id,
+            "sense": item.gold[0],
+            "static": [round(float(x), 4) for x in static[i]],
+            "attention": [round(float(x), 4) for x in attention[i]],
+        }
+        for i, (item, _) in enumerate(pairs)
     ]
-    return {
-        "lemma": word[0],
-        "pos": word[1],
-        "points": points,
-        "method": f"PCA of {parts.shape[1]} dimensions; {100 * share:.0f} % of the variance",
-    }
+    said = f"PCA of {parts.shape[1]} dimensions; {100 * share:.0f} % of the variance"
+    return {"lemma": word[0], "pos": word[1], "points": points, "method": said}
 
 
-def _choose(task: Task) -> tuple[str, str]:
-    counts = Counter((item.lemma, item.pos) for item in task.dataset.instances)
-    return _FAVOURITE if counts[_FAVOURITE] >= 3 else counts.most_common(1)[0][0]
-
-
-def _occurrences(task: Task, targets: Sequence[Target], encoder: Encoder) -> Floats2d:
+def _occurrences(task: Task, targets: list[Target], encoder: Encoder) -> Floats2d:
     used = sorted({target.context for target in targets})
     contexts = [task.contexts[i] for i in used]
     arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
@@ -88,15 +78,6 @@ def _project(rows: Floats2d) -> tuple[Floats2d, float]:
 
     if np.ptp(rows, axis=0).max() == 0:  # all the same: PCA would divide zero by zero
         return np.zeros((len(rows), 2), dtype=np.float32), 0.0
-    pca = PCA(2, svd_solver="full").fit(rows.astype(np.float64))
-    places = pca.transform(rows.astype(np.float64)).astype(np.float32)
-    return places, float(pca.explained_variance_ratio_.sum())
-
-
-def _point(item: Instance, still: Floats2d, moved: Floats2d) -> PlainData:
-    return {
-        "instance": item.id,
-        "sense": item.gold[0],
-        "static": [round(float(x), 4) for x in still],
-        "attention": [round(float(x), 4) for x in moved],
-    }
+    exact = rows.astype(np.float64)
+    pca = PCA(2, svd_solver="full").fit(exact)
+    return pca.transform(exact).astype(np.float32), float(pca.explained_variance_ratio_.sum())

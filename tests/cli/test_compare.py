@@ -14,10 +14,11 @@ from spacy.tokens.underscore import Underscore
 
 from spacy_attn import methods
 from spacy_attn.cli import main
-from spacy_attn.compare import systems as systems_module
+from spacy_attn.compare import experiment
 from spacy_attn.components import pipeline
+from spacy_attn.errors import ConfigError
 from tests.compare.conftest import ROWS, labelled
-from tests.compare.test_datasets import KEYS, XML
+from tests.compare.test_dataset import KEYS, XML
 
 #: The keys of the contract; more may be there.
 TOP = {"dataset": str, "n": int, "systems": list, "manifest": dict}
@@ -251,14 +252,14 @@ def test_words_that_the_pipeline_finds(run, toy, tmp_path):
 
 
 def test_methods_that_cannot_take_the_inventory_are_left_out(run, raganato, monkeypatch):
-    check = systems_module.check_method
+    check = experiment.check_method
 
     def only_first(nlp, inventory, spec):
         if spec != "first_sense":
-            raise systems_module.ConfigError(f"{spec} cannot")
+            raise ConfigError(f"{spec} cannot")
         check(nlp, inventory, spec)
 
-    monkeypatch.setattr(systems_module, "check_method", only_first)
+    monkeypatch.setattr(experiment, "check_method", only_first)
     code, out, err = run(raganato, "--in-process")
     assert code == 0
     assert "without lesk: lesk cannot\n" in err
@@ -325,10 +326,10 @@ def test_a_precision_that_is_not_reached(run, toy_inventory, tmp_path):
         (["nowhere.jsonl"], r"nowhere.jsonl does not exist or is no file; give labelled"),
         (["."], ". does not exist or is no file; give labelled .jsonl"),
         (["--methods", "guess"], "method = 'guess'; legal are random, first_sense"),
-        (["--methods", " , "], "--methods ' , ' names none; legal are random"),
+        (["--methods", " , "], "method = ' , '; legal are random"),
         (["--tune", "0.9"], "--tune 0.9 works on one method, and all were given; name it with"),
         (["--tune", "0.9", "--methods", "lesk,random"], "--tune 0.9 works on one method, and 2"),
-        (["--tune", "95", "--methods", "lesk"], "--tune 95.0; legal is a precision above 0"),
+        (["--tune", "95", "--methods", "lesk"], "--tune 95.0; allowed is a precision above 0"),
         (["--predictions", "esc.key.txt"], "--predictions 'esc.key.txt': must be a name"),
         (["--predictions", "esc=no.key.txt"], "--predictions esc=no.key.txt: there is no such"),
         (["--system", "near={window: 3}"], "--system near={window: 3}: is no JSON (Expecting"),
@@ -388,7 +389,7 @@ def test_a_name_that_a_method_has(run, raganato):
 
 
 def test_help_comes_without_spacy(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "spacy_attn.compare.systems", None)
+    monkeypatch.setitem(sys.modules, "spacy_attn.compare.experiment", None)
     code, out, _ = run("--help")
     assert code == 0
     assert "spacy-attn compare mine.jsonl --methods attention --tune 0.95" in out

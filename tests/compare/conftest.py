@@ -8,8 +8,8 @@ import pytest
 import spacy
 
 from spacy_attn import methods
-from spacy_attn.compare.datasets import open_dataset
-from spacy_attn.compare.systems import given_task, tagged_by
+from spacy_attn.compare.dataset import open_dataset
+from spacy_attn.compare.task import gold_task, tagged_by
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.wsd.inventory.model import load_inventory
 
@@ -52,7 +52,7 @@ def make_task(toy_inventory):
     def make(path):
         nlp = spacy.blank("en")
         data = open_dataset(path, tagged_by(nlp))
-        return given_task(data, load_inventory(toy_inventory), resources_of(nlp))
+        return gold_task(data, load_inventory(toy_inventory), resources_of(nlp))
 
     return make
 

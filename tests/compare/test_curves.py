@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import spacy
 
-from spacy_attn.compare.curves import distance_curve, learning_curve, learns, pushed
-from spacy_attn.compare.systems import tagged_by
+from spacy_attn.compare.curves import (
+    distance_curve,
+    distance_task,
+    has_examples,
+    learning_points,
+    learns,
+    pushed,
+)
+from spacy_attn.compare.systems import MethodSystem
+from spacy_attn.compare.task import tagged_by
+from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+
+
+def quiet(done, total):
+    pass
+
 
 TAG = tagged_by(spacy.blank("en"))
 #: Cue after the target's sentence, before it, on both sides, in it; and what can be put between.
@@ -62,17 +78,18 @@ def test_a_longer_distance_begins_with_a_shorter_one(task):
 
 def test_distance_by_hand(task):
     # lesk counts words within 50 tokens, wherever they stand, until they are too far away
-    curve = distance_curve(
-        task, {"lesk": "lesk", "first": "first_sense"}, TAG, [0, 12], in_process=True
-    )
+    far = distance_task(task, TAG, [0, 12])
+    assert [item.id for item in far.dataset.instances] == ["1", "2", "1", "2"]
+    answers = {name: MethodSystem(name)(far, quiet) for name in ("lesk", "first_sense")}
+    curve = distance_curve(far, answers, [0, 12])
     assert curve["strata"] == ["cross"]
     assert (curve["n"], curve["distances"]) == (2, [0, 12])
     assert [point["distance"] for point in curve["systems"]["lesk"]] == [0, 12]
-    assert {point["accuracy"] for point in curve["systems"]["first"]} == {0.5}
+    assert {point["accuracy"] for point in curve["systems"]["first_sense"]} == {0.5}
 
 
-def test_no_curve_without_cues_elsewhere(make_task, labelled_file):
-    assert distance_curve(make_task(labelled_file), {"lesk": "lesk"}, TAG) is None
+def test_no_task_without_cues_elsewhere(make_task, labelled_file):
+    assert distance_task(make_task(labelled_file), TAG) is None
 
 
 def test_examples_are_drawn_and_those_of_a_sense_with_few_are_all_used(toy_inventory):
@@ -91,14 +108,19 @@ def test_a_learning_curve(task, toy_model, toy_sense_model):
         "sense_model": str(toy_sense_model), "window": 64, "overlap": 16,
     }  # fmt: skip
     steps = []
-    curve = learning_curve(
-        task, {"lesk_extended": "lesk_extended", "attention": attention}, [1, 2], 2,
-        in_process=True, on_progress=lambda *step: steps.append(step),
-    )  # fmt: skip
-    assert (curve["sizes"], curve["draws"]) == ([1, 2], 2)
-    for points in curve["systems"].values():
+    for method in ("lesk_extended", attention):
+        points = learning_points(
+            MethodSystem(method), task, lambda *step: steps.append(step), [1, 2], 2
+        )
         assert [point["size"] for point in points] == [1, 2]
         assert all(0 <= p["low"] <= p["accuracy"] <= p["high"] <= 1 for p in points)
         assert points[-1]["short"] == sum(len(s.examples) < 2 for s in task.inventory.senses)
-    assert steps[-1] == ("attention, few examples", 4, 4)
+    assert steps == 2 * [(n, 4) for n in (1, 2, 3, 4)]
     assert [learns(name) for name in ("lesk", "first_sense", "tfidf")] == [False, False, True]
+
+
+def test_no_learning_curve_without_examples(task):
+    lexicon = replace(task, inventory=shared_lexicon())
+    assert (has_examples(task), has_examples(lexicon)) == (True, False)
+    with pytest.raises(ConfigError, match="needs an inventory with examples"):
+        learning_points(MethodSystem("lesk"), lexicon, quiet)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from spacy_attn.compare.datasets import Instance
+from spacy_attn.compare.dataset import Instance
 from spacy_attn.compare.metrics import (
     accuracy_by,
     calibration_error,

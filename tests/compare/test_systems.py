@@ -1,32 +1,25 @@
-"""Systems: sense methods, published predictions, functions of users; and their processes."""
+"""Tasks, and the systems that answer them: sense methods and published predictions."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import threading
-from multiprocessing import Pipe
+from dataclasses import replace
 
 import pytest
 import spacy
-import torch
 
 from spacy_attn.compare import systems
-from spacy_attn.compare.datasets import open_dataset
+from spacy_attn.compare.dataset import open_dataset
 from spacy_attn.compare.systems import (
-    Answers,
     MethodSystem,
-    Prediction,
     PublishedPredictions,
     check_method,
-    found_task,
     method_config,
     resolve_method,
-    run_in_own_process,
-    tagged_by,
 )
+from spacy_attn.compare.task import end_to_end_task, tagged_by
 from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.inventory.model import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from tests.compare.conftest import labelled
@@ -86,7 +79,9 @@ def test_words_are_found_by_the_pipeline(toy_inventory, tmp_path):
     path.write_text(labelled(rows))
     nlp = spacy.blank("en")
     tag, resources = tagged_by(nlp), resources_of(nlp)
-    task = found_task(open_dataset(path, tag), load_inventory(toy_inventory, "en"), resources, tag)
+    task = end_to_end_task(
+        open_dataset(path, tag), load_inventory(toy_inventory, "en"), resources, tag
+    )
     assert [t and (t.context, t.start, t.end, t.lemma) for t in task.targets] == [
         (0, 1, 2, "bat"), None,
     ]  # fmt: skip
@@ -155,65 +150,18 @@ def test_predictions_of_another_set(task, tmp_path):
         PublishedPredictions(path)(task, quiet)
 
 
-# -- processes ------------------------------------------------------------------------------
-
-
-def always_last(task, on_progress):
-    """A system of a user's own."""
-    on_progress(1, 1)
-    return Answers([t and Prediction(t.candidates[-1].id) for t in task.targets])
-
-
-def dies(task, on_progress):
-    os._exit(3)
-
-
-def fails(task, on_progress):
-    raise KeyError(task.dataset.name)
-
-
-def test_a_function_in_its_own_process(task):
-    held = bytearray(400_000_000)  # this process's memory is not that of the child
-    told = []
-    answers = run_in_own_process(always_last, task, lambda *now: told.append(now), 1)
-    assert [p and p.sense for p in answers.predictions] == [
-        "bat.club", "bat.club", "bank.river", "bank.river", None,
-    ]  # fmt: skip
-    assert told == [(1, 1)]
-    assert 50 < answers.peak_rss_mb < len(held) / 1e6 + 150
-
-
-def test_a_process_that_dies(task):
-    with pytest.raises(ResourceError, match="its process ended with exit code 3; see why with"):
-        run_in_own_process(dies, task, quiet, 1)
-
-
-def test_a_system_that_fails(task, monkeypatch):
-    """The child's part, run here."""
-    monkeypatch.setattr(systems.signal, "signal", lambda *_: None)
-    ours, theirs = Pipe()
-    sender = threading.Thread(target=ours.send, args=((fails, task),))
-    sender.start()
-    systems._serve(theirs, torch.get_num_threads())
-    sender.join()
-    failure = ours.recv()
-    assert failure.sentence == "KeyError: 'toy' (--debug shows where)"
-    assert "raise KeyError(task.dataset.name)" in failure.trace
-    for pipe in (ours, theirs):
-        pipe.close()
-
-
-def test_a_process_that_was_killed():
-    assert systems._died(-9).startswith("its process was ended by SIGKILL, as the system does")
-    assert systems._died(-11).startswith("its process was ended by SIGSEGV; see why")
-
-
-def test_a_function_that_no_child_can_have(task):
-    with pytest.raises(ConfigError, match="cannot be sent to its own process"):
-        run_in_own_process(lambda task, on_progress: None, task, quiet, 1)
-
-
 def test_a_task_travels(task):
     assert pickle.loads(pickle.dumps(task)).targets == task.targets  # noqa: S301
     inventory = pickle.loads(pickle.dumps(WordNetInventory()))  # noqa: S301
     assert inventory.candidates("bat", "NOUN")
+
+
+def test_a_method_is_prepared_once_for_all_tasks_of_an_inventory(task):
+    system = MethodSystem("lesk")
+    again = pickle.loads(pickle.dumps(task))  # noqa: S301
+    assert system.prepared(again) is system.prepared(task)
+    part = replace(task, inventory=task.inventory.with_examples(1, seed=0))
+    assert system.prepared(part) is not system.prepared(task)
+    other = pickle.loads(pickle.dumps(system))  # noqa: S301
+    assert other == system
+    assert other._prepared == {}  # models are not sent

@@ -7,7 +7,8 @@ import pytest
 import spacy
 from confection import Config
 
-from spacy_attn.compare.systems import Answers, MethodSystem, Prediction
+from spacy_attn.compare.systems import MethodSystem
+from spacy_attn.compare.task import Answers, Prediction
 from spacy_attn.compare.tune import config_block, halves, tune
 from spacy_attn.errors import ConfigError, RecordError
 from tests.compare.conftest import labelled
@@ -114,7 +115,9 @@ def test_words_without_an_answer_are_not_covered(wide):
 @pytest.mark.parametrize("precision", [0.0, 1.1, -1.0, float("nan")])
 def test_a_precision_out_of_range(wide, precision):
     answers = answers_of(wide, [0.9] * len(wide.targets), [True] * len(wide.targets))
-    with pytest.raises(ConfigError, match=r"--tune .*; legal is a precision above 0 and at most 1"):
+    with pytest.raises(
+        ConfigError, match=r"--tune .*; allowed is a precision above 0 and at most 1"
+    ):
         tune(wide, answers, "lesk", "homographs", precision)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import pytest
 
 from benchmarks.manifest import DATA
-from spacy_attn.compare import runner
-from spacy_attn.compare.datasets import open_dataset, peers_of
+from spacy_attn.compare import experiment
+from spacy_attn.compare.dataset import open_dataset, peers_of
+from spacy_attn.compare.experiment import compare, run_systems
+from spacy_attn.compare.process import answer
 from spacy_attn.compare.report import group_grids, headline_grid, notes
-from spacy_attn.compare.runner import compare, to_json
-from spacy_attn.compare.systems import Answers, MethodSystem, PublishedPredictions, given_task
+from spacy_attn.compare.results import to_json
+from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
+from spacy_attn.compare.task import Answers, gold_task
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.wsd.context import Resources
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
@@ -90,19 +94,29 @@ def test_a_system_that_fails_is_left_out_with_its_reason(task, tmp_path):
         compare(task, {"few": few}, in_process=True)
 
 
-def test_each_system_has_its_own_process(task, monkeypatch):
-    asked = []
+def test_each_system_has_one_process_for_its_whole_plan(task, monkeypatch):
+    opened, told = [], []
 
-    def own(system, task, on_progress, n_threads):
-        asked.append((system, n_threads))
-        return system(task, on_progress)
+    @contextmanager
+    def own(system):
+        opened.append(system)
+        yield lambda question, task, on_progress: question(system, task, on_progress)
 
-    monkeypatch.setattr(runner, "run_in_own_process", own)
-    system = MethodSystem("first_sense")
-    compare(task, {"first": system})
-    import torch
+    monkeypatch.setattr(experiment, "own_process", own)
+    systems = {name: MethodSystem(name) for name in ("first_sense", "lesk")}
 
-    assert asked == [(system, torch.get_num_threads())]
+    def plan(name, ask):
+        return [ask(answer, task, note).predictions for note in ("", "again")]
+
+    done, failed = run_systems(systems, plan, on_progress=lambda *now: told.append(now))
+    assert opened == list(systems.values())
+    assert list(done) == list(systems)
+    assert failed == {}
+    assert done["lesk"][0] == done["lesk"][1]
+    assert told[:4] == [
+        ("first_sense", 0, 0), ("first_sense", 4, 4),
+        ("first_sense, again", 0, 0), ("first_sense, again", 4, 4),
+    ]  # fmt: skip
 
 
 # -- tables ---------------------------------------------------------------------------------
@@ -162,7 +176,7 @@ def test_allamended():
 
     data = open_dataset(path, no_texts)
     inventory = WordNetInventory(wordnet=None)
-    task = given_task(data, inventory, Resources(tokenize=no_texts))
+    task = gold_task(data, inventory, Resources(tokenize=no_texts))
     chosen = {"first_sense": MethodSystem("first_sense")}
     chosen["esc"] = PublishedPredictions(peers_of(data)["esc"])
     result = compare(task, chosen, seen=lambda s: inventory.count(s) > 0, in_process=True)

@@ -8,7 +8,7 @@ import json
 import pytest
 import spacy
 
-from spacy_attn.compare.datasets import (
+from spacy_attn.compare.dataset import (
     BUNDLED,
     LabelledSentence,
     LabelledWord,

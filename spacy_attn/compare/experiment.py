@@ -1,0 +1,418 @@
+"""Comparisons: systems are asked, each in a process of its own, and measured.
+
+:func:`compare` measures systems on one task. :func:`run` does all that the command
+``spacy-attn compare`` does, from a file of labelled data to ``results.json``. Experiments with
+several tasks hand a plan of their own to :func:`run_systems`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
+
+from spacy.language import Language
+
+from spacy_attn._types import PlainData
+from spacy_attn.compare.curves import (
+    DRAWS,
+    SIZES,
+    distance_curve,
+    distance_task,
+    has_examples,
+    learning_points,
+    learns,
+)
+from spacy_attn.compare.dataset import half_of, is_raganato, open_dataset, peers_of
+from spacy_attn.compare.manifest import manifest
+from spacy_attn.compare.process import Ask, Question, answer, own_process, this_process
+from spacy_attn.compare.results import score, to_json
+from spacy_attn.compare.systems import (
+    MethodSpec,
+    MethodSystem,
+    PublishedPredictions,
+    check_method,
+    resolve_method,
+)
+from spacy_attn.compare.task import Answers, System, Task, end_to_end_task, gold_task, tagged_by
+from spacy_attn.compare.tune import check_precision, tune
+from spacy_attn.compare.vector_map import vector_map
+from spacy_attn.components.pipeline import load_pipeline
+from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
+from spacy_attn.methods import DATA, METHODS, SENSE_MODEL
+from spacy_attn.wsd.inventory.model import Sense, load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, open_inventory
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+
+__all__ = ["Options", "compare", "run", "run_systems"]
+
+_RESULTS = "results.json"
+
+T = TypeVar("T")
+
+#: Called with what is under way, the steps done and all steps.
+Report: TypeAlias = Callable[[str, int, int], None]
+
+
+def _quiet(what: str, done: int, total: int) -> None:
+    """No report."""
+
+
+# -- systems and what they are asked --------------------------------------------------------
+
+
+class AskSystem(Protocol):
+    """Puts a question to the system at hand; a note says in the report which one."""
+
+    def __call__(self, question: Question[T], task: Task, note: str = "") -> T:
+        """The answer; see :class:`~spacy_attn.compare.process.Ask`."""
+        ...
+
+
+def run_systems(
+    systems: Mapping[str, System],
+    plan: Callable[[str, AskSystem], T],
+    *,
+    in_process: bool = False,
+    on_progress: Report = _quiet,
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Follow a plan with each system, one after the other, each in one process of its own.
+
+    Args:
+        systems: by the names of their rows.
+        plan: asks the system of a name what there is to ask, and gives back what is to be kept.
+        in_process: ask them here, which measures no memory; for debugging.
+        on_progress: called with a system's name and the note, texts done and all texts.
+
+    Returns:
+        What the plan gave for each system, and for those that failed the reason.
+
+    Raises:
+        ResourceError: all failed.
+    """
+    done: dict[str, T] = {}
+    failed: dict[str, str] = {}
+    for name, system in systems.items():
+        is_here = in_process or isinstance(system, PublishedPredictions)
+        try:
+            with this_process(system) if is_here else own_process(system) as ask:
+                done[name] = plan(name, _reporting(name, ask, on_progress))
+        except SpacyAttnError as error:
+            failed[name] = str(error)
+    if not done:
+        raise ResourceError("; ".join(f"{name}: {reason}" for name, reason in failed.items()))
+    return done, failed
+
+
+def _reporting(name: str, ask: Ask, on_progress: Report) -> AskSystem:
+    def asked(question: Question[T], task: Task, note: str = "") -> T:
+        what = f"{name}, {note}" if note else name
+        on_progress(what, 0, 0)
+        return ask(question, task, partial(on_progress, what))
+
+    return asked
+
+
+def compare(
+    task: Task,
+    systems: Mapping[str, System],
+    *,
+    seen: Callable[[Sense], bool] | None = None,
+    in_process: bool = False,
+    on_progress: Report = _quiet,
+) -> PlainData:
+    """Run systems on one task and measure them; see :func:`run_systems`, :func:`score`."""
+    answers, failed = run_systems(
+        systems,
+        lambda name, ask: ask(answer, task),
+        in_process=in_process,
+        on_progress=on_progress,
+    )
+    return score(task, systems, answers, failed, seen)
+
+
+# -- the command ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What ``spacy-attn compare`` can be told; its help says more of each.
+
+    Args:
+        file: labelled data; None takes the bundled test set.
+        inventory: None takes the bundled one, for Raganato's XML WordNet.
+        methods: methods by the names of their rows; none takes all that take the inventory.
+        predictions: files of published predictions by the names of their rows.
+        output: folder for ``results.json``; only with it curves and vector map are made.
+        tune: precision to find a threshold for.
+        pipeline: name or path of a spaCy pipeline.
+        end_to_end: whether the pipeline finds the targets in plain text.
+        baseline: row that the others are tested against.
+        half: "open" or "frozen".
+        curves: whether curves are made.
+        overwrite: whether results in the folder are replaced.
+        in_process: whether systems run in this process.
+    """
+
+    file: Path | None = None
+    inventory: str | None = None
+    methods: Mapping[str, MethodSpec] = field(default_factory=dict)
+    predictions: Mapping[str, Path] = field(default_factory=dict)
+    output: Path | None = None
+    tune: float | None = None
+    pipeline: str | None = None
+    end_to_end: bool = False
+    baseline: str | None = None
+    half: str | None = None
+    curves: bool = True
+    overwrite: bool = False
+    in_process: bool = False
+
+    @property
+    def source(self) -> str:
+        """The inventory as it is written in a config."""
+        is_xml = self.file is not None and is_raganato(self.file)
+        return self.inventory or ("wordnet" if is_xml else "homographs")
+
+    def check(self) -> None:
+        """Refuse what is wrong before anything is loaded.
+
+        Raises:
+            ConfigError: names the option and its allowed values.
+        """
+        for spec in self.methods.values():
+            resolve_method(spec)
+        if self.file is not None and not self.file.is_file():
+            raise ConfigError(
+                f"{self.file} does not exist or is no file; give labelled .jsonl or NAME.data.xml, "
+                "or leave it out for the bundled test set"
+            )
+        for name, path in self.predictions.items():
+            if not path.is_file():
+                raise ConfigError(f"--predictions {name}={path}: there is no such file")
+        if self.tune is not None:
+            check_precision(self.tune)
+            if len(self.methods) != 1:
+                raise ConfigError(
+                    f"--tune {self.tune} works on one method, and {len(self.methods) or 'all'} "
+                    "were given; name it with --methods, such as --methods attention"
+                )
+        if self.output is not None and self.output.exists() and not self.output.is_dir():
+            raise ConfigError(
+                f"-o {self.output} is no folder; results.json is written into a folder"
+            )
+        if self.output is not None and (self.output / _RESULTS).exists() and not self.overwrite:
+            raise ConfigError(
+                f"{self.output / _RESULTS} exists; name another folder, or --overwrite to replace "
+                "it"
+            )
+        rows = sorted({*self.methods, *self.predictions})
+        if self.baseline is not None and rows and self.baseline not in rows:
+            raise ConfigError(
+                f"--baseline {self.baseline!r} is no row; allowed are {', '.join(rows)}"
+            )
+        if self.half not in (None, "open", "frozen"):
+            raise ConfigError(f"--half {self.half!r}; allowed are open and frozen")
+
+
+def run(
+    options: Options,
+    *,
+    on_progress: Report = _quiet,
+    on_left_out: Callable[[str, str], None] = lambda name, reason: None,
+) -> PlainData:
+    """Compare as the command line does, and write ``results.json`` where a folder is named.
+
+    Args:
+        options: checked here.
+        on_progress: called with what is under way, the steps done and all steps.
+        on_left_out: called with a method that cannot take the inventory, where all were meant,
+            and the reason.
+
+    Returns:
+        The contents of ``results.json``; without a folder it has no manifest.
+
+    Raises:
+        ConfigError: the call is wrong.
+        RecordError, InventoryError: data or inventory is broken.
+        ResourceError: no system ran, or the results cannot be written.
+    """
+    options.check()
+    on_progress("reading", 0, 0)
+    nlp = _pipeline(options)
+    specs = _usable(nlp, options, on_left_out)
+    task = _task(nlp, options)
+    peers = {**peers_of(task.dataset), **options.predictions}
+    for name in set(peers) & set(specs):
+        raise ConfigError(f"--predictions {name}=...: a method has this name; give another")
+    if options.output is not None:
+        _make(options.output)
+    systems: dict[str, System] = {name: MethodSystem(spec) for name, spec in specs.items()}
+    systems |= {name: PublishedPredictions(path) for name, path in peers.items()}
+    plan = _Plan(task, specs)
+    if options.output is not None and not options.end_to_end:
+        plan.has_map = task.dataset.may_quote
+        if options.curves:
+            plan.learners = [name for name in specs if has_examples(task) and learns(specs[name])]
+            plan.far = distance_task(task, tagged_by(nlp))
+    answers, failed = run_systems(
+        systems, plan, in_process=options.in_process, on_progress=on_progress
+    )
+    result = score(task, systems, answers, failed, _seen(task), options.baseline)
+    result |= {"end_to_end": options.end_to_end, **plan.results()}
+    if options.tune is not None and not failed:
+        (name,) = specs
+        result["tune"] = tune(task, answers[name], specs[name], options.source, options.tune)
+    if options.output is not None:
+        files = [*task.dataset.files, _inventory_file(task, options.source), *peers.values()]
+        command = _command(options, specs, peers)
+        result["manifest"] = manifest(command, files, seed=0, in_process=options.in_process)
+        _write(options.output / _RESULTS, to_json(result))
+    return result
+
+
+class _Plan:
+    """What each system is asked: the task, and with a folder for results curves and the map."""
+
+    def __init__(self, task: Task, specs: Mapping[str, MethodSpec]) -> None:
+        self.task, self.specs = task, specs
+        self.learners: list[str] = []
+        self.far: Task | None = None  # cues pushed away
+        self.has_map = False
+        self._learning: dict[str, list[PlainData]] = {}
+        self._distance: dict[str, Answers] = {}
+        self._map: PlainData | None = None
+
+    def __call__(self, name: str, ask: AskSystem) -> Answers:
+        """The answers that count; what else fails is left out, as its row has the reason."""
+        answers = ask(answer, self.task)
+        if name not in self.specs:
+            return answers
+        if name in self.learners:
+            with suppress(SpacyAttnError):
+                self._learning[name] = ask(learning_points, self.task, "few examples")
+        if self.far is not None:
+            with suppress(SpacyAttnError):
+                self._distance[name] = ask(answer, self.far, "cue far away")
+        # Attention's, or of another method with an encoder where that does not run.
+        if (
+            self.has_map
+            and "encoder" in answers.details
+            and (self._map is None or name == "attention")
+        ):
+            with suppress(SpacyAttnError):
+                self._map = ask(vector_map, self.task, "map") or self._map
+        return answers
+
+    def results(self) -> PlainData:
+        """What goes into ``results.json``."""
+        out: PlainData = {}
+        if self._learning:
+            out["learning_curve"] = {
+                "sizes": list(SIZES), "draws": DRAWS, "systems": self._learning
+            }  # fmt: skip
+        if self.far is not None:
+            out["distance_curve"] = distance_curve(self.far, self._distance)
+        if self._map is not None:
+            out["vector_map"] = self._map
+        return out
+
+
+def _pipeline(options: Options) -> Language:
+    """A pipeline that tokenises and tags, without a component for senses."""
+    nlp = load_pipeline(options.pipeline, inventory=options.source, method="first_sense")
+    for component in list(nlp.pipe_names):
+        if nlp.get_pipe_meta(component).factory == "sense_disambiguator":
+            nlp.remove_pipe(component)
+    return nlp
+
+
+def _usable(
+    nlp: Language, options: Options, on_left_out: Callable[[str, str], None]
+) -> dict[str, MethodSpec]:
+    """The methods, checked; where none was named all those that take the inventory."""
+    found: dict[str, MethodSpec] = {}
+    for name, spec in (options.methods or {name: name for name in METHODS}).items():
+        try:
+            check_method(nlp, options.source, spec)
+        except ConfigError as error:
+            if options.methods:
+                raise
+            on_left_out(name, str(error))
+        else:
+            found[name] = spec
+    return found
+
+
+def _task(nlp: Language, options: Options) -> Task:
+    """The data with the inventory's candidates."""
+    inventory, tag = open_inventory(options.source, nlp.lang), tagged_by(nlp)
+    gold = {}
+    if options.file is None and options.source == "wordnet":  # the set names senses of homographs
+        gold = {sense.id: sense.wordnet for sense in load_inventory("homographs").senses}
+    dataset = open_dataset(options.file, tag, gold)
+    if options.half is not None:
+        dataset = half_of(dataset, frozen=options.half == "frozen")
+    if options.end_to_end:
+        return end_to_end_task(dataset, inventory, resources_of(nlp), tag)
+    return gold_task(dataset, inventory, resources_of(nlp))
+
+
+def _seen(task: Task) -> Callable[[Sense], bool] | None:
+    """Which senses of WordNet the bundled model has met in its training corpora."""
+    if not isinstance(task.inventory, WordNetInventory):
+        return None
+    seen = SenseVectors.load(SENSE_MODEL).seen
+    return lambda sense: bool(seen[sense.row])
+
+
+# -- files ----------------------------------------------------------------------------------
+
+
+def _inventory_file(task: Task, source: str) -> Path:
+    if isinstance(task.inventory, WordNetInventory):
+        return task.inventory.path
+    bundled = DATA / f"{source}.jsonl"
+    return bundled if bundled.is_file() else Path(source)
+
+
+def _command(options: Options, specs: Mapping[str, MethodSpec], peers: Mapping[str, Path]) -> str:
+    """The call that gives the same result, files by their names alone."""
+    words = ["spacy-attn", "compare", *([options.file.name] if options.file else [])]
+    words += ["--inventory", Path(options.source).name]
+    named = [name for name, spec in specs.items() if name == spec]
+    words += ["--methods", ",".join(named)] if named else []
+    for name, spec in specs.items():
+        if name != spec:
+            words += ["--system", f"{name}={spec if isinstance(spec, str) else json.dumps(spec)}"]
+    for name, path in peers.items():
+        words += ["--predictions", f"{name}={path.name}"]
+    words += ["--tune", str(options.tune)] if options.tune is not None else []
+    words += ["--end-to-end"] if options.end_to_end else []
+    words += ["--baseline", options.baseline] if options.baseline else []
+    words += ["--half", options.half] if options.half else []
+    words += [] if options.curves else ["--no-curves"]
+    return shlex.join(words)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"-o {folder} cannot be made: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that has its name only when it is whole."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be written: {error.strerror}") from error
