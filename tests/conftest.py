@@ -19,6 +19,8 @@ import pytest
 # Children inherit it: nothing may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Toy matrices gain nothing from threads, and the threads of two test processes wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WORDS = "the bat flew swing at night ball bank river money a in cave he hit with of and".split()
 
