@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.manifest import DATA, ROOT, manifest, sha256
+from benchmarks.common import DATA, ROOT, manifest, sha256
 from spacy_attn.cli import main as command_line
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.methods import DATA as PACKAGE_DATA

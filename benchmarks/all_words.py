@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
 from spacy_attn.compare.dataset import (
     Dataset,

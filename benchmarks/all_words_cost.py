@@ -24,7 +24,7 @@ from rich.table import Table
 from spacy.language import Language
 
 from benchmarks.classic_speed import CORPUS, documents, timed
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.common import ROOT, manifest
 from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import resolve_pipeline
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.manifest import manifest
+from benchmarks.common import manifest
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.methods import (
     DATA,

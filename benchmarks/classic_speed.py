@@ -28,7 +28,7 @@ from rich.progress import track
 from rich.table import Table
 from spacy.language import Language
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.models import resolve_pipeline
 
 RESULT = ROOT / "benchmarks" / "results" / "classic-speed.json"

@@ -41,7 +41,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.compare.metrics import holm, interval, macro_f1, mcnemar
 from spacy_attn.encoder.device import pick_device, pick_precision

@@ -44,7 +44,7 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.classic.sequence import (
     LabelledSpan,
     iob_spans,

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 
 import spacy_attn
-from benchmarks.manifest import ROOT, manifest, sha256
+from benchmarks.common import ROOT, manifest, sha256
 from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval

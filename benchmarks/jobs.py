@@ -24,7 +24,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.common import ROOT, manifest
 from benchmarks.speed.memory import megabytes, texts
 from benchmarks.speed.peers import CORPUS
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from spacy.language import Language
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.classic.relations import BUNDLED
 from spacy_attn.components.relation_extractor import RelationExtractor
 from spacy_attn.models import resolve_pipeline

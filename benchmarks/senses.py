@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import calibration_error, interval, macro_f1
 from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import tables_attention, tables_external
-from benchmarks.manifest import ROOT
+from benchmarks.common import ROOT
 
 __all__ = ["PAGES", "SECTIONS", "replace_between", "sections_of"]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.manifest import ROOT
+from benchmarks.common import ROOT
 
 __all__ = ["claims", "cost", "rows"]
 

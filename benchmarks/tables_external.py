@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.manifest import ROOT
+from benchmarks.common import ROOT
 
 __all__ = ["coarsewsd20", "tasks", "wic"]
 

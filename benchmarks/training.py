@@ -24,7 +24,7 @@ from rich.table import Table
 from safetensors import safe_open
 
 from benchmarks.all_words import held_out
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Task, gold_task
 from spacy_attn.models import resolve_encoder

@@ -42,7 +42,7 @@ from benchmarks.coarsewsd20 import (
     missing,
     unit,
 )
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
 from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of

@@ -27,7 +27,7 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.manifest import ROOT, manifest, sha256
+from benchmarks.common import ROOT, manifest, sha256
 
 RESULTS = ROOT / "benchmarks" / "results"
 N_PROCESSES = (1, 4)

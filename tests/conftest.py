@@ -166,12 +166,12 @@ def toy_self_attention(
 ) -> Path:
     """A self-attention model of width 8, trained for two epochs on the toy inventory."""
     from spacy_attn.encoder.static_network import NetworkConfig
-    from spacy_attn.train.attention import AttentionConfig
-    from spacy_attn.train.attention_model import train_attention_model
+    from spacy_attn.train.self_attention import SelfAttentionConfig
+    from spacy_attn.train.self_attention_model import train_self_attention
 
     network = NetworkConfig(4, width=8, heads=2)
-    return train_attention_model(
-        tmp_path_factory.mktemp("toy") / "self-attention", network, AttentionConfig(epochs=2),
+    return train_self_attention(
+        tmp_path_factory.mktemp("toy") / "self-attention", network, SelfAttentionConfig(epochs=2),
         vectors=str(toy_vectors), inventory=toy_inventory,
     )  # fmt: skip
 

@@ -8,10 +8,20 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import attention
-from benchmarks.attention import SYSTEMS, bootstrap, clipped, make_world, pointed, verdict
-from benchmarks.finished_runs import FinishedRuns, OutOfTime
-from spacy_attn.encoder.mixers import make_mixer, n_parameters
+from benchmarks.attention import __main__ as command
+from benchmarks.attention import domains, rows, runs
+from benchmarks.attention.finished_runs import FinishedRuns, OutOfTime
+from benchmarks.attention.mixers import make_mixer
+from benchmarks.attention.runs import (
+    MAIN,
+    SYSTEMS,
+    bootstrap,
+    clipped,
+    make_world,
+    pointed,
+    verdict,
+)
+from spacy_attn.encoder.static_network import n_parameters
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
 from spacy_attn.train.occurrences import Occurrence
@@ -108,9 +118,9 @@ def test_finished_runs_are_kept_and_time_ends(tmp_path):
 
 
 def test_accuracy_by_distance_of_the_cue():
-    test = attention.Test([], [], np.array([-1, 1, 3, 4, 25]), [])
+    test = runs.Test([], [], np.array([-1, 1, 3, 4, 25]), [])
     right = np.array([[True, True, False, True, False]])
-    found = attention.by_distance(test, right)
+    found = rows.by_distance(test, right)
     assert [(each["from"], each["n"], each["mean"]) for each in found] == [
         (1, 2, 0.5), (4, 1, 1.0), (20, 1, 0.0),
     ]  # fmt: skip
@@ -120,11 +130,11 @@ def test_what_is_lost_on_an_unseen_domain_by_hand():
     unseen = np.array([False, False, True, True])
     rights = {
         "static": np.array([[True, True, False, False]]),
-        attention.MAIN: np.array([[True, True, True, True]]),
+        MAIN: np.array([[True, True, True, True]]),
     }
-    row = attention._drop_row(rights, unseen)
+    row = domains.lost_on_unseen(rights, unseen)
     assert row["systems"]["static"]["mean"] == 1.0
-    assert row["systems"][attention.MAIN]["mean"] == 0.0
+    assert row["systems"][MAIN]["mean"] == 0.0
     assert (row["difference"], row["verdict"]) == ({"mean": 1.0, "ci95": [1.0, 1.0]}, "holds")
 
 
@@ -146,22 +156,22 @@ def test_cues_of_the_test_set_are_found():
 @pytest.mark.parametrize("what", ["rows", "claims"])
 def test_a_trial(what, tmp_path, monkeypatch, capsys):
     systems = ("static", "cnn", "bilstm", "attention 1 x 1", "attention 1 x 4", "attention 1 x 8")
-    monkeypatch.setattr(attention, "SYSTEMS", {name: SYSTEMS[name] for name in systems})
-    monkeypatch.setattr(attention, "PATTERNS", ("full", "window"))
-    monkeypatch.setattr(attention, "EXAMPLES", (1,))
-    monkeypatch.setattr(attention, "_DRAWS", 20)
+    monkeypatch.setattr(runs, "SYSTEMS", {name: SYSTEMS[name] for name in systems})
+    monkeypatch.setattr(rows, "PATTERNS", ("full", "window"))
+    monkeypatch.setattr(runs, "EXAMPLES", (1,))
+    monkeypatch.setattr(runs, "DRAWS", 20)
     inventory = load_inventory("homographs").with_examples(2, 0)
-    monkeypatch.setattr(attention, "load_inventory", lambda name: inventory)
+    monkeypatch.setattr(command, "load_inventory", lambda name: inventory)
     out = tmp_path / "trial.json"
     options = ["--seeds", "2", "--epochs", "1", "--limit", "60", "-o", str(out)]
     options += ["--kept", str(tmp_path / "kept")]
     monkeypatch.setattr(sys, "argv", ["attention", what, *options])
-    attention.main()
+    command.main()
     assert capsys.readouterr().out
     result = json.loads(out.read_text())
     assert result["seeds"] == 2
-    monkeypatch.setattr(attention, "train", None)  # finished runs are not made again
-    attention.main()
+    monkeypatch.setattr(runs, "train", None)  # finished runs are not made again
+    command.main()
     again = json.loads(out.read_text())
     assert {**again, "manifest": 0} == {**result, "manifest": 0}
     assert result["manifest"]["command"] == (
@@ -175,3 +185,14 @@ def test_a_trial(what, tmp_path, monkeypatch, capsys):
         said = {row["verdict"] for row in result["claims"]}
         assert said <= {"holds", "does not hold", "not shown"}
         assert len(result["claims"]) >= 7
+
+
+@NEEDS_GLOVE
+def test_one_system_is_tried(monkeypatch, capsys):
+    inventory = load_inventory("homographs").with_examples(1, 0)
+    monkeypatch.setattr(command, "load_inventory", lambda name: inventory)
+    monkeypatch.setattr(runs, "SYSTEMS", dict(SYSTEMS))
+    options = ["try", "--mixer", "cnn", "--epochs", "1", "--limit", "40"]
+    monkeypatch.setattr(sys, "argv", ["attention", *options])
+    command.main()
+    assert "cnn 1 x 4, full, seed 0: accuracy 0." in capsys.readouterr().out

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import attention_cost
-from benchmarks.attention_cost import analysed, crossover, exponent
+from benchmarks.attention import cost
+from benchmarks.attention.cost import analysed, crossover, exponent
 
 LENGTHS = [128, 256, 512, 1024]
 
@@ -56,12 +56,12 @@ def test_the_median_of_repeats_counts():
     assert two["faster_than_full_from"] == 512
 
 
-@pytest.mark.parametrize("name", attention_cost.MODELS)
+@pytest.mark.parametrize("name", cost.MODELS)
 def test_models_of_hugging_face_run(name):
     import torch
 
     torch.manual_seed(0)
-    model = attention_cost.model_of(name, longest=256).eval()
+    model = cost.model_of(name, longest=256).eval()
     ids = torch.randint(5, 90, (1, 256))
     with torch.no_grad():
         out = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
@@ -72,18 +72,18 @@ def test_models_of_hugging_face_run(name):
 def test_models_keep_their_pattern():
     import torch
 
-    bird = attention_cost.model_of("big_bird", longest=512).eval()
-    nystrom = attention_cost.model_of("nystromformer", longest=512).eval()
+    bird = cost.model_of("big_bird", longest=512).eval()
+    nystrom = cost.model_of("nystromformer", longest=512).eval()
     for n in (128, 512):
         for name, model in (("big_bird", bird), ("nystromformer", nystrom)):
-            attention_cost.hold_pattern(model, name, n)
+            cost.hold_pattern(model, name, n)
             with torch.no_grad():
                 model(input_ids=torch.randint(5, 90, (1, n)))
     assert bird.attention_type == "block_sparse"  # after a short text before it
     assert nystrom.encoder.layer[0].attention.self.seq_len == 512
 
 
-@pytest.mark.parametrize("name", attention_cost.MODELS)
+@pytest.mark.parametrize("name", cost.MODELS)
 def test_they_run_through_the_attention_encoder(name, toy_model, tmp_path):
     import spacy
     import torch
@@ -91,7 +91,7 @@ def test_they_run_through_the_attention_encoder(name, toy_model, tmp_path):
 
     tokenizer = AutoTokenizer.from_pretrained(toy_model, model_max_length=512)
     torch.manual_seed(0)
-    model = attention_cost.model_of(name, longest=512, layers=2, vocabulary=len(tokenizer))
+    model = cost.model_of(name, longest=512, layers=2, vocabulary=len(tokenizer))
     model.save_pretrained(tmp_path / name)
     tokenizer.save_pretrained(tmp_path / name)
     nlp = spacy.blank("en")
@@ -101,7 +101,7 @@ def test_they_run_through_the_attention_encoder(name, toy_model, tmp_path):
     texts = ["the bat flew at night . " * 70, "swing the bat ! " * 110]
     alone = [nlp(text)._.attn_vectors for text in texts]
     for doc, vectors in zip(nlp.pipe(texts), alone, strict=True):
-        width = attention_cost.WIDTH * (2 if name == "reformer" else 1)
+        width = cost.WIDTH * (2 if name == "reformer" else 1)
         assert vectors.shape == (len(doc), width)
         # Nystromformer's convolution over the values reads the padding of a batch.
         tolerance = 0.05 if name == "nystromformer" else 1e-4
@@ -114,8 +114,8 @@ def test_a_trial(tmp_path, monkeypatch, capsys):
     out = tmp_path / "trial.json"
     options = ["--longest", "512", "--repeats", "1", "--systems", "full", "window", "-o", str(out)]
     options += ["--kept", str(tmp_path / "kept")]
-    monkeypatch.setattr(sys, "argv", ["attention_cost", *options])
-    attention_cost.main()
+    monkeypatch.setattr(sys, "argv", ["cost", *options])
+    cost.main()
     assert "did not run" not in capsys.readouterr().out
     result = json.loads(out.read_text())
     for phase in ("forward", "training"):

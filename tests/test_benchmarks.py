@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.manifest import DATA, sha256
+from benchmarks.common import DATA, sha256
 from benchmarks.senses import accuracy_and_macro_f1, calibration_error, interval
 from benchmarks.tables import PAGES, SECTIONS, replace_between, sections_of
 

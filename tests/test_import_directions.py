@@ -36,8 +36,6 @@ LIGHT = {"spacy", "numpy", "thinc", "catalogue", "spacy_attn", *sys.stdlib_modul
 OF_TORCH = {
     f"spacy_attn.encoder.{name}"
     for name in (
-        "attention_patterns",
-        "mixers",
         "packed",
         "padded",
         "self_attention",

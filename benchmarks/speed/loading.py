@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.common import ROOT, manifest
 from spacy_attn.models import resolve_pipeline
 
 RESULT = ROOT / "benchmarks" / "results" / "loading.json"

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.common import ROOT, manifest
 from benchmarks.speed.peers import CORPUS, documents
 
 RESULT = ROOT / "benchmarks" / "results" / "memory.json"

@@ -33,7 +33,7 @@ import spacy
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn.models import cache_folder, resolve_encoder
 
 RESULT = ROOT / "benchmarks" / "results" / "speed.json"

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from spacy.tokens import Doc
 
-from benchmarks.manifest import ROOT, manifest
+from benchmarks.common import ROOT, manifest
 from benchmarks.speed.peers import CORPUS, documents
 from spacy_attn.components.attention_encoder import DEFAULTS, AttentionEncoder, offsets_of
 from spacy_attn.encoder.align import align

@@ -30,7 +30,7 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.manifest import DATA, ROOT, manifest
+from benchmarks.common import DATA, ROOT, manifest
 from benchmarks.senses import BUNDLED, homographs, targets_of
 from spacy_attn.components.attention_encoder import DEFAULTS as ENCODER
 from spacy_attn.components.attention_encoder import AttentionEncoder

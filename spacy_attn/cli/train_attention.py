@@ -1,4 +1,4 @@
-"""``spacy-attn train-attention``: train the small attention network over static vectors."""
+"""``spacy-attn train-attention``: train the model of the method ``self_attention``."""
 
 from __future__ import annotations
 
@@ -30,16 +30,9 @@ def train_attention(
     ] = None,
     semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
     masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz).")] = None,
-    mixer: Annotated[
-        str, typer.Option(help="attention; or, to compare: none, feed_forward, cnn, bilstm.")
-    ] = "attention",
-    layers: Annotated[int, typer.Option(help="One after the other.")] = 1,
-    heads: Annotated[int, typer.Option(help="Of attention; a divisor of the width.")] = 4,
-    width: Annotated[int, typer.Option(help="Of the vectors that are mixed.")] = 64,
-    pattern: Annotated[
-        str, typer.Option(help="Of attention: full, window, chunked or low_rank.")
-    ] = "full",
-    window: Annotated[int, typer.Option(help="Of the pattern window: tokens each side.")] = 8,
+    layers: Annotated[int, typer.Option(help="Of attention, one after the other.")] = 1,
+    heads: Annotated[int, typer.Option(help="Of each layer; a divisor of the width.")] = 4,
+    width: Annotated[int, typer.Option(help="Of the contextual vectors.")] = 64,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of hidden layers.")] = 0.1,
     attention_dropout: Annotated[float, typer.Option(help="Of attention weights.")] = 0.1,
     mask_words: Annotated[
@@ -52,12 +45,12 @@ def train_attention(
         int | None, typer.Option(min=1, help="Sentences of SemCor and MASC, for a trial.")
     ] = None,
 ) -> None:
-    """Train the method self_attention, on two cores in minutes.
+    """Train the model of the method self_attention: layers of attention over static vectors.
 
-    From the inventory's examples alone, or from SemCor and MASC too (then it knows WordNet, whose
-    definitions it reads from your own copy, see spacy-attn doctor). A run that was stopped goes on
-    from its last epoch when it is called again with the same options. The result is
-    OUTPUT/self_attention.safetensors; use it with
+    On two cores in minutes: from the inventory's examples alone, or from SemCor and MASC too (then
+    it knows WordNet, whose definitions it reads from your own copy, see spacy-attn doctor). A run
+    that was stopped goes on from its last epoch when it is called again with the same options. The
+    result is OUTPUT/self_attention.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.self_attention.v1", "model": "..."}[/], and
     with the same vectors.
     """
@@ -65,18 +58,17 @@ def train_attention(
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
     from spacy_attn.encoder.static_network import NetworkConfig
-    from spacy_attn.train.attention import AttentionConfig
-    from spacy_attn.train.attention_model import train_attention_model
+    from spacy_attn.train.self_attention import SelfAttentionConfig
+    from spacy_attn.train.self_attention_model import train_self_attention
 
     network = NetworkConfig(
-        0, width, mixer, layers, heads, dropout=dropout, pattern=pattern, window=window,
-        attention_dropout=0.0 if pattern == "low_rank" else attention_dropout,
-    )  # fmt: skip
-    config = AttentionConfig(
+        0, width, layers, heads, dropout=dropout, attention_dropout=attention_dropout
+    )
+    config = SelfAttentionConfig(
         epochs=epochs, learning_rate=learning_rate, mask_words=mask_words, seed=seed
     )
     with training_progress("reading") as report:
-        path = train_attention_model(
+        path = train_self_attention(
             output, network, config,
             vectors=vectors, inventory=None if inventory == "none" else inventory,
             data=data, semcor=semcor, masc=masc, limit=limit, report=report,

@@ -60,11 +60,11 @@ def train_senses(
         int | None, typer.Option(min=1, help="Train on this many documents only, for a trial.")
     ] = None,
 ) -> None:
-    """Train the sense model: 25 minutes on two cores with bf16, minutes on a GPU.
+    """Train the model of the method attention: an encoder and a vector for each sense.
 
-    Reads definitions and examples from your own WordNet 3.0 (see spacy-attn doctor). A run
-    that was stopped goes on from its last epoch when it is called again with the same
-    options. The result is OUTPUT/senses.safetensors; use it with
+    25 minutes on two cores with bf16, minutes on a GPU. Reads definitions and examples from your
+    own WordNet 3.0 (see spacy-attn doctor). A run that was stopped goes on from its last epoch when
+    it is called again with the same options. The result is OUTPUT/senses.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.attention.v1", "sense_model": "..."}[/].
 
     With --data and without --semcor, the bundled model learns from your labels and keeps what

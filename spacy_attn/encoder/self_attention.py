@@ -2,7 +2,7 @@
 
     x (n_tokens, width)
       |-- query, key, value: three linear maps, each cut into heads
-      |-- weights = softmax(query . key / sqrt(head_width)), row by row     attention_patterns.py
+      |-- weights = softmax(query . key / sqrt(head_width)), row by row
       |-- weights . value, heads side by side, one linear map
       `-- + x, layer norm; a feed-forward layer; + , layer norm
 
@@ -16,19 +16,21 @@ Axis names: ``batch``, ``n_tokens``, ``width``, ``heads``, ``head_width`` (width
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spacy_attn.encoder.attention_patterns import (
-    Pattern,
-    attend,
-    attention_weights,
-    random_features,
-)
 from spacy_attn.errors import ConfigError
 
-__all__ = ["MultiHeadAttention", "SelfAttention", "SelfAttentionLayer", "sinusoidal_positions"]
+__all__ = [
+    "MakeAttention",
+    "MultiHeadAttention",
+    "SelfAttention",
+    "SelfAttentionLayer",
+    "sinusoidal_positions",
+]
 
 
 def sinusoidal_positions(n_tokens: int, width: int) -> Tensor:
@@ -53,28 +55,20 @@ class MultiHeadAttention(nn.Module):
         width: of the vectors.
         heads: a divisor of the width.
         dropout: share of the attention weights that training drops.
-        pattern: which tokens a token looks at.
 
     Raises:
-        ConfigError: the heads do not divide the width, or the dropout is not legal.
+        ConfigError: the heads do not divide the width, or the dropout is outside 0 to below 1.
     """
 
-    def __init__(
-        self, width: int, heads: int = 1, dropout: float = 0.0, pattern: Pattern | None = None
-    ) -> None:
+    def __init__(self, width: int, heads: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         if heads < 1 or width % heads:
             divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-            raise ConfigError(f"heads = {heads}; legal are divisors of width {width}: {divisors}")
-        self.pattern = pattern or Pattern()
-        self.pattern.check_dropout(dropout)
+            raise ConfigError(f"heads = {heads}; allowed are divisors of width {width}: {divisors}")
+        if not 0.0 <= dropout < 1.0:
+            raise ConfigError(f"attention_dropout = {dropout}; allowed is 0 to below 1")
         self.heads, self.dropout = heads, dropout
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.features: Tensor | None
-        drawn = None
-        if self.pattern.kind == "low_rank":
-            drawn = random_features(self.pattern, width // heads)
-        self.register_buffer("features", drawn, persistent=False)
         for linear in (self.query, self.key, self.value, self.out):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -84,9 +78,9 @@ class MultiHeadAttention(nn.Module):
 
         *Shape:* x (batch, n_tokens, width), present (batch, n_tokens) -> as x
         """
-        dropout = self.dropout if self.training else 0.0
         query, key, value = (self._cut(linear(x)) for linear in (self.query, self.key, self.value))
-        gathered = attend(query, key, value, present, self.pattern, dropout, self.features)
+        dropout = self.dropout if self.training else 0.0
+        gathered = self.attend(query, key, value, present, dropout)
         joined: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
         return joined
 
@@ -95,12 +89,34 @@ class MultiHeadAttention(nn.Module):
 
         *Shape:* as :meth:`forward` -> (batch, heads, n_tokens, n_tokens), from token, to token
         """
-        query, key = self._cut(self.query(x)), self._cut(self.key(x))
-        return attention_weights(query, key, present, self.pattern, self.features)
+        return self.share(self._cut(self.query(x)), self._cut(self.key(x)), present)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, present: Tensor, dropout: float
+    ) -> Tensor:
+        """Weighted means of the values; what stands at a padded position has no meaning.
+
+        *Shape:* query, key, value (batch, heads, n_tokens, head_width), present (batch, n_tokens)
+        -> as query
+        """
+        allowed = None if bool(present.all()) else present[:, None, None, :]
+        return F.scaled_dot_product_attention(query, key, value, allowed, dropout)
+
+    def share(self, query: Tensor, key: Tensor, present: Tensor) -> Tensor:
+        """The matrix of weights of :meth:`attend`.
+
+        *Shape:* as there -> (batch, heads, n_tokens, n_tokens), from token, to token
+        """
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~present[:, None, None, :], float("-inf")).softmax(-1)
 
     def _cut(self, x: Tensor) -> Tensor:
         """*Shape:* (batch, n_tokens, width) -> (batch, heads, n_tokens, head_width)"""
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+#: Makes the attention of a layer, of width, heads and dropout.
+MakeAttention = Callable[[int, int, float], MultiHeadAttention]
 
 
 class SelfAttentionLayer(nn.Module):
@@ -112,7 +128,7 @@ class SelfAttentionLayer(nn.Module):
         hidden: width inside the feed-forward layer.
         dropout: of what attention and feed-forward layer give, in training.
         attention_dropout: of the attention weights, in training.
-        pattern: which tokens a token looks at.
+        attention: makes its attention; every token looks at every token where it is not given.
     """
 
     def __init__(
@@ -122,10 +138,10 @@ class SelfAttentionLayer(nn.Module):
         hidden: int | None = None,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
-        pattern: Pattern | None = None,
+        attention: MakeAttention = MultiHeadAttention,
     ) -> None:
         super().__init__()
-        self.attention = MultiHeadAttention(width, heads, attention_dropout, pattern)
+        self.attention = attention(width, heads, attention_dropout)
         self.inner = nn.Linear(width, hidden or 4 * width)
         self.outer = nn.Linear(hidden or 4 * width, width)
         self.attention_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -148,7 +164,7 @@ class SelfAttention(nn.Module):
         hidden: width inside the feed-forward layers; None is four times the width.
         dropout: see :class:`SelfAttentionLayer`.
         attention_dropout: see :class:`SelfAttentionLayer`.
-        pattern: which tokens a token looks at.
+        attention: makes its attention; every token looks at every token where it is not given.
     """
 
     def __init__(
@@ -159,11 +175,11 @@ class SelfAttention(nn.Module):
         hidden: int | None = None,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
-        pattern: Pattern | None = None,
+        attention: MakeAttention = MultiHeadAttention,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            SelfAttentionLayer(width, heads, hidden, dropout, attention_dropout, pattern)
+            SelfAttentionLayer(width, heads, hidden, dropout, attention_dropout, attention)
             for _ in range(layers)
         )
 

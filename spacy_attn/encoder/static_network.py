@@ -3,7 +3,7 @@
     static vectors (n_tokens, static width)
       -- linear map to ``width``, a learnt vector where a word is unknown, layer norm
       -- positions
-      -- a mixer (:mod:`spacy_attn.encoder.mixers`): attention, or what it is compared with
+      -- layers of attention (:mod:`spacy_attn.encoder.self_attention`)
     (n_tokens, width)
 
 The static vectors are not trained and not part of the model: a few hundred kilobytes are.
@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -26,44 +26,72 @@ import torch
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats2d, Floats3d, Offsets, StaticVectors, TokenRange
-from spacy_attn.encoder.attention_patterns import Pattern
 from spacy_attn.encoder.batching import batch_by_length
-from spacy_attn.encoder.mixers import make_mixer
 from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.sentences import sentence_starts
 
-__all__ = ["NetworkConfig", "StaticContextEncoder", "StaticContextNetwork", "read_model"]
+__all__ = ["MakeMixer", "NetworkConfig", "StaticContextEncoder", "StaticContextNetwork",
+           "inner_width", "n_parameters", "read_model"]  # fmt: skip
 
 _BATCH_TOKENS = 8192
 _LONGEST = 512  # tokens; a longer sentence is cut into parts that do not see each other
 _POSITIONS = 0.3  # of their length at the start, beside vectors of layer norm
+_SIZE = 20  # times width squared: parameters of all layers, room for four of 4 width^2 each
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """What the network is made of; stored with its weights.
-
-    Raises:
-        ConfigError: by :func:`~.mixers.make_mixer`, when the network is made.
-    """
+    """What the network is made of; stored with its weights."""
 
     static_width: int
     width: int = 64
-    mixer: str = "attention"
     layers: int = 1
     heads: int = 4
-    hidden: int | None = None  # None: as many parameters as every other mixer
+    hidden: int | None = None  # None: see :func:`inner_width`
     dropout: float = 0.1
     attention_dropout: float = 0.1
-    pattern: str = "full"
-    window: int = 8  # of the pattern "window"
-    chunk: int = 256
-    features: int = 64
 
-    def pattern_of(self) -> Pattern:
-        """The pattern of attention."""
-        return Pattern(self.pattern, self.window, self.chunk, self.features)
+
+#: Makes the module of (x, present) -> x in the network. *Shape:* (batch, n_tokens, width),
+#: (batch, n_tokens) -> (batch, n_tokens, width)
+MakeMixer = Callable[[NetworkConfig], nn.Module]
+
+
+def self_attention(config: NetworkConfig) -> SelfAttention:
+    """The layers of attention of a network.
+
+    Raises:
+        ConfigError: a number of layers or heads, or a dropout, that is not allowed.
+    """
+    hidden = config.hidden or inner_width(config.layers, config.width)
+    return SelfAttention(
+        config.layers, config.width, config.heads, hidden, config.dropout, config.attention_dropout
+    )
+
+
+def inner_width(layers: int, width: int) -> int:
+    """The width inside the feed-forward layers that gives all layers ``20 width^2`` parameters.
+
+    Raises:
+        ConfigError: no layers, or so many that they have more with any.
+    """
+    if layers < 1:
+        raise ConfigError(f"layers = {layers}; allowed is 1 or more")
+    budget = _SIZE * width**2
+    fixed, by_unit = layers * (4 * width**2 + 9 * width), layers * (2 * width + 1)
+    hidden = max(1, round((budget - fixed) / by_unit))
+    if abs(fixed + hidden * by_unit - budget) > budget / 10:
+        raise ConfigError(
+            f"layers = {layers} at width {width} cannot be brought within 10 % of {budget} "
+            "parameters; take fewer layers or a greater width"
+        )
+    return hidden
+
+
+def n_parameters(module: nn.Module) -> int:
+    """How many numbers of a module are trained."""
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 class StaticContextNetwork(nn.Module):
@@ -71,23 +99,20 @@ class StaticContextNetwork(nn.Module):
 
     Args:
         config: see :class:`NetworkConfig`.
+        make_mixer: what mixes the tokens in place of attention.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, make_mixer: MakeMixer = self_attention) -> None:
         super().__init__()
         self.config = config
         self.input = nn.Linear(config.static_width, config.width)
         self.unknown = nn.Parameter(torch.zeros(config.width))
         self.input_norm = nn.LayerNorm(config.width)
-        # Mixers that know the order by themselves, or know none, get no positions.
-        self.position = nn.Parameter(
-            torch.tensor(_POSITIONS), requires_grad=config.mixer == "attention"
-        )
+        self.position = nn.Parameter(torch.tensor(_POSITIONS))
         self.drop = nn.Dropout(config.dropout)
-        self.mixer = make_mixer(
-            config.mixer, config.layers, config.width, config.heads, config.dropout,
-            config.attention_dropout, config.pattern_of(), config.hidden,
-        )  # fmt: skip
+        self.mixer = make_mixer(config)
+        # What knows the order by itself, or knows none, gets no positions.
+        self.position.requires_grad = isinstance(self.mixer, SelfAttention)
 
     def embedded(self, static: Tensor, present: Tensor) -> Tensor:
         """What goes into the mixer. A zero row is an unknown word.
@@ -96,7 +121,7 @@ class StaticContextNetwork(nn.Module):
         """
         is_known = static.any(-1, keepdim=True)
         x = self.input_norm(torch.where(is_known, self.input(static), self.unknown))
-        if self.config.mixer == "attention":
+        if isinstance(self.mixer, SelfAttention):
             places = sinusoidal_positions(x.shape[1], x.shape[2]).to(x)
             x = x + self.position * places
         out: Tensor = self.drop(x) * present.unsqueeze(-1)
@@ -116,10 +141,7 @@ class StaticContextNetwork(nn.Module):
             ConfigError: the mixer has none.
         """
         if not isinstance(self.mixer, SelfAttention):
-            raise ConfigError(
-                f"mixer = {self.config.mixer!r} has no attention weights; train one with: "
-                "spacy-attn train-attention --mixer attention"
-            )
+            raise ConfigError(f"{type(self.mixer).__name__} has no attention weights")
         return self.mixer.weights(self.embedded(static, present), present)
 
 
@@ -240,7 +262,7 @@ def read_model(path: Path) -> tuple[StaticContextNetwork, dict[str, Any], str]:
             manifest = json.loads(file.metadata()["manifest"])
             names = [name for name in file.keys() if name.startswith("network.")]
             state = {name.removeprefix("network."): file.get_tensor(name) for name in names}
-        network = StaticContextNetwork(NetworkConfig(**manifest["network"]))
+        network = StaticContextNetwork(_config_of(manifest["network"]))
         network.load_state_dict(state)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -250,3 +272,16 @@ def read_model(path: Path) -> tuple[StaticContextNetwork, dict[str, Any], str]:
             "with: spacy-attn train-attention -o FOLDER"
         ) from error
     return network.eval(), manifest, digest
+
+
+def _config_of(recorded: dict[str, Any]) -> NetworkConfig:
+    """The settings of a file. Older files also name mixer and pattern: those of full attention.
+
+    Raises:
+        ValueError: another mixer or pattern.
+    """
+    kind = recorded.get("mixer", "attention"), recorded.get("pattern", "full")
+    if kind != ("attention", "full"):
+        raise ValueError(f"it has mixer {kind[0]!r} and pattern {kind[1]!r}, not full attention")
+    known = {field.name for field in fields(NetworkConfig)}
+    return NetworkConfig(**{key: value for key, value in recorded.items() if key in known})

@@ -2,22 +2,27 @@
 
 Sources: an inventory's examples, labels of a user's own, SemCor and MASC. Each occurrence is the
 tokens around one word; those of one word stand together, because they are each other's examples.
+Beside them what is held out, and how well it was answered.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.wsd.context import Resources, tokens_within
+from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.model import Inventory, Sense, SenseInventory, read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-__all__ = ["Occurrence", "SenseList", "cut", "of_examples", "of_labels", "of_sentences"]
+__all__ = ["Occurrence", "Scored", "SenseList", "accuracy_of", "cut", "hold_out", "of_examples",
+           "of_labels", "of_sentences", "temperature_of"]  # fmt: skip
 
 _MOST_TOKENS = 64  # around a target
 
@@ -134,3 +139,44 @@ def cut(
     high = max(end, min(len(tokens), low + _MOST_TOKENS))
     kept = list(tokens[low:high])
     return Occurrence(kept, start - low, end - low, candidates, allowed, source, group)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A held-out occurrence with the log-scores of its candidates. *Shape:* (n_candidates,)"""
+
+    occurrence: Occurrence
+    scores: Floats1d
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the best candidate is an allowed one."""
+        best = self.occurrence.candidates[int(self.scores.argmax())]
+        return best in self.occurrence.allowed
+
+
+def accuracy_of(scored: Sequence[Scored]) -> float:
+    """How many of the occurrences have an allowed sense as their best; 0 for none."""
+    return sum(each.is_right for each in scored) / max(len(scored), 1)
+
+
+def temperature_of(scored: Sequence[Scored]) -> float:
+    """Fitted on occurrences with one right sense (Guo et al. 2017); 1 where there are none."""
+    pairs = [
+        (each.scores, each.occurrence.candidates.index(each.occurrence.allowed[0]))
+        for each in scored
+        if len(each.occurrence.allowed) == 1
+    ]
+    if not pairs:
+        return 1.0
+    return round(fit_temperature([s for s, _ in pairs], [g for _, g in pairs]), 4)
+
+
+def hold_out(
+    rows: Sequence[Occurrence], share: float, seed: int
+) -> tuple[list[Occurrence], list[Occurrence]]:
+    """Those to train on, and a share of the groups that is kept aside."""
+    groups = sorted({row.group for row in rows})
+    random.Random(seed).shuffle(groups)  # noqa: S311 - a split, no secret
+    out = set(groups[: round(len(groups) * share)])
+    return [r for r in rows if r.group not in out], [r for r in rows if r.group in out]

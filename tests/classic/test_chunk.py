@@ -9,7 +9,7 @@ import pytest
 from nltk.chunk import RegexpParser, tree2conlltags
 from nltk.tree import Tree
 
-from benchmarks.manifest import DATA
+from benchmarks.common import DATA
 from spacy_attn.classic.chunk import (
     DEFAULT_GRAMMAR,
     MAX_SENTENCE,

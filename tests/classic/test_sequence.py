@@ -10,7 +10,7 @@ from nltk.tag import perceptron
 from nltk.tree import Tree
 from safetensors.numpy import load, save
 
-from benchmarks.manifest import DATA
+from benchmarks.common import DATA
 from spacy_attn.classic import sequence
 from spacy_attn.classic.sequence import (
     SequenceTagger,

@@ -31,26 +31,15 @@ def test_from_vectors_and_examples_to_a_model(tmp_path, toy_inventory, toy_vecto
     assert "was made with other options or data" in " ".join(other.output.split())
 
 
-@pytest.mark.parametrize("mixer", ["none", "cnn"])
-def test_what_it_is_compared_with(mixer, tmp_path, toy_inventory, toy_vectors):
-    result = call(
-        "-o", tmp_path, "--vectors", toy_vectors, "--inventory", toy_inventory,
-        "--width", 8, "--epochs", 1, "--mixer", mixer,
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--data", "none.jsonl"], "none.jsonl does not exist"),
         (["--inventory", "none"], "nothing to train on"),
-        (["--mixer", "rnn"], "mixer = 'rnn'; legal are none, feed_forward, cnn, bilstm, attention"),
-        (["--heads", 3], "heads = 3; legal are divisors of width 64"),
-        (["--pattern", "sparse"], "pattern = 'sparse'; legal are full, window"),
-        (["--epochs", 0], "epochs = 0; legal is 1 or more"),
-        (["--attention-dropout", 1], "attention_dropout = 1.0; legal is 0 to below 1"),
+        (["--heads", 3], "heads = 3; allowed are divisors of width 64"),
+        (["--epochs", 0], "epochs = 0; allowed is 1 or more"),
+        (["--attention-dropout", 1], "attention_dropout = 1.0; allowed is 0 to below 1"),
     ],
 )
 def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, toy_inventory, toy_vectors):
@@ -59,3 +48,9 @@ def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, toy_invento
     assert result.exit_code in (1, 2)
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_its_help_names_the_method_first():
+    assert "Train the model of the method self_attention" in call("--help").output
+    other = RUNNER.invoke(app, ["train-senses", "--help"])
+    assert "Train the model of the method attention" in other.output

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.manifest import DATA
+from benchmarks.common import DATA
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import open_dataset, peers_of
 from spacy_attn.compare.experiment import compare, run_systems

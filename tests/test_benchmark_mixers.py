@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spacy_attn.encoder.mixers import MIXERS, make_mixer, matched_hidden, n_parameters
+from benchmarks.attention.mixers import MIXERS, make_mixer, matched_hidden, mixer_of
+from spacy_attn.encoder.static_network import (
+    NetworkConfig,
+    StaticContextNetwork,
+    inner_width,
+    n_parameters,
+)
 from spacy_attn.errors import ConfigError
 
 LENGTHS = (7, 3, 1)
@@ -73,8 +79,8 @@ def test_dropout_is_for_training_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("rnn", 1, 8), r"mixer = 'rnn'; legal are none, feed_forward, cnn, bilstm, attention"),
-        (("cnn", 0, 8), r"layers = 0; legal is 1 or more"),
+        (("rnn", 1, 8), r"mixer = 'rnn'; allowed are none, feed_forward, cnn, bilstm, attention"),
+        (("cnn", 0, 8), r"layers = 0; allowed is 1 or more"),
         (("attention", 6, 64), r"layers = 6 of attention at width 64 cannot be brought within 10"),
     ],
 )
@@ -87,3 +93,31 @@ def test_the_inner_width_is_the_nearest():
     n = matched_hidden("feed_forward", 1, 16)  # 2 * 16 * n + n + 16, and 32 of the norm
     sizes = {m: abs(33 * m + 48 - 20 * 256) for m in range(1, 300)}
     assert n == min(sizes, key=sizes.get)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+@pytest.mark.parametrize("width", [16, 64, 100])
+def test_the_package_sizes_its_attention_alike(layers, width):
+    assert abs(inner_width(layers, width) - matched_hidden("attention", layers, width)) <= 1
+
+
+def test_the_networks_own_attention_is_the_mixer_of_that_name():
+    config = NetworkConfig(4, 16, layers=2, heads=2)
+    networks = []
+    for arguments in ((), (mixer_of("attention"),)):
+        torch.manual_seed(0)
+        networks.append(StaticContextNetwork(config, *arguments).eval())
+    x, present = torch.randn(2, 5, 4), torch.ones(2, 5, dtype=torch.bool)
+    assert torch.equal(*(network(x, present) for network in networks))
+
+
+@pytest.mark.parametrize("kind", MIXERS)
+def test_attention_alone_has_positions_and_weights(kind):
+    network = StaticContextNetwork(NetworkConfig(4, 16, heads=2), mixer_of(kind))
+    assert network.position.requires_grad == (kind == "attention")
+    static, present = torch.randn(1, 3, 4), torch.ones(1, 3, dtype=torch.bool)
+    if kind == "attention":
+        assert network.weights(static, present).shape == (1, 1, 2, 3, 3)
+    else:
+        with pytest.raises(ConfigError, match="has no attention weights"):
+            network.weights(static, present)

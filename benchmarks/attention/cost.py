@@ -1,8 +1,8 @@
 """What attention costs: time and memory against length, for each pattern and for Hugging Face's.
 
-    python -m benchmarks.attention_cost           # results/attention-cost.json and the picture
-    python -m benchmarks.attention_cost --longest 1024 --repeats 2 -o trial.json
-    python -m benchmarks.attention_cost --within 280    # the same command again goes on
+    python -m benchmarks.attention.cost           # results/attention-cost.json and the picture
+    python -m benchmarks.attention.cost --longest 1024 --repeats 2 -o trial.json
+    python -m benchmarks.attention.cost --within 280    # the same command again goes on
 
 One layer of width 64 with 4 heads; forward from 128 to 16,384 tokens, training to 2,048. Each
 system is measured in a process of its own. Memory is the peak of resident memory above what the
@@ -16,58 +16,60 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.finished_runs import FinishedRuns, OutOfTime
-from benchmarks.manifest import ROOT, manifest, sha256
+from benchmarks.attention.finished_runs import FinishedRuns, OutOfTime
+from benchmarks.attention.patterns import PATTERNS, Pattern, patterned
+from benchmarks.common import (
+    ROOT,
+    SEED,
+    Result,
+    forget_peak,
+    in_child,
+    memory_mb,
+    publish,
+    seconds,
+    sha256,
+)
+from spacy_attn.encoder.self_attention import SelfAttentionLayer
 
-RESULT = ROOT / "benchmarks" / "results" / "attention-cost.json"
+RESULT = "attention-cost"
 PICTURE = ROOT / "docs" / "figures" / "attention-cost.svg"
-PATTERNS = ("full", "window", "chunked", "low_rank")
 MODELS = ("longformer", "big_bird", "reformer", "nystromformer")
 PHASES = {"forward": 16_384, "training": 2_048}  # longest
 SHORTEST = 128
 WIDTH, HEADS = 64, 4
 _FITTED = 1_024  # from this length on: below it fixed costs hide how time grows
-_MIB = 1 << 20
 
 
 # -- one system, in a process of its own ---------------------------------------------------------
 
 
-def layer_of(system: str, device: str, longest: int = 16_384) -> Callable[[int], Any]:
-    """A function of the length that runs one layer and gives a tensor."""
+def layer_of(system: str, device: str, longest: int = 16_384) -> tuple[Callable[[int], Any], Any]:
+    """A function of the length that runs one layer and gives a tensor; and the layer."""
     import torch
 
     if system in MODELS:
         model = model_of(system, longest).to(device)
 
         def run_model(n: int) -> Any:
-            # 0 is padding to some of them.
             hold_pattern(model, system, n)
-            ids = torch.randint(5, 90, (1, n), device=device)
+            ids = torch.randint(5, 90, (1, n), device=device)  # 0 is padding to some of them
             return model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
 
-        run_model.module = model  # type: ignore[attr-defined]
-        return run_model
-    from spacy_attn.encoder.attention_patterns import Pattern
-    from spacy_attn.encoder.self_attention import SelfAttentionLayer
-
-    layer = SelfAttentionLayer(WIDTH, HEADS, pattern=Pattern(system)).to(device)
+        return run_model, model
+    layer = SelfAttentionLayer(WIDTH, HEADS, attention=patterned(Pattern(system))).to(device)
 
     def run(n: int) -> Any:
         x = torch.randn(1, n, WIDTH, device=device, requires_grad=torch.is_grad_enabled())
         return layer(x, torch.ones(1, n, dtype=torch.bool, device=device))
 
-    run.module = layer  # type: ignore[attr-defined]
-    return run
+    return run, layer
 
 
 def hold_pattern(model: Any, system: str, n: int) -> None:
@@ -134,8 +136,8 @@ def measure(
     import torch
 
     torch.manual_seed(0)
-    run = layer_of(system, device, max(PHASES.values()) if phase == "forward" else max(lengths))
-    module = run.module  # type: ignore[attr-defined]
+    longest = max(PHASES.values()) if phase == "forward" else max(lengths)
+    run, module = layer_of(system, device, longest)
     module.train(phase == "training")
 
     def once(n: int) -> None:
@@ -151,39 +153,28 @@ def measure(
     once(SHORTEST)  # first calls allocate and compile
     out = []
     for n in lengths:
-        seconds, before = [], _forget_peak(device)
-        for _ in range(repeats + 1):
-            started = time.perf_counter()
-            once(n)
-            seconds.append(time.perf_counter() - started)
-        memory = max(_peak(device) - before, 0.0)
-        out.append({"tokens": n, "seconds": seconds[1:], "mib": round(memory, 2)})
+        with peak_above(device) as memory:
+            times = [seconds(lambda n=n: once(n)) for _ in range(repeats + 1)]
+        out.append({"tokens": n, "seconds": times[1:], "mib": round(max(memory[0], 0.0), 2)})
     return out
 
 
-def _forget_peak(device: str) -> float:
-    """Begin a new peak; MiB in use now."""
+@contextmanager
+def peak_above(device: str) -> Iterator[list[float]]:
+    """A list that gets the MiB by which memory rose above what was held before."""
+    found: list[float] = []
     if device == "cuda":
         import torch
 
         torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / _MIB
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: VmHWM starts from VmRSS again
-    return _status("VmRSS")
-
-
-def _peak(device: str) -> float:
-    """MiB at the peak since then."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / _MIB
-    return _status("VmHWM")
-
-
-def _status(name: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+        before = torch.cuda.memory_allocated()
+        yield found
+        found.append((torch.cuda.max_memory_allocated() - before) / (1 << 20))
+    else:
+        forget_peak()
+        before_mb = memory_mb()
+        yield found
+        found.append(memory_mb("VmHWM") - before_mb)
 
 
 # -- what is made of it --------------------------------------------------------------------------
@@ -264,13 +255,13 @@ def draw(result: dict[str, Any], path: Path) -> None:
 def main() -> None:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.attention_cost", None, __doc__, formatter_class=formatter
+        "python -m benchmarks.attention.cost", None, __doc__, formatter_class=formatter
     )
     parser.add_argument("--longest", type=int, default=max(PHASES.values()))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--systems", nargs="+", default=[*PATTERNS, *MODELS])
-    parser.add_argument("-o", "--output", type=Path, default=RESULT)
+    parser.add_argument("-o", "--output", type=Path, help="where a trial's result goes")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)  # system and phase
     parser.add_argument("--within", type=float, help="seconds after which nothing is begun")
     parser.add_argument("--kept", type=Path, default=ROOT / "build" / "attention-cost")
@@ -280,16 +271,11 @@ def main() -> None:
         points = measure(system, phase, _lengths(phase, given.longest), given.repeats, given.device)
         print(json.dumps(points))
         return
+    result: Result = {"device": given.device, "repeats": given.repeats, "width": WIDTH,
+                      "heads": HEADS, "phases": {}}  # fmt: skip
     finished = FinishedRuns(given.kept, given.within)
-    result: dict[str, Any] = {
-        "device": given.device,
-        "repeats": given.repeats,
-        "width": WIDTH,
-        "heads": HEADS,
-        "phases": {},
-    }
     for phase in PHASES:
-        curves: dict[str, list[dict[str, Any]]] = {}
+        curves: dict[str, list[Result]] = {}
         for system in dict.fromkeys(["full", *given.systems]):
             try:
                 curves[system] = points_of(finished, given, system, phase)
@@ -301,16 +287,14 @@ def main() -> None:
                 continue
             print(f"{system}, {phase}: {curves[system][-1]['mib']} MiB", flush=True)
         result["phases"][phase] = analysed(curves)
-    result["manifest"] = manifest(
-        f"python -m benchmarks.attention_cost --repeats {given.repeats}", [], seed=0
-    )
-    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, PICTURE if given.output == RESULT else given.output.with_suffix(".svg"))
+    command = f"attention.cost --repeats {given.repeats}"
+    publish(given.output or RESULT, result, command, seed=SEED)
+    draw(result, PICTURE if given.output is None else given.output.with_suffix(".svg"))
 
 
 def points_of(
     finished: FinishedRuns, given: argparse.Namespace, system: str, phase: str
-) -> list[dict[str, Any]]:
+) -> list[Result]:
     """What :func:`measure` gives in a process of its own, or gave before.
 
     Raises:
@@ -321,19 +305,12 @@ def points_of(
                "--device", given.device]  # fmt: skip
 
     def make() -> dict[str, Any]:
-        command = [sys.executable, "-m", "benchmarks.attention_cost", "--worker", system, phase]
-        done = subprocess.run(
-            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(" ".join(done.stderr.strip().splitlines()[-1:]))
-        points = json.loads(done.stdout.strip().splitlines()[-1])
+        points = in_child("attention.cost", "--worker", system, phase, *options)
         return {key: np.array([p[key] for p in points]) for key in ("tokens", "seconds", "mib")}
 
-    code = [sha256(ROOT / "spacy_attn" / "encoder" / f"{name}.py")
-            for name in ("attention_patterns", "self_attention")]  # fmt: skip
-    if system in MODELS:
-        code.append(sha256(Path(__file__)))
+    here = Path(__file__)
+    code = [sha256(ROOT / "spacy_attn" / "encoder" / "self_attention.py")]
+    code.append(sha256(here if system in MODELS else here.with_name("patterns.py")))
     found = finished.of({"system": system, "phase": phase, "options": options, "code": code}, make)
     rows = zip(*(found[key].tolist() for key in ("tokens", "seconds", "mib")), strict=True)
     return [{"tokens": n, "seconds": seconds, "mib": mib} for n, seconds, mib in rows]

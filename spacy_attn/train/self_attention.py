@@ -8,8 +8,8 @@ is scored against prototypes of the others, itself left out (episodes as in Snel
 the senses of single words. Several allowed senses (MASC) are partial labels: the loss is ``-log``
 of the sum of their probabilities.
 
-Static vectors are never trained. Every mixer has the same head, examples, order of batches and
-number of parameters; what differs between two runs with the same seed is how tokens are mixed.
+Static vectors are never trained. Runs with the same seed have the same examples in the same order
+of batches, whatever mixes the tokens.
 """
 
 from __future__ import annotations
@@ -33,17 +33,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spacy_attn._types import Floats1d, Floats2d, StaticVectors
-from spacy_attn.encoder.mixers import n_parameters
-from spacy_attn.encoder.static_network import NetworkConfig, StaticContextNetwork
+from spacy_attn._types import Floats2d, StaticVectors
+from spacy_attn.encoder.static_network import (
+    MakeMixer,
+    NetworkConfig,
+    StaticContextNetwork,
+    n_parameters,
+    self_attention,
+)
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
-from spacy_attn.train.occurrences import Occurrence
-from spacy_attn.wsd.decide import fit_temperature
+from spacy_attn.train.occurrences import Occurrence, Scored
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
-__all__ = ["AttentionConfig", "AttentionTrainer", "Report", "Scored", "SenseTexts", "accuracy_of",
-           "hold_out", "temperature_of"]  # fmt: skip
+__all__ = ["Report", "SelfAttentionConfig", "SelfAttentionTrainer", "SenseTexts"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -54,7 +57,7 @@ Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class AttentionConfig:
+class SelfAttentionConfig:
     """Everything that decides the result of a run, beside data and network."""
 
     epochs: int = 8
@@ -70,9 +73,9 @@ class AttentionConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_rows", "word_rows", "context_radius"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}; legal is 1 or more")
+                raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
         if not 0.0 <= self.mask_words < 1.0:
-            raise ConfigError(f"mask_words = {self.mask_words}; legal is 0 to below 1")
+            raise ConfigError(f"mask_words = {self.mask_words}; allowed is 0 to below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +87,6 @@ class SenseTexts:
 
     glosses: Floats2d
     is_counted: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A held-out occurrence with the log-scores of its candidates. *Shape:* (n_candidates,)"""
-
-    occurrence: Occurrence
-    scores: Floats1d
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the best candidate is an allowed one."""
-        best = self.occurrence.candidates[int(self.scores.argmax())]
-        return best in self.occurrence.allowed
 
 
 class _Head(nn.Module):
@@ -140,26 +129,28 @@ class _Batch:
     gold: Tensor  # the one right sense, or -1 where several are allowed
 
 
-class AttentionTrainer:
+class SelfAttentionTrainer:
     """Seeded, restartable training.
 
     Args:
-        network: what is mixed and how.
-        config: see :class:`AttentionConfig`.
+        network: its sizes.
+        config: see :class:`SelfAttentionConfig`.
         vectors: static ones.
         train: occurrences to learn from.
         texts: what stands for each sense.
         folder: checkpoints and ``curve.json`` go here; None keeps nothing.
+        make_mixer: what mixes the tokens in place of attention.
     """
 
     def __init__(
         self,
         network: NetworkConfig,
-        config: AttentionConfig,
+        config: SelfAttentionConfig,
         vectors: StaticVectors,
         train: Sequence[Occurrence],
         texts: SenseTexts,
         folder: Path | None = None,
+        make_mixer: MakeMixer = self_attention,
     ) -> None:
         if not train:
             raise ConfigError(
@@ -169,7 +160,7 @@ class AttentionTrainer:
         torch.manual_seed(config.seed)
         self.config, self.vectors, self.train_rows, self.folder = config, vectors, train, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = StaticContextNetwork(network).to(self.device)
+        self.network = StaticContextNetwork(network, make_mixer).to(self.device)
         self.head = _Head(network.width, network.static_width).to(self.device)
         self.glosses = torch.from_numpy(texts.glosses).to(self.device)
         self.is_counted = torch.from_numpy(texts.is_counted).to(self.device)
@@ -365,18 +356,11 @@ class AttentionTrainer:
         return out
 
     @torch.inference_mode()
-    def score(
-        self, rows: Sequence[Occurrence], support: Sequence[Occurrence] | None = None
-    ) -> list[Scored]:
-        """Held-out occurrences against prototypes of the training's.
-
-        Args:
-            rows: what is scored.
-            support: what prototypes are made of; None takes what was trained on.
-        """
+    def score(self, rows: Sequence[Occurrence]) -> list[Scored]:
+        """Held-out occurrences against prototypes of what was trained on."""
         if not rows:
             return []
-        totals, counts = self.sums(self.train_rows if support is None else support, rows)
+        totals, counts = self.sums(self.train_rows, rows)
         return self._scored(rows, totals, counts, is_left_out=False)
 
     @torch.inference_mode()
@@ -502,33 +486,6 @@ class AttentionTrainer:
 def _sentences(tokens: list[str]) -> list[list[str]]:
     starts = [*sentence_starts(tokens), len(tokens)]
     return [tokens[start:end] for start, end in pairwise(starts)]
-
-
-def accuracy_of(scored: Sequence[Scored]) -> float:
-    """Share of occurrences whose best sense is allowed; 0 for none."""
-    return sum(each.is_right for each in scored) / max(len(scored), 1)
-
-
-def temperature_of(scored: Sequence[Scored]) -> float:
-    """Fitted on occurrences with one right sense (Guo et al. 2017); 1 where there are none."""
-    pairs = [
-        (each.scores, each.occurrence.candidates.index(each.occurrence.allowed[0]))
-        for each in scored
-        if len(each.occurrence.allowed) == 1
-    ]
-    if not pairs:
-        return 1.0
-    return round(fit_temperature([s for s, _ in pairs], [g for _, g in pairs]), 4)
-
-
-def hold_out(
-    rows: Sequence[Occurrence], share: float, seed: int
-) -> tuple[list[Occurrence], list[Occurrence]]:
-    """Those to train on, and a share of the groups that is kept aside."""
-    groups = sorted({row.group for row in rows})
-    random.Random(seed).shuffle(groups)  # noqa: S311 - a split, no secret
-    out = set(groups[: round(len(groups) * share)])
-    return [r for r in rows if r.group not in out], [r for r in rows if r.group in out]
 
 
 def _schedule(done: float, warmup: float) -> float:

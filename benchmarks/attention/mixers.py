@@ -9,7 +9,8 @@ cnn           its neighbours within two tokens (Kim 2014, "Convolutional Neural
               Networks for Sentence Classification", with residuals)
 bilstm        everything before and after it, in order (Hochreiter and Schmidhuber
               1997; Melamud et al. 2016, "context2vec")
-attention     everything, by :mod:`spacy_attn.encoder.self_attention`
+attention     everything, by the layers of the package, in one of the patterns of
+              :mod:`benchmarks.attention.patterns`
 ============  ===================================================================
 
 All have residuals and layer norm alike, and :func:`matched_hidden` gives them the same number of
@@ -22,16 +23,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from spacy_attn.encoder.attention_patterns import Pattern
+from benchmarks.attention.patterns import Pattern, patterned
 from spacy_attn.encoder.self_attention import SelfAttention
+from spacy_attn.encoder.static_network import MakeMixer, NetworkConfig, n_parameters
 from spacy_attn.errors import ConfigError
 
-__all__ = ["MIXERS", "make_mixer", "matched_hidden", "n_parameters"]
+__all__ = ["MIXERS", "make_mixer", "matched_hidden", "mixer_of"]
 
 MIXERS = ("none", "feed_forward", "cnn", "bilstm", "attention")
 
 _KERNEL = 5  # tokens that a convolution sees
 _BUDGET = 20  # times width squared: room for four layers of attention, each with 4 width^2
+
+
+def mixer_of(kind: str, pattern: Pattern | None = None) -> MakeMixer:
+    """What the network of the package takes in place of its own attention."""
+
+    def make(config: NetworkConfig) -> nn.Module:
+        return make_mixer(
+            kind, config.layers, config.width, config.heads, config.dropout,
+            config.attention_dropout, pattern, config.hidden,
+        )  # fmt: skip
+
+    return make
 
 
 def make_mixer(
@@ -62,7 +76,8 @@ def make_mixer(
     _check(kind, layers)
     size = hidden or matched_hidden(kind, layers, width)
     if kind == "attention":
-        return SelfAttention(layers, width, heads, size, dropout, attention_dropout, pattern)
+        attention = patterned(pattern or Pattern())
+        return SelfAttention(layers, width, heads, size, dropout, attention_dropout, attention)
     return _Stack([_LAYERS[kind](width, size) for _ in range(layers)], width, dropout)
 
 
@@ -93,16 +108,11 @@ def matched_hidden(kind: str, layers: int, width: int) -> int:
     return best
 
 
-def n_parameters(module: nn.Module) -> int:
-    """How many numbers of a module are trained."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def _check(kind: str, layers: int) -> None:
     if kind not in MIXERS:
-        raise ConfigError(f"mixer = {kind!r}; legal are {', '.join(MIXERS)}")
+        raise ConfigError(f"mixer = {kind!r}; allowed are {', '.join(MIXERS)}")
     if layers < 1:
-        raise ConfigError(f"layers = {layers}; legal is 1 or more")
+        raise ConfigError(f"layers = {layers}; allowed is 1 or more")
 
 
 def _count(kind: str, layers: int, width: int, hidden: int) -> int:

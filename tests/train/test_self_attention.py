@@ -12,29 +12,27 @@ import spacy
 import torch
 from safetensors import safe_open
 
+from benchmarks.attention.mixers import MIXERS, mixer_of
 from spacy_attn.components.sense_disambiguator import context_of, resources_of
 from spacy_attn.encoder.static_network import NetworkConfig, read_model
 from spacy_attn.errors import ConfigError
 from spacy_attn.methods import self_attention_v1
-from spacy_attn.train import attention_model
-from spacy_attn.train.attention import (
-    AttentionConfig,
-    AttentionTrainer,
+from spacy_attn.train import self_attention_model
+from spacy_attn.train.corpora import TaggedSentence
+from spacy_attn.train.occurrences import Occurrence, accuracy_of, hold_out, temperature_of
+from spacy_attn.train.self_attention import (
+    SelfAttentionConfig,
+    SelfAttentionTrainer,
     SenseTexts,
-    accuracy_of,
-    hold_out,
-    temperature_of,
 )
-from spacy_attn.train.attention_model import (
+from spacy_attn.train.self_attention_model import (
     RESULT,
     read_material,
     round_weights,
     spread,
-    train_attention_model,
+    train_self_attention,
     write_model,
 )
-from spacy_attn.train.corpora import TaggedSentence
-from spacy_attn.train.occurrences import Occurrence
 from spacy_attn.wsd.context import Target, with_vectors
 from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, load_inventory
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
@@ -74,9 +72,11 @@ def texts(n=2, *, counted=False):
 
 
 def trainer(train, mixer="attention", folder=None, n=2, counted=False, **more):
-    network = NetworkConfig(6, 8, mixer, heads=2, hidden=8, dropout=0.0, attention_dropout=0.0)
-    config = AttentionConfig(**{"mask_words": 0.0, "epochs": 3, **more})
-    return AttentionTrainer(network, config, Static(), train, texts(n, counted=counted), folder)
+    network = NetworkConfig(6, 8, heads=2, hidden=8, dropout=0.0, attention_dropout=0.0)
+    config = SelfAttentionConfig(**{"mask_words": 0.0, "epochs": 3, **more})
+    return SelfAttentionTrainer(
+        network, config, Static(), train, texts(n, counted=counted), folder, mixer_of(mixer)
+    )
 
 
 # -- the loss --------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_training_occurrences_meet_the_prototypes_of_the_others():
 # -- training --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mixer", ["none", "feed_forward", "cnn", "bilstm", "attention"])
+@pytest.mark.parametrize("mixer", MIXERS)
 def test_it_learns_what_the_context_says(mixer):
     train, held_out = hold_out(rows(60), 0.2, seed=0)
     made = trainer(train, mixer, epochs=15, learning_rate=0.01)
@@ -203,14 +203,14 @@ def test_hold_out_keeps_groups_together():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, r"epochs = 0; legal is 1 or more"),
-        ({"batch_rows": -1}, r"batch_rows = -1; legal is 1 or more"),
-        ({"mask_words": 1.0}, r"mask_words = 1\.0; legal is 0 to below 1"),
+        ({"epochs": 0}, r"epochs = 0; allowed is 1 or more"),
+        ({"batch_rows": -1}, r"batch_rows = -1; allowed is 1 or more"),
+        ({"mask_words": 1.0}, r"mask_words = 1\.0; allowed is 0 to below 1"),
     ],
 )
 def test_settings_that_cannot_be(arguments, message):
     with pytest.raises(ConfigError, match=message):
-        AttentionConfig(**arguments)
+        SelfAttentionConfig(**arguments)
 
 
 def test_nothing_to_train_on():
@@ -234,8 +234,8 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
     material = read_material(static, inventory)
     assert material.held_out["examples"]
     everything = [*material.train, *material.held_out["examples"]]
-    made = AttentionTrainer(
-        NetworkConfig(4, width=8, heads=2), AttentionConfig(epochs=2), static, everything,
+    made = SelfAttentionTrainer(
+        NetworkConfig(4, width=8, heads=2), SelfAttentionConfig(epochs=2), static, everything,
         material.texts,
     )  # fmt: skip
     with safe_open(toy_self_attention, "pt") as file:
@@ -273,8 +273,8 @@ def test_sixteen_bits_hold_what_was_scored(toy_vectors, tmp_path):
     from spacy_attn.classic.word2vec import shared_vectors
 
     material = read_material(shared_vectors(str(toy_vectors)), load_inventory("homographs"))
-    made = AttentionTrainer(
-        NetworkConfig(4, width=8, heads=2), AttentionConfig(epochs=1),
+    made = SelfAttentionTrainer(
+        NetworkConfig(4, width=8, heads=2), SelfAttentionConfig(epochs=1),
         shared_vectors(str(toy_vectors)), material.train, material.texts,
     )  # fmt: skip
     rows = material.held_out["examples"][:20]
@@ -321,7 +321,7 @@ def test_words_with_one_sense_teach_nothing(tmp_path, toy_vectors):
     path = tmp_path / "one.jsonl"
     path.write_text('{"lemma": "bat", "pos": "NOUN", "sense": "a", "definition": "a"}\n')
     with pytest.raises(ConfigError, match=r"^nothing to train on"):
-        train_attention_model(tmp_path / "out", vectors=str(toy_vectors), inventory=path)
+        train_self_attention(tmp_path / "out", vectors=str(toy_vectors), inventory=path)
 
 
 @pytest.fixture
@@ -355,10 +355,10 @@ def test_running_text_teaches_wordnet(
     from spacy_attn.wsd.methods.self_attention import SenseCounts
 
     inventory = WordNetInventory(toy_lexicon, toy_wordnet)
-    monkeypatch.setattr(attention_model, "WordNet", lambda: WordNet(toy_wordnet))
-    monkeypatch.setattr(attention_model, "WordNetInventory", lambda: inventory)
-    path = train_attention_model(
-        tmp_path / "run", NetworkConfig(0, 8, heads=2), AttentionConfig(epochs=6),
+    monkeypatch.setattr(self_attention_model, "WordNet", lambda: WordNet(toy_wordnet))
+    monkeypatch.setattr(self_attention_model, "WordNetInventory", lambda: inventory)
+    path = train_self_attention(
+        tmp_path / "run", NetworkConfig(0, 8, heads=2), SelfAttentionConfig(epochs=6),
         vectors=str(toy_vectors), inventory=None, semcor=toy_semcor,
     )  # fmt: skip
     known = SenseCounts.load(path)
@@ -375,8 +375,8 @@ def test_running_text_teaches_wordnet(
 
 def test_eight_bits_lose_little(tmp_path, toy_lexicon, toy_wordnet, toy_vectors):
     from spacy_attn.classic.word2vec import shared_vectors
-    from spacy_attn.train.attention_model import Material, texts_of
     from spacy_attn.train.occurrences import SenseList
+    from spacy_attn.train.self_attention_model import Material, texts_of
     from spacy_attn.wsd.inventory.wordnet import WordNetInventory
     from spacy_attn.wsd.methods.self_attention import SenseCounts
 
@@ -388,8 +388,8 @@ def test_eight_bits_lose_little(tmp_path, toy_lexicon, toy_wordnet, toy_vectors)
     ]
     static = shared_vectors(str(toy_vectors))
     material = Material(train, {}, texts_of(senses, static), senses, inventory)
-    made = AttentionTrainer(
-        NetworkConfig(4, 8, heads=2), AttentionConfig(), static, train, material.texts
+    made = SelfAttentionTrainer(
+        NetworkConfig(4, 8, heads=2), SelfAttentionConfig(), static, train, material.texts
     )
     write_model(tmp_path / RESULT, made, material, [], {})
     totals, _ = made.sums(train)

@@ -1,5 +1,7 @@
 """Which token may look at which: scaled dot-product attention in four patterns.
 
+:class:`PatternedAttention` is the package's layer with one of them in place of full attention.
+
 All compute ``softmax(q k^T / sqrt(head_width)) v`` (Vaswani et al. 2017, "Attention Is All You
 Need", equation 1), each row's softmax over the keys that the pattern allows::
 
@@ -27,16 +29,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from spacy_attn.encoder.self_attention import MakeAttention, MultiHeadAttention
 from spacy_attn.errors import ConfigError
 
-__all__ = ["PATTERNS", "Pattern", "attend", "attention_weights", "kernel_deviation",
-           "random_features"]  # fmt: skip
+__all__ = ["PATTERNS", "Pattern", "PatternedAttention", "attend", "attention_weights",
+           "kernel_deviation", "patterned", "random_features"]  # fmt: skip
 
 PATTERNS = ("full", "window", "chunked", "low_rank")
 
@@ -64,24 +68,50 @@ class Pattern:
 
     def __post_init__(self) -> None:
         if self.kind not in PATTERNS:
-            raise ConfigError(f"pattern = {self.kind!r}; legal are {', '.join(PATTERNS)}")
+            raise ConfigError(f"pattern = {self.kind!r}; allowed are {', '.join(PATTERNS)}")
         for name in ("window", "chunk", "features"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}; legal is 1 or more")
+                raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
 
-    def check_dropout(self, dropout: float) -> None:
-        """Refuse to drop weights that are never computed.
 
-        Raises:
-            ConfigError: attention dropout with "low_rank", or none between 0 and 1.
-        """
-        if not 0.0 <= dropout < 1.0:
-            raise ConfigError(f"attention_dropout = {dropout}; legal is 0 to below 1")
-        if dropout and self.kind == "low_rank":
+class PatternedAttention(MultiHeadAttention):
+    """Several attentions side by side, each in a pattern.
+
+    Args:
+        width: of the vectors.
+        heads: a divisor of the width.
+        dropout: share of the attention weights that training drops.
+        pattern: which tokens a token looks at.
+
+    Raises:
+        ConfigError: as the class above, and dropout with "low_rank", which forms no weights.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float, pattern: Pattern) -> None:
+        super().__init__(width, heads, dropout)
+        if dropout and pattern.kind == "low_rank":
             raise ConfigError(
                 f"attention_dropout = {dropout} with pattern = 'low_rank', which forms no weights "
-                "to drop; legal is 0"
+                "to drop; allowed is 0"
             )
+        self.pattern = pattern
+        self.features: Tensor | None
+        is_random = pattern.kind == "low_rank"
+        drawn = random_features(pattern, width // heads) if is_random else None
+        self.register_buffer("features", drawn, persistent=False)
+
+    def attend(  # noqa: D102  see the class above
+        self, query: Tensor, key: Tensor, value: Tensor, present: Tensor, dropout: float
+    ) -> Tensor:
+        return attend(query, key, value, present, self.pattern, dropout, self.features)
+
+    def share(self, query: Tensor, key: Tensor, present: Tensor) -> Tensor:  # noqa: D102
+        return attention_weights(query, key, present, self.pattern, self.features)
+
+
+def patterned(pattern: Pattern) -> MakeAttention:
+    """Makes the attention of a layer in a pattern."""
+    return partial(PatternedAttention, pattern=pattern)
 
 
 def attend(

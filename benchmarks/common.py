@@ -1,0 +1,346 @@
+"""What the benchmarks share: data and results, statistics, time, memory, and tables.
+
+A result is a committed JSON file in ``benchmarks/results`` with the manifest of its run. A table is
+declared as columns over the rows of a result, so that no number is typed by hand.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from spacy_attn.compare.manifest import ROOT, manifest, sha256
+from spacy_attn.compare.metrics import holm, interval, mcnemar
+from spacy_attn.errors import SpacyAttnError
+from spacy_attn.wsd.context import Context
+
+__all__ = ["DATA", "MASC", "RESULTS", "ROOT", "SEED", "SEMCOR", "Bools1d", "Column", "Floats2d",
+           "Result", "accuracy", "between", "comparisons", "context_of_tokens", "duel", "exact",
+           "file_megabytes", "forget_peak", "in_child", "in_turns", "load", "made_with", "manifest",
+           "median_ratio", "memory_mb", "need", "number", "one_sentence", "p_value", "percent",
+           "plain_texts", "progress", "publish", "records", "rounded", "seconds", "sha256",
+           "signed", "table", "unit", "whole", "wide_table"]  # fmt: skip
+
+#: Corpora that are not part of the repository; see benchmarks/README.md.
+DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
+SEMCOR, MASC = DATA / "semcor.jsonl.gz", DATA / "masc.jsonl.gz"
+RESULTS = ROOT / "benchmarks" / "results"
+SEED = 0
+
+Result = dict[str, Any]
+Bools1d = NDArray[np.bool_]
+Floats2d = NDArray[np.float32]
+
+
+# -- data and results ----------------------------------------------------------------------------
+
+
+def need(path: Path, what: str) -> None:
+    """End with one sentence, exit code 1, where data are missing."""
+    if not path.is_file():
+        raise SystemExit(
+            f"{what} is missing: {path.name} is looked for in {path.parent}; put it there, or set "
+            "SPACY_ATTN_DATA to the folder with the corpora (see benchmarks/README.md)"
+        )
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End with the sentence of one of our errors, exit code 1."""
+    try:
+        yield
+    except SpacyAttnError as error:
+        raise SystemExit(str(error)) from error
+
+
+def load(name: str) -> Result:
+    """A committed result."""
+    result: Result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+def publish(
+    to: str | Path, result: Result, command: str, files: Sequence[Path] = (), **more: Any
+) -> None:
+    """Write a result with the manifest of its run.
+
+    Args:
+        to: the name of a committed result, or a path.
+        result: plain data.
+        command: after ``python -m benchmarks.``.
+        files: what it was made of.
+        more: of the manifest.
+    """
+    made = manifest(f"python -m benchmarks.{command}", files, **more)
+    path = RESULTS / f"{to}.json" if isinstance(to, str) else to
+    text = json.dumps({**result, "manifest": made}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def records(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """The lines of a compressed JSONL file."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from islice(map(json.loads, file), limit)
+
+
+def plain_texts(path: Path, limit: int | None = None) -> Iterator[str]:
+    """The sentences of SemCor or MASC, tokens joined by blanks."""
+    for record in records(path, limit):
+        yield " ".join(record["tokens"]).replace("_", " ")
+
+
+def context_of_tokens(tokens: Sequence[str]) -> Context:
+    """Given tokens as a text, joined by blanks."""
+    offsets, at = [], 0
+    for token in tokens:
+        offsets.append((at, at + len(token)))
+        at += len(token) + 1
+    blank = ("",) * len(tokens)
+    return Context(" ".join(tokens), tuple(tokens), offsets, blank, blank)
+
+
+def unit(rows: Any) -> Floats2d:
+    """Rows to unit length; zeros stay. *Shape:* (n, width), the same"""
+    rows = np.asarray(rows, dtype=np.float32)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9))
+
+
+# -- statistics ----------------------------------------------------------------------------------
+
+
+def rounded(values: Iterable[float]) -> list[float]:
+    """Four digits, as results have them."""
+    return [round(float(value), 4) for value in values]
+
+
+def accuracy(right: Bools1d) -> Result:
+    """Accuracy and its 95 % bootstrap interval. *Shape:* (n,)"""
+    return {"accuracy": round(float(right.mean()), 4), "ci95": rounded(interval(right))}
+
+
+def comparisons(names: Sequence[str], rights: Sequence[Bools1d], baseline: str) -> list[Any]:
+    """McNemar's test of each system against one, with p corrected for their number (Holm).
+
+    *Shape:* of each of ``rights`` (n,): what was right
+
+    Returns:
+        For each system a dict; None for the baseline itself.
+    """
+    kept = rights[list(names).index(baseline)]
+    tests = {n: mcnemar(r, kept) for n, r in zip(names, rights, strict=True) if n != baseline}
+    corrected = holm([p for _, _, p in tests.values()])
+    found = {
+        name: {"baseline": baseline, "only_this": a, "only_baseline": b, "p": p, "p_holm": p_holm}
+        for (name, (a, b, p)), p_holm in zip(tests.items(), corrected, strict=True)
+    }
+    return [found.get(name) for name in names]
+
+
+def duel(names: Sequence[str], kinds: Sequence[str], rights: Sequence[Bools1d]) -> Result:
+    """The attention system with most right against the classic one, by McNemar's test.
+
+    Each is the best of its kind by these same scores, which flatters the kind with more rows.
+
+    *Shape:* of each of ``rights`` (n,): what was right
+    """
+
+    def best(kind: str) -> int:
+        return max((i for i, k in enumerate(kinds) if k == kind), key=lambda i: rights[i].sum())
+
+    ours, theirs = best("attention"), best("classic")
+    only_attention, only_classic, p = mcnemar(rights[ours], rights[theirs])
+    return {
+        "attention": names[ours],
+        "classic": names[theirs],
+        "accuracies": rounded([rights[ours].mean(), rights[theirs].mean()]),
+        "only_attention": only_attention,
+        "only_classic": only_classic,
+        "p": p,
+    }
+
+
+# -- time and memory -----------------------------------------------------------------------------
+
+
+def progress(items: Any, what: str) -> Iterable[Any]:
+    """The items, with a bar where somebody looks."""
+    console = Console(stderr=True)
+    return track(items, what, console=console, disable=not console.is_terminal)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long a function takes, and whatever it yields."""
+    started = time.perf_counter()
+    made = work()
+    if isinstance(made, Iterator):
+        for _ in made:
+            pass
+    return time.perf_counter() - started
+
+
+def in_turns(work: Mapping[str, Callable[[], Any]], turns: int) -> dict[str, list[float]]:
+    """Seconds of each function in each turn; every other turn has the opposite order.
+
+    Single times on a shared machine mean little: take the median of the ratios of one turn.
+    """
+    out: dict[str, list[float]] = {name: [] for name in work}
+    for turn in progress(range(turns), "timing"):
+        for name in list(work)[:: -1 if turn % 2 else 1]:
+            out[name].append(seconds(work[name]))
+    return out
+
+
+def median_ratio(times: Sequence[float], base: Sequence[float], digits: int = 3) -> Result:
+    """The ratio of each turn, and the median of them."""
+    ratios = [a / b for a, b in zip(times, base, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), digits),
+        "ratios": [round(ratio, digits) for ratio in ratios],
+    }
+
+
+def memory_mb(name: str = "VmRSS") -> float:
+    """MB (2**20 bytes) that this process holds (Linux); "VmHWM": the most that it held."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def forget_peak() -> None:
+    """Let the peak of memory begin again at what is held now (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def in_child(module: str, *arguments: object, **environ: str) -> Any:
+    """What a module prints as its last line, as JSON, in a process of its own.
+
+    Args:
+        module: of the benchmarks; it gets the arguments.
+        arguments: become text.
+        environ: more variables.
+
+    Raises:
+        RuntimeError: the process failed; with its last line.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *map(str, arguments)],
+        cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(" ".join(done.stderr.strip().splitlines()[-1:]))
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def file_megabytes(files: Sequence[Path]) -> float:
+    """Size on disk, in millions of bytes."""
+    return round(sum(file.stat().st_size for file in files) / 1e6, 1)
+
+
+# -- tables --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        head: its name.
+        value: of a row; a function, or keys with dots between.
+        form: how a value is written; None is always "".
+    """
+
+    head: str
+    value: str | Callable[[Any], Any]
+    form: Callable[[Any], str] = str
+
+    def cell(self, row: Any) -> str:
+        """What stands in a row."""
+        found = row
+        if callable(self.value):
+            found = self.value(row)
+        else:
+            for key in self.value.split("."):
+                found = None if found is None else found.get(key)
+        return "" if found is None else self.form(found)
+
+
+def table(rows: Iterable[Any], *columns: Column) -> str:
+    """Markdown."""
+    heads = [column.head for column in columns]
+    return _grid(heads, [[column.cell(row) for column in columns] for row in rows])
+
+
+def wide_table(corner: str, columns: Iterable[Any], *rows: Column) -> str:
+    """Markdown of few rows and many columns: each item of ``columns`` gives one.
+
+    Args:
+        corner: above the names of the rows.
+        columns: pairs of a head and what the rows are taken from.
+        rows: the head of each is the row's name.
+    """
+    items = list(columns)
+    heads = [corner, *(str(head) for head, _ in items)]
+    return _grid(heads, [[row.head, *(row.cell(item) for _, item in items)] for row in rows])
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def percent(fraction: float) -> str:
+    """``0.7123`` is 71.2."""
+    return f"{100 * fraction:.1f}"
+
+
+def signed(fraction: float) -> str:
+    """``0.0123`` is +1.2, in percent."""
+    return f"{100 * fraction:+.1f}"
+
+
+def between(bounds: Sequence[float]) -> str:
+    """An interval in percent."""
+    low, high = bounds
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def p_value(test: Mapping[str, float]) -> str:
+    """Of a test, corrected where it is."""
+    p = test["p_holm"] if "p_holm" in test else test["p"]
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def exact(value: float) -> str:
+    """Three digits."""
+    return f"{value:.3f}"
+
+
+def number(digits: int) -> Callable[[float], str]:
+    """So many digits, thousands apart."""
+    return lambda value: f"{value:,.{digits}f}"
+
+
+whole = number(0)
+
+
+def made_with(command: str, result: Result | None = None) -> str:
+    """The line below a table; with a result also the machine of its times."""
+    where = ""
+    if result is not None:
+        where = f" on {result['manifest']['processor']}, {result['manifest']['threads']} threads"
+    return f"Made with `python -m benchmarks.{command}`{where}."
