@@ -42,7 +42,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.common import DATA, ROOT, manifest
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.metrics import holm, interval, macro_f1, mcnemar
 from spacy_attn.encoder.device import pick_device, pick_precision
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder

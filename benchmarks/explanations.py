@@ -30,7 +30,7 @@ from rich.progress import track
 
 import spacy_attn
 from benchmarks.common import ROOT, manifest, sha256
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval
 from spacy_attn.compare.task import tagged_by

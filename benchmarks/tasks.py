@@ -39,7 +39,7 @@ from rich.table import Table
 
 from benchmarks.coarsewsd20 import comparisons, context_of_tokens, duel, missing
 from benchmarks.common import DATA, ROOT, manifest
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.metrics import interval
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.errors import SpacyAttnError

@@ -44,7 +44,7 @@ from benchmarks.coarsewsd20 import (
 )
 from benchmarks.common import DATA, ROOT, manifest
 from spacy_attn import load_pipeline
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
 from spacy_attn.compare.metrics import interval
 from spacy_attn.compare.systems import MethodSystem

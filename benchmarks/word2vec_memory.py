@@ -66,7 +66,7 @@ def child(system: str, file: str) -> None:
 
 
 def use_spacy_attn(file: str | None) -> Any:
-    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.classic.vectors import load_vectors
 
     return None if file is None else load_vectors(None)
 
@@ -79,10 +79,10 @@ def use_gensim(file: str | None) -> Any:
 
 def read_all(vectors: Any) -> Any:
     """Look up every word and read every row."""
-    from spacy_attn.classic.word2vec import neighbours
+    from spacy_attn.classic.vectors import neighbours
 
     if hasattr(vectors, "table"):
-        total = sum(float(rows.sum()) for _, rows in vectors.table.blocks())
+        total = float(vectors.table.matrix.sum())
         return (
             total,
             all(word in vectors for word in vectors.table.index),
@@ -128,11 +128,11 @@ def export_glove(folder: Path) -> Path:
     """The same vectors as a word2vec file, for gensim."""
     from gensim.models import KeyedVectors
 
-    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.classic.vectors import load_vectors
 
     table = load_vectors(None).table  # converts them for the cache, too
     vectors = KeyedVectors(table.width)
-    vectors.add_vectors(list(table.index), table.rows(slice(None)))
+    vectors.add_vectors(list(table.index), table.matrix)
     path = folder / "glove-6b-50d.bin"
     vectors.save_word2vec_format(str(path), binary=True)
     return path

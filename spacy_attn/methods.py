@@ -268,7 +268,7 @@ def _make_word2vec(
     window: int,
     temperature: float | None,
 ) -> FittedMethod:
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
     from spacy_attn.wsd.methods.word2vec import StaticCentroid
 
     fitted = _temperature("word2vec", temperature)
@@ -301,7 +301,7 @@ def _make_self_attention(
     vectors: str | None,
     temperature: float | None,
 ) -> FittedMethod:
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
     from spacy_attn.encoder.static_network import StaticContextEncoder, read_model
     from spacy_attn.wsd.methods.self_attention import PrototypeHead, Prototypes, SenseCounts
 

@@ -175,7 +175,7 @@ def test_module(module: str) -> None:
     ("module", "source", "reason"),
     [
         ("wsd.lesk", "from spacy_attn.encoder import align", "wsd imports encoder"),
-        ("wsd.lesk", "from ..classic.word2vec import x", "wsd imports classic"),
+        ("wsd.lesk", "from ..classic.vectors import x", "wsd imports classic"),
         ("encoder.__init__", "from ..wsd import x", "encoder imports wsd"),
         ("models", "import spacy_attn.wsd.methods.lesk", "models imports wsd"),
         ("classic.stem", "def f():\n    import spacy_attn.methods", "classic imports methods"),

@@ -28,7 +28,7 @@ from benchmarks.attention.runs import (
     verdict,
 )
 from benchmarks.common import MASC, SEMCOR, Result, sha256
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.train.occurrences import Occurrence
 from spacy_attn.train.self_attention_model import Material, read_material
 

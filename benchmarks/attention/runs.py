@@ -23,7 +23,7 @@ from benchmarks.attention.finished_runs import FinishedRuns
 from benchmarks.attention.mixers import mixer_of
 from benchmarks.attention.patterns import Pattern
 from benchmarks.common import ROOT, Result, rounded, sha256
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
 from spacy_attn.train.calibrate import blank_resources

@@ -40,7 +40,7 @@ def neighbours(
     picture shows each chosen word and its neighbours in a colour and a marker of their own;
     distances in it are rough, because many dimensions became two.
     """
-    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.classic.vectors import load_vectors
     from spacy_attn.explain.neighbourhood import (
         check_picture,
         neighbourhoods,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats2d, PlainData
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import OnProgress, Task
 from spacy_attn.wsd.context import Target

@@ -18,7 +18,7 @@ from spacy.tokens import Doc, Token
 from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.classic.word2vec import GLOVE, check_choice, shared_vectors
+from spacy_attn.classic.vectors import GLOVE, check_choice, shared_vectors
 from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError

@@ -180,7 +180,7 @@ def _explained(
 def _static_vectors(given: StaticVectors | None) -> StaticVectors:
     if given is not None:
         return given
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
 
     return shared_vectors(None, "zero")
 

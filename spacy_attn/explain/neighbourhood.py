@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, PlainData
-from spacy_attn.classic.word2vec import KeyedVectorsAdapter, many_neighbours
+from spacy_attn.classic.vectors import KeyedVectorsAdapter, many_neighbours
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
 __all__ = ["METHODS", "Point", "neighbourhoods", "plot_neighbourhoods", "project"]

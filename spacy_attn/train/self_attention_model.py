@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spacy_attn._types import StaticVectors
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256

@@ -31,15 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
-from spacy_attn.classic.vector_store import (
-    Damaged,
-    Ngrams,
-    check_free,
-    map_array,
-    only_one,
-    save_vectors,
-)
+from spacy_attn.classic.vectors.store import check_free, save_vectors
+from spacy_attn.classic.vectors.table import Damaged, Ngrams
+from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
+from spacy_attn.files import locked
 from spacy_attn.models import file_sha256
 from spacy_attn.train.text_stream import (
     MAX_TOKEN,
@@ -356,8 +352,8 @@ class _Run:
         self._refuse_foreign()
         with ExitStack() as stack:
             try:
-                stack.enter_context(only_one(self.folder / "lock", wait=False))
-            except BlockingIOError as error:
+                stack.enter_context(locked(self.folder / "lock", wait=False))
+            except TimeoutError as error:
                 raise ConfigError(
                     f"another run is using {self.folder}; wait for its end or give another -o"
                 ) from error

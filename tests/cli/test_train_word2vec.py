@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spacy_attn.classic.word2vec import load_vectors
+from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.cli import train_word2vec as module
 from spacy_attn.cli.app import _Group
 from spacy_attn.cli.train_word2vec import train_word2vec

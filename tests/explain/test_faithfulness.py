@@ -69,7 +69,7 @@ def test_agreement_is_the_rank_correlation():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_weighs_the_same_words(toy_nlp, toy_vectors, way):
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
 
     ((_, subject),) = subjects_of(toy_nlp, ["he hit the ball, with a bat!"], "bat")
     made = weigh(subject, way, vectors=shared_vectors(str(toy_vectors), "zero"))
@@ -85,7 +85,7 @@ def test_every_way_weighs_the_same_words(toy_nlp, toy_vectors, way):
 
 
 def test_nearness_and_static_by_hand(toy_nlp, toy_vectors):
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
 
     ((_, subject),) = subjects_of(toy_nlp, [TEXT], method="lesk")
     near = weigh(subject, "nearness")

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from spacy_attn.classic.word2vec import load_vectors, neighbours, save_vectors
+from spacy_attn.classic.vectors import load_vectors, neighbours, save_vectors
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import neighbourhood
 from spacy_attn.explain.neighbourhood import (
@@ -52,7 +52,7 @@ def test_records_are_the_neighbours(vectors):
 
 
 def test_pca_equals_the_singular_value_decomposition(vectors):
-    rows = vectors.table.rows(slice(None))
+    rows = vectors.table.matrix
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     centred = (unit - unit.mean(axis=0)).astype(np.float64)
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
@@ -64,7 +64,7 @@ def test_pca_equals_the_singular_value_decomposition(vectors):
 
 
 def test_tsne_keeps_groups_together_and_repeats(vectors):
-    rows = vectors.table.rows(slice(None))
+    rows = vectors.table.matrix
     places = project(rows, "tsne", seed=1)
     np.testing.assert_array_equal(places, project(rows, "tsne", seed=1))
     centres = [places[9 * i : 9 * i + 9].mean(axis=0) for i in range(3)]

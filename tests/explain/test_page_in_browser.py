@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.explain.explanation import explain
 from spacy_attn.explain.render import page
 from tests.explain.test_render import HOSTILE, TEXTS

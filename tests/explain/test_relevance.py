@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.encoder.attention_map import layer_vectors
 from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
 from spacy_attn.errors import ConfigError

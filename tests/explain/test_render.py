@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from spacy_attn.classic.word2vec import shared_vectors
+from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import explanation as explanation_module
 from spacy_attn.explain.explanation import DEFAULT_WAYS, explain

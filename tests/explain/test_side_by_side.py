@@ -9,7 +9,7 @@ import spacy
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn import methods
-from spacy_attn.classic.word2vec import load_vectors
+from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.side_by_side import side_by_side
 

