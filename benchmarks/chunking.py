@@ -21,18 +21,11 @@ per second are for tagged words in memory, one process and one thread, all in on
 
 from __future__ import annotations
 
-import json
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import DATA, Result, progress, publish, seconds
+from benchmarks.spans import by_label, by_text, count, fractions, interval
 from spacy_attn.classic.chunk import GrammarChunker
 from spacy_attn.classic.sequence import (
     LabelledSpan,
@@ -45,9 +38,7 @@ from spacy_attn.classic.sequence import (
 from spacy_attn.train.chunker import read_labelled_sentences
 
 CORPUS = DATA / "nltk" / "conll2000.zip"
-RESULT = ROOT / "benchmarks" / "results" / "chunking.json"
 SEEDS = (0, 1, 2)
-DRAWS = 2000
 
 Sentence = Sequence[LabelledToken]
 Find = Callable[[Sequence[str], Sequence[str]], list[LabelledSpan]]
@@ -81,39 +72,6 @@ def most_frequent(sentences: Iterable[Sentence]) -> Find:
     return lambda words, tags: iob_spans(label_of.get(tag, "O") for tag in tags)
 
 
-def count(
-    gold: Sequence[Iterable[LabelledSpan]], found: Sequence[Iterable[LabelledSpan]]
-) -> dict[str, np.ndarray]:
-    """For each type (right, found, gold) of each sentence. *Shape:* (n_sentences, 3)"""
-    kinds = sorted({kind for spans in (*gold, *found) for *_, kind in spans})
-    counts = {kind: np.zeros((len(gold), 3), dtype=int) for kind in kinds}
-    for i, (wanted, got) in enumerate(zip(map(set, gold), map(set, found), strict=True)):
-        for column, spans in enumerate((wanted & got, got, wanted)):
-            for *_, kind in spans:
-                counts[kind][i, column] += 1
-    return counts
-
-
-def fractions(counts: np.ndarray) -> dict[str, float]:
-    """Precision, recall and F1 of (right, found, gold)."""
-    right, found, gold = counts.tolist()
-    return {
-        "precision": round(right / max(found, 1), 4),
-        "recall": round(right / max(gold, 1), 4),
-        "f1": round(2 * right / max(found + gold, 1), 4),
-    }
-
-
-def interval(counts: np.ndarray, seed: int = 0) -> list[float]:
-    """95 % bootstrap interval of F1 over sentences. *Shape:* (n_sentences, 3)"""
-    rng = np.random.default_rng(seed)
-    f1 = []
-    for _ in range(DRAWS):
-        right, found, gold = counts[rng.integers(0, len(counts), len(counts))].sum(axis=0)
-        f1.append(2 * right / max(found + gold, 1))
-    return [round(float(each), 4) for each in np.quantile(f1, [0.025, 0.975])]
-
-
 def nltk_f1(sentences: Sequence[Sentence], found: Sequence[Iterable[LabelledSpan]]) -> float:
     """The same F1 by NLTK's own count."""
     from nltk.chunk.util import ChunkScore, conlltags2tree
@@ -127,15 +85,15 @@ def nltk_f1(sentences: Sequence[Sentence], found: Sequence[Iterable[LabelledSpan
     return float(score.f_measure())
 
 
-def measure(name: str, find: Find, sentences: Sequence[Sentence]) -> dict[str, Any]:
+def measure(name: str, find: Find, sentences: Sequence[Sentence]) -> Result:
+    """The row of a chunker; its F1 is counted a second time by NLTK."""
     inputs = [tuple(zip(*sentence, strict=True))[:2] for sentence in sentences]
-    started = time.perf_counter()
-    spans = [find(words, tags) for words, tags in inputs]
-    seconds = time.perf_counter() - started
+    spans: list[list[LabelledSpan]] = []
+    spent = seconds(lambda: spans.extend(find(words, tags) for words, tags in inputs))
     found = [base_chunks(each) for each in spans]
     gold = [iob_spans(label for *_, label in sentence) for sentence in sentences]
     counts = count(gold, found)
-    total = sum(counts.values())
+    total = by_text(gold, found)
     overall = fractions(total.sum(axis=0))
     check = nltk_f1(sentences, found)
     if abs(check - overall["f1"]) > 1e-4:
@@ -144,11 +102,8 @@ def measure(name: str, find: Find, sentences: Sequence[Sentence]) -> dict[str, A
         "name": name,
         **overall,
         "ci95": interval(total),
-        "words_per_second": round(sum(map(len, sentences)) / seconds),
-        "types": {
-            kind: {"n": int(each[:, 2].sum()), **fractions(each.sum(axis=0))}
-            for kind, each in counts.items()
-        },
+        "words_per_second": round(sum(map(len, sentences)) / spent),
+        "types": by_label(counts),
     }
 
 
@@ -156,7 +111,7 @@ def main() -> None:
     training, test = read("train"), read("test")
     taggers = {
         seed: TrainedChunker(train_sequence_tagger(training, task="chunks", seed=seed), "chunks")
-        for seed in track(SEEDS, "training")
+        for seed in progress(SEEDS, "training")
     }
     finders: dict[str, Find] = {
         "most_frequent": most_frequent(training),
@@ -173,21 +128,8 @@ def main() -> None:
         "trained_f1_by_seed": {
             seed: measure("trained", tagger.find, test)["f1"] for seed, tagger in taggers.items()
         },
-        "manifest": manifest("python -m benchmarks.chunking", [CORPUS], seed=SEEDS[0]),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table = Table(title=f"{result['dataset']}: {result['n_chunks']:,} chunks")
-    for head in ("chunker", "precision", "recall", "F1", "95 %", "NP", "VP", "PP", "words/s"):
-        table.add_column(head)
-    for row in chunkers:
-        by_type = [f"{row['types'][kind]['f1']:.3f}" for kind in ("NP", "VP", "PP")]
-        low, high = row["ci95"]
-        table.add_row(
-            row["name"], f"{row['precision']:.3f}", f"{row['recall']:.3f}", f"{row['f1']:.3f}",
-            f"{low:.3f} to {high:.3f}", *by_type, f"{row['words_per_second']:,}",
-        )  # fmt: skip
-    Console().print(table)
+    publish("chunking", result, "chunking", [CORPUS], shown="chunks", seed=SEEDS[0])
 
 
 if __name__ == "__main__":

@@ -12,112 +12,90 @@ components before it wrote. The grammar parser is left out: its cost is set by i
 
 from __future__ import annotations
 
-import gzip
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import spacy
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from spacy.language import Language
 
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import (
+    ROOT,
+    SEMCOR,
+    in_turns,
+    joined,
+    median_ratio,
+    plain_texts,
+    publish,
+    seconds,
+)
+from spacy_attn.cli import main as command_line
 from spacy_attn.models import resolve_pipeline
 
-RESULT = ROOT / "benchmarks" / "results" / "classic-speed.json"
 EXAMPLES = ROOT / "examples" / "entities.conll"
-CORPUS = DATA / "semcor.jsonl.gz"
 N_DOCUMENTS, N_SENTENCES, REPETITIONS = 100, 10, 7
 COMPONENTS = ("nltk_stemmer", "nltk_chunker", "nltk_ner", "relation_extractor", "word2vec")
 
 
-def documents() -> list[str]:
+def ten_sentences() -> list[str]:
     """Ten sentences of SemCor make a document."""
-    sentences = []
-    with gzip.open(CORPUS, "rt", encoding="utf-8") as file:
-        for line in file:
-            sentences.append(" ".join(json.loads(line)["tokens"]).replace("_", " "))
-            if len(sentences) == N_DOCUMENTS * N_SENTENCES:
-                break
-    return [" ".join(sentences[i : i + N_SENTENCES]) for i in range(0, len(sentences), N_SENTENCES)]
+    return joined(plain_texts(SEMCOR, N_DOCUMENTS * N_SENTENCES), N_SENTENCES)
 
 
-def with_classic(model: Path) -> Language:
+def with_classic() -> Language:
     """en_core_web_sm and the classic components with their default settings."""
     nlp = spacy.load(str(resolve_pipeline()))
-    for name in COMPONENTS:
-        config: dict[str, Any] = {"model": str(model)} if name == "nltk_ner" else {}
-        nlp.add_pipe(name, config=config)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "entities.tagger")
+        command_line(["train-chunker", str(EXAMPLES), "--task", "entities", "-o", str(model)])
+        for name in COMPONENTS:
+            config: dict[str, Any] = {"model": str(model)} if name == "nltk_ner" else {}
+            nlp.add_pipe(name, config=config)
+        nlp("Bats fly at night.")  # reads the model while it is there
     return nlp
-
-
-def timed(nlp: Language, texts: list[str]) -> float:
-    started = time.perf_counter()
-    for _ in nlp.pipe(texts):
-        pass
-    return time.perf_counter() - started
 
 
 def component_times(nlp: Language, texts: list[str]) -> dict[str, float]:
     """Seconds of each component over the same Docs."""
     with nlp.select_pipes(disable=list(COMPONENTS)):
         docs = list(nlp.pipe(texts))
-    times = {}
-    for name in COMPONENTS:
-        pipe = nlp.get_pipe(name)
-        started = time.perf_counter()
-        docs = list(pipe.pipe(docs)) if hasattr(pipe, "pipe") else [pipe(doc) for doc in docs]
-        times[name] = time.perf_counter() - started
-    return times
+
+    def work(pipe: Any) -> None:
+        for i, doc in enumerate(pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)):
+            docs[i] = doc
+
+    return {name: seconds(lambda name=name: work(nlp.get_pipe(name))) for name in COMPONENTS}
 
 
 def main() -> None:
-    texts = documents()
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, "entities.tagger")
-        command = [sys.executable, "-m", "spacy_attn", "train-chunker", str(EXAMPLES)]
-        subprocess.run(
-            [*command, "--task", "entities", "-o", str(model)], check=True, capture_output=True
-        )
-        base, full = spacy.load(str(resolve_pipeline())), with_classic(model)
-        n_words = sum(len(base.make_doc(text)) for text in texts)
-        timed(full, texts)  # caches fill, vectors load
-        rows = []
-        for i in track(range(REPETITIONS), "timing", console=Console(stderr=True)):
-            order = [base, full] if i % 2 == 0 else [full, base]
-            seconds = {id(nlp): timed(nlp, texts) for nlp in order}
-            alone, both = seconds[id(base)], seconds[id(full)]
-            parts = component_times(full, texts)
-            rows.append({"alone": alone, "with_classic": both, "components": parts})
+    texts = ten_sentences()
+    base, full = spacy.load(str(resolve_pipeline())), with_classic()
+    n_words = sum(len(base.make_doc(text)) for text in texts)
+    seconds(lambda: full.pipe(texts))  # caches fill, vectors load
+    parts: list[dict[str, float]] = []
+    work = {
+        "en_core_web_sm": lambda: base.pipe(texts),
+        "with_classic": lambda: full.pipe(texts),
+        "parts": lambda: parts.append(component_times(full, texts)),
+    }
+    times = in_turns(work, REPETITIONS)
+    alone, both = times["en_core_web_sm"], times["with_classic"]
     result = {
         "n_documents": len(texts),
         "n_words": n_words,
         "repetitions": REPETITIONS,
-        "ratio": round(statistics.median(row["with_classic"] / row["alone"] for row in rows), 3),
-        "ratios": [round(row["with_classic"] / row["alone"], 3) for row in rows],
+        **median_ratio(both, alone),
         "words_per_second": {
-            "en_core_web_sm": round(n_words / statistics.median(row["alone"] for row in rows)),
-            "with_classic": round(n_words / statistics.median(row["with_classic"] for row in rows)),
+            name: round(n_words / statistics.median(times[name]))
+            for name in ("en_core_web_sm", "with_classic")
         },
         "share_of_en_core_web_sm": {
-            name: round(statistics.median(r["components"][name] / r["alone"] for r in rows), 3)
+            name: median_ratio([part[name] for part in parts], alone)["ratio"]
             for name in COMPONENTS
         },
-        "manifest": manifest("python -m benchmarks.classic_speed", [CORPUS, EXAMPLES]),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table = Table("component", "time, en_core_web_sm = 1")
-    for name, share in result["share_of_en_core_web_sm"].items():
-        table.add_row(name, f"{share:.3f}")
-    table.add_row("all, in one pipeline", f"{result['ratio'] - 1:.3f}")
-    Console().print(table, result["words_per_second"])
+    publish("classic-speed", result, "classic_speed", [SEMCOR, EXAMPLES], shown="classic-cost")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -25,17 +26,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from spacy_attn.compare.manifest import ROOT, manifest, sha256
+from spacy_attn.compare.manifest import ROOT, manifest
+from spacy_attn.compare.manifest import sha256 as sha256
 from spacy_attn.compare.metrics import holm, interval, mcnemar
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.wsd.context import Context
-
-__all__ = ["DATA", "MASC", "RESULTS", "ROOT", "SEED", "SEMCOR", "Bools1d", "Column", "Floats2d",
-           "Result", "accuracy", "between", "comparisons", "context_of_tokens", "duel", "exact",
-           "file_megabytes", "forget_peak", "in_child", "in_turns", "load", "made_with", "manifest",
-           "median_ratio", "memory_mb", "need", "number", "one_sentence", "p_value", "percent",
-           "plain_texts", "progress", "publish", "records", "rounded", "seconds", "sha256",
-           "signed", "table", "unit", "whole", "wide_table"]  # fmt: skip
 
 #: Corpora that are not part of the repository; see benchmarks/README.md.
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
@@ -76,21 +71,32 @@ def load(name: str) -> Result:
 
 
 def publish(
-    to: str | Path, result: Result, command: str, files: Sequence[Path] = (), **more: Any
+    to: str | Path,
+    result: Result,
+    command: str,
+    files: Sequence[Path] = (),
+    *,
+    shown: str | None = None,
+    **more: Any,
 ) -> None:
-    """Write a result with the manifest of its run.
+    """Write a result with the manifest of its run, and print its table.
 
     Args:
-        to: the name of a committed result, or a path.
+        to: the name of a committed result; or a path, then nothing is printed.
         result: plain data.
         command: after ``python -m benchmarks.``.
         files: what it was made of.
+        shown: the name of its table, where that is another.
         more: of the manifest.
     """
     made = manifest(f"python -m benchmarks.{command}", files, **more)
     path = RESULTS / f"{to}.json" if isinstance(to, str) else to
     text = json.dumps({**result, "manifest": made}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
+    if isinstance(to, str):
+        from benchmarks.tables import SECTIONS
+
+        print(SECTIONS[shown or to]())
 
 
 def records(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
@@ -103,6 +109,29 @@ def plain_texts(path: Path, limit: int | None = None) -> Iterator[str]:
     """The sentences of SemCor or MASC, tokens joined by blanks."""
     for record in records(path, limit):
         yield " ".join(record["tokens"]).replace("_", " ")
+
+
+def joined(texts: Iterable[str], size: int) -> list[str]:
+    """So many neighbouring sentences to a document."""
+    sentences = list(texts)
+    return [" ".join(sentences[i : i + size]) for i in range(0, len(sentences), size)]
+
+
+def documents(n_words: int = 20_000, seed: int = SEED) -> list[str]:
+    """Neighbouring sentences of SemCor joined to documents of 1 to 20 sentences."""
+    rng = random.Random(seed)  # noqa: S311 - lengths of documents
+    out: list[str] = []
+    part: list[str] = []
+    n, wanted = 0, 1
+    for words in plain_texts(SEMCOR):
+        part.append(words)
+        n += len(words.split())
+        if len(part) == wanted or n >= n_words:
+            out.append(" ".join(part))
+            part, wanted = [], rng.choice((1, 1, 1, 2, 3, 5, 8, 12, 20))
+        if n >= n_words:
+            break
+    return out
 
 
 def context_of_tokens(tokens: Sequence[str]) -> Context:
@@ -262,45 +291,52 @@ class Column:
         head: its name.
         value: of a row; a function, or keys with dots between.
         form: how a value is written; None is always "".
+        is_best: the highest value is bold.
     """
 
     head: str
     value: str | Callable[[Any], Any]
     form: Callable[[Any], str] = str
+    is_best: bool = False
 
-    def cell(self, row: Any) -> str:
-        """What stands in a row."""
-        found = row
+    def cells(self, rows: Sequence[Any]) -> list[str]:
+        """What stands in each row."""
+        values = [self._of(row) for row in rows]
+        best = max((v for v in values if v is not None), default=None) if self.is_best else None
+        cells = ["" if value is None else self.form(value) for value in values]
+        if best is None:
+            return cells
+        return [f"**{c}**" if v == best else c for v, c in zip(values, cells, strict=True)]
+
+    def _of(self, row: Any) -> Any:
         if callable(self.value):
-            found = self.value(row)
-        else:
-            for key in self.value.split("."):
-                found = None if found is None else found.get(key)
-        return "" if found is None else self.form(found)
+            return self.value(row)
+        for key in self.value.split("."):
+            row = None if row is None else row.get(key)
+        return row
 
 
 def table(rows: Iterable[Any], *columns: Column) -> str:
-    """Markdown."""
-    heads = [column.head for column in columns]
-    return _grid(heads, [[column.cell(row) for column in columns] for row in rows])
+    """Markdown of a row for each item."""
+    items = list(rows)
+    cells = zip(*(column.cells(items) for column in columns), strict=True)
+    return _grid([column.head for column in columns], cells)
 
 
-def wide_table(corner: str, columns: Iterable[Any], *rows: Column) -> str:
-    """Markdown of few rows and many columns: each item of ``columns`` gives one.
-
-    Args:
-        corner: above the names of the rows.
-        columns: pairs of a head and what the rows are taken from.
-        rows: the head of each is the row's name.
-    """
-    items = list(columns)
-    heads = [corner, *(str(head) for head, _ in items)]
-    return _grid(heads, [[row.head, *(row.cell(item) for _, item in items)] for row in rows])
+def wide_table(corner: str, heads: Iterable[Any], rows: Mapping[str, Iterable[str]]) -> str:
+    """Markdown of named rows under many heads."""
+    return _grid([corner, *map(str, heads)], [[name, *cells] for name, cells in rows.items()])
 
 
 def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def page(*parts: str) -> str:
+    """Paragraphs and tables, those that say something."""
+    return "\n\n".join(" ".join(part.split()) if part[:1] not in "|-" else part
+                       for part in parts if part)  # fmt: skip
 
 
 def percent(fraction: float) -> str:
@@ -338,9 +374,11 @@ def number(digits: int) -> Callable[[float], str]:
 whole = number(0)
 
 
-def made_with(command: str, result: Result | None = None) -> str:
-    """The line below a table; with a result also the machine of its times."""
-    where = ""
-    if result is not None:
-        where = f" on {result['manifest']['processor']}, {result['manifest']['threads']} threads"
-    return f"Made with `python -m benchmarks.{command}`{where}."
+def machine(result: Result) -> str:
+    """What the times of a result were measured on."""
+    return f"{result['manifest']['processor']}, {result['manifest']['threads']} threads"
+
+
+def made_with(*commands: str) -> str:
+    """The line below a table."""
+    return "Made with " + " and ".join(f"`python -m benchmarks{each}`" for each in commands) + "."

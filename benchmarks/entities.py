@@ -26,25 +26,20 @@ whose settings are those of fold 0, the other folds' documents took part in that
 from __future__ import annotations
 
 import json
-import random
-import re
-import time
-import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import spacy
-from rich.console import Console
-from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import ROOT, SEED, Result, need, publish, seconds
+from benchmarks.ieer import IEER, Sample, align, folds, read_ieer, stories
+from benchmarks.spans import by_label, by_text, count, difference, fractions, interval
 from spacy_attn.classic.sequence import (
     LabelledSpan,
     iob_spans,
@@ -55,160 +50,13 @@ from spacy_attn.components.nltk_ner import NltkNer
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.models import resolve_pipeline
 
-IEER = DATA / "nltk" / "ieer.zip"
 LABELS = ROOT / "benchmarks" / "entities_labels.json"
-RESULTS = ROOT / "benchmarks" / "results"
-SEED, N_FOLDS, N_INNER_FOLDS = 0, 5, 3
-SAME_STORY = 20  # 8-word sequences that two documents share
+N_FOLDS, N_INNER_FOLDS = 5, 3
 EPOCHS = (5, 10, 20)
 PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
 LAYERS = ((-1,), (3,), (-4, -3, -2, -1))
 
-Counts = np.ndarray  # (right, predicted, gold)
-
-
-# -- the corpus --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph or headline, white space made single blanks."""
-
-    text: str
-    entities: tuple[LabelledSpan, ...]  # in characters
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A news item."""
-
-    name: str
-    paragraphs: tuple[Paragraph, ...]
-
-
-def read_ieer(path: Path = IEER) -> list[Document]:
-    """The documents of the corpus, with entities at characters.
-
-    NLTK opens corpora below its own data folders only, and its trees keep no characters. So
-    each document's text goes to the function that NLTK's reader calls, and the words of its
-    tree are found again in that text.
-    """
-    from nltk.chunk import ieerstr2tree
-
-    documents = []
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(archive.namelist()):
-            text = archive.read(name).decode("ascii") if not name.endswith("/") else ""
-            for match in re.finditer(r"<DOC>.*?</DOC>", text, re.DOTALL):
-                raw = match.group()
-                record = ieerstr2tree(raw, root_label="DOCUMENT")
-                trees = [("<HEADLINE>", record["headline"]), ("<TEXT>", record["text"])]
-                paragraphs = [
-                    paragraph
-                    for mark, tree in trees
-                    if tree
-                    for paragraph in _paragraphs(tree, raw[raw.index(mark) :])
-                ]
-                documents.append(Document(record["docno"], tuple(paragraphs)))
-    return documents
-
-
-def _paragraphs(tree: Iterable[Any], raw: str) -> Iterator[Paragraph]:
-    """Cut a tree of NLTK's where a line of the raw text is indented."""
-    masked = re.sub(r"<[^<>]*>", lambda mark: "\0" * len(mark.group()), raw)
-    text, entities, position = "", [], 0
-    for words, label in _chunks(tree):
-        for i, word in enumerate(words):
-            start = masked.index(word, position)
-            gap = masked[position:start].replace("\0", "")
-            position = start + len(word)
-            if text and i == 0 and "\n\t" in gap:
-                yield Paragraph(text, tuple(entities))
-                text, entities = "", []
-            text += " " if text and gap else ""
-            if label and i == 0:
-                entities.append((len(text), len(text), label))
-            text += word.replace("&AMP;", "&")
-        if label:
-            entities[-1] = (entities[-1][0], len(text), label)
-    if text:
-        yield Paragraph(text, tuple(entities))
-
-
-def _chunks(tree: Iterable[Any]) -> Iterator[tuple[list[str], str | None]]:
-    """Words with the label of their entity; editors' notes and marks are left out."""
-    in_note = False
-    for child in tree:
-        if not isinstance(child, str):
-            yield list(child.leaves()), child.label()
-        elif child.startswith("<"):
-            in_note = child == "<ANNOTATION>"
-        elif not in_note:
-            yield [child], None
-
-
-def stories(documents: Sequence[Document]) -> list[list[int]]:
-    """Documents, as indices, grouped by what looks like one story sent more than once."""
-    owners: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for i, document in enumerate(documents):
-        words = " ".join(p.text for p in document.paragraphs).split()
-        for j in range(len(words) - 7):
-            owners[tuple(words[j : j + 8])].add(i)
-    shared = Counter((a, b) for who in owners.values() for a in who for b in who if a < b)
-    group = list(range(len(documents)))
-    for (a, b), n in shared.items():
-        if n >= SAME_STORY:
-            group = [group[a] if g == group[b] else g for g in group]
-    return [[i for i, g in enumerate(group) if g == name] for name in dict.fromkeys(group)]
-
-
-def folds(
-    groups: Sequence[Sequence[int]], sizes: Sequence[int], n: int, seed: int
-) -> list[list[int]]:
-    """Cut documents into n parts of like size, groups kept together.
-
-    Args:
-        groups: of documents, as indices.
-        sizes: words of each document.
-        n: number of parts.
-        seed: decides the order of the groups.
-    """
-    order = list(groups)
-    random.Random(seed).shuffle(order)  # noqa: S311  an order, no secret
-    parts: list[list[int]] = [[] for _ in range(n)]
-    for group in order:
-        smallest = min(parts, key=lambda part: sum(sizes[i] for i in part))
-        smallest += group
-    return [sorted(part) for part in parts]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A paragraph in tokens."""
-
-    document: int
-    doc: Doc  # with tags
-    gold: tuple[LabelledSpan, ...]  # in tokens, IEER's labels
-
-
-def align(paragraph: Paragraph, doc: Doc, seen: Counter[str]) -> tuple[LabelledSpan, ...]:
-    """The entities in tokens; one that begins or ends within a token takes it whole.
-
-    Args:
-        paragraph: gives the entities.
-        doc: its tokens.
-        seen: counts entities: all, widened, and those dropped for sharing a token.
-    """
-    spans: list[LabelledSpan] = []
-    for start, end, label in paragraph.entities:
-        span = doc.char_span(start, end, alignment_mode="expand")
-        seen["entities"] += 1
-        if spans and span.start < spans[-1][1]:
-            seen["dropped"] += 1
-            continue
-        seen["widened"] += (span.start_char, span.end_char) != (start, end)
-        spans.append((span.start, span.end, label))
-    return tuple(spans)
+Found = list[list[LabelledSpan]]  # of each text
 
 
 # -- the systems -------------------------------------------------------------------------
@@ -221,7 +69,7 @@ class System(Protocol):
         """Train on some paragraphs."""
         ...
 
-    def predict(self, texts: Sequence[str]) -> list[list[LabelledSpan]]:
+    def predict(self, texts: Sequence[str]) -> Found:
         """The entities of each text, in tokens."""
         ...
 
@@ -247,7 +95,7 @@ class NltkTrained:
         tagger = train_sequence_tagger(sentences, task="entities", epochs=self.epochs, seed=SEED)
         self.component = NltkNer().from_bytes(tagger.to_bytes())
 
-    def predict(self, texts: Sequence[str]) -> list[list[LabelledSpan]]:  # noqa: D102
+    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
         with self.nlp.select_pipes(enable=["tok2vec", "tagger"]):
             return [self.component.find(doc) for doc in self.nlp.pipe(texts)]
 
@@ -261,7 +109,7 @@ class SpacyNer:
     def fit(self, samples: Sequence[Sample]) -> None:
         """Nothing: it is used as it comes."""
 
-    def predict(self, texts: Sequence[str]) -> list[list[LabelledSpan]]:  # noqa: D102
+    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
         with self.nlp.select_pipes(enable=["ner"]):  # it has a tok2vec of its own
             docs = self.nlp.pipe(texts)
             return [[(e.start, e.end, e.label_) for e in doc.ents] for doc in docs]
@@ -283,11 +131,11 @@ class AttentionProbe:
         regression = LogisticRegression(C=self.penalty, max_iter=1000)
         self.model = make_pipeline(StandardScaler(), regression).fit(vectors, labels)
 
-    def predict(self, texts: Sequence[str]) -> list[list[LabelledSpan]]:  # noqa: D102
+    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
         docs = [self.nlp.make_doc(text) for text in texts]
         return self.read(encode(docs, self.layers))
 
-    def read(self, vectors: Sequence[np.ndarray]) -> list[list[LabelledSpan]]:
+    def read(self, vectors: Sequence[np.ndarray]) -> Found:
         """The entities of texts that are already vectors."""
         labels = self.model.predict(np.concatenate(vectors))
         ends = np.cumsum([len(rows) for rows in vectors])[:-1]
@@ -307,7 +155,7 @@ class MostFrequent:
                 counts[token.text][label] += 1
         self.labels = {word: c.most_common(1)[0][0] for word, c in counts.items()}
 
-    def predict(self, texts: Sequence[str]) -> list[list[LabelledSpan]]:  # noqa: D102
+    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
         docs = map(self.nlp.make_doc, texts)
         return [iob_spans(self.labels.get(token.text, "O") for token in doc) for doc in docs]
 
@@ -335,9 +183,9 @@ def stored_vectors(doc: Doc, layers: tuple[int, ...]) -> np.ndarray:
 
 
 @cache
-def label_map() -> dict[str, Any]:
+def label_map() -> Result:
     """The file of common labels; its reasons are for the reader."""
-    table: dict[str, Any] = json.loads(LABELS.read_text(encoding="utf-8"))
+    table: Result = json.loads(LABELS.read_text(encoding="utf-8"))
     return table
 
 
@@ -363,99 +211,35 @@ def in_common_labels(doc: Doc, spans: Iterable[LabelledSpan], label_set: str) ->
     return out
 
 
-def _nothing() -> Counts:
-    return np.zeros(3, dtype=int)
-
-
-def count(gold: Sequence[LabelledSpan], predicted: Sequence[LabelledSpan]) -> Counts:
-    """Right, predicted and gold entities of one text."""
-    return np.array([len(set(gold) & set(predicted)), len(predicted), len(gold)])
-
-
-def f1(right: Any, predicted: Any, gold: Any, axis: int = -1) -> Any:
-    """F1 of counts that are summed along an axis; 0 where there is nothing at all."""
-    total = np.sum(predicted, axis=axis) + np.sum(gold, axis=axis)
-    return 2 * np.sum(right, axis=axis) / np.maximum(total, 1)
-
-
-def measures(counts: Counts) -> dict[str, float]:
-    """Precision, recall and F1 of (right, predicted, gold)."""
-    right, predicted, gold = (int(n) for n in counts)
-    return {
-        "precision": round(right / max(predicted, 1), 4),
-        "recall": round(right / max(gold, 1), 4),
-        "f1": round(float(f1([right], [predicted], [gold])), 4),
-    }
-
-
-def intervals(counts: np.ndarray, other: np.ndarray | None) -> dict[str, list[float]]:
-    """95 % bootstrap intervals of F1, and of its difference from another system's.
+def record(
+    story_of: Sequence[int], gold: Found, found: Found, other: Found | None = None
+) -> Result:
+    """Scores of one system on some texts: exact, of spans alone, and by label.
 
     Args:
-        counts: *Shape:* (n_stories, 3)
-        other: of the other system, on the same stories; None for no difference.
+        story_of: the story of each text; intervals draw stories.
+        gold: the entities of each text.
+        found: what a system found in each text.
+        other: what the system found to which the difference is taken.
     """
-    from scipy.stats import bootstrap
 
-    def interval(columns: np.ndarray, statistic: Callable[..., Any]) -> list[float]:
-        found = bootstrap(
-            tuple(columns.T), statistic, paired=True, vectorized=True, n_resamples=5000,
-            method="percentile", rng=np.random.default_rng(SEED),
-        )  # fmt: skip
-        return [round(float(x), 4) for x in found.confidence_interval]
+    def by_story(predicted: Found) -> Any:
+        totals = np.zeros((max(story_of) + 1, 3), dtype=np.int64)
+        np.add.at(totals, np.asarray(story_of), by_text(gold, predicted))
+        return totals[sorted(set(story_of))]
 
-    def difference(*columns: Any, axis: int = -1) -> Any:
-        return f1(*columns[:3], axis=axis) - f1(*columns[3:], axis=axis)
-
-    out = {"ci95": interval(counts, f1)}
+    counts, stories_ = count(gold, found), by_story(found)
+    names = [counts[label].sum(axis=0) for label in label_map()["names"] if label in counts]
+    out = {**fractions(stories_.sum(axis=0)), "ci95": interval(stories_)}
     if other is not None:
-        out["ci95_of_difference"] = interval(np.hstack([counts, other]), difference)
-    return out
-
-
-class Scores:
-    """Counts of one system on some texts: exact, of spans alone, and by label."""
-
-    def __init__(
-        self,
-        story_of: Sequence[int],
-        gold: Sequence[Sequence[LabelledSpan]],
-        predicted: Sequence[Sequence[LabelledSpan]],
-    ) -> None:
-        """Count.
-
-        Args:
-            story_of: the story of each text.
-            gold: the entities of each text.
-            predicted: what a system found in each text.
-        """
-        by_story: dict[int, Counts] = defaultdict(_nothing)
-        by_label: dict[str, Counts] = defaultdict(_nothing)
-        self.spans = _nothing()
-        for story, g, p in zip(story_of, gold, predicted, strict=True):
-            by_story[story] += count(g, p)
-            self.spans += count(
-                *([(start, end, "") for start, end, _ in spans] for spans in (g, p))
-            )
-            for label in {span[2] for span in (*g, *p)}:
-                by_label[label] += count(*([s for s in spans if s[2] == label] for spans in (g, p)))
-        self.stories = np.array([by_story[story] for story in sorted(by_story)])
-        self.labels = {label: by_label[label] for label in sorted(by_label)}
-
-    def record(self, other: Scores | None = None) -> dict[str, Any]:
-        """What results hold; ``other`` is the system to which the difference is taken."""
-        return {
-            **measures(self.stories.sum(axis=0)),
-            **intervals(self.stories, None if other is None else other.stories),
-            "span_only": measures(self.spans),
-            "names_only": measures(
-                sum((self.labels[x] for x in label_map()["names"] if x in self.labels), _nothing())
-            ),
-            "by_label": {
-                label: {**measures(counts), "n": int(counts[2])}
-                for label, counts in self.labels.items()
-            },
-        }
+        out["ci95_of_difference"] = difference(stories_, by_story(other))
+    spans = by_text(*([[(a, b, "") for a, b, _ in each] for each in of] for of in (gold, found)))
+    return {
+        **out,
+        "span_only": fractions(spans.sum(axis=0)),
+        "names_only": fractions(np.sum([np.zeros(3, dtype=np.int64), *names], axis=0)),
+        "by_label": by_label(counts),
+    }
 
 
 # -- the experiment ----------------------------------------------------------------------
@@ -473,21 +257,17 @@ class Experiment:
     alignment: Counter[str]
 
     @classmethod
-    def load(cls, path: Path = IEER) -> Experiment:
+    def load(cls) -> Experiment:
         """Read, tokenise, tag and encode the corpus."""
-        documents = read_ieer(path)
-        pipeline = resolve_pipeline()
-        if pipeline is None:
-            raise SystemExit('en_core_web_sm is not installed: pip install "spacy-attn[models]"')
-        nlp = spacy.load(pipeline)
+        documents = read_ieer()
+        nlp = spacy.load(str(resolve_pipeline()))
         alignment: Counter[str] = Counter()
-        owners = [i for i, d in enumerate(documents) for _ in d.paragraphs]
-        paragraphs = [p for d in documents for p in d.paragraphs]
+        owned = [(i, p) for i, document in enumerate(documents) for p in document.paragraphs]
         with nlp.select_pipes(enable=["tok2vec", "tagger"]):
-            docs = list(nlp.pipe(p.text for p in paragraphs))
+            docs = list(nlp.pipe(p.text for _, p in owned))
         samples = [
             Sample(i, doc, align(p, doc, alignment))
-            for i, p, doc in zip(owners, paragraphs, docs, strict=True)
+            for (i, p), doc in zip(owned, docs, strict=True)
         ]
         for layers in LAYERS:
             for doc, vectors in zip(docs, encode(docs, layers), strict=True):
@@ -504,7 +284,7 @@ class Experiment:
         wanted = set(documents)
         return [s for s in self.samples if s.document in wanted]
 
-    def systems(self, settings: dict[str, Any]) -> dict[str, System]:
+    def systems(self, settings: Result) -> dict[str, System]:
         """The systems by name, not yet trained."""
         return {
             "nltk_trained": NltkTrained(self.nlp, settings["epochs"]),
@@ -515,7 +295,7 @@ class Experiment:
             "most_frequent": MostFrequent(self.nlp),
         }
 
-    def choose(self, documents: Sequence[int]) -> dict[str, Any]:
+    def choose(self, documents: Sequence[int]) -> Result:
         """Settings with the highest F1 in cross-validation over some documents."""
         groups: dict[int, list[int]] = defaultdict(list)
         for i in documents:
@@ -523,16 +303,17 @@ class Experiment:
         parts = folds(list(groups.values()), self.sizes, N_INNER_FOLDS, SEED)
 
         def score(make: Callable[[], System]) -> float:
-            total = _nothing()
+            gold: Found = []
+            found: Found = []
             for part in parts:
                 system, test = make(), self.of(part)
                 system.fit(self.of(set(documents) - set(part)))
+                gold += [list(s.gold) for s in test]
                 if isinstance(system, AttentionProbe):
-                    found = system.read([stored_vectors(s.doc, system.layers) for s in test])
+                    found += system.read([stored_vectors(s.doc, system.layers) for s in test])
                 else:
-                    found = system.predict([s.doc.text for s in test])
-                total += sum(count(s.gold, p) for s, p in zip(test, found, strict=True))
-            return measures(total)["f1"]
+                    found += system.predict([s.doc.text for s in test])
+            return fractions(by_text(gold, found).sum(axis=0))["f1"]
 
         by_epochs = {n: score(lambda n=n: NltkTrained(self.nlp, n)) for n in EPOCHS}
         by_probe = {
@@ -552,8 +333,8 @@ class Experiment:
         }
 
     def predict(
-        self, part: Sequence[int], settings: dict[str, Any], *, runs: int
-    ) -> tuple[dict[str, list[list[LabelledSpan]]], dict[str, int]]:
+        self, part: Sequence[int], settings: Result, *, runs: int
+    ) -> tuple[dict[str, Found], dict[str, int]]:
         """What each system finds in a fold after training on the others, and its words/s.
 
         The speed is that of the fastest of some runs, from text to entities.
@@ -564,42 +345,43 @@ class Experiment:
         found, speed = {}, {}
         for name, system in self.systems(settings).items():
             system.fit(train)
-            seconds = []
-            for _ in range(runs):
-                started = time.perf_counter()
+
+            def predict(name: str = name, system: System = system) -> None:
                 found[name] = system.predict(texts)
-                seconds.append(time.perf_counter() - started)
-            speed[name] = round(n_words / min(seconds))
+
+            speed[name] = round(n_words / min(seconds(predict) for _ in range(runs)))
         return found, speed
 
     def score(
-        self, samples: Sequence[Sample], found: dict[str, list[list[LabelledSpan]]], *, own: bool
-    ) -> list[dict[str, Any]]:
+        self, samples: Sequence[Sample], found: dict[str, Found], *, own: bool
+    ) -> list[Result]:
         """One record for each system, in common labels, or in IEER's own for the trained ones."""
         story_of = [self.story_of[s.document] for s in samples]
-        scores = {}
-        for name, predicted in found.items():
-            label_set = "ontonotes" if name == "spacy_ner" else "ieer"
-            if own and label_set != "ieer":
-                continue
-            gold: list[Any] = [s.gold for s in samples]
-            if not own:
-                gold = [in_common_labels(s.doc, s.gold, "ieer") for s in samples]
-                predicted = [
-                    in_common_labels(s.doc, p, label_set)
-                    for s, p in zip(samples, predicted, strict=True)
-                ]
-            scores[name] = Scores(story_of, gold, predicted)
-        reference = scores.get("spacy_ner")
+
+        def read(spans: Sequence[Sequence[LabelledSpan]], label_set: str) -> Found:
+            pairs = zip(samples, spans, strict=True)
+            return [
+                list(each) if own else in_common_labels(s.doc, each, label_set) for s, each in pairs
+            ]
+
+        sets = {name: "ontonotes" if name == "spacy_ner" else "ieer" for name in found}
+        gold = read([s.gold for s in samples], "ieer")
+        kept = {
+            name: read(spans, sets[name])
+            for name, spans in found.items()
+            if not own or sets[name] == "ieer"
+        }
+        reference = kept.get("spacy_ner")
         return [
-            {"name": name, **each.record(None if name == "spacy_ner" else reference)}
-            for name, each in scores.items()
-        ]
+            {"name": name,
+             **record(story_of, gold, spans, None if name == "spacy_ner" else reference)}
+            for name, spans in kept.items()
+        ]  # fmt: skip
 
 
-def run(path: Path = IEER) -> dict[str, Any]:
+def run() -> Result:
     """The whole experiment."""
-    experiment = Experiment.load(path)
+    experiment = Experiment.load()
     held_out, *rest = experiment.parts
     settings = experiment.choose([i for part in rest for i in part])
     found, speed = experiment.predict(held_out, settings, runs=3)
@@ -631,26 +413,8 @@ def run(path: Path = IEER) -> dict[str, Any]:
 
 
 def main() -> None:
-    result = run()
-    result["manifest"] = manifest(
-        "python -m benchmarks.entities", [IEER, LABELS], seed=SEED, n_folds=N_FOLDS
-    )
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "entities.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for title, key in (("held-out documents", "systems"), ("five folds", "five_folds")):
-        table = Table(title=f"ieer, {title}")
-        for head in ("system", "P", "R", "F1", "95 %", "F1 of spans", "F1 of names", "words/s"):
-            table.add_column(head)
-        for s in result[key]:
-            low, high = s["ci95"]
-            table.add_row(
-                s["name"], f"{s['precision']:.3f}", f"{s['recall']:.3f}", f"{s['f1']:.3f}",
-                f"{low:.3f} to {high:.3f}", f"{s['span_only']['f1']:.3f}",
-                f"{s['names_only']['f1']:.3f}",
-                f"{s.get('words_per_second', ''):,}" if key == "systems" else "",
-            )  # fmt: skip
-        Console().print(table)
+    need(IEER, "IEER")
+    publish("entities", run(), "entities", [IEER, LABELS], seed=SEED, n_folds=N_FOLDS)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
+from benchmarks.common import (
+    RESULTS,
+    SEED,
+    SEMCOR,
+    Result,
+    in_child,
+    load,
+    manifest,
+    memory_mb,
+    publish,
+    seconds,
+)
+from benchmarks.speed.memory import texts
 
-from benchmarks.common import ROOT, manifest
-from benchmarks.speed.memory import megabytes, texts
-from benchmarks.speed.peers import CORPUS
-
-RESULT = ROOT / "benchmarks" / "results" / "jobs.json"
 WORDS = 25  # of a document
 SIZES = (1_000, 10_000)
 LONG = 100_000
@@ -40,14 +47,13 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 # Enough for each to be at work for half a minute.
 N_OF_KIND = {"stems": 50_000, "homographs": 10_000, "all words": 5_000}
-STEPS = ("sizes", "long", "workers", "kinds", "apply")
 PAIRS = 3  # one worker and two, in turns
 
 
 # -- in a child ------------------------------------------------------------------------------
 
 
-def job(source: str, kind: str, n_process: int, n_documents: int) -> dict[str, Any]:
+def job(source: str, kind: str, n_process: int, n_documents: int) -> Result:
     """One job, timed from the loaded pipeline on, or with workers from the start."""
     import torch
 
@@ -64,7 +70,7 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> dict[str, A
 
     def note(now: Any) -> None:
         moments.append((now.n_in, time.perf_counter()))
-        resident.append((now.n_in, megabytes()))
+        resident.append((now.n_in, memory_mb()))
 
     start, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +87,7 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> dict[str, A
         "documents_per_second": rate(warm) if len(warm) > 1 else n_documents / seconds,
         "share_of_reading_and_writing":
             1 - spent["annotate"] / seconds if n_process == 1 else None,
-        "mb_per_10000_documents": slope(resident), "peak_rss_mb": megabytes("VmHWM"),
+        "mb_per_10000_documents": slope(resident), "peak_rss_mb": memory_mb("VmHWM"),
         "output_bytes": size,
     }  # fmt: skip
 
@@ -118,13 +124,9 @@ def slope(resident: list[tuple[int, float]]) -> float | None:
 # -- the rows --------------------------------------------------------------------------------
 
 
-def child(*arguments: object) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.jobs", "--child", *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def child(source: Path, kind: str, n_process: int, n_documents: int) -> Result:
+    """What :func:`job` gives in a process of its own."""
+    row: Result = in_child("jobs", "--child", source, kind, n_process, n_documents)
     return row
 
 
@@ -136,104 +138,92 @@ def write_documents(path: Path, n_documents: int) -> int:
     return path.stat().st_size
 
 
-def spacy_apply(folder: Path, source: Path, n_process: int) -> float:
-    """Seconds that ``spacy apply`` takes with the pipeline of homographs, loading included."""
+def sizes(folder: Path, share: int) -> Result:
+    """Jobs of two sizes."""
+    source = folder / "texts.jsonl"
+    n_bytes = write_documents(source, SIZES[-1] // share)
+    rows = [child(source, "homographs", 1, size // share) for size in SIZES]
+    per_document = n_bytes / (SIZES[-1] // share)
+    return {"sizes": rows, "words_of_a_document": WORDS, "bytes_of_a_document": per_document}
+
+
+def long(folder: Path, share: int) -> Result:
+    """One long job."""
+    source = folder / "texts.jsonl"
+    write_documents(source, LONG // share)
+    return {"long": child(source, "homographs", 1, LONG // share)}
+
+
+def workers(folder: Path, share: int) -> Result:
+    """One worker and two, in turns; the ratio of each pair, and the middle one."""
+    source, n = folder / "texts.jsonl", N_DOCUMENTS // share
+    write_documents(source, n)
+    rows = []
+    for _ in range(PAIRS if share == 1 else 1):
+        one, two = (child(source, "homographs", k, n)["documents_per_second"] for k in (1, 2))
+        rows.append({"one": one, "two": two, "ratio": two / one})
+    return {"workers": {"pairs": rows, "ratio": median(row["ratio"] for row in rows)}}
+
+
+def kinds(folder: Path, share: int) -> Result:
+    """Each kind of field."""
+    source = folder / "texts.jsonl"
+    write_documents(source, max(N_OF_KIND.values()) // share)
+    rows = {kind: child(source, kind, 1, N_OF_KIND[kind] // share) for kind in KINDS}
+    return {"kinds": rows}
+
+
+def apply(folder: Path, share: int) -> Result:
+    """Our command and ``spacy apply`` with the same pipeline, loading included."""
     from spacy_attn.components.pipeline import load_pipeline
 
-    pipeline = folder / "pipeline"
-    if not pipeline.exists():
-        load_pipeline().to_disk(pipeline)
-    target = folder / f"apply{n_process}.spacy"
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "spacy", "apply", str(pipeline), str(source), str(target),
-         "--n-process", str(n_process), "--batch-size", "256", "--force"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return time.perf_counter() - start
+    source, pipeline = folder / "head.jsonl", folder / "pipeline"
+    write_documents(source, N_DOCUMENTS // share)
+    load_pipeline().to_disk(pipeline)
 
+    def timed(*arguments: object) -> float:
+        command = [sys.executable, "-m", *map(str, arguments)]
+        return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
 
-def annotate_command(folder: Path, source: Path, n_process: int) -> float:
-    """Seconds that ``spacy-attn annotate`` takes, loading included."""
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "spacy_attn", "annotate", str(source), "-o",
-         str(folder / "apply.jsonl"), "--n-process", str(n_process), "--overwrite"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return time.perf_counter() - start
-
-
-def pairs(source: Path, n_documents: int, times: int) -> dict[str, Any]:
-    """One worker and two, in turns; the ratio of each pair, and the middle one."""
-    rows = []
-    for _ in range(times):
-        one, two = (
-            child(source, "homographs", n, n_documents)["documents_per_second"] for n in (1, 2)
-        )
-        rows.append({"one": one, "two": two, "ratio": two / one})
-    return {"pairs": rows, "ratio": median(row["ratio"] for row in rows)}
-
-
-def measure(step: str, share: int) -> dict[str, Any]:
-    """One part of the result; share divides the numbers of documents."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source = folder / "texts.jsonl"
-        if step == "sizes":
-            n_bytes = write_documents(source, SIZES[-1] // share)
-            rows = [child(source, "homographs", 1, size // share) for size in SIZES]
-            return {"sizes": rows, "words_of_a_document": WORDS,
-                    "bytes_of_a_document": n_bytes / (SIZES[-1] // share)}  # fmt: skip
-        if step == "long":
-            write_documents(source, LONG // share)
-            return {"long": child(source, "homographs", 1, LONG // share)}
-        n = N_DOCUMENTS // share
-        write_documents(source, max(N_OF_KIND.values()) // share)
-        if step == "workers":
-            return {"workers": pairs(source, n, PAIRS if share == 1 else 1)}
-        if step == "kinds":
-            return {
-                "kinds": {kind: child(source, kind, 1, N_OF_KIND[kind] // share) for kind in KINDS}
-            }
-        head = folder / "head.jsonl"
-        write_documents(head, n)
-        both = {
-            str(n_process): {
-                "spacy apply": spacy_apply(folder, head, n_process),
-                "spacy-attn annotate": annotate_command(folder, head, n_process),
-            }
-            for n_process in (1, 2)
+    rows = {
+        str(n): {
+            "spacy apply": timed("spacy", "apply", pipeline, source, folder / f"apply{n}.spacy",
+                                 "--n-process", n, "--batch-size", 256, "--force"),
+            "spacy-attn annotate": timed("spacy_attn", "annotate", source, "-o",
+                                         folder / "apply.jsonl", "--n-process", n, "--overwrite"),
         }
-        return {"apply": both}
+        for n in (1, 2)
+    }  # fmt: skip
+    return {"apply": rows}
+
+
+STEPS = {step.__name__: step for step in (sizes, long, workers, kinds, apply)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--step", choices=STEPS, help="this one alone; the others stay")
+    parser.add_argument("--step", choices=list(STEPS), help="this one alone; the others stay")
     parser.add_argument("--child", nargs=4, metavar=("FILE", "KIND", "PROCESSES", "DOCUMENTS"))
-    arguments = parser.parse_args()
-    if arguments.child:
-        source, kind, n_process, n_documents = arguments.child
+    given = parser.parse_args()
+    if given.child:
+        source, kind, n_process, n_documents = given.child
         print(json.dumps(job(source, kind, int(n_process), int(n_documents))))
         return
-    result = {}
-    if arguments.step and RESULT.is_file():
-        result = json.loads(RESULT.read_text(encoding="utf-8"))
-    for step in [arguments.step] if arguments.step else STEPS:
-        Console(stderr=True).print(step)
-        load = os.getloadavg()[0]  # what else the machine was doing
-        start = time.perf_counter()
-        result |= measure(step, 50 if arguments.quick else 1)
-        result["manifest"] = made = manifest("python -m benchmarks.jobs", [CORPUS], seed=0)
-        result.setdefault("steps", {})[step] = {
-            "load_before": load, "seconds": time.perf_counter() - start,
-            "commit": made["commit"], "changed_since_commit": made["changed_since_commit"],
-        }  # fmt: skip
-        if not arguments.quick:
-            RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    Console().print_json(json.dumps(result))
+    result = load("jobs") if given.step and (RESULTS / "jobs.json").is_file() else {}
+    for name in [given.step] if given.step else STEPS:
+        made = manifest("", [])
+        about = {key: made[key] for key in ("commit", "changed_since_commit")}
+        about["load_before"] = os.getloadavg()[0]  # what else the machine was doing
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            result |= STEPS[name](Path(folder), 50 if given.quick else 1)
+        about["seconds"] = time.perf_counter() - started
+        result.setdefault("steps", {})[name] = about
+    if given.quick:
+        print(json.dumps(result, indent=1))
+    else:
+        publish("jobs", result, "jobs", [SEMCOR], seed=SEED)
 
 
 if __name__ == "__main__":

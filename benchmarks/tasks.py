@@ -21,10 +21,7 @@ on disk of what makes the vectors.
 
 from __future__ import annotations
 
-import json
 import pickle
-import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,16 +30,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from benchmarks.coarsewsd20 import comparisons, context_of_tokens, duel, missing
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import (
+    DATA,
+    SEED,
+    Result,
+    accuracy,
+    comparisons,
+    context_of_tokens,
+    duel,
+    file_megabytes,
+    need,
+    one_sentence,
+    progress,
+    publish,
+    seconds,
+)
 from spacy_attn.classic.vectors import shared_vectors
-from spacy_attn.compare.metrics import interval
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.errors import SpacyAttnError
 from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import glove_files, model_files, resolve_encoder
 
@@ -50,18 +55,9 @@ CORPORA = {
     "sentiment": DATA / "nltk" / "sentence_polarity.zip",
     "question type": DATA / "nltk" / "qc.zip",
 }
-RESULT = ROOT / "benchmarks" / "results" / "tasks.json"
-SEED = 0
 FOLDS = 10
 INNER_FOLDS = 3
-PENALTIES = (
-    0.0001,
-    0.001,
-    0.01,
-    0.1,
-    1.0,
-    10.0,
-)  # C for dense vectors, features scaled to deviation 1
+PENALTIES = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0)  # C for features scaled to deviation 1
 SPARSE_PENALTIES = (1.0, 5.0, 25.0, 125.0, 625.0)
 BASELINE = "GloVe 50d, mean"
 
@@ -148,7 +144,7 @@ def static_means(sentences: Sequence[Sequence[str]], vectors: Any) -> Any:
 def attention_means(sentences: Sequence[Sequence[str]], encoder: Any) -> Any:
     """Mean of the tokens' contextual vectors. *Shape:* (n, width)"""
     blocks = []
-    for first in track(range(0, len(sentences), 512), "encoding", disable=not sys.stderr.isatty()):
+    for first in progress(range(0, len(sentences), 512), "encoding"):
         contexts = [context_of_tokens(sentence) for sentence in sentences[first : first + 512]]
         arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
         blocks.append(np.stack([array.mean(axis=0) for array in arrays]))
@@ -164,16 +160,11 @@ def encoder_settings() -> dict[str, EncoderSettings]:
     }
 
 
-def megabytes(files: Sequence[Path]) -> float:
-    """Size on disk."""
-    return round(sum(file.stat().st_size for file in files) / 1e6, 1)
-
-
 def timed(make: Callable[[], Any], n: int) -> tuple[Any, float]:
     """What a function makes, and milliseconds a sentence."""
-    started = time.perf_counter()
-    made = make()
-    return made, round(1000 * (time.perf_counter() - started) / n, 4)
+    made: list[Any] = []
+    spent = seconds(lambda: made.append(make()))
+    return made[0], round(1000 * spent / n, 4)
 
 
 def dense_features(corpus: Corpus) -> dict[str, Features]:
@@ -182,14 +173,14 @@ def dense_features(corpus: Corpus) -> dict[str, Features]:
     vectors = shared_vectors(None)
     static_means(corpus.sentences[:16], vectors)
     rows, ms = timed(lambda: static_means(corpus.sentences, vectors), n)
-    out = {BASELINE: Features(rows, ms, megabytes(glove_files()), 0.0)}
+    out = {BASELINE: Features(rows, ms, file_megabytes(glove_files()), 0.0)}
     for name, settings in encoder_settings().items():
         encoder = shared_encoder(settings)
         attention_means(corpus.sentences[:16], encoder)
         rows, ms = timed(lambda e=encoder: attention_means(corpus.sentences, e), n)
         files = model_files(resolve_encoder(settings.model).path)
         files += [SENSE_MODEL] if settings.adapter else []
-        out[name] = Features(rows, ms, megabytes(files), 1.0)
+        out[name] = Features(rows, ms, file_megabytes(files), 1.0)
     return out
 
 
@@ -235,7 +226,7 @@ def most_frequent(corpus: Corpus) -> list[str]:
 
 def predict(
     corpus: Corpus, rows: Any, search: Callable[[], Any]
-) -> tuple[list[str], list[dict[str, Any]], Any]:
+) -> tuple[list[str], list[Result], Any]:
     """Predictions for :attr:`Corpus.tested`, what was chosen for each split, and the last model.
 
     *Shape:* rows (n, ...)
@@ -251,7 +242,7 @@ def predict(
     return said, chosen, model
 
 
-def tfidf(corpus: Corpus) -> tuple[list[str], list[dict[str, Any]], Features]:
+def tfidf(corpus: Corpus) -> tuple[list[str], list[Result], Features]:
     """The tf-idf row: what it makes is timed and weighed in the model of the last split."""
     texts = [" ".join(sentence) for sentence in corpus.sentences]
     said, chosen, model = predict(corpus, texts, sparse_search)
@@ -264,19 +255,19 @@ def tfidf(corpus: Corpus) -> tuple[list[str], list[dict[str, Any]], Features]:
 # -- measuring ----------------------------------------------------------------------------------
 
 
-def row(corpus: Corpus, name: str, kind: str, said: Sequence[str]) -> dict[str, Any]:
+def row(corpus: Corpus, name: str, kind: str, said: Sequence[str]) -> Result:
     """The row of one system, ``right`` among it."""
     from sklearn.metrics import f1_score
 
     gold = [corpus.labels[i] for i in corpus.tested]
     right = np.array([g == s for g, s in zip(gold, said, strict=True)])
+    macro_f1 = f1_score(gold, said, average="macro", zero_division=0)
     return {
         "task": corpus.name,
         "name": name,
         "kind": kind,
-        "accuracy": round(float(right.mean()), 4),
-        "macro_f1": round(float(f1_score(gold, said, average="macro", zero_division=0)), 4),
-        "ci95": [round(bound, 4) for bound in interval(right)],
+        **accuracy(right),
+        "macro_f1": round(float(macro_f1), 4),
         "ms_per_sentence": 0.0,
         "share_of_tokens_encoded": 0.0,
         "disk_mb": 0.0,
@@ -284,7 +275,7 @@ def row(corpus: Corpus, name: str, kind: str, said: Sequence[str]) -> dict[str, 
     }
 
 
-def measure(corpus: Corpus) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def measure(corpus: Corpus) -> tuple[list[Result], Result]:
     """All rows of a corpus, and the best of attention against the best classic one."""
     rows = [row(corpus, "most frequent class", "classic", most_frequent(corpus))]
     said, chosen, made = tfidf(corpus)
@@ -299,7 +290,7 @@ def measure(corpus: Corpus) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return rows, duel(names, [each["kind"] for each in rows], rights)
 
 
-def _cost(features: Features, chosen: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _cost(features: Features, chosen: Sequence[Result]) -> Result:
     distinct = [dict(each) for each in dict.fromkeys(tuple(each.items()) for each in chosen)]
     return {
         "ms_per_sentence": features.ms_per_sentence,
@@ -309,7 +300,7 @@ def _cost(features: Features, chosen: Sequence[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def run() -> dict[str, Any]:
+def run() -> Result:
     """The whole benchmark."""
     corpora = [
         read_polarity(CORPORA["sentiment"]),
@@ -331,36 +322,10 @@ def run() -> dict[str, Any]:
 
 def main() -> None:
     for name, path in CORPORA.items():
-        if not path.is_file():
-            raise missing(path, f"the corpus for {name}")
-    try:
-        result = run()
+        need(path, f"the corpus for {name}")
+    with one_sentence():
         files = [*CORPORA.values(), SENSE_MODEL, *glove_files()]
-    except SpacyAttnError as error:
-        sys.exit(str(error))
-    result["manifest"] = manifest("python -m benchmarks.tasks", files, seed=SEED)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    console = Console()
-    for name in CORPORA:
-        console.print(_table(name, result))
-
-
-def _table(task: str, result: dict[str, Any]) -> Table:
-    table = Table(title=f"{task}, n = {result['n'][task]:,}")
-    heads = ("system", "accuracy", "95 %", "macro-F1", "p", "ms", "encoded", "MB")
-    for head in heads:
-        table.add_column(head)
-    for each in (each for each in result["systems"] if each["task"] == task):
-        low, high = each["ci95"]
-        test = each["comparison"]
-        table.add_row(
-            each["name"], f"{100 * each['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}",
-            f"{100 * each['macro_f1']:.1f}", "" if test is None else f"{test['p_holm']:.2g}",
-            f"{each['ms_per_sentence']:.3f}", f"{100 * each['share_of_tokens_encoded']:.0f} %",
-            f"{each['disk_mb']:.1f}",
-        )  # fmt: skip
-    return table
+        publish("tasks", run(), "tasks", files, seed=SEED)
 
 
 if __name__ == "__main__":

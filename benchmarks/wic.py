@@ -20,7 +20,6 @@ development part on all of them. They are the ones to believe for rows with ``ha
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -30,28 +29,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from benchmarks.coarsewsd20 import (
+from benchmarks.common import (
+    DATA,
+    ROOT,
+    SEED,
+    Bools1d,
+    Result,
+    accuracy,
     comparisons,
     context_of_tokens,
     duel,
-    encoder_settings,
-    missing,
+    need,
+    one_sentence,
+    progress,
+    publish,
     unit,
 )
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.word_experts import encoder_settings
 from spacy_attn import load_pipeline
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
-from spacy_attn.compare.metrics import interval
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.errors import ResourceError, SpacyAttnError
+from spacy_attn.errors import ResourceError
 from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import glove_files
 from spacy_attn.wsd.context import Target
@@ -60,8 +63,6 @@ from spacy_attn.wsd.inventory.wordnet_files import SynsetFiles, find_wordnet
 from spacy_attn.wsd.methods.attention import SenseHead, occurrences
 
 FOLDER = DATA / "wic"
-RESULT = ROOT / "benchmarks" / "results" / "wic.json"
-SEED = 0
 FOLDS = 10
 BASELINE = "GloVe 50d, words of the context"
 #: Similarities and methods that know WordNet's example sentences with their senses.
@@ -71,9 +72,7 @@ _HAVE_READ = frozenset(
 )  # fmt: skip
 METHODS = ("first_sense", "lesk", "lesk_extended", "word2vec", "attention")
 
-Bools1d = NDArray[np.bool_]
 Floats1d = NDArray[np.float64]
-Ints1d = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +203,7 @@ def parts_of(pairs: Sequence[Pair], settings: EncoderSettings, radius: int) -> l
     out = []
     for k in (0, 1):
         blocks = []
-        for first in track(range(0, len(pairs), 512), "encoding", disable=not sys.stderr.isatty()):
+        for first in progress(range(0, len(pairs), 512), "encoding"):
             part = pairs[first : first + 512]
             contexts = [context_of_tokens(pair.sentences[k]) for pair in part]
             arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
@@ -369,11 +368,11 @@ def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
     nlp = load_pipeline()
     task = gold_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
     out = {}
-    for method in track(METHODS, "methods", disable=not sys.stderr.isatty()):
+    for method in progress(METHODS, "methods"):
         try:
             answers = MethodSystem(method)(task, lambda done, total: None)
         except ResourceError as error:  # definitions, where there is no WordNet
-            Console(stderr=True).print(f"{method} is left out: {error}")
+            print(f"{method} is left out: {error}", file=sys.stderr)
             continue
         out[method] = same_sense([p and p.sense for p in answers.predictions])
     return out
@@ -382,29 +381,20 @@ def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
 # -- measuring ----------------------------------------------------------------------------------
 
 
-def row(
-    name: str, kind: str, has_read: bool, right: Bools1d, unseen: Bools1d | None
-) -> dict[str, Any]:
+def row(name: str, kind: str, has_read: bool, right: Bools1d, unseen: Bools1d | None) -> Result:
     """The row of a system. *Shape:* right (n_dev,), unseen (n_unseen,) or None"""
-    out: dict[str, Any] = {
+    return {
         "name": name,
         "kind": kind,
         "has_read": has_read,
-        "accuracy": round(float(right.mean()), 4),
-        "ci95": [round(bound, 4) for bound in interval(right)],
-        "unseen": None,
+        **accuracy(right),
+        "unseen": None if unseen is None else accuracy(unseen),
         "right": right,
         "right_unseen": unseen,
     }
-    if unseen is not None:
-        out["unseen"] = {
-            "accuracy": round(float(unseen.mean()), 4),
-            "ci95": [round(bound, 4) for bound in interval(unseen)],
-        }
-    return out
 
 
-def duels(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def duels(rows: Sequence[Result]) -> Result:
     """Attention against classic: among rows that have not read the pairs, and on unseen pairs."""
     fair = [each for each in rows if not each["has_read"]]
     out = {}
@@ -415,7 +405,7 @@ def duels(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def compare_with(baseline: str, rows: Sequence[dict[str, Any]]) -> None:
+def compare_with(baseline: str, rows: Sequence[Result]) -> None:
     """Put McNemar's test against a row into all others, and take out what it needed."""
     names = [each["name"] for each in rows]
     for key, place in (("right", ""), ("right_unseen", "unseen")):
@@ -426,16 +416,15 @@ def compare_with(baseline: str, rows: Sequence[dict[str, Any]]) -> None:
             (each[place] if place else each)["comparison"] = found
 
 
-def run() -> dict[str, Any]:
+def run() -> Result:
     """The whole benchmark."""
     pairs = read(FOLDER, "train") + read(FOLDER, "dev")
-    head = SenseHead.load(SENSE_MODEL)
     is_same = np.array([pair.is_same for pair in pairs])
     is_train = np.array([pair.is_train for pair in pairs])
     examples = wordnet_examples()
     is_seen = None if examples is None else seen_by(pairs, examples)
     is_unseen = None if is_seen is None else balanced_unseen(is_seen, is_same)
-    values = similarities(pairs, head)
+    values = similarities(pairs, SenseHead.load(SENSE_MODEL))
     values["both target"] = (values["raw target"] + values["adapted target"]) / 2
     rows = []
     for system in SYSTEMS:
@@ -456,14 +445,12 @@ def run() -> dict[str, Any]:
         rows[-1]["unknown"] = int((~known[~is_train]).sum())
     found = duels(rows)
     compare_with(BASELINE, rows)
-    n_unseen = None if is_unseen is None else int(is_unseen.sum())
-    n_seen_dev = None if is_seen is None else int((is_seen & ~is_train).sum())
     return {
         "dataset": "WiC, development part",
         "n": int((~is_train).sum()),
         "n_train": int(is_train.sum()),
-        "n_unseen": n_unseen,
-        "n_dev_with_wordnet_example": n_seen_dev,
+        "n_unseen": None if is_unseen is None else int(is_unseen.sum()),
+        "n_dev_with_wordnet_example": None if is_seen is None else int((is_seen & ~is_train).sum()),
         "baseline": BASELINE,
         "systems": rows,
         "duels": found,
@@ -474,35 +461,10 @@ def main() -> None:
     files = [FOLDER / f"{part}.{kind}.txt.gz" for part in ("train", "dev")
              for kind in ("data", "gold")]  # fmt: skip
     for path in files:
-        if not path.is_file():
-            raise missing(path, "WiC")
-    try:
-        result = run()
+        need(path, "WiC")
+    with one_sentence():
         files += [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", *glove_files()]
-    except SpacyAttnError as error:
-        sys.exit(str(error))
-    result["manifest"] = manifest("python -m benchmarks.wic", files, seed=SEED)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    Console().print(_table(result))
-
-
-def _table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"{result['dataset']}, n = {result['n']}; unseen {result['n_unseen']}")
-    for head in ("system", "accuracy", "95 %", "p", "unseen", "95 %", "p"):
-        table.add_column(head)
-    for each in result["systems"]:
-        table.add_row(each["name"], *_cells(each), *_cells(each["unseen"]))
-    return table
-
-
-def _cells(score: dict[str, Any] | None) -> list[str]:
-    if score is None:
-        return ["", "", ""]
-    low, high = score["ci95"]
-    test = score["comparison"]
-    p = "" if test is None else f"{test['p_holm']:.2g}"
-    return [f"{100 * score['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", p]
+        publish("wic", run(), "wic", files, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -16,20 +16,17 @@ memory of each process.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.common import Result, publish, seconds, sha256
+from spacy_attn.models import glove_files
 
-from benchmarks.common import ROOT, manifest, sha256
-
-RESULTS = ROOT / "benchmarks" / "results"
 N_PROCESSES = (1, 4)
 
 
@@ -46,77 +43,66 @@ def memory() -> dict[str, float]:
     return {"rss": found["Rss"], "pss": found["Pss"], "private": private}
 
 
-def child(system: str, file: str) -> None:
-    """Obey the lines of stdin: measure, load, quit."""
-    use = {"spacy_attn": use_spacy_attn, "gensim": use_gensim}[system]
-    use(None)  # imports alone
-    kept: list[Any] = []
-    for line in sys.stdin:
-        answer: Any = None
-        if line.strip() == "measure":
-            answer = memory()
-        elif line.strip() == "load":
-            started = time.perf_counter()
-            vectors = use(file)
-            answer = time.perf_counter() - started
-            kept.append((vectors, read_all(vectors)))
-        else:
-            return
-        print(json.dumps(answer), flush=True)
+def with_spacy_attn(file: str) -> Callable[[], Any]:
+    """Imports, and a function that loads the vectors and reads all of them."""
+    from spacy_attn.classic.vectors import load_vectors, neighbours
+
+    del file  # it knows its own
+
+    def load() -> Any:
+        vectors = load_vectors(None)
+        total = float(vectors.table.matrix.sum())
+        has_all = all(word in vectors for word in vectors.table.index)
+        return vectors, total, has_all, neighbours(vectors, "bat")
+
+    return load
 
 
-def use_spacy_attn(file: str | None) -> Any:
-    from spacy_attn.classic.vectors import load_vectors
-
-    return None if file is None else load_vectors(None)
-
-
-def use_gensim(file: str | None) -> Any:
+def with_gensim(file: str) -> Callable[[], Any]:
+    """The same with gensim."""
     from gensim.models import KeyedVectors
 
-    return None if file is None else KeyedVectors.load_word2vec_format(file, binary=True)
+    def load() -> Any:
+        vectors = KeyedVectors.load_word2vec_format(file, binary=True)
+        has_all = all(word in vectors for word in vectors.index_to_key)
+        return vectors, float(vectors.vectors.sum()), has_all, vectors.most_similar("bat")
+
+    return load
 
 
-def read_all(vectors: Any) -> Any:
-    """Look up every word and read every row."""
-    from spacy_attn.classic.vectors import neighbours
+SYSTEMS = {"gensim": with_gensim, "spacy_attn": with_spacy_attn}
 
-    if hasattr(vectors, "table"):
-        total = float(vectors.table.matrix.sum())
-        return (
-            total,
-            all(word in vectors for word in vectors.table.index),
-            neighbours(vectors, "bat"),
-        )
-    total = float(vectors.vectors.sum())
-    return total, all(word in vectors for word in vectors.index_to_key), vectors.most_similar("bat")
+
+def child(pipe: Connection, system: str, file: str) -> None:
+    """Tell the memory before, the seconds, and the memory after, each when it is asked."""
+    load, kept = SYSTEMS[system](file), []
+    for answer in (memory, lambda: seconds(lambda: kept.append(load())), memory):
+        pipe.recv()
+        pipe.send(answer())
+    pipe.recv()  # stay alive till all are measured
 
 
 # -- in the parent -------------------------------------------------------------------------
 
 
-def ask(children: list[subprocess.Popen[str]], what: str) -> list[Any]:
-    """Send a line to all, and wait for the answer of each."""
-    for process in children:
-        stdin = cast("IO[str]", process.stdin)
-        stdin.write(what + "\n")
-        stdin.flush()
-    return [json.loads(cast("IO[str]", process.stdout).readline()) for process in children]
-
-
-def measure(system: str, file: Path, n: int) -> dict[str, Any]:
+def measure(system: str, file: Path, n: int) -> Result:
     """One row: n processes of one system."""
-    command = [sys.executable, "-m", "benchmarks.word2vec_memory", "child", system, str(file)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    children = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(n)]  # type: ignore[call-overload]
-    try:
-        before = ask(children, "measure")
-        seconds = ask(children, "load")
-        after = ask(children, "measure")
-    finally:
-        for process in children:
-            process.communicate("quit\n")
-    row: dict[str, Any] = {"name": system, "processes": n, "load_seconds": round(max(seconds), 4)}
+    context, pipes = get_context("spawn"), []
+    with ExitStack() as stack:
+        for _ in range(n):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=child, args=(theirs, system, str(file)), daemon=True)
+            process.start()
+            stack.callback(process.terminate)
+            pipes.append(ours)
+
+        def ask() -> list[Any]:
+            for pipe in pipes:
+                pipe.send("go on")
+            return [pipe.recv() for pipe in pipes]
+
+        before, times, after = ask(), ask(), ask()
+    row: Result = {"name": system, "processes": n, "load_seconds": round(max(times), 4)}
     for kind in ("rss", "pss", "private"):
         row[f"{kind}_mb"] = round(sum(each[kind] for each in after), 1)
         grown = row[f"{kind}_mb"] - sum(each[kind] for each in before)
@@ -139,36 +125,18 @@ def export_glove(folder: Path) -> Path:
 
 
 def main() -> None:
-    from spacy_attn.models import glove_files
-
     with tempfile.TemporaryDirectory() as folder:
         file = export_glove(Path(folder))
-        rows = [measure(name, file, n) for name in ("gensim", "spacy_attn") for n in N_PROCESSES]
+        rows = [measure(name, file, n) for name in SYSTEMS for n in N_PROCESSES]
     result = {
         "dataset": "glove-6b-50d",
         "matrix_mb": round(400_000 * 50 * 4 / 2**20, 1),
         "unit": "MB (2**20 bytes), all processes together",
         "rows": rows,
-        "manifest": manifest(
-            "python -m benchmarks.word2vec_memory",
-            [],
-            inputs={path.name: sha256(path) for path in glove_files()},
-        ),
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "word2vec-memory.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table = Table(title="GloVe 6B 50d (76 MB matrix): growth by loading, all processes together")
-    for head in ("", "processes", "RSS", "PSS", "private", "seconds"):
-        table.add_column(head, justify="left" if not head else "right")
-    for row in rows:
-        growth = [f"{row[f'{kind}_growth_mb']:,.0f} MB" for kind in ("rss", "pss", "private")]
-        table.add_row(row["name"], str(row["processes"]), *growth, str(row["load_seconds"]))
-    Console().print(table)
+    inputs = {path.name: sha256(path) for path in glove_files()}
+    publish("word2vec-memory", result, "word2vec_memory", shown="classic-cost", inputs=inputs)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["child"]:
-        child(*sys.argv[2:4])
-    else:
-        main()
+    main()

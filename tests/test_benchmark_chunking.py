@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.chunking import base_chunks, count, fractions, interval, most_frequent, nltk_f1
+from benchmarks.chunking import base_chunks, most_frequent, nltk_f1
+from benchmarks.spans import by_text, count, fractions, interval
 from spacy_attn.classic.chunk import GrammarChunker
 from spacy_attn.classic.sequence import iob_spans
 
@@ -27,7 +28,7 @@ def test_count_by_hand():
     assert counts["NP"].tolist() == [[1, 1, 1], [0, 0, 1]]
     assert counts["VP"].tolist() == [[0, 1, 1], [0, 0, 0]]
     # 1 right of 2 found and 3 in the corpus: F1 = 2 / 5
-    overall = fractions(sum(counts.values()).sum(axis=0))
+    overall = fractions(by_text(gold, found).sum(axis=0))
     assert overall == {"precision": 0.5, "recall": 0.3333, "f1": 0.4}
 
 
@@ -37,8 +38,8 @@ def test_f1_equals_nltk(seed):
     labels = rng.choice(LABELS, (2, 20, 12)).tolist()
     sentences = [[(f"w{i}", "T", label) for i, label in enumerate(row)] for row in labels[0]]
     found = [iob_spans(row) for row in labels[1]]
-    counts = count([iob_spans(row) for row in labels[0]], found)
-    f1 = fractions(sum(counts.values()).sum(axis=0))["f1"]
+    counts = by_text([iob_spans(row) for row in labels[0]], found)
+    f1 = fractions(counts.sum(axis=0))["f1"]
     assert f1 == pytest.approx(nltk_f1(sentences, found), abs=1e-4)
 
 

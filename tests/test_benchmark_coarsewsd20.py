@@ -9,29 +9,31 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from benchmarks import coarsewsd20, tables_external
+from benchmarks import coarsewsd20, word_experts
 from benchmarks.coarsewsd20 import (
     CrossValidation,
-    Occurrence,
-    Recipe,
-    Word,
     answers,
     capped,
     classic_wins,
-    comparisons,
-    context_of_tokens,
     draw,
-    encode,
     macro_interval,
+    scores,
+    short,
+    spread,
+)
+from benchmarks.common import comparisons, context_of_tokens, load
+from benchmarks.tables import external
+from benchmarks.word_experts import (
+    Occurrence,
+    Recipe,
+    Word,
+    encode,
     mixed,
     most_frequent,
     nearest_mean,
     probabilities,
     read,
     regression,
-    scores,
-    short,
-    spread,
     static_blocks,
     words_of,
 )
@@ -102,7 +104,7 @@ def test_offsets_are_those_of_the_text():
 
 
 def test_static_blocks_by_hand(monkeypatch):
-    monkeypatch.setattr(coarsewsd20, "NEAR", 1)
+    monkeypatch.setattr(word_experts, "NEAR", 1)
     item = Occurrence("bat", "a", False, ("Swing", "unknown", "the", "bat", "flew"), 3)
     blocks = static_blocks([item], ToyVectors())
     assert blocks["static near"].tolist() == [[2.0, 5.0]]  # the, flew
@@ -136,8 +138,8 @@ def test_tfidf_knows_the_training_rows_alone():
     changed = Word(word.name, word.senses, word.y, word.is_test,
                    tuple(t if not out else t + " w3" for t, out in
                          zip(word.texts, word.is_test, strict=True)))  # fmt: skip
-    seen, _ = coarsewsd20._tfidf(1, word, word.train, word.test)
-    again, _ = coarsewsd20._tfidf(1, changed, word.train, word.test)
+    seen, _ = word_experts._tfidf(1, word, word.train, word.test)
+    again, _ = word_experts._tfidf(1, changed, word.train, word.test)
     assert (seen != again).nnz == 0
 
 
@@ -293,23 +295,23 @@ def test_without_the_data_it_says_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_the_table_says_what_the_result_holds():
-    result = json.loads(coarsewsd20.RESULT.read_text(encoding="utf-8"))
-    text = tables_external.coarsewsd20()
+    result = load("coarsewsd20")
+    text = external.coarsewsd20()
     for system in result["systems"]:
         assert f"| {system['name']} | {100 * system['accuracy']:.1f} |" in text
     assert all(f"*{won['word']}*" in text for won in result["classic_wins"])
 
 
 def test_the_table_says_that_a_goal_was_missed_and_that_classic_wins():
-    result = json.loads(coarsewsd20.RESULT.read_text(encoding="utf-8"))
+    result = load("coarsewsd20")
     for system in result["systems"]:
         system["accuracy"] = system["macro_f1"] = 0.96
     result["classic_wins"] = [{"word": "bat", "system": "s", "accuracy": 1.0, "attention": 0.5}]
-    text = tables_external.coarsewsd20(result)
+    text = external.coarsewsd20(result)
     assert "target was 97.1 / 93.5 (1.1 points of accuracy more than the result)" in text
     assert (
         f"A classic system is more accurate on 1 of {result['n_words']} words: *bat* (s 100.0,"
         in text
     )
     result["classic_wins"] = []
-    assert "No classic system is more accurate" in tables_external.coarsewsd20(result)
+    assert "No classic system is more accurate" in external.coarsewsd20(result)

@@ -11,21 +11,9 @@ import numpy as np
 import pytest
 import spacy
 
-from benchmarks.entities import (
-    IEER,
-    LABELS,
-    MostFrequent,
-    Paragraph,
-    Sample,
-    Scores,
-    align,
-    f1,
-    folds,
-    in_common_labels,
-    intervals,
-    read_ieer,
-    stories,
-)
+from benchmarks.entities import LABELS, MostFrequent, in_common_labels, record
+from benchmarks.ieer import IEER, Document, Paragraph, Sample, align, folds, read_ieer, stories
+from benchmarks.spans import difference, f1
 
 #: A document in the markup of IEER.
 RAW = """<DOC>
@@ -101,8 +89,6 @@ def test_reader_finds_all_entities_of_the_corpus():
 
 
 def document(text):
-    from benchmarks.entities import Document
-
     return Document(text[:1], (Paragraph(text, ()),))
 
 
@@ -159,28 +145,28 @@ FOUND = [[(0, 2, "PERSON"), (3, 4, "MONEY")], [(0, 2, "PERSON")], [(1, 2, "WHEN"
 
 
 def test_scores_by_hand():
-    record = Scores([0, 1, 1], GOLD, FOUND).record()
+    found = record([0, 1, 1], GOLD, FOUND)
     # 1 right of 4 found and 3 gold
-    assert (record["precision"], record["recall"]) == (0.25, 0.3333)
-    assert record["f1"] == pytest.approx(2 / 7, abs=1e-4)
-    assert record["span_only"]["f1"] == pytest.approx(4 / 7, abs=1e-4)
-    assert record["names_only"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5}
-    assert record["by_label"]["WHEN"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
-    assert record["by_label"]["MONEY"]["n"] == 0
+    assert (found["precision"], found["recall"]) == (0.25, 0.3333)
+    assert found["f1"] == pytest.approx(2 / 7, abs=1e-4)
+    assert found["span_only"]["f1"] == pytest.approx(4 / 7, abs=1e-4)
+    assert found["names_only"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+    assert found["by_label"]["WHEN"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
+    assert found["by_label"]["MONEY"]["n"] == 0
     # both stories drawn twice, or one of them: (2, 4, 4) -> 1/2 is the first story alone
-    assert record["ci95"] == [0.0, 0.5]
+    assert found["ci95"] == [0.0, 0.5]
 
 
 def test_nothing_found_and_nothing_there_is_zero():
-    assert f1(np.array([0]), np.array([0]), np.array([0])) == 0
-    record = Scores([0, 1], [[], [(0, 1, "PERSON")]], [[], []]).record()
-    assert (record["precision"], record["recall"], record["f1"]) == (0.0, 0.0, 0.0)
+    assert f1([0, 0, 0]) == 0
+    found = record([0, 1], [[], [(0, 1, "PERSON")]], [[], []])
+    assert (found["precision"], found["recall"], found["f1"]) == (0.0, 0.0, 0.0)
 
 
 def test_difference_of_a_system_from_itself_is_none():
     counts = np.array([[3, 4, 5], [1, 2, 2], [0, 1, 3], [2, 2, 2]])
-    assert intervals(counts, counts)["ci95_of_difference"] == [0.0, 0.0]
-    low, high = intervals(counts, counts * [0, 1, 1])["ci95_of_difference"]
+    assert difference(counts, counts) == [0.0, 0.0]
+    low, high = difference(counts, counts * [0, 1, 1])
     assert 0 < low < high  # it is better on every story but one
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.speed.peers import CORPUS, PEERS, SENSE_PEERS, documents
+from benchmarks.common import SEMCOR, documents
+from benchmarks.speed.peers import PEERS, SENSE_PEERS
 from benchmarks.speed.scaling import flops
 from benchmarks.speed.selective import _point, knee
 from benchmarks.speed.worker import SYSTEMS
@@ -45,7 +46,7 @@ def test_the_knee_leaves_the_least_within_the_tolerance():
     assert knee(curve)["margin"] == 0.8
 
 
-@pytest.mark.skipif(not CORPUS.is_file(), reason="needs SemCor in $SPACY_ATTN_DATA")
+@pytest.mark.skipif(not SEMCOR.is_file(), reason="needs SemCor in $SPACY_ATTN_DATA")
 def test_documents_repeat_and_hold_so_many_words():
     texts = documents(2000)
     assert texts == documents(2000)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 
 import numpy as np
 import pytest
 
-from benchmarks import tables_external, tasks
+from benchmarks import tasks
+from benchmarks.common import file_megabytes as megabytes
+from benchmarks.common import load
+from benchmarks.tables import external
 from benchmarks.tasks import (
     Corpus,
     attention_means,
     dense_search,
-    megabytes,
     most_frequent,
     predict,
     read_polarity,
@@ -147,15 +148,15 @@ def test_without_the_data_it_says_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_the_table_says_what_the_result_holds():
-    result = json.loads(tasks.RESULT.read_text(encoding="utf-8"))
-    text = tables_external.tasks()
+    result = load("tasks")
+    text = external.tasks()
     for system in result["systems"]:
         assert f"| {system['name']} |" in text
         assert f" {100 * system['accuracy']:.1f} |" in text
 
 
 def test_the_table_says_who_wins():
-    result = json.loads(tasks.RESULT.read_text(encoding="utf-8"))
+    result = load("tasks")
     names = {"attention": "MiniLM, mean", "classic": "tf-idf"}
     result["duels"] = {
         "sentiment": {**names, "accuracies": [0.8, 0.9], "p": 0.0},
@@ -163,7 +164,7 @@ def test_the_table_says_who_wins():
     }
     for system in result["systems"]:
         system["ms_per_sentence"] = 2.0 if system["kind"] == "attention" else 0.5
-    text = tables_external.tasks(result)
+    text = external.tasks(result)
     assert "Sentiment: a classic system is better (80.0 for *MiniLM, mean*, 90.0 for" in text
     assert "Question type: attention is better (90.0 for" in text
     assert "p = 0.010); attention takes 4 times the time" in text

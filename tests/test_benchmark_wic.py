@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 
 import numpy as np
 import pytest
 
-from benchmarks import tables_external, wic
+from benchmarks import wic
+from benchmarks.common import load
+from benchmarks.tables import external
 from benchmarks.wic import (
     Fitted,
     Pair,
@@ -189,8 +190,8 @@ def test_without_the_data_it_says_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_the_table_says_what_the_result_holds():
-    result = json.loads(wic.RESULT.read_text(encoding="utf-8"))
-    text = tables_external.wic()
+    result = load("wic")
+    text = external.wic()
     for system in result["systems"]:
         mark = " †" if system["has_read"] else ""
         assert f"| {system['name']}{mark} | {100 * system['accuracy']:.1f} |" in text
@@ -210,12 +211,12 @@ def test_duels_leave_out_what_was_read():
 
 
 def test_the_table_says_who_wins():
-    result = json.loads(wic.RESULT.read_text(encoding="utf-8"))
+    result = load("wic")
     result["duels"] = {
         "dev": {"attention": "a", "classic": "c", "accuracies": [0.6, 0.7], "p": 0.01},
         "unseen": {"attention": "a", "classic": "c", "accuracies": [0.7, 0.6], "p": 0.05},
     }
-    text = tables_external.wic(result)
+    text = external.wic(result)
     assert (
         "systems without †, a classic system is better (60.0 for *a*, 70.0 for *c*, p = 0.010)"
         in text

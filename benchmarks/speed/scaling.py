@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,18 +19,14 @@ from typing import Any
 
 import spacy
 import torch
-from rich.console import Console
-from rich.table import Table
 from spacy.tokens import Doc
 
-from benchmarks.common import ROOT, manifest
-from benchmarks.speed.peers import CORPUS, documents
+from benchmarks.common import SEED, SEMCOR, Result, documents, publish, seconds
 from spacy_attn.components.attention_encoder import DEFAULTS, AttentionEncoder, offsets_of
 from spacy_attn.encoder.align import align
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.encoder.packed import fused_linear, reordered
 
-RESULT = ROOT / "benchmarks" / "results" / "scaling.json"
 PRECISIONS = ("float32", "bfloat16")
 N_WORDS = 16_384
 LENGTHS = tuple(2**n for n in range(5, 16))
@@ -43,12 +38,7 @@ RUNS = 3
 def least(run: Callable[[], Any], times: int = 5) -> float:
     """Seconds of the fastest of some runs, after one that does not count."""
     run()
-    out = []
-    for _ in range(times):
-        started = time.perf_counter()
-        run()
-        out.append(time.perf_counter() - started)
-    return min(out)
+    return min(seconds(run) for _ in range(times))
 
 
 def peak(precision: str) -> float:
@@ -71,7 +61,7 @@ def encoder(precision: str, **settings: Any) -> AttentionEncoder:
     return AttentionEncoder("encoder", {**DEFAULTS, "precision": precision, **settings})
 
 
-def stages(precision: str, texts: list[str]) -> dict[str, Any]:
+def stages(precision: str, texts: list[str]) -> Result:
     """Microseconds a word of each stage."""
     nlp = spacy.blank("en")
     docs = [nlp.make_doc(text) for text in texts]
@@ -108,7 +98,7 @@ def stages(precision: str, texts: list[str]) -> dict[str, Any]:
     inner.encode = lambda *_: made  # type: ignore[method-assign]
     annotated = least(lambda: component.encode(docs))
     del inner.encode
-    seconds = {
+    spent_on = {
         "spaCy's tokeniser": least(lambda: [nlp.make_doc(text) for text in texts]),
         "wordpieces": pieces,
         "alignment": aligned,
@@ -119,21 +109,15 @@ def stages(precision: str, texts: list[str]) -> dict[str, Any]:
     reached, most = flops(lengths) / in_forward / 1e9, peak(precision)
     return {
         "n_words": n_words, "n_pieces": sum(map(len, ids)),
-        "microseconds_a_word": {k: round(v / n_words * 1e6, 2) for k, v in seconds.items()},
+        "microseconds_a_word": {k: round(v / n_words * 1e6, 2) for k, v in spent_on.items()},
         "gflops": round(reached), "peak_gflops": round(most), "share": round(reached / most, 3),
     }  # fmt: skip
 
 
 def words_per_second(component: AttentionEncoder, docs: list[Doc]) -> float:
     """Median of some runs."""
-    n_words = sum(map(len, docs))
-    out = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        for _ in component.pipe(docs):
-            pass
-        out.append(n_words / (time.perf_counter() - started))
-    return round(statistics.median(out))
+    times = [seconds(lambda: component.pipe(docs)) for _ in range(RUNS)]
+    return round(sum(map(len, docs)) / statistics.median(times))
 
 
 def sizes(precision: str, words: list[str]) -> dict[str, dict[int, float]]:
@@ -160,19 +144,11 @@ def main() -> None:
     texts = documents()
     nlp = spacy.blank("en")
     words = [token.text for text in documents(4 * max(LENGTHS)) for token in nlp.make_doc(text)]
-    result: dict[str, Any] = {}
+    result: Result = {}
     for precision in PRECISIONS:
-        row = {**stages(precision, texts), "words_per_second": sizes(precision, words)}
-        result[precision] = row
-        table = Table("", precision)
-        for name, value in row["microseconds_a_word"].items():
-            table.add_row(name, f"{value} µs a word")
-        for name, speeds in row["words_per_second"].items():
-            table.add_row(name, "  ".join(f"{n}: {speed:,}" for n, speed in speeds.items()))
-        table.add_row("GFLOP/s", f"{row['gflops']} of {row['peak_gflops']}")
-        Console().print(table)
-    result["manifest"] = manifest("python -m benchmarks.speed.scaling", [CORPUS], seed=0)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        speeds = sizes(precision, words)
+        result[precision] = {**stages(precision, texts), "words_per_second": speeds}
+    publish("scaling", result, "speed.scaling", [SEMCOR], shown="limits-of-speed", seed=SEED)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""The tables of README.md and of the pages in docs/, from the committed results.
+
+    python -m benchmarks.tables
+
+A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``, NAME one of ``SECTIONS``, on any
+page; its figures are never typed, and a test fails where a page and ``benchmarks/results/*.json``
+disagree. What explains a table stands on the page, by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.common import ROOT
+from benchmarks.tables import attention, classic, external, senses, speed
+
+__all__ = ["PAGES", "SECTIONS", "replace_between", "sections_of", "tables", "write_pages"]
+
+#: The pages with generated tables.
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "methods.md",
+    *sorted((ROOT / "docs" / "results").glob("*.md")),
+)
+
+#: The text between the markers of each name.
+SECTIONS: dict[str, Callable[[], str]] = {
+    "summary": senses.summary,
+    "which-method": senses.which_method,
+    "classic-and-attention": senses.classic_and_attention,
+    "comparison": senses.comparison,
+    "results": senses.without_training,
+    "all-words": senses.all_words,
+    "coarsewsd20": external.coarsewsd20,
+    "wic": external.wic,
+    "tasks": external.tasks,
+    "attention": attention.rows,
+    "attention-claims": attention.claims,
+    "attention-cost": attention.cost,
+    "explanations": attention.explanations,
+    "chunks": classic.chunks,
+    "entities": classic.entities,
+    "relations": classic.relations,
+    "classic-cost": classic.cost,
+    "speed": speed.peers,
+    "limits-of-speed": speed.limits,
+    "memory": speed.memory,
+    "selective": speed.selective,
+    "all-words-cost": speed.all_words,
+    "jobs": speed.jobs,
+}
+
+
+def tables() -> dict[str, str]:
+    """The markdown of every table by its name."""
+    return {name: section() for name, section in SECTIONS.items()}
+
+
+def replace_between(text: str, name: str, new: str) -> str:
+    """The text with what stands between the markers of a name replaced.
+
+    Raises:
+        ValueError: the text has no such markers.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no {start} ... {end}")
+    return f"{before}{start}\n{new}\n{end}{after}"
+
+
+def sections_of(text: str) -> list[str]:
+    """The names of the sections that a page has markers for."""
+    return [name for name in SECTIONS if f"<!-- {name} -->" in text]
+
+
+def write_pages() -> None:
+    """Write all tables into the pages."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        for name in sections_of(text):
+            text = replace_between(text, name, SECTIONS[name]())
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,205 @@
+"""Tables of speed and memory."""
+
+from __future__ import annotations
+
+from benchmarks.common import (
+    Column,
+    Result,
+    exact,
+    load,
+    machine,
+    made_with,
+    number,
+    page,
+    percent,
+    table,
+    whole,
+    wide_table,
+)
+
+__all__ = ["all_words", "jobs", "limits", "memory", "peers", "selective"]
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def peers() -> str:
+    """Contextual vectors: words per second beside peers."""
+    result, senses = load("speed"), load("speed")["senses"]
+
+    def rows(of: Result) -> list[Result]:
+        named = [{"name": name, **row} for name, row in of["systems"].items()]
+        return sorted(named, key=lambda row: -row.get("words_per_second", 0))
+
+    def words(row: Result) -> str:
+        if "error" in row:
+            return f"did not run: {row['error']}"
+        return f"{row['words_per_second']:,}"
+
+    columns = [Column("system", "name"), Column("words/s", words)]
+    times = Column(f"relative to {result['baseline']}", "times_baseline", number(2))
+    return page(
+        f"""Contextual vectors of {result["n_words"]:,} words in {result["n_documents"]} documents
+        of 1 to 20 sentences. All systems use the same MiniLM weights, each in its own process, in
+        turns (median of {result["turns"]}; {machine(result)}). "auto" is bfloat16 on this
+        processor. sentence-transformers returns vectors of wordpieces, without alignment to
+        words.""",
+        table(rows(result), *columns, times),
+        "Senses of all words with the same tagger (spacy-glossbert with random weights, because "
+        "only time is measured):",
+        table(rows(senses), *columns),
+        made_with(".speed.peers"),
+    )
+
+
+def limits() -> str:
+    """Time by stage, share of the matrix peak, cost against size, and loading."""
+    result, loading = load("scaling"), load("loading")
+    both = [result[name] for name in PRECISIONS]
+    stages = {
+        stage: [number(1)(row["microseconds_a_word"][stage]) for row in both]
+        for stage in both[0]["microseconds_a_word"]
+    }
+    peaks = [f"{r['gflops']:,} of {r['peak_gflops']:,} ({percent(r['share'])} %)" for r in both]
+    stages["GFLOP/s of the forward pass, of the peak of matrix products"] = peaks
+    kinds = {
+        "length": "tokens in a document",
+        "batch_pieces": "wordpieces in a batch",
+        "documents": "documents of 25 words",
+    }
+    by_size = []
+    for kind, unit in kinds.items():
+        sizes = list(both[0]["words_per_second"][kind])[:: 2 if kind == "length" else 1]
+        rows = {
+            name: [whole(result[name]["words_per_second"][kind][size]) for size in sizes]
+            for name in PRECISIONS
+        }
+        by_size.append(wide_table(f"words/s by number of {unit}", sizes, rows))
+    return page(
+        wide_table("microseconds a word", PRECISIONS, stages),
+        *by_size,
+        """Cold start: a process up to its first annotated document; then single steps, with spaCy
+        and torch imported.""",
+        table(
+            [{"name": name, **row} for name, row in loading["rows"].items()],
+            Column("a new process, or a step", "name"),
+            Column("ms", lambda row: 1000 * row["seconds"], whole),
+            Column(f"relative to {loading['baseline']}", "ratio", number(2)),
+        ),
+        made_with(".speed.scaling", ".speed.loading"),
+    )
+
+
+def memory() -> str:
+    """Long jobs, a long document, the budget."""
+    return page(
+        table(
+            [{"name": name, **row} for name, row in load("memory")["rows"].items()],
+            Column("job", "name"),
+            Column("growth per 10,000 documents, MB", "slope_mb_per_10000_documents",
+                   lambda slope: f"{slope:+.2f}"),
+            Column("peak, MB", "peak_mb", whole),
+            Column("growth, MB", "peak_growth_mb", whole),
+        ),
+        made_with(".speed.memory"),
+    )  # fmt: skip
+
+
+def selective() -> str:
+    """What is saved where few words have senses, and by the cascade."""
+    result = load("selective")
+    chosen, quiet, cascade = result["selective"], result["nothing_to_do"], result["cascade"]
+    curve = cascade["held_out"]["word2vec"]
+    return page(
+        f"""*homographs* on {chosen["n_words"]:,} words of SemCor: time of the component alone as
+        a percentage of the time of encoding everything, and accuracy. Documents without a word of
+        the inventory cost {percent(quiet["ratio"] - 1)} % more than en_core_web_sm alone.""",
+        table(
+            [{"name": name, **chosen[name]} for name in PRECISIONS],
+            Column("precision", "name"),
+            Column("time, %", "ratio", percent),
+            Column("accuracy", "accuracy.selective", percent),
+            Column("accuracy, everything encoded", "accuracy.full", percent),
+        ),
+        """`cascade` (`word2vec` first): percentage of words passed to attention, and accuracy, for
+        each `margin`, on held-out examples of the inventory:""",
+        wide_table(
+            "margin",
+            [f"{point['margin']:g}" for point in curve],
+            {
+                "passed to attention": [percent(point["left"]) for point in curve],
+                "accuracy": [percent(point["accuracy"]) for point in curve],
+            },
+        ),
+        f"""The default margin, {cascade["default_margin"]:g}, is the smallest that loses at most
+        0.3 points. On the test sentences:""",
+        table(
+            cascade["test_sentences"],
+            Column("method", "method"),
+            Column("accuracy", "accuracy", percent),
+            Column("tokens encoded, %", "tokens_encoded", percent),
+        ),
+        made_with(".speed.selective"),
+    )
+
+
+def all_words() -> str:
+    """What all-words senses add to the cost of the pipeline."""
+    result = load("all-words-cost")
+    rss = result["rss_mb"]
+    loaded = rss["loaded"]["held"]
+    return page(
+        f"""Tagger, lemmatizer, `attention_encoder` and all-words senses, compared with the same
+        pipeline without senses (median of {result["repetitions"]} paired runs). Memory is given in
+        MB above a loaded en_core_web_sm; tagger and lemmatizer alone take
+        {rss["tagger"]["peak"] - loaded} MB.""",
+        table(
+            [{"name": name, **result[name], **rss[name]} for name in PRECISIONS],
+            Column("precision", "name"),
+            Column("time, relative", "ratio", exact),
+            Column("words/s, whole pipeline", "words_per_second.with_senses", whole),
+            Column("memory", lambda row: row["held"] - loaded),
+            Column("peak memory", lambda row: row["peak"] - loaded),
+        ),
+        f"{machine(result)}. {made_with('.all_words_cost')}",
+    )
+
+
+def jobs() -> str:
+    """A table for planning, and what jobs cost besides the pipeline."""
+    result = load("jobs")
+    n_words, n_bytes = result["words_of_a_document"], result["bytes_of_a_document"]
+    workers, last = result["workers"], result["long"]
+
+    def hours(row: Result) -> float:
+        return float(10e9 / n_bytes / row["documents_per_second"] / 3600)
+
+    share = Column("reading and writing, %", "share_of_reading_and_writing", percent)
+    return page(
+        table(
+            [{"name": name, **row} for name, row in result["kinds"].items()],
+            Column("senses or field", "name"),
+            Column("million words a day and core",
+                   lambda row: row["documents_per_second"] * n_words * 86400 / 1e6, whole),
+            Column("core hours for 10 GB of JSONL", hours, number(1)),
+            Column("hours on 16 cores", lambda row: hours(row) / 16, number(1)),
+            share,
+        ),
+        f"""Documents of {n_words} words from SemCor, one thread for each process. Two workers are
+        {workers["ratio"]:.2f} times as fast as one (median of {len(workers["pairs"])} pairs). In
+        the longest job, memory grows by {last["mb_per_10000_documents"]:.2f} MB for 10,000
+        documents.""",
+        table(
+            [*result["sizes"], last],
+            Column("*homographs*, documents", "documents", whole),
+            Column("CPU seconds", "cpu_seconds_of_parent", whole),
+            share,
+        ),
+        "10,000 documents with the same pipeline, seconds, loading included:",
+        table(
+            [{"n": n, **row} for n, row in result["apply"].items()],
+            Column("`--n-process`", "n"),
+            Column("`spacy-attn annotate`", lambda row: row["spacy-attn annotate"], number(1)),
+            Column("`spacy apply`", lambda row: row["spacy apply"], number(1)),
+        ),
+        f"{machine(result)}. {made_with('.jobs')}",
+    )  # fmt: skip

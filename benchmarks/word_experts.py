@@ -1,0 +1,269 @@
+"""A classifier for each word over vectors of its occurrences: what :mod:`.coarsewsd20` compares.
+
+An occurrence is what the sense method makes of it: the mean vector of the target's tokens and
+that of its context, read sentence by sentence; beside them the mean over the whole text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import Floats2d, context_of_tokens, progress, records, unit
+from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.models import cache_folder
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.methods.attention import fit_examples, occurrences
+
+NEAR = 3  # words each side of the target in the narrow window of static vectors
+PARTS = ("target", "context", "text")
+
+Ints1d = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A word in a tokenised text, and its sense."""
+
+    word: str
+    sense: str
+    is_test: bool
+    tokens: tuple[str, ...]
+    index: int
+
+
+@dataclass(frozen=True)
+class Word:
+    """All occurrences of one word, training split and test split.
+
+    *Shape:* y, is_test (n,); each block (n, width)
+    """
+
+    name: str
+    senses: tuple[str, ...]  # sorted: the columns of probabilities
+    y: Ints1d
+    is_test: NDArray[np.bool_]
+    texts: tuple[str, ...]
+    blocks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def train(self) -> Ints1d:
+        """Rows of the training split."""
+        return np.flatnonzero(~self.is_test)
+
+    @property
+    def test(self) -> Ints1d:
+        """Rows of the test split."""
+        return np.flatnonzero(self.is_test)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One classifier: what it sees and how it is regularised.
+
+    ``blocks`` are names of :attr:`Word.blocks`, side by side, each of unit length; or
+    "tf-idf 1" (words) or "tf-idf 2" (words and pairs of neighbours).
+    """
+
+    blocks: tuple[str, ...]
+    penalty: float = 1.0
+    is_balanced: bool = False
+
+    def __str__(self) -> str:
+        weights = ", senses weighted alike" if self.is_balanced else ""
+        return f"{' + '.join(self.blocks)}, C {self.penalty:g}{weights}"
+
+
+Mix = tuple[Recipe, ...]  # the mean of their probabilities decides
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def read(path: Path) -> list[Occurrence]:
+    """All occurrences of both splits, in the order of the file."""
+    return [
+        Occurrence(r["word"], r["sense"], r["split"] == "test", tuple(r["tokens"]), r["index"])
+        for r in records(path)
+    ]
+
+
+def words_of(items: Sequence[Occurrence], blocks: dict[str, Any]) -> list[Word]:
+    """The occurrences by word.
+
+    *Shape:* each block (n_occurrences, width)
+    """
+    names = np.array([item.word for item in items])
+    out = []
+    for name in dict.fromkeys(names.tolist()):
+        rows = np.flatnonzero(names == name)
+        mine = [items[i] for i in rows]
+        senses = tuple(sorted({item.sense for item in mine}))
+        out.append(
+            Word(
+                name,
+                senses,
+                np.array([senses.index(item.sense) for item in mine]),
+                np.array([item.is_test for item in mine]),
+                tuple(" ".join(item.tokens) for item in mine),
+                {key: array[rows] for key, array in blocks.items()},
+            )
+        )
+    return out
+
+
+# -- vectors ----------------------------------------------------------------------------------
+
+
+def encode(
+    encoder: Any, contexts: Sequence[Context], targets: Sequence[Target], radius: int
+) -> Floats2d:
+    """Target, context and whole text of each occurrence, side by side; one target a text.
+
+    *Shape:* (n, 3 * width)
+    """
+    arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+    read_ = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
+    whole = np.stack([array.mean(axis=0) for array in arrays])
+    return np.concatenate([occurrences(read_, targets, radius), whole], axis=1)
+
+
+def encode_all(items: Sequence[Occurrence], settings: EncoderSettings, radius: int) -> Any:
+    """The same for all, a few hundred texts at a time. *Shape:* (n, 3 * width), float16"""
+    encoder = shared_encoder(settings)
+    out = np.empty((len(items), 3 * encoder.width), dtype=np.float16)
+    step = 512
+    for first in progress(range(0, len(items), step), "encoding"):
+        part = items[first : first + step]
+        contexts = [context_of_tokens(item.tokens) for item in part]
+        targets = [
+            Target(i, item.index, item.index + 1, item.word, ()) for i, item in enumerate(part)
+        ]
+        out[first : first + step] = encode(encoder, contexts, targets, radius)
+    return out
+
+
+def cached(items: Sequence[Occurrence], settings: EncoderSettings, radius: int) -> Any:
+    """:func:`encode_all`, kept in the user's cache, mapped. *Shape:* (n, 3 * width), float16"""
+    encoder = shared_encoder(settings)
+    text = "\n".join(f"{item.index} {' '.join(item.tokens)}" for item in items)
+    key = f"1\n{encoder.identity}\n{radius}\n{text}"
+    name = f"coarsewsd20-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    path = cache_folder() / "benchmarks" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npy")
+        np.save(part, encode_all(items, settings, radius))
+        part.replace(path)
+    return np.load(path, mmap_mode="r")
+
+
+def static_blocks(items: Sequence[Occurrence], vectors: Any) -> dict[str, Floats2d]:
+    """Means of the static vectors of the other words: near the target, and of the whole text.
+
+    *Shape:* of each (n, width)
+    """
+    blocks = {name: np.zeros((len(items), vectors.width), np.float32) for name in ("near", "text")}
+    for i, item in enumerate(items):
+        lower = [token.lower() for token in item.tokens]
+        rows = vectors.vectors(lower)
+        is_other = np.arange(len(lower)) != item.index
+        near = is_other & (np.abs(np.arange(len(lower)) - item.index) <= NEAR)
+        for name, chosen in (("near", near), ("text", is_other)):
+            known = rows[chosen & rows.any(axis=1)]
+            if len(known):
+                blocks[name][i] = known.mean(axis=0)
+    return {f"static {name}": block for name, block in blocks.items()}
+
+
+def encoder_settings(precision: str) -> dict[str, EncoderSettings]:
+    """The encoder as it comes and with the shipped adapter, reading sentence by sentence."""
+    plain = EncoderSettings(unit="sentence", precision=precision)
+    return {"raw": plain, "adapted": replace(plain, adapter=str(SENSE_MODEL))}
+
+
+def split_parts(name: str, array: Any) -> dict[str, Any]:
+    """The blocks of an encoder. *Shape:* (n, 3 * width) -> of each (n, width)"""
+    width = array.shape[1] // 3
+    return {f"{name} {part}": array[:, k * width : (k + 1) * width] for k, part in enumerate(PARTS)}
+
+
+def side_by_side(word: Word, blocks: Sequence[str], rows: Ints1d) -> Floats2d:
+    """Some blocks of a word, each to unit length. *Shape:* (n_rows, sum of the widths)"""
+    return np.concatenate([unit(word.blocks[name][rows]) for name in blocks], axis=1)
+
+
+# -- classifiers --------------------------------------------------------------------------------
+
+
+def probabilities(recipe: Recipe, word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+    """Of each sense for the test rows, fitted on the training rows.
+
+    *Shape:* (n_train,), (n_test,) -> (n_test, n_senses)
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if recipe.blocks[0].startswith("tf-idf"):
+        seen, asked = _tfidf(int(recipe.blocks[0][-1]), word, train, test)
+    else:
+        seen = side_by_side(word, recipe.blocks, train)
+        asked = side_by_side(word, recipe.blocks, test)
+    model = LogisticRegression(
+        C=recipe.penalty, max_iter=3000, class_weight="balanced" if recipe.is_balanced else None
+    )
+    model.fit(seen, word.y[train])
+    out = np.zeros((len(test), len(word.senses)))
+    out[:, model.classes_] = model.predict_proba(asked)
+    return out
+
+
+def _tfidf(n: int, word: Word, train: Ints1d, test: Ints1d) -> tuple[Any, Any]:
+    """Weighted n-grams up to a length, vocabulary and weights of the training rows alone."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # Tokens are the set's own: blanks part them.
+    vectorizer = TfidfVectorizer(
+        tokenizer=str.split, token_pattern=None, ngram_range=(1, n), sublinear_tf=True
+    )
+    seen = vectorizer.fit_transform([word.texts[i] for i in train])
+    return seen, vectorizer.transform([word.texts[i] for i in test])
+
+
+def mixed(mix: Mix, word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+    """Mean probabilities of several classifiers. *Shape:* (n_test, n_senses)"""
+    return np.mean([probabilities(recipe, word, train, test) for recipe in mix], axis=0)
+
+
+def nearest_mean(
+    blocks: Sequence[str], word: Word, train: Ints1d, test: Ints1d
+) -> NDArray[np.float64]:
+    """Cosine to the mean vector of each sense: 1NN of the sense vectors, as in the paper.
+
+    *Shape:* (n_test, n_senses)
+    """
+    seen = side_by_side(word, blocks, train)
+    means = np.stack([seen[word.y[train] == k].mean(axis=0) for k in range(len(word.senses))])
+    return np.asarray(unit(side_by_side(word, blocks, test)) @ unit(means).T, dtype=np.float64)
+
+
+def most_frequent(word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+    """The commonest sense of the training rows, always. *Shape:* (n_test, n_senses)"""
+    counts = np.bincount(word.y[train], minlength=len(word.senses)).astype(float)
+    return np.tile(counts / counts.sum(), (len(test), 1))
+
+
+def regression(
+    blocks: Sequence[str], penalty: float, word: Word, train: Ints1d, test: Ints1d
+) -> NDArray[np.float64]:
+    """What the attention method makes of examples: ridge regression. *Shape:* (n_test, n_senses)"""
+    seen = side_by_side(word, blocks, train)
+    examples = [seen[word.y[train] == k] for k in range(len(word.senses))]
+    weights, bias = fit_examples(examples, penalty)
+    return np.asarray(side_by_side(word, blocks, test) @ weights.T + bias, dtype=np.float64)
