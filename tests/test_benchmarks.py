@@ -97,6 +97,7 @@ def test_results_carry_a_manifest(path):
         assert 0 <= low <= system["accuracy" if "accuracy" in system else "f1"] <= high <= 1
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_tables_are_those_of_the_results(path):
     text = path.read_text(encoding="utf-8")
@@ -104,6 +105,7 @@ def test_tables_are_those_of_the_results(path):
         assert replace_between(text, name, SECTIONS[name]()) == text, name
 
 
+@pytest.mark.release
 def test_every_table_is_on_a_page():
     shown = {name for path in PAGES for name in sections_of(path.read_text(encoding="utf-8"))}
     assert shown == set(SECTIONS)
@@ -114,6 +116,7 @@ def test_a_missing_marker_is_an_error():
         replace_between("<!-- chunks --> and no end", "chunks", "new")
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_are_of_the_shipped_files(path):
     shipped = {
@@ -139,6 +142,7 @@ def eight_grams(text):
     return {" ".join(words[i : i + 8]) for i in range(len(words) - 7)}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no corpora in {DATA.name}/ beside the clone")
 def test_no_committed_file_holds_a_sentence_of_an_evaluation_set():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)

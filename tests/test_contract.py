@@ -557,6 +557,7 @@ def read_elsewhere(
     return both
 
 
+@pytest.mark.slow
 def test_docbin_in_a_second_process(
     factory: str, read_elsewhere: Callable[[str], tuple[Any, Any]]
 ) -> None:
@@ -617,6 +618,7 @@ def workers(world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     return folder, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_several_processes(factory: str, start_method: str, workers: tuple[Path, str]) -> None:
     folder, said = workers

@@ -33,17 +33,20 @@ def test_examples_are_short(name: str) -> None:
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_pandas(tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     assert run(EXAMPLES / "pandas_job.py", cwd=tmp_path) == "1 bat bat.club\n2 bat bat.animal\n"
 
 
+@pytest.mark.slow
 def test_multiprocessing(tmp_path: Path) -> None:
     shown = run(EXAMPLES / "multiprocessing_job.py", cwd=tmp_path).splitlines()
     assert shown[0].startswith("[['bat.club'], ['bank.")
     assert shown[1] == "[['bat.animal']]"
 
 
+@pytest.mark.slow
 def test_project_with_config(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     folder = tmp_path / "examples" / "project"

@@ -62,6 +62,7 @@ def seen(doc: Doc) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_over_a_docbin_in_two_processes(nlp: Language, assembled: Path, tmp_path: Path) -> None:
     DocBin(docs=[nlp.make_doc(text) for text in TEXTS]).to_disk(tmp_path / "in.spacy")
     script = (

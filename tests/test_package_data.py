@@ -19,6 +19,7 @@ def test_package_data_is_at_most_25_megabytes():
     assert sum(path.stat().st_size for path in files) <= 25_000_000
 
 
+@pytest.mark.release
 @pytest.mark.parametrize("model", [SENSE_MODEL, SELF_ATTENTION_MODEL], ids=lambda path: path.stem)
 def test_the_changelog_names_the_model_that_ships(model):
     digest = hashlib.sha256(model.read_bytes()).hexdigest()

@@ -51,6 +51,7 @@ def record_threads(doc):
     return doc
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_two_workers_of_a_warm_parent(start_method, toy_model, tmp_path):
     script = tmp_path / "run.py"

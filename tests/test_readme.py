@@ -252,6 +252,7 @@ def test_there_is_something_to_run() -> None:
     assert COMMANDS, "README.md shows no spacy-attn command"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"line{block.line}")
 def test_python_block(block: Block, runs: dict[str, Run]) -> None:
     run = runs[f"python {block.line}"]
@@ -261,6 +262,7 @@ def test_python_block(block: Block, runs: dict[str, Run]) -> None:
     assert list(wrong_comments(block.source, run.statements)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "command"), COMMANDS, ids=lambda value: str(value)[:60])
 def test_command(block: Block, command: str, runs: dict[str, Run]) -> None:
     assert not runs[command].failed, runs[command].failed

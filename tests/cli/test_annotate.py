@@ -160,6 +160,7 @@ def test_wrong_calls_exit_2_with_one_sentence(folder, arguments, message):
     assert sorted(p.name for p in folder.iterdir()) == ["driver.py", "in.txt", "old.jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_process", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished_and_exits_130(folder, n_process):
     (folder / "in.txt").write_text("bat\n" * 50 + "wait\n" + "bat\n" * 50)
@@ -183,6 +184,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(folder, n_process):
     assert not (folder / "out.jsonl").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds children under /proc")
 def test_children_end_with_a_killed_parent(folder):
     (folder / "in.txt").write_text("wait\n" * 50)
@@ -215,6 +217,7 @@ def _wait_until(condition):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_reader_that_leaves_early_ends_the_job_quietly(folder):
     (folder / "in.txt").write_text("bat\n" * 50_000)
     process = start(folder, "in.txt", "-o", "-")

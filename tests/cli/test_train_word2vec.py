@@ -134,6 +134,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_resumed(run, texts, tmp_path):
     """Ctrl-C while gensim's threads train: code 130, and the same command goes on."""
     script = tmp_path / "script.py"

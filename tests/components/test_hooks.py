@@ -170,6 +170,7 @@ def test_restore_hooks_without_any_is_refused(monkeypatch, nlp, doc):
         restore_hooks(doc, nlp)
 
 
+@pytest.mark.slow
 def test_worker_process_is_none_of_the_users_own_children(monkeypatch):
     """A child that runs a whole pipeline of its own keeps its hooks; see also test_word2vec."""
     monkeypatch.setattr("multiprocessing.parent_process", lambda: object())

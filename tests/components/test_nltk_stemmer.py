@@ -141,6 +141,7 @@ def test_pipeline_travels(tmp_path):
         assert stems(copy(TEXT)) == expected
 
 
+@pytest.mark.slow
 def test_worker_processes():
     nlp = pipeline()
     docs = list(nlp.pipe([TEXT, "", "flying bats"], n_process=2, batch_size=1))

@@ -820,6 +820,7 @@ WORKERS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("english")
 def test_worker_processes(tmp_path):
     script = tmp_path / "script.py"

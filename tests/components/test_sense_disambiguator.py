@@ -789,6 +789,7 @@ def pipeline_with_gold(make, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_spacy_benchmark_accuracy_prints_them(make, tmp_path):
     folder = pipeline_with_gold(make, tmp_path)
     command = [

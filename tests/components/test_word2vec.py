@@ -299,6 +299,7 @@ def run_script(tmp_path, code, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_worker_processes(file, tmp_path, method):
     """Getters work with n_process=2; hooks work in a child of the user's and are refused here."""
@@ -307,6 +308,7 @@ def test_worker_processes(file, tmp_path, method):
     assert "not refused" not in output
 
 
+@pytest.mark.slow
 def test_docbin_read_in_another_process(file, tmp_path):
     store = DocBin(docs=[pipeline(file)("the bat")])
     store.to_disk(tmp_path / "docs.spacy")

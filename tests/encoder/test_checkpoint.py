@@ -78,6 +78,7 @@ def test_both_ways_give_the_same_for_the_default_model(monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-4)  # of values up to about 3
 
 
+@pytest.mark.slow
 @needs_model
 def test_the_default_model_needs_no_transformers():
     code = (

@@ -128,6 +128,7 @@ def test_good_and_bad_records_in_order(folder, options):
     assert names(folder) == ["a.jsonl", "b.txt", "out.jsonl", "out.jsonl.errors.jsonl"]
 
 
+@pytest.mark.slow
 def test_processes_write_the_same_bytes_as_one(folder):
     write_jsonl(folder / "a.jsonl", [{"id": i, "text": "bat " * (i % 7)} for i in range(300)])
     annotate_files(["a.jsonl"], "one.jsonl", TOY, batch_size=7)
@@ -309,6 +310,7 @@ def test_missing_pipeline_leaves_no_files_and_the_old_output(folder, n_process):
 # -- stopped on the way ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_process", [1, 2])
 def test_interrupt_keeps_finished_chunks(folder, n_process):
     part = folder / "out.jsonl.part"
@@ -394,6 +396,7 @@ def test_missing_model_in_the_middle_stops_the_job(folder):
     assert read_jsonl("out.jsonl.part") == [{"text": "bat", "senses": SENSES}]
 
 
+@pytest.mark.slow
 def test_child_that_dies_is_noticed(folder):
     (folder / "a.txt").write_text("die\n" + "bat\n" * 20)
     with pytest.raises(JobError, match=r"a child process died.*smaller --n-process"):

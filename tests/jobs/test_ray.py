@@ -18,9 +18,7 @@ from spacy_attn.jobs import annotate_files
 from tests.jobs.toy import SENSES, TOY
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.skipif(
-    os.environ.get("SPACY_ATTN_CLUSTERS") != "1", reason="make test-ray runs it"
-)
+pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 TEXTS = ["Swing the bat!", "The bat flew at night.", None, "Nothing here."]
 # In a process of its own: Ray warns and starts threads, which other tests must not meet.

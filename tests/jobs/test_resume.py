@@ -108,6 +108,7 @@ def run_and_kill(number, output, options):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 @pytest.mark.parametrize(("name", "options"), OUTPUTS)
 def test_killed_at_every_change_of_a_file(folder, name, options):
@@ -134,6 +135,7 @@ def clean(folder):
             path.rmdir() if path.is_dir() else path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 def test_killed_again_and_again(folder):
     expected = contents_of_undisturbed(folder, "out.parquet")
@@ -239,6 +241,7 @@ def test_changed_order_and_number_of_inputs_are_refused(folder):
             annotate_files(inputs, "out.jsonl", TOY, resume=True)
 
 
+@pytest.mark.slow
 def test_processes_may_change_between_runs(folder):
     expected = contents_of_undisturbed(folder, "out.jsonl")
     stop_early()
@@ -283,6 +286,7 @@ def test_streams_cannot_be_resumed(folder, inputs, output, options, match):
 # -- worker killed, disk full, real pipeline ---------------------------------------------
 
 
+@pytest.mark.slow
 def test_worker_killed_by_the_kernel(folder):
     """The job stops with one sentence, and goes on when the cause is gone."""
     (folder / "a.jsonl").write_text('{"text": "bat"}\n' * 30 + '{"text": "die"}\n')
@@ -294,6 +298,7 @@ def test_worker_killed_by_the_kernel(folder):
     assert json.loads(manifest[-1])["n_in"] == kept
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")
 def test_full_disk_is_said_and_resumed(folder):
     disk = folder / "disk"
@@ -316,6 +321,7 @@ def test_full_disk_is_said_and_resumed(folder):
         subprocess.run(["umount", str(disk)], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_real_pipeline_killed_twice(folder):
     """Killed when about a third, then two thirds are done; the bytes are those of one run."""
     texts = ["Swing the bat!", "The bat flew at night.", "She sat on the bank of the river."]

@@ -33,9 +33,7 @@ def test_function_for_map_in_arrow_without_spark():
     assert list(map_in_arrow(TOY)(iter([]))) == []
 
 
-@pytest.mark.skipif(
-    os.environ.get("SPACY_ATTN_CLUSTERS") != "1", reason="make test-spark runs it, with Java"
-)
+@pytest.mark.cluster
 def test_example(folder):
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,

@@ -204,6 +204,7 @@ def kill_child(tmp_path, texts, output, options, *when):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
 def test_a_killed_run_ends_with_the_same_vectors(texts, tmp_path, algorithm):
     undisturbed = train(texts, tmp_path / "undisturbed", algorithm=algorithm)

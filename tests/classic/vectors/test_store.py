@@ -347,6 +347,7 @@ def load_and_leave(path, results):
     results.put(load_vectors(path).vectors(["w5"]).tolist())
 
 
+@pytest.mark.slow
 def test_workers_that_start_together(cached, tmp_path):
     path = write_text(tmp_path / "v.txt")
     context = multiprocessing.get_context("fork")
@@ -384,6 +385,7 @@ SHARING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux' smaps")
 def test_processes_share_one_copy(tmp_path):
     """This process and a child have read the same 4 MB: each accounts for half of them."""
