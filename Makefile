@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 LOWEST := .venv-lowest
 
-.PHONY: help demo test test-all test-ray test-spark test-lowest test-python release-check \
+.PHONY: help demo docs test test-all test-ray test-spark test-lowest test-python release-check \
 	check lint format coverage package clean
 
 help:  ## this list
@@ -66,6 +66,9 @@ check:  ## format, lint, types, documentation, all tests, the built package
 	$(MAKE) test-all
 	$(MAKE) package
 
+docs: $(STAMPS)/docs  ## the documentation as a website, in docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
+
 lint: $(STAMPS)/dev  ## format, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/python -m mypy
 
@@ -93,10 +96,10 @@ $(STAMPS)/dev: $(STAMPS)/venv $(SOURCES)
 	$(PIP) install $(QUIET) -c constraints.txt -e ".[models,dev,jobs,plots,explain]"
 	@touch $@ $(STAMPS)/models
 
-$(STAMPS)/ray $(STAMPS)/spark: $(STAMPS)/%: $(STAMPS)/dev
+$(STAMPS)/docs $(STAMPS)/ray $(STAMPS)/spark: $(STAMPS)/%: $(STAMPS)/dev
 	$(PIP) install $(QUIET) -c constraints.txt -e ".[$*]"
 	@touch $@
 
 clean:  ## remove what make has made
-	rm -rf $(VENV) .venv-* $(STAMPS) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache \
-		.coverage* htmlcov
+	rm -rf $(VENV) .venv-* $(STAMPS) build dist docs/_build docs/reference/api .mypy_cache \
+		.pytest_cache .ruff_cache .coverage* htmlcov

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
+
+from sphinx.application import Sphinx
 
 project = "spacy_attn"
 author = "The spacy_attn developers"
@@ -17,12 +23,15 @@ extensions = [
     "sphinx_copybutton",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/api/modules.rst"]
 
 # -- pages --------------------------------------------------------------------------------------
 myst_heading_anchors = 3  # page.md#a-heading works as on GitHub
 myst_enable_extensions = ["deflist"]
-suppress_warnings = ["myst.header"]
+suppress_warnings = [
+    "myst.header",  # included pages begin with a heading of a lower level
+    "ref.python",  # a name that is imported into its package has two targets
+]
 
 # -- API reference --------------------------------------------------------------------------------
 apidoc_modules = [
@@ -46,6 +55,22 @@ html_theme = "furo"  # no fonts and no scripts from elsewhere
 html_title = "spacy_attn"
 html_copy_source = False
 html_show_sphinx = False
-html_static_path = ["_static"]
-html_css_files = ["custom.css"]
 copybutton_exclude = ".linenos, .gp, .go"
+
+# -- the command line reference, from the command line itself ------------------------------------
+COMMANDS = Path(__file__).parent / "_build" / "commands.md"
+
+
+def write_commands(_: object) -> None:
+    """Write the page that ``reference/cli.md`` includes, with typer's own tool."""
+    COMMANDS.parent.mkdir(exist_ok=True)
+    make = "-m typer spacy_attn.cli.app utils docs --name spacy-attn --output".split()
+    env = {**os.environ, "COLUMNS": "1000"}  # typer cuts the lines of its list of commands
+    subprocess.run([sys.executable, *make, str(COMMANDS)], check=True, env=env, capture_output=True)
+    text = COMMANDS.read_text(encoding="utf-8").replace("&#x27;", "'").replace("&quot;", '"')
+    COMMANDS.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this when it starts."""
+    app.connect("builder-inited", write_commands)

@@ -1,4 +1,4 @@
-"""The exceptions of spacy_attn, one tree.
+"""The exceptions of spacy_attn, one tree::
 
     SpacyAttnError (ValueError)
     |-- ConfigError       a factory option, method or attribute name is wrong
@@ -6,8 +6,8 @@
     |-- ResourceError     a model, extra or data set is missing or has the wrong hash
     `-- RecordError       one input record of a job cannot be processed
 
-Every message is one sentence or two: the value, the legal range, and, where
-something can be repaired, the command that repairs it.
+Every message is one sentence or two: the value, the allowed values and, where there is one, the
+command that fixes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SpacyAttnError(ValueError):
 
 
 class ConfigError(SpacyAttnError):
-    """A setting has a value outside its legal range."""
+    """A setting has a value that is not allowed."""
 
     __module__ = "spacy_attn"
 
@@ -51,7 +51,7 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by ano
 
 @contextmanager
 def explain_missing_package(user: str) -> Iterator[None]:
-    """Turn a failed import of a dependency into one sentence with the command that repairs it.
+    """Turn a failed import of a dependency into one sentence with the command that fixes it.
 
     Args:
         user: what needs the package, such as "the method lesk".

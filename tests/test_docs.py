@@ -1,36 +1,138 @@
-"""What stands in docs/ is executed, like the README: blocks in order, in one namespace."""
+"""README.md and every page of docs/: what they show is what happens, and links lead somewhere."""
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from spacy_attn.errors import ResourceError
-from spacy_attn.models import glove_files
-from tests.test_readme import blocks_of, is_output, run_python
+from tests.markdown_blocks import ROOT, SHELLS, blocks_of, commands_of, faults_of
 
-DOCS = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
-
-
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
-def test_its_blocks_print_what_it_says(path: Path) -> None:
-    try:
-        glove_files()
-    except ResourceError:
-        pytest.skip("needs the GloVe wheel of [models]")
-    text = path.read_text(encoding="utf-8")
-    blocks = [block for block in blocks_of(text) if block.language == "python"]
-    if path.stem == "methods":
-        return  # a page of tables
-    namespace: dict[str, Any] = {}
-    for block in blocks:
-        run = run_python(block.source, namespace)
-        assert not run.failed, f"line {block.line}: {run.failed}"
-        assert is_output(block.output or "", run.printed), f"line {block.line}:\n{run.printed}"
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+GENERATED = {"_build", "api"}
+PAGES = [README, *sorted(p for p in DOCS.rglob("*.md") if not GENERATED & {*p.parts})]
+TEXT = {page: page.read_text(encoding="utf-8") for page in PAGES}
+BLOCKS = {page: blocks_of(text) for page, text in TEXT.items()}
+_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def test_attention_is_short() -> None:
-    path = next(path for path in DOCS if path.stem == "attention")
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 150
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+WITH_CODE = [
+    page
+    for page, blocks in BLOCKS.items()
+    if any(block.language in {"python", *SHELLS} for block in blocks)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_blocks_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> None:
+    if "import pandas" in TEXT[page]:
+        pytest.importorskip("pandas")
+    faults = faults_of(page, tmp_path)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_blocks_of_data_are_well_formed(page: Path) -> None:
+    languages = {"python", "json", "toml", "text", *SHELLS}
+    names = {each.name for each in entry_points(group="spacy_attn_sense_methods")}
+    factories = {each.name for each in entry_points(group="spacy_factories")}
+    for block in BLOCKS[page]:
+        assert block.language in languages or block.language.startswith("{"), block
+        if block.language == "toml":
+            assert tomllib.loads(block.source)
+        if block.language == "json":
+            for line in [block.source] if "\n " in block.source else block.source.splitlines():
+                value = json.loads(line)
+                assert value.get("@sense_methods") in {None, *names}, block
+                assert value.get("factory") in {None, *factories}, block
+
+
+def test_make_targets_and_extras_exist() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    commands = [
+        command
+        for blocks in BLOCKS.values()
+        for block in blocks
+        if block.language in SHELLS
+        for command in commands_of(block)
+    ]
+    texts = [
+        *commands,
+        *(span for text in TEXT.values() for span in re.findall(r"`([^`]+)`", text)),
+    ]
+    made = {text.split()[1] for text in texts if text.startswith("make ")}
+    extras = {
+        extra
+        for text in texts
+        for group in re.findall(r'(?:spacy-attn|"\.)\[([\w,-]+)\]', text)
+        for extra in group.split(",")
+    }
+    assert made <= targets
+    assert extras <= set(project["optional-dependencies"])
+
+
+# -- links ---------------------------------------------------------------------------------------
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of the headings, as GitHub makes them."""
+    prose = re.sub(r"^```.*?^```$", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#{1,4} (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links_of(page: Path) -> set[Path]:
+    """The files that a page links to."""
+    targets = {(page.parent / path).resolve() for path, _ in _LINK.findall(TEXT[page]) if path}
+    for toctree in _TOCTREE.findall(TEXT[page]):
+        names = [line for line in toctree.splitlines() if line and not line.startswith(":")]
+        targets |= {(page.parent / f"{name}.md").resolve() for name in names}
+    return targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for path, anchor in _LINK.findall(TEXT[page]):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors_of(target), f"{path}#{anchor}"
+
+
+def test_every_page_is_two_clicks_from_the_readme() -> None:
+    first = links_of(README)
+    second = {link for page in first if page in TEXT for link in links_of(page)}
+    assert {name_of(page) for page in PAGES} <= {name_of(p) for p in {README, *first, *second}}
+
+
+# -- the rules of the house ------------------------------------------------------------------------
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT[README].splitlines()) <= 200
+
+
+def test_attention_by_hand_is_short() -> None:
+    assert len(TEXT[DOCS / "attention.md"].splitlines()) < 150
+
+
+def test_the_counts_of_the_inventory() -> None:
+    path = ROOT / "spacy_attn" / "data" / "homographs.jsonl"
+    senses = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    n_words = len({sense["lemma"] for sense in senses})
+    n_examples = sum(len(sense.get("examples", ())) for sense in senses)
+    assert f"has {n_words} ambiguous English words" in TEXT[README]
+    counts = f"has {n_words} English words with {len(senses)} senses and {n_examples:,} example"
+    assert counts in TEXT[DOCS / "senses.md"]

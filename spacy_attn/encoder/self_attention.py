@@ -1,4 +1,4 @@
-"""Self-attention written out: every token's vector becomes a weighted mean of all of them.
+"""Self-attention written out: every token's vector becomes a weighted mean of all of them::
 
     x (n_tokens, width)
       |-- query, key, value: three linear maps, each cut into heads

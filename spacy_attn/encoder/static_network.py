@@ -1,4 +1,4 @@
-"""Contextual vectors out of static ones: the smallest encoder that has context.
+"""Contextual vectors out of static ones: the smallest encoder that has context::
 
     static vectors (n_tokens, static width)
       -- linear map to ``width``, a learnt vector where a word is unknown, layer norm
@@ -53,8 +53,8 @@ class NetworkConfig:
     attention_dropout: float = 0.1
 
 
-#: Makes the module of (x, present) -> x in the network. *Shape:* (batch, n_tokens, width),
-#: (batch, n_tokens) -> (batch, n_tokens, width)
+# Makes the module of (x, present) -> x in the network. *Shape:* (batch, n_tokens, width),
+# (batch, n_tokens) -> (batch, n_tokens, width)
 MakeMixer = Callable[[NetworkConfig], nn.Module]
 
 

@@ -115,7 +115,10 @@ class WordNetInventory:
 
     @property
     def synset_of_row(self) -> NDArray[np.int32]:
-        """The synset of each sense, as a number from 0. *Shape:* (n_senses,)"""
+        """The synset of each sense, as a number from 0.
+
+        *Shape:* (n_senses,)
+        """
         synsets: NDArray[np.int32] = self._arrays["synset"]
         return synsets
 
