@@ -120,7 +120,7 @@ def published(result: dict[str, Any]) -> dict[str, Any]:
 def report() -> None:
     """README tables from the results, and the figures that stand beside them."""
     from benchmarks.tables import write_pages as write_tables
-    from spacy_attn.compare.figures import as_svg, draw_all
+    from spacy_attn.compare.report.figures import as_svg, draw_all
 
     FIGURES.mkdir(parents=True, exist_ok=True)
     result = json.loads(RESULT.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from spacy_attn.cli.terminal import visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
-    from spacy_attn.compare.report import Grid
+    from spacy_attn.compare.report.tables import Table as TextTable
 
 __all__ = ["compare"]
 
@@ -164,8 +164,8 @@ def compare(
         spacy-attn compare mine.jsonl --methods attention --tune 0.95
     """
     from spacy_attn.compare.experiment import Options, run  # here: --help answers without spaCy
-    from spacy_attn.compare.html import write_report
-    from spacy_attn.compare.report import group_grids, headline_grid, notes
+    from spacy_attn.compare.report.html import write_report
+    from spacy_attn.compare.report.tables import group_tables, headline, notes
 
     console = Console(stderr=True, highlight=False)
     options = Options(
@@ -179,7 +179,7 @@ def compare(
 
     with _progress(console) as on_progress:
         result = run(options, on_progress=on_progress, on_left_out=left_out)
-    _print([headline_grid(result, tests=True), *group_grids(result)])
+    _print([headline(result), *group_tables(result).values()])
     for sentence in notes(result):
         console.print(f"[yellow]note:[/] {visible(sentence)}", soft_wrap=True)
     if "tune" in result:
@@ -251,17 +251,17 @@ def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def _print(grids: list[Grid]) -> None:
+def _print(tables: list[TextTable]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _ONE_LINE  # a row is a line for programs
-    for grid in grids:
-        table = Table(title=visible(grid.title), title_justify="left")
-        for i, head in enumerate(grid.heads):
-            table.add_column(visible(head), justify="right" if i else "left", no_wrap=i > 0)
-        for row, is_published in zip(grid.rows, grid.published, strict=True):
-            table.add_row(*map(visible, row), style="dim" if is_published else "")
-        console.print(table)
+    for table in tables:
+        shown = Table(title=visible(table.title), title_justify="left")
+        for i, head in enumerate(table.heads):
+            shown.add_column(visible(head), justify="right" if i else "left", no_wrap=i > 0)
+        for i, row in enumerate(table.rows):
+            shown.add_row(*map(visible, row), style="dim" if i in table.dim else "")
+        console.print(shown)
 
 
 def _print_tuning(tuned: dict[str, Any], errors: Console) -> None:

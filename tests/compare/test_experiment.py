@@ -12,7 +12,7 @@ from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import open_dataset, peers_of
 from spacy_attn.compare.experiment import compare, run_systems
 from spacy_attn.compare.process import answer
-from spacy_attn.compare.report import group_grids, headline_grid, notes
+from spacy_attn.compare.report.tables import group_tables, headline, notes
 from spacy_attn.compare.results import to_json
 from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
 from spacy_attn.compare.task import Answers, gold_task
@@ -126,22 +126,24 @@ def test_tables_and_notes(task, published, tmp_path):
     gone = PublishedPredictions(tmp_path / "no.key.txt")
     chosen = {"lesk": MethodSystem("lesk"), "peer": published, "gone": gone}
     result = compare(task, chosen, in_process=True)
-    grid = headline_grid(result)
-    assert grid.title == "toy, inventory toy.jsonl, n = 5"
-    tested = headline_grid(result, tests=True)
-    assert tested.title.endswith("; p: McNemar's test against lesk, Holm-corrected")
-    assert [row[tested.heads.index("p")] for row in tested.rows] == ["-", "1.000"]
-    assert grid.heads == [
-        "system", "accuracy", "95 %", "macro-F1", "ECE", "coverage", "words/s",
+    table = headline(result)
+    assert table.title == (
+        "toy, inventory toy.jsonl, n = 5; p: McNemar's test against lesk, Holm-corrected"
+    )
+    assert table.heads == [
+        "system", "accuracy", "95 %", "p", "macro-F1", "ECE", "coverage", "words/s",
     ]  # nobody has a supersense here, or a process of its own  # fmt: skip
-    assert [row[:2] for row in grid.rows] == [
+    assert [row[:2] for row in table.rows] == [
         ["lesk", "0.600"], ["peer (published predictions)", "0.400"],
     ]  # fmt: skip
-    assert grid.published == [False, True]
-    strata, groups = group_grids(result)
-    assert strata.heads == ["system", "plain (2)", "near (2)"]
-    assert strata.rows[0] == ["lesk", "1.000", "0.500"]
-    assert groups.heads == ["system", "ambiguous (4)", "first (2)", "not_first (2)"]
+    assert [row[3] for row in table.rows] == ["-", "1.000"]
+    assert table.dim == {1}
+    tables = group_tables(result)
+    assert list(tables) == ["strata", "subsets"]
+    assert tables["strata"].heads == ["system", "plain (2)", "near (2)"]
+    assert tables["strata"].rows[0] == ["lesk", "1.000", "0.500"]
+    heads = ["system", "ambiguous (4)", "first (2)", "not_first (2)"]
+    assert tables["subsets"].heads == heads
     said = notes(result)
     assert said[0].startswith("1 of 5 instances have a word without candidates")
     assert said[1].startswith("peer has no prediction for 2 of 5 instances")

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from spacy_attn.compare import figures
-from spacy_attn.compare.figures import (
+from spacy_attn.compare.report import figures
+from spacy_attn.compare.report.figures import (
     INK,
     NAMES,
     SERIES,
@@ -18,9 +18,8 @@ from spacy_attn.compare.figures import (
     can_be_drawn,
     draw_all,
     map_places,
-    pareto_front,
-    strata_of,
 )
+from spacy_attn.compare.report.tables import pareto_front, strata_of
 from spacy_attn.errors import ResourceError
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,15 +10,10 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from spacy_attn.compare.figures import NAMES, as_svg, draw_all
-from spacy_attn.compare.html import (
-    MOST_SHOWN,
-    Part,
-    _parts,
-    classic_wins,
-    report_html,
-    write_report,
-)
+from spacy_attn.compare.report.disputes import MOST_SHOWN, Part, parts_of
+from spacy_attn.compare.report.figures import NAMES, as_svg, draw_all
+from spacy_attn.compare.report.findings import classic_wins
+from spacy_attn.compare.report.html import report_html, write_report
 from spacy_attn.errors import ResourceError
 from tests.compare.test_figures import RIGHT, TEXTS, toy_result, without
 
@@ -206,7 +201,7 @@ def test_headline_has_the_numbers_of_the_result(result):
 @pytest.mark.parametrize(
     ("p", "shown", "stars"),
     [(0.05, "0.050", ""), (0.0499, "0.050", " *"), (0.0099, "0.010", " **"),
-     (0.0009, "&lt;0.001", " ***")],
+     (0.0009, "&lt; 0.001", " ***")],
 )  # fmt: skip
 def test_significance_marks(result, p, shown, stars):
     result["systems"][1]["comparison"]["p_holm"] = p
@@ -443,7 +438,7 @@ def test_cues_are_marked(page):
 )
 def test_parts_of_a_text(word, cues, expected):
     item = {"text": "the bat flew", "start": word[0], "end": word[1], "cues": cues}
-    assert _parts(item) == tuple(Part(t, bool(w), bool(c)) for t, w, c in expected)
+    assert parts_of(item) == tuple(Part(t, bool(w), bool(c)) for t, w, c in expected)
 
 
 def test_points_of_the_map_are_reached_and_labelled(page):

@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-from spacy_attn.compare.html import MOST_SHOWN, write_report
+from spacy_attn.compare.report.disputes import MOST_SHOWN
+from spacy_attn.compare.report.html import write_report
 from tests.compare.test_figures import RIGHT, TEXTS
 from tests.compare.test_html import HOSTILE, hostile_result, toy_result
 

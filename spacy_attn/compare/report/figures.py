@@ -18,44 +18,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from spacy_attn._types import PlainData
+from spacy_attn.compare.report.numbers import number
+from spacy_attn.compare.report.tables import Result, pareto_front, strata_of
 from spacy_attn.errors import ResourceError
 
 __all__ = ["FAINT", "INK", "NAMES", "PAPER", "SERIES", "Picture", "as_png", "as_svg",
-           "can_be_drawn", "draw_all", "map_places", "pareto_front", "strata_of"]  # fmt: skip
+           "can_be_drawn", "draw_all", "map_places"]  # fmt: skip
 
-Result: TypeAlias = Mapping[str, Any]  # the contents of results.json
 Styles: TypeAlias = dict[str, dict[str, Any]]  # how a system or sense is drawn, by its name
 Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top; in pixels
+Curve: TypeAlias = Sequence[tuple[float, float, float, float]]  # x, accuracy, low, high
 
 #: Text and axes, lines of the grid, background: real colours, which a page may replace.
 INK: Final = "#1f2933"
 FAINT: Final = "#c9d1d8"
 PAPER: Final = "#fffffe"
-SERIES: Final = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, "#8b4513",
-)  # fmt: skip
+SERIES: Final = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #1f2933 #8b4513".split()
 _MARKERS: Final = "osD^vPX*<>p"
 _DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1)))
+_STYLE: Final = Path(__file__).with_suffix(".mplstyle")
 _DPI: Final = 160
 _LONGEST: Final = 28  # letters of a name that are shown
-_PLAIN: Final = "plain"  # the stratum of ordinary sentences leads
-# Right, left, above, below, then between; in degrees.
-_ANGLES: Final = np.deg2rad([0, 180, 90, 270, 30, 150, 330, 210])
-
-_SETTINGS: Final = {
-    "svg.hashsalt": "spacy_attn", "svg.fonttype": "none", "text.parse_math": False,
-    "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "axes.edgecolor": INK,
-    "xtick.color": INK, "ytick.color": INK, "grid.color": FAINT, "grid.linewidth": 0.7,
-    "axes.facecolor": PAPER, "figure.facecolor": PAPER, "savefig.facecolor": PAPER,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-    "axes.axisbelow": True, "axes.titlelocation": "left", "axes.titlesize": 11,
-    "font.size": 10.5, "legend.frameon": False, "lines.linewidth": 1.6, "lines.markersize": 7,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +84,12 @@ def draw_all(result: Result) -> dict[str, Picture]:
         ResourceError: matplotlib is missing.
     """
     can_be_drawn("a figure")
+    names = [system["name"] for system in result["systems"]]
+    for curve in ("learning_curve", "distance_curve"):
+        names += (result.get(curve) or {}).get("systems", {})
+    styles = _style_each(names)
     with _settings():
-        drawn = {name: draw(result) for name, draw in _DRAWERS.items()}
+        drawn = {name: draw(result, styles) for name, draw in _DRAWERS.items()}
     return {name: Picture(name, *picture) for name, picture in drawn.items() if picture is not None}
 
 
@@ -104,8 +97,7 @@ def as_svg(picture: Picture) -> str:
     """A picture as SVG whose text is text."""
     out = io.StringIO()
     with _settings():
-        metadata = {"Date": None, "Creator": None}
-        picture.figure.savefig(out, format="svg", metadata=metadata)
+        picture.figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
 
 
@@ -125,61 +117,11 @@ def _settings() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(mpl.rc_params_from_file(_STYLE, use_default_template=False))
         yield
 
 
-# -- what is shown -------------------------------------------------------------------------
-
-
-def strata_of(result: Result) -> dict[str, int]:
-    """The strata that tell instances apart, ``plain`` first, with their numbers of instances."""
-    n_by = {name: n for name, n in result["n_by"]["strata"].items() if n < result["n"]}
-    if len(n_by) < 2:
-        return {}
-    return dict(sorted(n_by.items(), key=_is_not_plain))
-
-
-def _is_not_plain(stratum: tuple[str, int]) -> bool:
-    return stratum[0] != _PLAIN
-
-
-def pareto_front(systems: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Systems that no other beats in one of accuracy and speed without losing in the other.
-
-    Returns:
-        Their names, the slowest first. Systems whose speed is not known take no part.
-    """
-    timed = [system for system in systems if system.get("words_per_second")]
-    front: list[Mapping[str, Any]] = []
-    for system in sorted(timed, key=_speed_and_accuracy, reverse=True):
-        same = front and _speed_and_accuracy(system) == _speed_and_accuracy(front[-1])
-        if not front or system["accuracy"] > front[-1]["accuracy"] or same:
-            front.append(system)
-    return [system["name"] for system in reversed(front)]
-
-
-def _speed_and_accuracy(system: Mapping[str, Any]) -> tuple[float, float]:
-    return system["words_per_second"], system["accuracy"]
-
-
-def map_places(points: Sequence[PlainData]) -> dict[tuple[float, float], list[int]]:
-    """Places of the static vectors, with the numbers of the points that are there."""
-    places: dict[tuple[float, float], list[int]] = {}
-    for i, point in enumerate(points):
-        if point.get("static") is not None:
-            x, y = point["static"]
-            # + 0.0 makes the zero of a rounded -1e-9 equal to that of 1e-9
-            places.setdefault((round(x, 6) + 0.0, round(y, 6) + 0.0), []).append(i)
-    return places
-
-
-def _styles(result: Result) -> Styles:
-    """How each system is drawn."""
-    names = [system["name"] for system in result["systems"]]
-    for curve in ("learning_curve", "distance_curve"):
-        names += (result.get(curve) or {}).get("systems", {})
-    return _style_each(names)
+# -- names and looks -----------------------------------------------------------------------
 
 
 def _style_each(names: Sequence[str]) -> Styles:
@@ -193,6 +135,11 @@ def _style_each(names: Sequence[str]) -> Styles:
     }
 
 
+def _marked(styles: Styles, name: str, **instead: Any) -> dict[str, Any]:
+    """How a name's markers look, without a line."""
+    return {**styles[name], "linestyle": "", **instead}
+
+
 def _gid(styles: Styles, name: str) -> str:
     """What a system's line is called in a file; names themselves may hold anything."""
     return f"system-{list(styles).index(name)}"
@@ -204,46 +151,41 @@ def _shown(name: str) -> str:
     return visible if len(visible) <= _LONGEST else f"{visible[: _LONGEST - 1]}…"
 
 
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 # -- the figures ---------------------------------------------------------------------------
 # Each gives a title, a text for those who do not see it, and the figure; or None without data.
 
 Drawn: TypeAlias = tuple[str, str, Any] | None
 
 
-def _cost(result: Result) -> Drawn:
+def _cost(result: Result, styles: Styles) -> Drawn:
     """Accuracy against words a second (log), the Pareto front joined by a line."""
-    styles = _styles(result)
-    timed = [system for system in result["systems"] if system.get("words_per_second")]
+    timed = {s["name"]: s for s in result["systems"] if s.get("words_per_second")}
     if len(timed) < 2:
         return None
-    names = pareto_front(timed)
-    by_name = {system["name"]: system for system in timed}
-    front = [by_name[name] for name in names]
+    places = {name: (s["words_per_second"], s["accuracy"]) for name, s in timed.items()}
+    front = pareto_front(list(timed.values()))
     figure, axes = _figure(8, 4.8)
     axes.set_xscale("log")
-    axes.set_xlabel("words a second (log scale; further right is faster)")
-    axes.set_ylabel("accuracy")
+    axes.set(xlabel="words a second (log scale; further right is faster)", ylabel="accuracy")
     axes.grid(True)
-    line = [_speed_and_accuracy(system) for system in front]
+    line = [places[name] for name in front]
     # What accuracy is to be had at a speed: that of the next faster system of the front.
     axes.plot(*zip(*line, strict=True), drawstyle="steps-pre", color=INK, lw=1, ls=":", gid="front")
-    for system in timed:
-        style = {**styles[system["name"]], "linestyle": ""}
-        x, y = _speed_and_accuracy(system)
-        low, high = system["ci95"]
-        axes.plot([x, x], [low, high], color=style["color"], lw=1.2)
-        is_on_front = system["name"] in names
-        axes.plot(
-            [x], [y], **style, gid=_gid(styles, system["name"]), markersize=9, zorder=3,
-            markerfacecolor=style["color"] if is_on_front else PAPER,
-        )  # fmt: skip
-    speeds = [system["words_per_second"] for system in timed]
+    for name, (x, y) in places.items():
+        colour = styles[name]["color"]
+        axes.plot([x, x], timed[name]["ci95"], color=colour, lw=1.2)
+        inside = {"markerfacecolor": colour if name in front else PAPER, "markersize": 9}
+        axes.plot([x], [y], **_marked(styles, name), **inside, gid=_gid(styles, name), zorder=3)
+    speeds = [speed for speed, _ in places.values()]
     _log_ticks(axes.xaxis, max(speeds) / min(speeds))
     axes.margins(x=0.12, y=0.1)
-    labels = [(*_speed_and_accuracy(system), _shown(system["name"])) for system in timed]
-    _label_points(figure, axes, labels, line)
+    _label_points(figure, axes, {_shown(name): at for name, at in places.items()}, line)
     listed = ", ".join(
-        f"{s['name']} ({s['accuracy']:.3f}, {s['words_per_second']:,.0f} words/s)" for s in front
+        f"{name} ({places[name][1]:.3f}, {number(places[name][0])} words/s)" for name in front
     )
     alt = (
         f"Accuracy against words a second of {len(timed)} systems. On the front, where no other "
@@ -252,19 +194,19 @@ def _cost(result: Result) -> Drawn:
     return "Accuracy against speed", alt, figure
 
 
-def _strata(result: Result) -> Drawn:
+def _strata(result: Result, styles: Styles) -> Drawn:
     """A row for each stratum, a marker for each system."""
-    n_by, systems, styles = strata_of(result), result["systems"], _styles(result)
+    n_by, systems = strata_of(result), result["systems"]
     if not n_by:
         return None
     figure, axes = _figure(8, 1.6 + 0.62 * len(n_by) + 0.09 * len(systems))
     dodges = np.linspace(-0.3, 0.3, len(systems)) if len(systems) > 1 else np.zeros(1)
     for dodge, system in zip(dodges, systems, strict=True):
-        known = [(i, system["strata"].get(name)) for i, name in enumerate(n_by)]
-        points = [(value, i + dodge) for i, value in known if value is not None]
+        rows = [(system["strata"].get(stratum), i + dodge) for i, stratum in enumerate(n_by)]
+        points = [(value, row) for value, row in rows if value is not None]
         if points:
-            style = {**styles[system["name"]], "linestyle": ""}
-            axes.plot(*zip(*points, strict=True), **style, gid=_gid(styles, system["name"]))
+            name = system["name"]
+            axes.plot(*zip(*points, strict=True), **_marked(styles, name), gid=_gid(styles, name))
     axes.set_yticks(range(len(n_by)), [f"{_shown(name)} ({n:,})" for name, n in n_by.items()])
     axes.set_yticks(np.arange(len(n_by) - 1) + 0.5, minor=True)
     axes.tick_params(axis="y", which="both", length=0)
@@ -273,11 +215,11 @@ def _strata(result: Result) -> Drawn:
     axes.grid(True, axis="y", which="minor")
     axes.set_xlabel("accuracy")
     _legend(figure, styles, [system["name"] for system in systems], linestyle="")
-    best = [
-        f"{name} {max(values):.3f} by {systems[int(np.argmax(values))]['name']}"
-        for name in n_by
-        if max(values := [system["strata"].get(name) or 0.0 for system in systems]) > 0
-    ]
+    best = []
+    for stratum in n_by:
+        leader = max(systems, key=lambda system: system["strata"].get(stratum) or 0.0)
+        if leader["strata"].get(stratum):
+            best.append(f"{stratum} {leader['strata'][stratum]:.3f} by {leader['name']}")
     alt = (
         f"Accuracy of {len(systems)} systems in {len(n_by)} strata. The highest of each: "
         f"{', '.join(best)}."
@@ -285,76 +227,69 @@ def _strata(result: Result) -> Drawn:
     return "Accuracy by stratum", alt, figure
 
 
-def _distance(result: Result) -> Drawn:
+def _distance(result: Result, styles: Styles) -> Drawn:
     """Accuracy against the number of tokens between word and cue."""
-    curve = result.get("distance_curve") or {}
+    found = _points_of(result, "distance_curve")
     curves = {
         name: [(at["distance"], at["accuracy"], *at["ci95"]) for at in points]
-        for name, points in curve.get("systems", {}).items()
-        if points
+        for name, points in found.items()
     }
     if not curves:
         return None
     figure, axes = _figure(8, 5)
     axes.set_xscale("symlog", linthresh=10, linscale=0.5)
-    distances = sorted({point[0] for points in curves.values() for point in points})
     axes.set_xlabel("tokens of unrelated text between word and cue (log scale from 10 on)")
-    _curves(figure, axes, curves, _styles(result), distances)
-    return "Accuracy against cue distance", _ends(curves, "tokens away", "Accuracy"), figure
+    _draw_curves(figure, axes, curves, styles)
+    return "Accuracy against cue distance", _ends(curves, "tokens away"), figure
 
 
-def _learning(result: Result) -> Drawn:
+def _learning(result: Result, styles: Styles) -> Drawn:
     """Accuracy against examples a sense; hollow where some senses have fewer."""
-    curve = result.get("learning_curve") or {}
-    found = {name: points for name, points in curve.get("systems", {}).items() if points}
-    if not found:
-        return None
+    found = _points_of(result, "learning_curve")
     curves = {
         name: [(at["size"], at["accuracy"], at["low"], at["high"]) for at in points]
         for name, points in found.items()
     }
-    short = {(name, at["size"]) for name, points in found.items() for at in points if at["short"]}
+    if not curves:
+        return None
     figure, axes = _figure(8, 5)
     axes.set_xscale("log")
-    sizes = sorted({point[0] for points in curves.values() for point in points})
     axes.set_xlabel("examples a sense (log scale)")
-    styles = _styles(result)
-    _curves(figure, axes, curves, styles, sizes)
-    for name, points in curves.items():
-        hollow = [(x, y) for x, y, *_ in points if (name, x) in short]
+    _draw_curves(figure, axes, curves, styles)
+    for name, points in found.items():
+        hollow = [(at["size"], at["accuracy"]) for at in points if at["short"]]
         if hollow:
-            style = {**styles[name], "linestyle": "", "markerfacecolor": PAPER}
-            axes.plot(
-                *zip(*hollow, strict=True), **style, gid=f"short-{_gid(styles, name)}", zorder=4
-            )
-    return "Learning curves", _ends(curves, "examples a sense", "Accuracy"), figure
+            style = _marked(styles, name, markerfacecolor=PAPER, gid=f"short-{_gid(styles, name)}")
+            axes.plot(*zip(*hollow, strict=True), **style, zorder=4)
+    return "Learning curves", _ends(curves, "examples a sense"), figure
 
 
-def _reliability(result: Result) -> Drawn:
+def _points_of(result: Result, curve: str) -> dict[str, list[PlainData]]:
+    """The points of each system that has any."""
+    systems = (result.get(curve) or {}).get("systems", {})
+    return {name: points for name, points in systems.items() if points}
+
+
+def _reliability(result: Result, styles: Styles) -> Drawn:
     """A panel for each system: how often it is right where it says that it is p sure."""
     systems = [system for system in result["systems"] if system.get("reliability")]
     if not systems:
         return None
-    styles = _styles(result)
     columns = min(4, len(systems))
     n_rows = math.ceil(len(systems) / columns)
     figure, _ = _figure(2.25 * columns + 0.6, 2.35 * n_rows + 0.4, empty=True)
-    panels = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False)
-    panels = list(panels.flat)
+    grid = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False)
+    panels = list(grid.flat)
     for panel, system in zip(panels, systems, strict=False):
         bins = [each for each in system["reliability"] if each["n"]]
-        style = styles[system["name"]]
+        n = sum(each["n"] for each in bins)
+        style = {**styles[system["name"]], "linestyle": "-", "markersize": 4.5, "lw": 1}
         panel.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
         x, y = [each["confidence"] for each in bins], [each["accuracy"] for each in bins]
-        panel.plot(
-            x, y, color=style["color"], marker=style["marker"], markersize=4.5, lw=1, clip_on=False,
-            gid=_gid(styles, system["name"]),
-        )  # fmt: skip
-        shares = np.array([each["n"] for each in bins]) / sum(each["n"] for each in bins)
+        panel.plot(x, y, **style, clip_on=False, gid=_gid(styles, system["name"]))
         widths = [each["high"] - each["low"] for each in bins]
-        panel.bar(
-            [each["low"] for each in bins], shares, widths, align="edge", zorder=0, color=FAINT
-        )
+        lefts, shares = [each["low"] for each in bins], [each["n"] / n for each in bins]
+        panel.bar(lefts, shares, widths, align="edge", zorder=0, color=FAINT)
         panel.set_title(_shown(system["name"]), fontsize=10)
         panel.set(xlim=(0, 1), ylim=(0, 1))
         panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -363,24 +298,25 @@ def _reliability(result: Result) -> Drawn:
         panel.set_axis_off()
     figure.supxlabel("probability of the chosen sense (bars: share of the words)", fontsize=10.5)
     figure.supylabel("accuracy", fontsize=10.5)
-    errors = [
-        f"{s['name']} {s['calibration_error']:.3f}" for s in systems
-        if s.get("calibration_error") is not None
-    ]  # fmt: skip
-    alt = f"Accuracy against stated probability of {len(systems)} systems. "
-    alt += f"Expected calibration error: {', '.join(errors)}." if errors else ""
-    return "Reliability", alt.strip(), figure
+    errors = ", ".join(
+        f"{system['name']} {system['calibration_error']:.3f}"
+        for system in systems
+        if system.get("calibration_error") is not None
+    )
+    alt = f"Accuracy against stated probability of {len(systems)} systems."
+    return "Reliability", f"{alt} Expected calibration error: {errors}." if errors else alt, figure
 
 
-def _vector_map(result: Result) -> Drawn:
+def _vector_map(result: Result, styles: Styles) -> Drawn:
     """One word in many sentences: static vectors left, attention right."""
+    del styles  # senses have their own
     data = result.get("vector_map") or {}
     points = data.get("points") or []
     if not points:
         return None
     counts = Counter(point["sense"] for point in points)
-    senses = [sense for sense, _ in sorted(counts.items(), key=_most_first)]
-    styles = _style_each(senses)
+    senses = sorted(counts, key=lambda sense: (-counts[sense], sense))
+    looks = _style_each(senses)
     places = map_places(points)
     figure, _ = _figure(9.2 if places else 6, 4.9, empty=True)
     panels = list(figure.subplots(1, 2 if places else 1, squeeze=False).flat)
@@ -388,54 +324,54 @@ def _vector_map(result: Result) -> Drawn:
         panel.set(xticks=[], yticks=[])
         for spine in panel.spines.values():
             spine.set(visible=True, color=FAINT)
+    alt = f"The word {data['lemma']} in {len(points)} sentences "
+    alt += f"({', '.join(f'{counts[sense]} {sense}' for sense in senses)}). "
     if places:
-        panels[0].set_title(f"static vectors: {_counted(len(places), 'place')}")
-        _draw_places(panels[0], points, places, styles)
+        n_places = _counted(len(places), "place")
+        alt += f"Its static vectors lie at {n_places}; "
+        panels[0].set_title(f"static vectors: {n_places}")
+        _draw_places(panels[0], points, places, looks)
     panels[-1].set_title(f"attention: {_counted(len(points), 'sentence')}")
     for i, point in enumerate(points):
-        style = {**styles[point["sense"]], "linestyle": ""}
+        style = _marked(looks, point["sense"], markeredgecolor=PAPER, mew=0.6)
         x, y = point["attention"]
-        panels[-1].plot([x], [y], **style, gid=f"map-point-{i}", markeredgecolor=PAPER, mew=0.6)
+        panels[-1].plot([x], [y], **style, gid=f"map-point-{i}")
     panels[-1].margins(0.08)
-    _legend(figure, styles, senses, linestyle="")
-    listed = ", ".join(f"{counts[sense]} {sense}" for sense in senses)
-    alt = f"The word {data['lemma']} in {len(points)} sentences ({listed}). "
-    if places:
-        alt += f"Its static vectors lie at {_counted(len(places), 'place')}; "
+    _legend(figure, looks, senses, linestyle="")
     alt += "its attention vectors lie at a place of their own for each sentence."
     return f"{data['lemma']} in {len(points)} sentences", alt, figure
 
 
+def map_places(points: Sequence[PlainData]) -> dict[tuple[float, float], list[int]]:
+    """Places of the static vectors, with the numbers of the points that are there."""
+    places: dict[tuple[float, float], list[int]] = {}
+    for i, point in enumerate(points):
+        if point.get("static") is not None:
+            x, y = point["static"]
+            # + 0.0 makes the zero of a rounded -1e-9 equal to that of 1e-9
+            places.setdefault((round(x, 6) + 0.0, round(y, 6) + 0.0), []).append(i)
+    return places
+
+
 def _draw_places(
-    axes: Any, points: Sequence[PlainData], places: Mapping[Any, Sequence[int]], styles: Styles
+    axes: Any, points: Sequence[PlainData], places: Mapping[Any, Sequence[int]], looks: Styles
 ) -> None:
     """A marker for each place: of the sense, or a ring where senses share it."""
     for k, ((x, y), members) in enumerate(places.items()):
         senses = {points[i]["sense"] for i in members}
-        size = 9 + 6 * math.log10(len(members))
+        said, size = _counted(len(members), "sentence"), 9 + 6 * math.log10(len(members))
         if len(senses) == 1:
-            style = {**styles[senses.pop()], "linestyle": "", "markeredgecolor": PAPER}
-            said = _counted(len(members), "sentence")
+            style = _marked(looks, senses.pop(), markeredgecolor=PAPER)
         else:
             style = {"color": INK, "marker": "o", "linestyle": "", "markerfacecolor": "none"}
-            said = f"{_counted(len(members), 'sentence')}, {len(senses)} senses"
+            said += f", {len(senses)} senses"
         axes.plot([x], [y], **style, gid=f"map-place-{k}", markersize=size)
-        axes.annotate(
-            said, (x, y), xytext=(0, -size / 2 - 4), textcoords="offset points", ha="center",
-            va="top", fontsize=9.5,
-        )  # fmt: skip
+        below = {"xytext": (0, -size / 2 - 4), "textcoords": "offset points", "va": "top"}
+        axes.annotate(said, (x, y), **below, ha="center", fontsize=9.5)
     axes.margins(0.3)
 
 
-def _most_first(sense: tuple[str, int]) -> tuple[int, str]:
-    return -sense[1], sense[0]
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-_DRAWERS: Final[dict[str, Callable[[Result], Drawn]]] = {
+_DRAWERS: Final[dict[str, Callable[[Result, Styles], Drawn]]] = {
     "accuracy-cost": _cost,
     "strata": _strata,
     "distance": _distance,
@@ -460,18 +396,13 @@ def _figure(width: float, height: float, *, empty: bool = False) -> tuple[Any, A
     return figure, None if empty else figure.add_subplot()
 
 
-def _curves(
-    figure: Any,
-    axes: Any,
-    curves: Mapping[str, Sequence[tuple[float, float, float, float]]],
-    styles: Styles,
-    ticks: Sequence[float],
-) -> None:
-    """A line for each system with a band for its interval; points are x, y, low, high."""
+def _draw_curves(figure: Any, axes: Any, curves: Mapping[str, Curve], styles: Styles) -> None:
+    """A line for each system with a band for its interval."""
     for name, points in curves.items():
         x, y, low, high = zip(*points, strict=True)
         axes.fill_between(x, low, high, color=styles[name]["color"], alpha=0.13, linewidth=0)
         axes.plot(x, y, **styles[name], gid=_gid(styles, name))
+    ticks = sorted({x for points in curves.values() for x, *_ in points})
     axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_ylabel("accuracy")
@@ -479,15 +410,13 @@ def _curves(
     _legend(figure, styles, list(curves))
 
 
-def _ends(
-    curves: Mapping[str, Sequence[tuple[float, float, float, float]]], unit: str, what: str
-) -> str:
+def _ends(curves: Mapping[str, Curve], unit: str) -> str:
     said = [
         f"{name} from {points[0][1]:.3f} at {points[0][0]:g} to {points[-1][1]:.3f} at "
         f"{points[-1][0]:g}"
         for name, points in curves.items()
     ]
-    return f"{what} by {unit}: {'; '.join(said)}."
+    return f"Accuracy by {unit}: {'; '.join(said)}."
 
 
 def _legend(figure: Any, styles: Styles, names: Sequence[str], **instead: Any) -> None:
@@ -513,64 +442,61 @@ def _log_ticks(axis: Any, ratio: float) -> None:
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    def written(value: float, _: int) -> str:
-        return f"{value:,.0f}" if value >= 1 else f"{value:g}"
-
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 100 else (1,)))
-    axis.set_major_formatter(FuncFormatter(written))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def _label_points(
     figure: Any,
     axes: Any,
-    points: Sequence[tuple[float, float, str]],
+    points: Mapping[str, tuple[float, float]],
     steps: Sequence[tuple[float, float]],
 ) -> None:
     """Write each point's name on the nearest spot around it that nothing covers.
 
+    By hand, since adjustText lets names of points that lie close together cover each other.
+
     Args:
         figure: of the axes.
         axes: where the points are.
-        points: x, y and name.
+        points: x and y by the name.
         steps: the line of the front, which goes up at its points and across between them.
     """
     figure.canvas.draw()  # decides where everything is, in pixels
     renderer = figure.canvas.get_renderer()
-    pixels = [axes.transData.transform((x, y)) for x, y, _ in points]
-    frame = axes.get_window_extent(renderer).extents
+    pixels = [axes.transData.transform(point) for point in points.values()]
+    frame: Box = tuple(axes.get_window_extent(renderer).extents)
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in pixels]
     corners = [axes.transData.transform(step) for step in steps]
     for (x, y), (right, below) in pairwise(corners):
         taken += [(x - 1, below, x + 1, y), (x, below - 1, right, below + 1)]
     back = axes.transData.inverted()
-    for pixel, (x, y, name) in zip(pixels, points, strict=True):
+    for pixel, (name, (x, y)) in zip(pixels, points.items(), strict=True):
         text = axes.text(x, y, name, fontsize=9.5, ha="left", va="bottom", zorder=4)
         size = text.get_window_extent(renderer)
-        box = _free_spot(pixel, (size.width, size.height), taken, tuple(frame))
+        spots = _spots_around(pixel, size.width, size.height)
+        box = min(spots, key=lambda spot: _covered(spot, taken, frame))
         taken.append(box)
         text.set_position(back.transform(box[:2]))
     figure.set_layout_engine("none")
 
 
-def _free_spot(
-    pixel: Sequence[float], size: tuple[float, float], taken: Sequence[Box], frame: Box
-) -> Box:
-    """The first box around a pixel that covers nothing, or the one that covers least."""
-    least, best = np.inf, (0.0, 0.0, 0.0, 0.0)
+def _spots_around(pixel: Sequence[float], width: float, height: float) -> Iterator[Box]:
+    """Boxes of a size around a pixel, the nearest first."""
     for gap in (10, 18, 28, 42):
-        for angle in _ANGLES:
+        # Right, left, above, below, then between.
+        for angle in np.deg2rad([0, 180, 90, 270, 30, 150, 330, 210]):
             cos, sin = float(np.cos(angle)), float(np.sin(angle))
-            x = pixel[0] + gap * cos + (cos - 1) * size[0] / 2
-            y = pixel[1] + gap * sin + (sin - 1) * size[1] / 2
-            box = (x, y, x + size[0], y + size[1])
-            outside = size[0] * size[1] - _overlap(box, frame)
-            covered = outside + sum(_overlap(box, other) for other in taken)
-            if covered < least:
-                least, best = covered, box
-            if covered <= 0:
-                return box
-    return best
+            x = pixel[0] + gap * cos + (cos - 1) * width / 2
+            y = pixel[1] + gap * sin + (sin - 1) * height / 2
+            yield x, y, x + width, y + height
+
+
+def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
+    """Area of a box that covers others or lies outside the frame, in square pixels."""
+    outside = (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, frame)
+    return max(outside + sum(_overlap(box, other) for other in taken), 0.0)
 
 
 def _overlap(a: Box, b: Box) -> float:

@@ -1,0 +1,386 @@
+"""Results as tables of text: a few for the terminal, all of them for the page."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from spacy_attn.compare.metrics import Bools1d
+from spacy_attn.compare.report.numbers import between, number, p_value, share, signed
+from spacy_attn.compare.results import PUBLISHED
+
+__all__ = ["Result", "Row", "Table", "count_disputes", "group_tables", "headline", "is_published",
+           "notes", "page_tables", "pareto_front", "rights_of", "strata_of",
+           "word_counts"]  # fmt: skip
+
+Result: TypeAlias = Mapping[str, Any]  # the contents of results.json
+Row: TypeAlias = Mapping[str, Any]  # one of its "systems"
+Columns: TypeAlias = dict[str, Callable[[Row], str]]  # cells by their heads
+
+_TITLES: Final = {
+    "strata": "Accuracy by stratum",
+    "pos": "Accuracy by part of speech",
+    "subsets": "Accuracy by group of instances",
+}
+_STARS: Final = {0.001: "***", 0.01: "**", 0.05: "*"}
+_MOST_WORDS: Final = 200  # rows of the table of words
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text; its first column names the rows."""
+
+    title: str
+    heads: list[str]
+    rows: list[list[str]]
+    dim: frozenset[int] = frozenset()  # rows that were not run here
+    best: frozenset[tuple[int, int]] = frozenset()  # (row, column) of what leads its column
+    notes: tuple[str, ...] = ()
+
+
+def _table(
+    title: str,
+    systems: Sequence[Row],
+    columns: Columns,
+    notes: Sequence[str] = (),
+    best: Collection[str] = (),
+) -> Table:
+    """A row for each system, without the columns that say nothing of any.
+
+    Args:
+        title: above it.
+        systems: the rows.
+        columns: what a cell says of a system; "-" is nothing.
+        notes: below it.
+        best: heads of the columns whose highest value is marked.
+    """
+    cells = {head: [cell(system) for system in systems] for head, cell in columns.items()}
+    cells = {head: column for head, column in cells.items() if set(column) - {"-"}}
+    marked = {
+        (i, j)
+        for j, (head, column) in enumerate(cells.items(), 1)
+        for i, cell in enumerate(column)
+        # Shares have equally many digits, so that the greatest text is the greatest number.
+        if head in best and len(set(column)) > 1 and cell == max(column)
+    }
+    rows = [[_name(system), *(c[i] for c in cells.values())] for i, system in enumerate(systems)]
+    dim = frozenset(i for i, system in enumerate(systems) if is_published(system))
+    return Table(title, ["system", *cells], rows, dim, frozenset(marked), tuple(notes))
+
+
+def is_published(system: Row) -> bool:
+    """Whether a row was not run here."""
+    return bool(system["kind"] == PUBLISHED)
+
+
+def _name(system: Row) -> str:
+    return f"{system['name']} ({PUBLISHED})" if is_published(system) else str(system["name"])
+
+
+# -- what the terminal shows ----------------------------------------------------------------
+
+
+def headline(result: Result) -> Table:
+    """Accuracy, interval, test against the baseline, macro-F1 and cost of each system."""
+    title = _headline_title(result)
+    if _is_tested(result):
+        title += f"; p: McNemar's test against {result['baseline']}, Holm-corrected"
+    columns = _headline_columns({"p": lambda s: p_value((s.get("comparison") or {}).get("p_holm"))})
+    return _table(title, result["systems"], columns)
+
+
+def _headline_title(result: Result) -> str:
+    return f"{result['dataset']}, inventory {result['inventory']}, n = {result['n']:,}"
+
+
+def _is_tested(result: Result) -> bool:
+    has_tests = any(system.get("comparison") for system in result["systems"])
+    return result.get("baseline") is not None and has_tests
+
+
+def _headline_columns(tests: Columns) -> Columns:
+    return {
+        "accuracy": lambda s: share(s["accuracy"]),
+        "95 %": lambda s: between(s["ci95"]),
+        **tests,
+        "macro-F1": lambda s: share(s["macro_f1"]),
+        "ECE": lambda s: share(s["calibration_error"]),
+        "supersense": lambda s: share(s["supersense_accuracy"]),
+        "coverage": lambda s: share(s["coverage"]),
+        "words/s": lambda s: number(s["words_per_second"]),
+        "peak MB": lambda s: number(s["peak_rss_mb"]),
+    }
+
+
+def group_tables(result: Result) -> dict[str, Table]:
+    """Accuracy by stratum, part of speech and group; of each what tells instances apart."""
+    found = {}
+    for sort, title in _TITLES.items():
+        groups = strata_of(result) if sort == "strata" else _dividing(result, sort)
+        if len(groups) > 1:
+            columns = {f"{name} ({n:,})": _share_in(sort, name) for name, n in groups.items()}
+            found[sort] = _table(title, result["systems"], columns, best=columns)
+    return found
+
+
+def _dividing(result: Result, sort: str) -> dict[str, int]:
+    """Groups that hold some of the instances, with their numbers of instances."""
+    return {name: n for name, n in result["n_by"].get(sort, {}).items() if n < result["n"]}
+
+
+def _share_in(sort: str, name: str) -> Callable[[Row], str]:
+    return lambda system: share(system[sort].get(name))
+
+
+def strata_of(result: Result) -> dict[str, int]:
+    """The strata that tell instances apart, ``plain`` first, with their numbers of instances."""
+    n_by = _dividing(result, "strata")
+    return dict(sorted(n_by.items(), key=lambda each: each[0] != "plain")) if len(n_by) > 1 else {}
+
+
+def notes(result: Result) -> list[str]:
+    """What has to be known to read the tables, one sentence each."""
+    n, wrong = result["n"], "they count as wrong"
+    said = []
+    if result["unknown"]:
+        said.append(
+            f"{result['unknown']:,} of {n:,} instances have a word without candidates in the "
+            f"inventory, or one that the pipeline does not find; {wrong}"
+        )
+    if result["unreachable"]:
+        said.append(
+            f"{result['unreachable']:,} of {n:,} instances have a sense that is not among the "
+            f"candidates of their word; {wrong}"
+        )
+    said += [
+        f"{system['name']} has no prediction for {system['missing']:,} of {n:,} instances; {wrong}"
+        for system in result["systems"]
+        if system.get("missing")
+    ]
+    return said + [f"{name} was left out: {reason}" for name, reason in result["failed"].items()]
+
+
+# -- what the page shows besides ------------------------------------------------------------
+
+
+def page_tables(result: Result) -> dict[str, Table]:
+    """All tables that the result has data for, by name."""
+    tables = {
+        "headline": _page_headline(result),
+        "cost": _cost(result),
+        **group_tables(result),
+        "words": _words(result),
+        "distance": _curve(result, "distance", "Accuracy by tokens before the cue"),
+        "learning": _learning(result),
+        "calibration": _calibration(result),
+        "disputes": _dispute_counts(result),
+        "manifest": _manifest(result),
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def _page_headline(result: Result) -> Table:
+    """The terminal's table, the stratum ``plain`` before it and more of the tests."""
+    plain: Columns = {"plain": _share_in("strata", "plain")} if "plain" in strata_of(result) else {}
+    tests: Columns = {}
+    said = []
+    if _is_tested(result):
+        name = result["baseline"]
+        baseline = next((s for s in result["systems"] if s["name"] == name), None)
+        tests = {
+            f"against {name}": lambda s: _difference(s, baseline),
+            "only this : only baseline": _only_one_right,
+            "p (Holm)": lambda s: p_value((s.get("comparison") or {}).get("p_holm")),
+        }
+        n = sum(bool(system.get("comparison")) for system in result["systems"])
+        said.append(
+            f"against {name}: difference in accuracy; * p < 0.05, ** p < 0.01, *** p < 0.001 "
+            f"by McNemar's test, corrected for {n} comparisons after Holm. Only this : only "
+            "baseline: the instances that one of the two alone gets right."
+        )
+    columns = {**plain, **_headline_columns(tests)}
+    best = ("plain", "accuracy", "macro-F1", "supersense")
+    return _table(_headline_title(result), result["systems"], columns, said, best)
+
+
+def _difference(system: Row, baseline: Row | None) -> str:
+    """From the baseline in accuracy, with stars where it is significant."""
+    test = system.get("comparison")
+    if not test or baseline is None:
+        return "baseline" if system is baseline else "-"
+    stars = next((stars for limit, stars in _STARS.items() if test["p_holm"] < limit), "")
+    return f"{signed(system['accuracy'] - baseline['accuracy'])} {stars}".strip()
+
+
+def _only_one_right(system: Row) -> str:
+    test = system.get("comparison")
+    return f"{test['only_this']:,} : {test['only_baseline']:,}" if test else "-"
+
+
+def _cost(result: Result) -> Table | None:
+    """What the systems that ran here cost."""
+    front = pareto_front(result["systems"])
+    columns: Columns = {
+        "accuracy": lambda s: share(s["accuracy"]),
+        "words/s": lambda s: number(s.get("words_per_second")),
+        "seconds to first result": lambda s: number(s.get("seconds_to_first_result"), 2),
+        "peak MB": lambda s: number(s.get("peak_rss_mb")),
+        "disk MB": lambda s: number(s.get("disk_mb"), 1),
+        "share of tokens encoded": lambda s: share(s.get("share_of_tokens_encoded")),
+        "on the front": lambda s: "yes" if s["name"] in front else "-",
+    }
+    said = [
+        "On the front: no other system is both at least as accurate and at least as fast, and "
+        "better in one of the two."
+    ]
+    left_out = [system["name"] for system in result["systems"] if is_published(system)]
+    if left_out:
+        said.append(f"Not run here, so without a cost: {', '.join(left_out)}.")
+    run = [system for system in result["systems"] if not is_published(system)]
+    table = _table("What it costs", run, columns, said)
+    return table if len(table.heads) > 2 else None
+
+
+def pareto_front(systems: Sequence[Row]) -> list[str]:
+    """Systems that no other beats in one of accuracy and speed without losing in the other.
+
+    Returns:
+        Their names, the slowest first. Systems whose speed is not known take no part.
+    """
+    timed = [
+        (s["words_per_second"], s["accuracy"], s["name"])
+        for s in systems
+        if s.get("words_per_second")
+    ]
+    front: list[tuple[float, float, str]] = []
+    for speed, accuracy, name in sorted(timed, key=lambda each: each[:2], reverse=True):
+        if not front or accuracy > front[-1][1] or (speed, accuracy) == front[-1][:2]:
+            front.append((speed, accuracy, name))
+    return [name for _, _, name in reversed(front)]
+
+
+def _words(result: Result) -> Table | None:
+    """A row for each word, where they are not too many."""
+    systems = [system for system in result["systems"] if system.get("by_word")]
+    words = sorted({word for system in systems for word in system["by_word"]})
+    if not 2 <= len(words) <= _MOST_WORDS:
+        return None
+    counts = word_counts(result)
+    heads = ["word", *(["n"] if counts else []), *(system["name"] for system in systems)]
+    rows = [
+        [word, *([f"{counts[word]:,}"] if counts else [])]
+        + [share(system["by_word"].get(word)) for system in systems]
+        for word in words
+    ]
+    return Table("Accuracy by word", heads, rows)
+
+
+def word_counts(result: Result) -> Counter[str]:
+    """Instances of each word; nothing where the result does not say which word they have."""
+    return Counter(item["lemma"] for item in result.get("instances") or [] if "lemma" in item)
+
+
+def _curve(result: Result, what: str, title: str) -> Table | None:
+    """A column for each place on a curve."""
+    place = {"distance": "distance", "learning": "size"}[what]
+    systems = (result.get(f"{what}_curve") or {}).get("systems", {})
+    cells = {
+        name: {
+            at[
+                place
+            ]: f"{at['accuracy']:.3f} ({between(at.get('ci95') or (at['low'], at['high']))})"
+            for at in points
+        }
+        for name, points in systems.items()
+    }
+    places = sorted({x for row in cells.values() for x in row})
+    rows = [[name, *(row.get(x, "-") for x in places)] for name, row in cells.items()]
+    return Table(title, ["system", *(f"{x:,g}" for x in places)], rows) if places else None
+
+
+def _learning(result: Result) -> Table | None:
+    table = _curve(result, "learning", "Accuracy by examples a sense")
+    if table is None:
+        return None
+    points = [at for row in result["learning_curve"]["systems"].values() for at in row]
+    short = {at["size"]: at["short"] for at in points if at["short"]}
+    if not short:
+        return table
+    said = ", ".join(f"{n:,} at {size}" for size, n in sorted(short.items()))
+    note = f"Hollow markers: senses with fewer examples use all that they have ({said})."
+    return Table(table.title, table.heads, table.rows, notes=(note,))
+
+
+def _calibration(result: Result) -> Table | None:
+    """How far stated probabilities are from the truth."""
+    systems = [s for s in result["systems"] if s.get("calibration_error") is not None]
+    columns: Columns = {
+        "ECE": lambda s: share(s["calibration_error"]),
+        "mean probability": lambda s: share(_mean_probability(s)),
+        "accuracy": lambda s: share(s["accuracy"]),
+        "coverage": lambda s: share(s.get("coverage")),
+        "precision": lambda s: share(s.get("precision")),
+    }
+    said = (
+        "Mean probability above precision: the system is surer than it should be. Precision: "
+        "accuracy on the instances that get an answer."
+    )
+    return _table("Calibration", systems, columns, [said]) if systems else None
+
+
+def _mean_probability(system: Row) -> float | None:
+    bins = [each for each in system.get("reliability") or [] if each["n"]]
+    n = sum(each["n"] for each in bins)
+    return sum(each["n"] * each["confidence"] for each in bins) / n if n else None
+
+
+def rights_of(result: Result) -> tuple[list[str], Bools1d]:
+    """The systems whose predictions are there, and what they got right.
+
+    *Shape:* (n_instances, n_systems)
+    """
+    items = result.get("instances") or []
+    names = [s["name"] for s in result["systems"] if items and s["name"] in items[0]["predictions"]]
+    rows = [[bool(item["predictions"][name][2]) for name in names] for item in items]
+    return names, np.array(rows, dtype=bool).reshape(len(items), len(names))
+
+
+def count_disputes(right: Bools1d) -> list[list[int]]:
+    """How many instances the one gets right and the other wrong.
+
+    *Shape:* (n_instances, n_systems) -> (n_systems, n_systems)
+    """
+    ones = right.astype(np.int64)
+    counts: list[list[int]] = (ones.T @ (1 - ones)).tolist()
+    return counts
+
+
+def _dispute_counts(result: Result) -> Table | None:
+    names, right = rights_of(result)
+    if len(names) < 2:
+        return None
+    rows = [
+        [name, *("-" if i == j else f"{n:,}" for j, n in enumerate(row))]
+        for i, (name, row) in enumerate(zip(names, count_disputes(right), strict=True))
+    ]
+    title = "Instances that the system of the row gets right and that of the column wrong"
+    return Table(title, ["right", *names], rows)
+
+
+def _manifest(result: Result) -> Table | None:
+    rows = [[key, value] for key, value in _flat("", result.get("manifest") or {})]
+    return Table("Manifest", ["key", "value"], rows) if rows else None
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Nested data as dotted keys."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+    else:
+        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
