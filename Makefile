@@ -28,7 +28,7 @@ test: $(STAMPS)/dev  ## the fast main suite
 	$(PYTEST) $(PARALLEL) -m "not slow and not cluster and not release"
 
 test-all: $(STAMPS)/dev  ## all tests: also kills, browsers, the documentation, Ray, Spark
-	$(PYTEST) $(PARALLEL)
+	$(PYTEST) $(PARALLEL) --hypothesis-profile=many
 	$(MAKE) test-ray
 	@if command -v java > /dev/null; then $(MAKE) test-spark; \
 	else echo "no Java: Spark is not tested"; fi

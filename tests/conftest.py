@@ -15,6 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Properties: few examples each time, many in make test-all (--hypothesis-profile=many).
+for name, n_examples in {"few": 50, "many": 300}.items():
+    settings.register_profile(
+        name, max_examples=n_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("few")
 
 # Children inherit it: nothing may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import nltk
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from nltk.parse import ChartParser, ViterbiParser
 
@@ -112,7 +112,6 @@ def grammars(draw, probabilistic=False):
 words_of_grammars = st.lists(st.sampled_from("ab"), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(grammars(), words_of_grammars)
 def test_any_tree_is_one_of_nltk(grammar, words):
     found = GrammarParser(grammar).parse(words)
@@ -173,7 +172,6 @@ def test_most_probable_tree_by_hand():
     assert found.log_probability == pytest.approx(math.log(0.2 * verb_phrase))
 
 
-@settings(max_examples=60, deadline=None)
 @given(grammars(probabilistic=True), words_of_grammars)
 def test_any_most_probable_tree_is_as_probable_as_that_of_nltk(grammar, words):
     """The trees may differ where two are equally probable."""
@@ -311,7 +309,6 @@ def test_copy_and_threads(grammar):
 # -- trees as strings --------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=4))
 @example(["(a)", "\\", "x\u00a0y\n"])
 def test_leaves_survive_the_string(texts):
@@ -367,7 +364,6 @@ def test_mistakes_in_a_grammar(grammar, reason):
         GrammarParser(grammar)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="SA ->|'\"[].15#%\\\nabst", max_size=30))
 def test_any_text_is_a_grammar_or_a_config_error(text):
     try:

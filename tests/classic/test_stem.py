@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nltk.stem import LancasterStemmer, PorterStemmer, RegexpStemmer, SnowballStemmer
 
@@ -57,7 +57,6 @@ def test_stems_are_those_of_nltk(name, ours, make):
     assert [ours.stem(word) for word in WORDS] == [stem_of_nltk(make, word) for word in WORDS]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=12))
 def test_any_string_has_the_stem_of_nltk(word):
     for name, ours, make in STEMMERS:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from spacy.lang.en import English
 from tokenizers import (
@@ -92,7 +92,6 @@ def cut_texts(draw, in_order=True):
 
 
 @given(cut_texts())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_token_owns_the_pieces_that_share_a_character_with_it(cut):
     text, tokens, pieces = cut
     assert is_in_order(pieces)
@@ -101,7 +100,6 @@ def test_a_token_owns_the_pieces_that_share_a_character_with_it(cut):
 
 
 @given(cut_texts(in_order=False))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pieces_out_of_order_are_never_lost(cut):
     text, tokens, pieces = cut
     for owned, token in zip(ranges(text, tokens, pieces), tokens, strict=True):
@@ -157,7 +155,6 @@ def spacy_offsets(text):
 
 @pytest.mark.parametrize("name", TOKENIZERS)
 @given(text=texts)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_tokens_of_spacy_and_pieces_of_a_tokenizer(name, text):
     pieces = TOKENIZERS[name].encode(text, add_special_tokens=False).offsets
     tokens = spacy_offsets(text)
@@ -255,7 +252,6 @@ def mean_by_hand(vectors, first, end):
 
 
 @given(st.integers(0, 30), st.integers(0, 12), st.integers(1, 5), st.integers(0, 10**6), st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_parts_add_up_to_the_means_of_the_tokens(n_pieces, n_tokens, width, seed, data):
     """However the pieces are cut, each token gets every piece that it owns once."""
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_attn.encoder.batching import batch_by_length
@@ -12,7 +12,6 @@ lengths_of_items = st.lists(st.integers(0, 60), max_size=60)
 
 
 @given(lengths_of_items, st.integers(1, 200), st.integers(1, 20))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_each_item_is_in_one_batch_within_the_budget(lengths, budget, most):
     batches = batch_by_length(lengths, budget, most)
     order = [i for batch in batches for i in batch]
@@ -24,7 +23,6 @@ def test_each_item_is_in_one_batch_within_the_budget(lengths, budget, most):
 
 
 @given(lengths_of_items, st.integers(1, 200), st.integers(1, 20))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_batch_is_full_before_the_next_begins(lengths, budget, most):
     batches = batch_by_length(lengths, budget, most)
     for batch, _ in pairwise(batches):

@@ -4,13 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError
-
-anything = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -63,7 +61,6 @@ def runs(n_pieces, first, end):
 
 
 @given(tokenized())
-@anything
 def test_kept_ranges_follow_one_another(case):
     n_pieces, size, overlap, first, end = case
     windows = cut_windows(n_pieces, size, overlap, first, end)
@@ -78,7 +75,6 @@ def test_kept_ranges_follow_one_another(case):
 
 
 @given(tokenized())
-@anything
 def test_no_token_is_cut_unless_it_is_longer_than_the_overlap(case):
     n_pieces, size, overlap, first, end = case
     windows = cut_windows(n_pieces, size, overlap, first, end)
@@ -89,7 +85,6 @@ def test_no_token_is_cut_unless_it_is_longer_than_the_overlap(case):
 
 
 @given(sizes())
-@anything
 def test_each_piece_is_kept_where_it_stands_most_central(case):
     n_pieces, size, overlap = case
     windows = cut_windows(n_pieces, size, overlap)
@@ -100,7 +95,6 @@ def test_each_piece_is_kept_where_it_stands_most_central(case):
 
 
 @given(tokenized())
-@anything
 def test_a_cut_moves_to_the_nearest_boundary_of_a_token(case):
     """What lies between the most central cut and the chosen one is inside of tokens."""
     n_pieces, size, overlap, first, end = case
@@ -189,7 +183,6 @@ def test_margins_count_pieces_and_take_whole_tokens():
     st.lists(st.integers(1, 29), max_size=4, unique=True),
     st.integers(0, 8),
 )
-@settings(max_examples=200, deadline=None)
 def test_every_read_is_covered_and_ranges_do_not_meet(starts, cuts, margin):
     reads = sorted((start, min(start + n, 30)) for start, n in starts)
     parts = list(pairwise([0, *sorted(cuts), 30]))
