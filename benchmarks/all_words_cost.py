@@ -84,7 +84,7 @@ def main() -> None:
     rss = {what: in_child("all_words_cost", what) for what in ("loaded", "tagger", *PRECISIONS)}
     result: Result = {"n_documents": len(texts), "repetitions": REPETITIONS, "rss_mb": rss}
     result |= {precision: measure(precision, texts) for precision in PRECISIONS}
-    publish("all-words-cost", result, "all_words_cost", [SENSE_MODEL, SEMCOR])
+    publish("all-words-cost", result, ".all_words_cost", [SENSE_MODEL, SEMCOR])
 
 
 if __name__ == "__main__":

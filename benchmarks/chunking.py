@@ -129,7 +129,7 @@ def main() -> None:
             seed: measure("trained", tagger.find, test)["f1"] for seed, tagger in taggers.items()
         },
     }
-    publish("chunking", result, "chunking", [CORPUS], shown="chunks", seed=SEEDS[0])
+    publish("chunking", result, ".chunking", [CORPUS], shown="chunks", seed=SEEDS[0])
 
 
 if __name__ == "__main__":

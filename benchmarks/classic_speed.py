@@ -95,7 +95,7 @@ def main() -> None:
             for name in COMPONENTS
         },
     }
-    publish("classic-speed", result, "classic_speed", [SEMCOR, EXAMPLES], shown="classic-cost")
+    publish("classic-speed", result, ".classic_speed", [SEMCOR, EXAMPLES], shown="classic-cost")
 
 
 if __name__ == "__main__":

@@ -400,7 +400,7 @@ def main() -> None:
     need(CORPUS, "CoarseWSD-20")
     with one_sentence():
         files = [CORPUS, SENSE_MODEL, *glove_files()]
-        publish("coarsewsd20", run(), "coarsewsd20", files, seed=SEED)
+        publish("coarsewsd20", run(), ".coarsewsd20", files, seed=SEED)
 
 
 if __name__ == "__main__":

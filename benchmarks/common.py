@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from rich.progress import track
 from spacy_attn.compare.manifest import ROOT, manifest
 from spacy_attn.compare.manifest import sha256 as sha256
 from spacy_attn.compare.metrics import holm, interval, mcnemar
+from spacy_attn.compare.report import numbers
+from spacy_attn.compare.report.numbers import percent as percent
+from spacy_attn.compare.report.numbers import share as exact  # noqa: F401
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.wsd.context import Context
 
@@ -84,19 +88,20 @@ def publish(
     Args:
         to: the name of a committed result; or a path, then nothing is printed.
         result: plain data.
-        command: after ``python -m benchmarks.``.
+        command: after ``python -m benchmarks``, such as ".wic" or " run".
         files: what it was made of.
         shown: the name of its table, where that is another.
         more: of the manifest.
     """
-    made = manifest(f"python -m benchmarks.{command}", files, **more)
+    made = manifest(f"python -m benchmarks{command}", files, **more)
     path = RESULTS / f"{to}.json" if isinstance(to, str) else to
     text = json.dumps({**result, "manifest": made}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     if isinstance(to, str):
         from benchmarks.tables import SECTIONS
 
-        print(SECTIONS[shown or to]())
+        if (shown or to) in SECTIONS:
+            print(SECTIONS[shown or to]())
 
 
 def records(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
@@ -339,36 +344,20 @@ def page(*parts: str) -> str:
                        for part in parts if part)  # fmt: skip
 
 
-def percent(fraction: float) -> str:
-    """``0.7123`` is 71.2."""
-    return f"{100 * fraction:.1f}"
-
-
-def signed(fraction: float) -> str:
-    """``0.0123`` is +1.2, in percent."""
-    return f"{100 * fraction:+.1f}"
-
-
 def between(bounds: Sequence[float]) -> str:
     """An interval in percent."""
     low, high = bounds
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"{percent(low)} to {percent(high)}"
 
 
 def p_value(test: Mapping[str, float]) -> str:
     """Of a test, corrected where it is."""
-    p = test["p_holm"] if "p_holm" in test else test["p"]
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def exact(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3f}"
+    return numbers.p_value(test["p_holm"] if "p_holm" in test else test["p"])
 
 
 def number(digits: int) -> Callable[[float], str]:
-    """So many digits, thousands apart."""
-    return lambda value: f"{value:,.{digits}f}"
+    """So many digits, with commas."""
+    return partial(numbers.number, digits=digits)
 
 
 whole = number(0)

@@ -414,7 +414,7 @@ def run() -> Result:
 
 def main() -> None:
     need(IEER, "IEER")
-    publish("entities", run(), "entities", [IEER, LABELS], seed=SEED, n_folds=N_FOLDS)
+    publish("entities", run(), ".entities", [IEER, LABELS], seed=SEED, n_folds=N_FOLDS)
 
 
 if __name__ == "__main__":

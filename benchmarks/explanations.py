@@ -25,11 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 import spacy_attn
-from benchmarks.common import ROOT, manifest, sha256
+from benchmarks.common import SEED, Result, progress, publish, sha256
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval
@@ -45,18 +43,12 @@ from spacy_attn.methods import DATA, SENSE_MODEL, sense_method
 from spacy_attn.models import cache_folder
 from spacy_attn.wsd.context import Target, tokens_within
 
-RESULT = ROOT / "benchmarks" / "results" / "explanations.json"
 FILES = (DATA / "homographs.jsonl", BUNDLED, SENSE_MODEL)
-SEED = 0
 STEPS = 16  # of integrated gradients
 CHOOSING = 500  # instances of the open half, enough to choose among 72 heads
 SIMPLE = ("static", "nearness", "random")
 #: What decides and explains: the answers that are kept hold as long as it stays the same.
-CODE = (
-    "methods.py", "sentences.py", "senses/context.py", "senses/contextual.py", "senses/decide.py",
-    "encoder/*.py", "explain/attribution.py", "explain/faithfulness.py", "explain/gradients.py",
-    "explain/subject.py", "explain/weigh.py",
-)  # fmt: skip
+CODE = ("sentences.py", "wsd/*.py", "wsd/methods/*.py", "encoder/*.py", "explain/*.py")
 
 Found = dict[str, Any]  # of one instance, as it is kept; empty where it was not decided right
 Score = list[float]  # whether the heaviest word is a cue, and the share among the k heaviest
@@ -64,39 +56,31 @@ Score = list[float]  # whether the heaviest word is a cue, and the share among t
 
 @dataclass
 class Tally:
-    """What was counted of one way."""
+    """What was counted of one way: a score of each instance, and two checks where they were made.
 
-    pointed: list[bool] = field(default_factory=list)
-    precision: list[float] = field(default_factory=list)
-    comprehensiveness: list[float] = field(default_factory=list)
-    sufficiency: list[float] = field(default_factory=list)
+    *Shape:* scores (n, 2), checks (n, 2)
+    """
 
-    def add(
-        self, score: Sequence[float], comprehensiveness: float | None = None,
-        sufficiency: float | None = None,
-    ) -> None:  # fmt: skip
-        """One more instance."""
-        self.pointed.append(bool(score[0]))
-        self.precision.append(score[1])
-        if comprehensiveness is not None and sufficiency is not None:
-            self.comprehensiveness.append(comprehensiveness)
-            self.sufficiency.append(sufficiency)
+    scores: list[Sequence[float]] = field(default_factory=list)
+    checks: list[Sequence[float]] = field(default_factory=list)
 
-    def row(self, name: str) -> dict[str, Any]:
+    def add(self, score: Sequence[float], *checks: float) -> None:
+        """One more instance: see :func:`score_of`; comprehensiveness and sufficiency."""
+        self.scores.append(score)
+        if checks:
+            self.checks.append(checks)
+
+    def row(self, name: str) -> Result:
         """What the table has of it."""
-        right = np.array(self.pointed)
+        pointing, precision = np.mean(self.scores, axis=0)
+        checked = np.mean(self.checks, axis=0) if self.checks else (None, None)
+        names = ("comprehensiveness", "sufficiency")
         return {
             "name": name,
-            "pointing": float(right.mean()),
-            "ci95": list(interval(right, SEED)),
-            "precision_at_k": float(np.mean(self.precision)),
-            **{
-                key: float(np.mean(values)) if values else None
-                for key, values in (
-                    ("comprehensiveness", self.comprehensiveness),
-                    ("sufficiency", self.sufficiency),
-                )
-            },
+            "pointing": float(pointing),
+            "ci95": list(interval(np.array(self.scores)[:, 0] > 0, SEED)),
+            "precision_at_k": float(precision),
+            **{n: None if c is None else float(c) for n, c in zip(names, checked, strict=True)},
         }
 
 
@@ -194,7 +178,7 @@ def answers(
         subject = asked.decided_right(half, item)
         return {} if subject is None else look(subject, cue_tokens(subject, item))
 
-    for item in track(items, description="frozen half" if frozen else "open half"):
+    for item in progress(items, "frozen half" if frozen else "open half"):
         text = half.contexts[item.context].text
         parts = [more, text, item.start, item.end, item.lemma, item.pos, item.gold, item.cues]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -227,7 +211,7 @@ def look_into_heads(subject: Subject, cues: set[int]) -> Found:
     return {"scores": scores}
 
 
-def choose(found: Sequence[Found]) -> dict[str, Any]:
+def choose(found: Sequence[Found]) -> Result:
     """Pointing of every layer and head on the open half, and the best of each kind."""
     names = list(found[0]["scores"])
     rates = {name: float(np.mean([each["scores"][name][0] for each in found])) for name in names}
@@ -250,7 +234,7 @@ def choose(found: Sequence[Found]) -> dict[str, Any]:
 
 
 def weighed(
-    subject: Subject, maps: dict[str, AttentionMap], best: dict[str, Any], vectors: Any
+    subject: Subject, maps: dict[str, AttentionMap], best: Result, vectors: Any
 ) -> dict[str, Weights]:
     """Every way, by the name that it has in the table."""
     out = {way: weigh(subject, way, steps=STEPS) for way in DECIDING}
@@ -266,9 +250,7 @@ def weighed(
     return out
 
 
-def look_into_ways(
-    subject: Subject, cues: set[int], *, best: dict[str, Any], vectors: Any
-) -> Found:
+def look_into_ways(subject: Subject, cues: set[int], *, best: Result, vectors: Any) -> Found:
     """Scores, comprehensiveness and sufficiency of every way, and scores of every layer."""
     maps = maps_of(subject)
     ways = weighed(subject, maps, best, vectors)
@@ -289,7 +271,7 @@ def look_into_ways(
     }
 
 
-def tables_of(found: Sequence[Found]) -> dict[str, Any]:
+def tables_of(found: Sequence[Found]) -> Result:
     """The rows of the frozen half."""
     ways: dict[str, Tally] = {}
     layers: dict[str, Tally] = {}
@@ -299,19 +281,21 @@ def tables_of(found: Sequence[Found]) -> dict[str, Any]:
         for name, score in each["layers"].items():
             layers.setdefault(name, Tally()).add(score)
     rows = [tally.row(name) for name, tally in ways.items()]
+    by_layer = []
+    for name, tally in layers.items():
+        kind, layer = name.split(", ")
+        pointing, precision = np.mean(tally.scores, axis=0).tolist()
+        by_layer.append(
+            {"kind": kind, "layer": int(layer), "pointing": pointing, "precision_at_k": precision}
+        )
     return {
         "gap_median": float(np.median([each["gap"] for each in found])),
         "ways": sorted(rows, key=lambda row: -row["pointing"]),
-        "layers": [
-            {"kind": name.split(", ")[0], "layer": int(name.split(", ")[1]),
-             "pointing": float(np.mean(tally.pointed)),
-             "precision_at_k": float(np.mean(tally.precision))}
-            for name, tally in layers.items()
-        ],
-    }  # fmt: skip
+        "layers": by_layer,
+    }
 
 
-def run(limit: int | None) -> dict[str, Any]:
+def run(limit: int | None) -> Result:
     asked = Asked(limit)
     kept = Kept(cache_folder() / "benchmarks" / f"explanations-{state()}.jsonl")
     opened = list(answers(asked, kept, look_into_heads, frozen=False, more="open"))
@@ -340,12 +324,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.explanations", description=__doc__)
     parser.add_argument("--limit", type=int, help="instances, drawn at random")
     limit = parser.parse_args().limit
-    result = run(limit)
-    command = "python -m benchmarks.explanations" + (f" --limit {limit}" if limit else "")
-    result["manifest"] = manifest(command, FILES, seed=SEED)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for row in result["ways"]:
-        Console().print(f"{row['name']:28} {row['pointing']:.3f} {row['precision_at_k']:.3f}")
+    command = ".explanations" + (f" --limit {limit}" if limit else "")
+    publish("explanations", run(limit), command, FILES, seed=SEED)
 
 
 if __name__ == "__main__":

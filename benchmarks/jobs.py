@@ -223,7 +223,7 @@ def main() -> None:
     if given.quick:
         print(json.dumps(result, indent=1))
     else:
-        publish("jobs", result, "jobs", [SEMCOR], seed=SEED)
+        publish("jobs", result, ".jobs", [SEMCOR], seed=SEED)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def main() -> None:
         return
     result["words_per_second"] = speed(nlp, joined(plain_texts(MASC, N_SENTENCES), PER_TEXT))
     model = f"{nlp.meta['name']} {nlp.meta['version']}"
-    publish("relations", result, "relations", [path, BUNDLED, MASC], pipeline=model)
+    publish("relations", result, ".relations", [path, BUNDLED, MASC], pipeline=model)
 
 
 if __name__ == "__main__":

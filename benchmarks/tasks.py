@@ -325,7 +325,7 @@ def main() -> None:
         need(path, f"the corpus for {name}")
     with one_sentence():
         files = [*CORPORA.values(), SENSE_MODEL, *glove_files()]
-        publish("tasks", run(), "tasks", files, seed=SEED)
+        publish("tasks", run(), ".tasks", files, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python -m benchmarks.training runs/senses [runs/other ...]
 
 Takes the folder of a finished ``spacy-attn train-senses`` run, and those that it was averaged with,
-writes the model at several ranks
-(of the encoder's change) and widths (of the sense vectors, eight bits a number), and measures each
-on SemCor's held-out documents through the same code as the component, beside the trained model as
-it is. No evaluation set is touched. The result holds the curve of the training as well.
+writes the model at several ranks (of the encoder's change) and widths (of the sense vectors, eight
+bits a number), and measures each on SemCor's held-out documents through the same code as the
+component, beside the trained model as it is. No evaluation set is touched. The result holds the
+curve of the training as well.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from safetensors import safe_open
 
 from benchmarks.all_words import held_out
-from benchmarks.common import DATA, ROOT, manifest
+from benchmarks.common import MASC, SEMCOR, Result, publish
 from spacy_attn.compare.systems import MethodSystem
-from spacy_attn.compare.task import Task, gold_task
+from spacy_attn.compare.task import Task, gold_task, right_of
 from spacy_attn.models import resolve_encoder
 from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import read_semcor, split_corpora
@@ -40,16 +38,14 @@ from spacy_attn.wsd.inventory.model import load_inventory
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-RESULT = ROOT / "benchmarks" / "results" / "train-senses.json"
 SIZES = ((384, 384), (112, 192), (64, 192), (64, 128), (32, 192))  # rank and width; first: whole
 
 
 def accuracy_of(path: Path, task: Task) -> float:
-    """Share of right senses by a written model."""
+    """Accuracy of a written model."""
     method = {"@sense_methods": "spacy_attn.attention.v1", "sense_model": str(path)}
     answers = MethodSystem(method)(task, lambda done, total: None)
-    pairs = zip(answers.predictions, task.dataset.instances, strict=True)
-    return sum(p is not None and p.sense in item.gold for p, item in pairs) / len(task.targets)
+    return float(right_of(task, answers.predictions).mean())
 
 
 def trained(
@@ -67,22 +63,27 @@ def trained(
     return trainer, base, base_sha256
 
 
+def _run(folder: Path) -> Result:
+    """What another run was trained with, and its curve."""
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    return {"config": saved["config"], "curve": saved["curve"]}
+
+
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit("give the folder of a finished run: python -m benchmarks.training runs/senses")
     folder, *others = map(Path, sys.argv[1:])
     with safe_open(folder / MODEL, framework="numpy") as file:
         notes = json.loads(file.metadata()["manifest"])
+        width_shipped = len(file.get_tensor("wordnet.project"))
     config = TrainConfig(**notes["config"])
     trainer, base, base_sha256 = trained(folder, others, notes["base_model"], config)
     wordnet, inventory = trainer.table.wordnet, shared_lexicon()
-    split = split_corpora(list(read_semcor(DATA / "semcor.jsonl.gz", wordnet)), [], [])
+    split = split_corpora(list(read_semcor(SEMCOR, wordnet)), [], [])
     rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
     resources = blank_resources(load_inventory("homographs"))
     task = gold_task(held_out(inventory, wordnet), inventory, resources)
-    as_trained = trainer.accuracy(rows)
-    table = Table("rank", "width", "MB", "accuracy", title=f"as trained: {as_trained}")
-    sizes = []
+    written = []
     with tempfile.TemporaryDirectory() as temporary:
         for rank, width in SIZES:
             path = Path(temporary, f"{rank}-{width}.safetensors")
@@ -90,10 +91,11 @@ def main() -> None:
                 path, trainer, base, base_sha256, rank=rank, width=width,
                 seen=trainer.table.seen([]), few_shot=notes["few_shot"],
             )  # fmt: skip
-            row = {"rank": rank, "width": width, "mb": round(path.stat().st_size / 1e6, 2),
-                   "accuracy": round(accuracy_of(path, task), 4)}  # fmt: skip
-            sizes.append(row)
-            table.add_row(*(str(value) for value in row.values()))
+            size, accuracy = round(path.stat().st_size / 1e6, 2), accuracy_of(path, task)
+            written.append(
+                {"rank": rank, "width": width, "mb": size, "accuracy": round(accuracy, 4)}
+            )
+            print(written[-1], flush=True)
     result = {
         "what": "training of spacy_attn/data/senses_minilm.safetensors, and what its size costs; "
         "held out: a tenth of SemCor's documents, words with at least two senses",
@@ -104,27 +106,11 @@ def main() -> None:
         "averaged_with": [_run(other) for other in others],
         "few_shot": notes["few_shot"],
         "temperature": notes["wordnet"]["temperature"],
-        "as_trained": as_trained,
-        "written": sizes,
-        "shipped": {"rank": notes["rank"], "width": len(_project(folder / MODEL))},
-        "manifest": manifest(
-            "python -m benchmarks.training", [DATA / "semcor.jsonl.gz", DATA / "masc.jsonl.gz"],
-            seed=config.seed,
-        ),
-    }  # fmt: skip
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    Console().print(table)
-
-
-def _run(folder: Path) -> dict[str, Any]:
-    """What another run was trained with, and its curve."""
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-    return {"config": saved["config"], "curve": saved["curve"]}
-
-
-def _project(path: Path) -> Any:
-    with safe_open(path, framework="numpy") as file:
-        return file.get_tensor("wordnet.project")
+        "as_trained": trainer.accuracy(rows),
+        "written": written,
+        "shipped": {"rank": notes["rank"], "width": width_shipped},
+    }
+    publish("train-senses", result, ".training", [SEMCOR, MASC], seed=config.seed)
 
 
 if __name__ == "__main__":

@@ -464,7 +464,7 @@ def main() -> None:
         need(path, "WiC")
     with one_sentence():
         files += [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", *glove_files()]
-        publish("wic", run(), "wic", files, seed=SEED)
+        publish("wic", run(), ".wic", files, seed=SEED)
 
 
 if __name__ == "__main__":

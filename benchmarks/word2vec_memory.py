@@ -135,7 +135,7 @@ def main() -> None:
         "rows": rows,
     }
     inputs = {path.name: sha256(path) for path in glove_files()}
-    publish("word2vec-memory", result, "word2vec_memory", shown="classic-cost", inputs=inputs)
+    publish("word2vec-memory", result, ".word2vec_memory", shown="classic-cost", inputs=inputs)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
-from benchmarks.explanations import RESULT, Kept, Tally, choose, cue_tokens, score_of
+from benchmarks.common import RESULTS
+from benchmarks.explanations import Kept, Tally, choose, cue_tokens, score_of
 from spacy_attn.compare.dataset import Instance
 from spacy_attn.explain.explanation import DEFAULT_WAY
 from spacy_attn.explain.weigh import DECIDING, Weights
@@ -24,8 +24,7 @@ def test_pointing_and_precision_by_hand():
     # The heaviest is a cue, and of the two heaviest one is.
     tally.add(score_of(weights(0.1, 0.9, 0.5, 0.2), {1, 3}))
     tally.add(score_of(weights(0.9, 0.1, 0.5, 0.2), {1}))
-    assert tally.pointed == [True, False]
-    assert tally.precision == [0.5, 0.0]
+    assert tally.scores == [[1.0, 0.5], [0.0, 0.0]]
     row = tally.row("a")
     assert (row["pointing"], row["precision_at_k"]) == (0.5, 0.25)
     assert row["comprehensiveness"] is None
@@ -77,9 +76,7 @@ def test_cues_are_all_tokens_that_they_touch():
 
 def test_the_default_is_the_one_that_won():
     """Of the ways that explain the decision, by the table of the frozen half."""
-    if not RESULT.is_file():
-        pytest.skip("not measured yet")
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    result = json.loads((RESULTS / "explanations.json").read_text(encoding="utf-8"))
     rates = {row["name"]: row["pointing"] for row in result["ways"]}
     assert max(DECIDING, key=lambda way: rates[way]) == DEFAULT_WAY
     assert result["half"] == "frozen"

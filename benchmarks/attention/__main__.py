@@ -76,7 +76,7 @@ def make_table(given: argparse.Namespace) -> None:
     files = list(domains.CORPORA) if is_text else [DATA / "homographs.jsonl", BUNDLED]
     asked = {key: value for key, value in asdict(settings).items() if value is not None}
     options = " ".join(f"--{key} {value}" for key, value in asked.items())
-    command = f"attention {given.what} {options}"
+    command = f".attention {given.what} {options}"
     publish(given.output or name, result, command, files, seed=SEED)
 
 

@@ -287,7 +287,7 @@ def main() -> None:
                 continue
             print(f"{system}, {phase}: {curves[system][-1]['mib']} MiB", flush=True)
         result["phases"][phase] = analysed(curves)
-    command = f"attention.cost --repeats {given.repeats}"
+    command = f".attention.cost --repeats {given.repeats}"
     publish(given.output or RESULT, result, command, seed=SEED)
     draw(result, PICTURE if given.output is None else given.output.with_suffix(".svg"))
 

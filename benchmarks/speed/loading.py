@@ -67,7 +67,7 @@ def main() -> None:
         own = [within(*step) for _ in progress(range(TURNS), name)]
         rows[name] = {"seconds": round(statistics.median(own), 3)}
     result = {"turns": TURNS, "baseline": BASELINE, "rows": rows}
-    publish("loading", result, "speed.loading", shown="limits-of-speed")
+    publish("loading", result, ".speed.loading", shown="limits-of-speed")
 
 
 if __name__ == "__main__":

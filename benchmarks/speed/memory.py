@@ -145,7 +145,7 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     result = {"rows": found, "unit": "MB (2**20 bytes) resident"}
-    publish("memory", result, "speed.memory", [SEMCOR], seed=SEED)
+    publish("memory", result, ".speed.memory", [SEMCOR], seed=SEED)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def main() -> None:
     vectors = measure(PEERS, BASELINE, documents(), TURNS)
     sentences = [text for text in documents() if text.count(" . ") == 0][:N_SENTENCES]
     senses = measure(SENSE_PEERS, SENSE_BASELINE, sentences, SENSE_TURNS)
-    publish("speed", {**vectors, "senses": senses}, "speed.peers", [SEMCOR], seed=SEED)
+    publish("speed", {**vectors, "senses": senses}, ".speed.peers", [SEMCOR], seed=SEED)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def main() -> None:
     for precision in PRECISIONS:
         speeds = sizes(precision, words)
         result[precision] = {**stages(precision, texts), "words_per_second": speeds}
-    publish("scaling", result, "speed.scaling", [SEMCOR], shown="limits-of-speed", seed=SEED)
+    publish("scaling", result, ".speed.scaling", [SEMCOR], shown="limits-of-speed", seed=SEED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fit what is fitted on an inventory's own examples, each scored while it is held out.
 
 ``spacy-attn train-senses`` chooses the ridge penalty and the weight of the definitions of the
-attention method with it at its end, ``python -m benchmarks.calibrate`` a temperature for every
+attention method with it at its end, ``python scripts/calibrate.py`` a temperature for every
 method that ships. No evaluation set is touched.
 """
 

@@ -1,6 +1,6 @@
 """Make what ships beside the sense model: temperatures and prepared senses.
 
-    python -m benchmarks.calibrate
+    python scripts/calibrate.py
 
 Writes ``spacy_attn/data/calibration.json`` (a temperature for each method, fitted on the
 homographs' own examples, each held out in turn) and ``spacy_attn/data/senses-*.safetensors``
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.common import manifest
+from spacy_attn.compare.manifest import manifest
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
 from spacy_attn.methods import (
     DATA,
@@ -36,6 +36,7 @@ from spacy_attn.wsd.methods.ensemble import Ensemble
 
 
 def main() -> None:
+    """Fit and write."""
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
     adapted = EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
@@ -57,7 +58,7 @@ def main() -> None:
     result = {
         "temperatures": temperatures,
         "manifest": manifest(
-            "python -m benchmarks.calibrate", [DATA / "homographs.jsonl", SENSE_MODEL], seed=0
+            "python scripts/calibrate.py", [DATA / "homographs.jsonl", SENSE_MODEL], seed=0
         ),
     }
     (DATA / "calibration.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
