@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 project = "spacy_attn"
@@ -53,8 +55,11 @@ python_use_unqualified_type_names = True
 # -- HTML ---------------------------------------------------------------------------------------
 html_theme = "furo"  # no fonts and no scripts from elsewhere
 html_title = "spacy_attn"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 # -- the command line reference, from the command line itself ------------------------------------
@@ -71,6 +76,27 @@ def write_commands(_: object) -> None:
     COMMANDS.write_text(text, encoding="utf-8")
 
 
+def part_shape(
+    app: Sphinx, what: str, name: str, object_: object, options: object, lines: list[str]
+) -> None:
+    """Put *Shape:* of a property into a paragraph of its own.
+
+    Napoleon takes the text before a colon in the first line of a property for its type.
+    """
+    if what in ("property", "attribute") and lines and " *Shape:*" in lines[0]:
+        first, _, shape = lines[0].partition(" *Shape:*")
+        lines[:1] = [first, "", f"*Shape:*{shape}"]
+
+
+def mark_numbers(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Give cells that hold a number a class of their own; see ``_static/tables.css``."""
+    for cell in doctree.findall(nodes.entry):
+        if re.match(r"[<+-]?[ ]?\d", cell.astext()) and len(cell.astext()) < 30:
+            cell["classes"].append("number")
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls this when it starts."""
+    app.connect("doctree-resolved", mark_numbers)
     app.connect("builder-inited", write_commands)
+    app.connect("autodoc-process-docstring", part_shape, priority=400)  # before napoleon
