@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import html
 import re
 import subprocess
 import sys
@@ -43,7 +43,7 @@ apidoc_modules = [
         "exclude_patterns": ["../spacy_attn/cli", "../spacy_attn/__main__.py"],
         "max_depth": 1,
         "module_first": True,
-        "automodule_options": {"members", "show-inheritance"},
+        "automodule_options": {"members"},
     },
 ]
 autodoc_member_order = "bysource"
@@ -70,10 +70,18 @@ def write_commands(_: object) -> None:
     """Write the page that ``reference/cli.md`` includes, with typer's own tool."""
     COMMANDS.parent.mkdir(exist_ok=True)
     make = "-m typer spacy_attn.cli.app utils docs --name spacy-attn --output".split()
-    env = {**os.environ, "COLUMNS": "1000"}  # typer cuts the lines of its list of commands
-    subprocess.run([sys.executable, *make, str(COMMANDS)], check=True, env=env, capture_output=True)
-    text = COMMANDS.read_text(encoding="utf-8").replace("&#x27;", "'").replace("&quot;", '"')
+    subprocess.run([sys.executable, *make, str(COMMANDS)], check=True, capture_output=True)
+    text = html.unescape(COMMANDS.read_text(encoding="utf-8"))
+    text = text[text.index("\n## ") :].replace("## `spacy-attn ", "## `")
+    text = re.sub(r"^Example: (.+)$", r"```bash\n\1\n```", text, flags=re.MULTILINE)
     COMMANDS.write_text(text, encoding="utf-8")
+
+
+def plain_titles(app: Sphinx, page: str, source: list[str]) -> None:
+    """Leave the words package, module and Submodules out of the titles of the API reference."""
+    if page.startswith("reference/api/"):
+        source[0] = source[0].replace("Submodules\n----------\n", "")
+        source[0] = re.sub(r" (?:package|module)(?=\n[=-]{4})", "", source[0])
 
 
 def part_shape(
@@ -98,5 +106,6 @@ def mark_numbers(app: Sphinx, doctree: nodes.document, page: str) -> None:
 def setup(app: Sphinx) -> None:
     """Sphinx calls this when it starts."""
     app.connect("doctree-resolved", mark_numbers)
+    app.connect("source-read", plain_titles)
     app.connect("builder-inited", write_commands)
     app.connect("autodoc-process-docstring", part_shape, priority=400)  # before napoleon
