@@ -8,7 +8,7 @@ import pytest
 from benchmarks.common import SEMCOR, documents
 from benchmarks.speed.peers import PEERS, SENSE_PEERS
 from benchmarks.speed.scaling import flops
-from benchmarks.speed.selective import _point, knee
+from benchmarks.speed.selective import knee, point
 from benchmarks.speed.worker import SYSTEMS
 
 
@@ -27,11 +27,11 @@ def test_a_point_of_the_curve_by_hand():
     attention = [np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.array([0.0])]
     gold = [0, 1, 1, 0]
     # Margins of the cheap one: 0.76, 0.05, 0.91; the last word has one sense.
-    assert _point(cheap, 1.0, attention, gold, 0.0) == {"margin": 0.0, "accuracy": 0.75, "left": 0}
-    assert _point(cheap, 1.0, attention, gold, 0.1) == {
+    assert point(cheap, 1.0, attention, gold, 0.0) == {"margin": 0.0, "accuracy": 0.75, "left": 0}
+    assert point(cheap, 1.0, attention, gold, 0.1) == {
         "margin": 0.1, "accuracy": 1.0, "left": 0.25,
     }  # fmt: skip
-    assert _point(cheap, 1.0, attention, gold, 1.0)["accuracy"] == 0.5
+    assert point(cheap, 1.0, attention, gold, 1.0)["accuracy"] == 0.5
 
 
 def test_the_knee_leaves_the_least_within_the_tolerance():

@@ -16,32 +16,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import statistics
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import spacy
-from rich.console import Console
-from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import DATA, ROOT, manifest
-from benchmarks.senses import BUNDLED, homographs, targets_of
-from spacy_attn.components.attention_encoder import DEFAULTS as ENCODER
-from spacy_attn.components.attention_encoder import AttentionEncoder
-from spacy_attn.components.sense_disambiguator import (
-    SenseDisambiguator,
-    contexts_of,
-    resources_of,
-    score_senses,
-)
+from benchmarks.common import SEED, SEMCOR, Result, in_turns, median_ratio, publish, records
+from spacy_attn.compare import experiment
+from spacy_attn.compare.dataset import BUNDLED
+from spacy_attn.compare.experiment import Options
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import CASCADE_MARGIN, FEW_SHOT_STRENGTH, SENSE_MODEL, sense_method
+from spacy_attn.methods import CASCADE_MARGIN, DATA, FEW_SHOT_STRENGTH, SENSE_MODEL, sense_method
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.train.calibrate import (
     MemoEncoder,
@@ -49,30 +38,29 @@ from spacy_attn.train.calibrate import (
     blank_resources,
     held_out_scores,
 )
-from spacy_attn.wsd.context import FittedMethod, with_vectors
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.model import Inventory, load_inventory
 from spacy_attn.wsd.methods.attention import Attention, SenseHead
-from spacy_attn.wsd.methods.cascade import Cascade
 
-RESULT = ROOT / "benchmarks" / "results" / "selective.json"
-CORPUS = DATA / "semcor.jsonl.gz"
 REPETITIONS, N_SENTENCES, PER_DOCUMENT = 5, 4000, 10
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 TOLERANCE = 0.003
 CHEAP = ("lesk_extended", "word2vec")
 
 
-def semcor() -> list[dict[str, Any]]:
-    """The first sentences of SemCor."""
-    with gzip.open(CORPUS, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for _, line in zip(range(N_SENTENCES), file, strict=False)]
+# -- encoding what is read -------------------------------------------------------------------
 
 
-def documents(nlp: Language, rows: list[dict[str, Any]]) -> tuple[list[Doc], dict[Any, set[str]]]:
+def tagger() -> Language:
+    """en_core_web_sm without what the senses do not need."""
+    return spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
+
+
+def tagged_documents(nlp: Language) -> tuple[list[Doc], dict[Any, set[str]]]:
     """Tagged documents of ten sentences with SemCor's tokens, and the keys of each token."""
     docs: list[Doc] = []
     keys: dict[Any, set[str]] = {}
+    rows = list(records(SEMCOR, N_SENTENCES))
     for first in range(0, len(rows), PER_DOCUMENT):
         words: list[str] = []
         for row in rows[first : first + PER_DOCUMENT]:
@@ -83,94 +71,73 @@ def documents(nlp: Language, rows: list[dict[str, Any]]) -> tuple[list[Doc], dic
     return list(nlp.pipe(docs)), keys
 
 
-def seconds(component: Any, docs: list[Doc]) -> float:
-    """Of a component alone."""
-    started = time.perf_counter()
-    for _ in component.pipe(docs):
-        pass
-    return time.perf_counter() - started
-
-
-def accuracy_on(docs: Iterable[Doc], keys: dict[Any, set[str]], inventory: Inventory) -> Any:
-    """Share of right senses among the words whose right sense the inventory has."""
-    names = {sense.id: set(sense.wordnet) for sense in inventory.senses}
+def accuracy_on(
+    docs: Iterable[Doc], keys: dict[Any, set[str]], inventory: Inventory
+) -> tuple[float, int]:
+    """Accuracy on the words whose gold sense the inventory has, and their number."""
+    senses = {sense.id: sense for sense in inventory.senses}
     right = n = 0
     for i, doc in enumerate(docs):
         for span in doc.spans["senses"]:
-            gold = keys.get((i, span.start), set())
-            lemma = next(s.lemma for s in inventory.senses if s.id == span.kb_id_)
-            if gold & set().union(*(s.wordnet for s in inventory.candidates(lemma))):
+            gold, sense = keys.get((i, span.start), set()), senses[span.kb_id_]
+            if gold & set().union(*(s.wordnet for s in inventory.candidates(sense.lemma))):
                 n += 1
-                right += bool(gold & names[span.kb_id_])
+                right += bool(gold & set(sense.wordnet))
     return round(right / n, 4), n
 
 
-def selective(console: Console) -> dict[str, Any]:
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
-    docs, keys = documents(nlp, semcor())
+def selective() -> Result:
+    """The component as it is, beside an encoder that encodes everything."""
+    nlp = tagger()
+    docs, keys = tagged_documents(nlp)
     whole = [doc.copy() for doc in docs]
     n_words = sum(map(len, docs))
-    result: dict[str, Any] = {"n_documents": len(docs), "n_words": n_words}
+    result: Result = {"n_documents": len(docs), "n_words": n_words}
     for precision in ("float32", "bfloat16"):
         method = {"@sense_methods": "spacy_attn.attention.v1", "precision": precision}
-        settings = {**_SETTINGS, "method": sense_method(method)}
-        senses = SenseDisambiguator(nlp, "senses", settings)
-        encoder = AttentionEncoder(
-            "vectors", {**ENCODER, "adapter": "senses", "precision": precision}
+        senses: Any = nlp.create_pipe(
+            "sense_disambiguator", config={"inventory": "homographs", "method": method}
         )
-        times: dict[str, list[float]] = {"selective": [], "full": []}
+        encoder: Any = nlp.create_pipe(
+            "attention_encoder", config={"adapter": "senses", "precision": precision}
+        )
+        work = {"full": lambda e=encoder: e.pipe(whole), "selective": lambda s=senses: s.pipe(docs)}
+        in_turns(work, 1)  # loads
+        times = in_turns(work, REPETITIONS)
+        list(senses.pipe(whole))  # reads the vectors that are there
         accuracies = {}
-        for turn in range(REPETITIONS + 1):  # the first loads
-            spent = {"full": seconds(encoder, whole), "selective": seconds(senses, docs)}
-            if turn:
-                for name, value in spent.items():
-                    times[name].append(value)
-        seconds(senses, whole)  # reads the vectors that are there
         for name, annotated in (("selective", docs), ("full", whole)):
-            accuracies[name], n = accuracy_on(annotated, keys, senses.inventory)  # type: ignore[arg-type]
-        ratios = [a / b for a, b in zip(times["selective"], times["full"], strict=True)]
+            accuracies[name], n = accuracy_on(annotated, keys, senses.inventory)
         result[precision] = {
-            "ratio": round(statistics.median(ratios), 4),
-            "ratios": [round(ratio, 4) for ratio in ratios],
+            **median_ratio(times["selective"], times["full"], digits=4),
             "words_per_second": {
                 name: round(n_words / statistics.median(spent)) for name, spent in times.items()
             },
-            "accuracy": accuracies, "n": n,
-        }  # fmt: skip
-        console.print(precision, result[precision])
+            "accuracy": accuracies,
+            "n": n,
+        }
     return result
 
 
-_SETTINGS: dict[str, Any] = {
-    "inventory": "homographs", "threshold": 0.0, "backoff": None, "attr": "sense",
-    "spans_key": "senses", "names": False, "vectors_attr": "attn_vectors",
-    "model_attr": "attn_model",
-}  # fmt: skip
-
-
-def nothing_to_do(console: Console) -> dict[str, Any]:
+def nothing_to_do() -> Result:
     """What the component costs where it finds no word."""
     nlp = spacy.load(str(resolve_pipeline()))
     nlp.add_pipe("sense_disambiguator")
-    rows = [" ".join(row["tokens"]).replace("_", " ") for row in semcor()]
+    rows = [" ".join(row["tokens"]).replace("_", " ") for row in records(SEMCOR, N_SENTENCES)]
     quiet = [doc.text for doc in nlp.pipe(rows) if not doc.spans["senses"]][:1500]
-    n_words = sum(len(nlp.make_doc(text)) for text in quiet)
-    ratios = []
-    for turn in range(REPETITIONS + 1):
-        spent = {}
-        for has_senses in (False, True) if turn % 2 else (True, False):
-            with nlp.select_pipes(disable=[] if has_senses else ["sense_disambiguator"]):
-                started = time.perf_counter()
-                for _ in nlp.pipe(quiet):
-                    pass
-                spent[has_senses] = time.perf_counter() - started
-        if turn:
-            ratios.append(spent[True] / spent[False])
-    result = {"n_documents": len(quiet), "n_words": n_words,
-              "ratio": round(statistics.median(ratios), 4),
-              "ratios": [round(ratio, 4) for ratio in ratios]}  # fmt: skip
-    console.print(result)
-    return result
+
+    def without() -> None:
+        with nlp.select_pipes(disable=["sense_disambiguator"]):
+            list(nlp.pipe(quiet))
+
+    work = {"without": without, "with": lambda: nlp.pipe(quiet)}
+    in_turns(work, 1)
+    times = in_turns(work, REPETITIONS)
+    return {
+        "n_documents": len(quiet),
+        "n_words": sum(len(nlp.make_doc(text)) for text in quiet),
+        **median_ratio(times["with"], times["without"], digits=4),
+    }
 
 
 # -- the cascade ---------------------------------------------------------------------------
@@ -197,11 +164,11 @@ def curves(inventory: Inventory) -> dict[str, list[dict[str, float]]]:
             lambda part, method=method: method.prepare(part, resources),  # type: ignore[misc]
             inventory, resources,
         )  # fmt: skip
-        out[name] = [_point(scores, temperature, attention, gold, m) for m in MARGINS]
+        out[name] = [point(scores, temperature, attention, gold, m) for m in MARGINS]
     return out
 
 
-def _point(
+def point(
     cheap: Sequence[Any], temperature: float, attention: Sequence[Any], gold: list[int], at: float
 ) -> dict[str, float]:
     right = left = 0
@@ -224,58 +191,37 @@ def knee(curve: list[dict[str, float]]) -> dict[str, float]:
     return min(good, key=lambda point: point["left"])
 
 
-def on_test_sentences(nlp: Language) -> list[dict[str, Any]]:
+def on_test_sentences() -> list[Result]:
     """Attention, and the cascade by each cheap method with the default margin, on the test set."""
-    instances = list(homographs())
-    inventory = load_inventory("homographs")
-    contexts = list(contexts_of(nlp.pipe([item.text for item in instances])))
-    targets = targets_of(contexts, instances, inventory)
-    attention = sense_method("attention").prepare(inventory, resources_of(nlp))
-    encoder: Any = attention.encoder
-    n_tokens = sum(len(context.tokens) for context in contexts)
-    rows = []
-    for name in ("attention", *CHEAP):
-        fitted: FittedMethod = attention
-        if name != "attention":
-            cheap = sense_method(name).prepare(inventory, resources_of(nlp))
-            fitted = Cascade(cheap, attention, CASCADE_MARGIN)
-        before = encoder.n_tokens_encoded
-        decided = score_senses(fitted, with_vectors(fitted, contexts, targets), targets)
-        pairs = zip(decided, instances, strict=True)
-        right = sum(decision.sense.id == item.gold for (_, decision), item in pairs)
-        rows.append({
-            "method": name if name == "attention" else f"cascade, {name} first",
-            "accuracy": round(right / len(instances), 4),
-            "tokens_encoded": round((encoder.n_tokens_encoded - before) / n_tokens, 4),
-        })  # fmt: skip
-    return rows
+    cascades = {
+        f"cascade, {name} first": {"@sense_methods": "spacy_attn.cascade.v1", "cheap": name}
+        for name in CHEAP
+    }
+    found = experiment.run(Options(methods={"attention": "attention", **cascades}))
+    return [
+        {
+            "method": row["name"],
+            "accuracy": round(row["accuracy"], 4),
+            "tokens_encoded": row["share_of_tokens_encoded"],
+        }
+        for row in found["systems"]
+    ]
 
 
 def main() -> None:
-    console = Console(stderr=True)
-    inventory = load_inventory("homographs")
-    found = curves(inventory)
-    knees = {name: knee(curve) for name, curve in found.items()}
-    console.print(knees)
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
+    found = curves(load_inventory("homographs"))
     result = {
-        "cascade": {"held_out": found, "knees": knees, "default_margin": CASCADE_MARGIN,
-                    "test_sentences": on_test_sentences(nlp)},
-        "selective": selective(console),
-        "nothing_to_do": nothing_to_do(console),
-        "manifest": manifest(
-            "python -m benchmarks.speed.selective",
-            [CORPUS, SENSE_MODEL, BUNDLED / "homographs.jsonl", BUNDLED / "homographs.test.jsonl"],
-            seed=0,
-        ),
-    }  # fmt: skip
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    table = Table("cheap", "margin", "left to attention", "accuracy, held out")
-    for name, curve in found.items():
-        for point in curve:
-            shown = f"{point['margin']}", f"{point['left']:.3f}", f"{point['accuracy']:.4f}"
-            table.add_row(name, *shown)
-    Console().print(table, result["cascade"]["test_sentences"])
+        "cascade": {
+            "held_out": found,
+            "knees": {name: knee(curve) for name, curve in found.items()},
+            "default_margin": CASCADE_MARGIN,
+            "test_sentences": on_test_sentences(),
+        },
+        "selective": selective(),
+        "nothing_to_do": nothing_to_do(),
+    }
+    files = [SEMCOR, SENSE_MODEL, DATA / "homographs.jsonl", BUNDLED]
+    publish("selective", result, ".speed.selective", files, seed=SEED)
 
 
 if __name__ == "__main__":
