@@ -137,7 +137,7 @@ def _said(record: dict[str, Any]) -> list[str]:
         return [f"epoch {record['epoch']} of {record['epochs']}, {speed}"]
     if record["phase"] != "corpus":
         return []
-    from spacy_attn.train.text_stream import MAX_TOKEN
+    from spacy_attn.train.corpus import MAX_TOKEN
 
     said = [
         f"{record['n_tokens']:,} tokens in {record['n_sentences']:,} lines; "

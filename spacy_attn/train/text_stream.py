@@ -1,7 +1,7 @@
-"""Texts of files of any size as lines of tokens, in bounded memory.
+"""Texts of files of any size, one after the other, in bounded memory: plain text and JSONL.
 
-Training reads a corpus many times. It is therefore tokenised once, into a file with a
-sentence a line and a blank between tokens, while the words are counted.
+Plain text has a sentence or document a line. A line that cannot be used is counted and passed
+over. (The readers of jobs are another room's: their records keep all fields and can be resumed.)
 """
 
 from __future__ import annotations
@@ -9,48 +9,31 @@ from __future__ import annotations
 import glob
 import gzip
 import hashlib
+import io
 import json
 import os
 import stat
 import sys
-import time
 import zlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
-from spacy_attn._types import PlainData
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError
 
-__all__ = [
-    "STDIN",
-    "Corpus",
-    "TextFile",
-    "find_text_files",
-    "make_tokenizer",
-    "stdin_sha256",
-    "tokenise_files",
-]
-
-Report: TypeAlias = Callable[[PlainData], None]
-Tokenizer: TypeAlias = Callable[[list[str]], list[list[str]]]
+__all__ = ["STDIN", "TextFile", "find_text_files", "read_texts", "stdin_sha256"]
 
 STDIN: Final = "-"
 FORMATS: Final = ("txt", "jsonl")
-TOKENS: Final = ("spacy", "whitespace")
-MAX_SENTENCE: Final = 10_000  # tokens; gensim ignores what follows in a longer one
-MAX_TOKEN: Final = 1_000  # characters; a longer one is data, such as base64, and no word
 _SUFFIXES: Final = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")  # taken from a folder
-_MAX_TEXT: Final = 1_000_000  # characters tokenised at once
-_MAX_LINE: Final = 1 << 20  # bytes of plain text read at once
-_MAX_JSON: Final = 1 << 26  # bytes of a JSONL record
-_CHUNK: Final = 1 << 18  # characters that a worker gets
-_REPORT_EVERY: Final = 0.2  # seconds
+_MAX_TEXT: Final = 1_000_000  # characters of a text; a longer one comes in pieces
+_MAX_JSON: Final = 1 << 26  # characters of a JSONL record
+
+#: Hears of a line that cannot be used: file, line and reason.
+Skip: TypeAlias = Callable[[str, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +47,6 @@ class TextFile:
     def size(self) -> int | None:
         """Bytes; None for standard input."""
         return None if self.name == STDIN else os.path.getsize(self.name)
-
-
-@dataclass
-class Corpus:
-    """What a corpus holds, after it was tokenised."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    n_tokens: int = 0
-    n_sentences: int = 0
-    n_skipped: int = 0  # lines that are no JSON record with a text, or not UTF-8
-    first_skipped: str = ""
-    n_too_long: int = 0  # tokens of more than MAX_TOKEN characters, left out
-    stdin_sha256: str | None = None
-
-    def skip(self, file: str, line: int, reason: str) -> None:
-        """Count a line that cannot be used."""
-        self.n_skipped += 1
-        self.first_skipped = self.first_skipped or f"{file} line {line}: {reason}"
 
 
 # -- which files -----------------------------------------------------------------------
@@ -102,7 +67,7 @@ def find_text_files(
         ConfigError: an input is missing, empty of files, unreadable or binary, or named twice.
     """
     if input_format is not None and input_format not in FORMATS:
-        raise ConfigError(f"--input-format {input_format}: legal are {' and '.join(FORMATS)}")
+        raise ConfigError(f"--input-format {input_format}: allowed: {' and '.join(FORMATS)}")
     if not inputs:
         raise ConfigError("no input: give at least one file, folder or pattern, or - for stdin")
     names = [name for item in inputs for name in _expand(str(item))]
@@ -137,8 +102,8 @@ def _check_readable(name: str) -> None:
     try:
         if not stat.S_ISREG(os.stat(name).st_mode):
             raise ConfigError(f"input {name} is no regular file; pipe it to - instead")
-        with _reading(TextFile(name, "txt")) as (lines, _):
-            head = lines.read(1 << 16)
+        with _opened(name) as (stream, _):
+            head = stream.read(1 << 16)
     except OSError as error:
         raise ConfigError(f"input {name} cannot be read: {error.strerror or error}") from None
     except (EOFError, zlib.error) as error:
@@ -155,101 +120,116 @@ def stdin_sha256() -> str:
     return digest.hexdigest()
 
 
-# -- texts -----------------------------------------------------------------------------
+class _Hashed(io.RawIOBase):
+    """Standard input, hashed on the way."""
 
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
 
-def _read_texts(
-    file: TextFile, text_key: str, corpus: Corpus, place: Callable[[int], None]
-) -> Iterator[str]:
-    """One text after the other; ``place`` hears how many bytes of the file are read."""
-    parse = _parse_json if file.format == "jsonl" else _parse_plain
-    pieces = _json_lines if file.format == "jsonl" else _plain_lines
-    digest = hashlib.sha256() if file.name == STDIN else None
-    number = 0
-    with _reading(file) as (stream, raw):
-        for number, line in enumerate(pieces(stream), 1):
-            if digest is not None:
-                digest.update(line)
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            try:
-                text = parse(line, text_key)
-            except ValueError as error:
-                corpus.skip(file.name, number, str(error))
-            else:
-                yield from _cut(text)
-            if number % 256 == 0:
-                place(raw.tell() if file.name != STDIN else 0)
-    if digest is not None:
-        corpus.stdin_sha256 = digest.hexdigest()
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = sys.stdin.buffer.read1(len(buffer))  # type: ignore[union-attr]
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
-def _reading(file: TextFile) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def _opened(name: str, digest: Any = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """The decompressed bytes, and the file beneath that tells how far they are read."""
-    if file.name == STDIN:
-        yield sys.stdin.buffer, sys.stdin.buffer
+    if name == STDIN:
+        yield io.BufferedReader(_Hashed(digest)), sys.stdin.buffer
         return
-    with open(file.name, "rb") as raw:
-        if file.name.lower().endswith(".gz"):
+    with open(name, "rb") as raw:
+        if name.lower().endswith(".gz"):
             with gzip.open(raw) as stream:
                 yield cast(BinaryIO, stream), raw
         else:
             yield raw, raw
 
 
-def _plain_lines(stream: BinaryIO) -> Iterator[bytes]:
+# -- texts -----------------------------------------------------------------------------
+
+
+def read_texts(
+    file: TextFile, text_key: str, skip: Skip, advance: Callable[[int], None], digest: Any
+) -> Iterator[str]:
+    """One text after the other.
+
+    Args:
+        file: as :func:`find_text_files` gives it.
+        text_key: field of a JSONL record with its text.
+        skip: hears of lines that cannot be used.
+        advance: hears, now and then, how many bytes of the file are read.
+        digest: of ``hashlib``; gets all bytes of standard input.
+
+    Raises:
+        OSError, EOFError, zlib.error: the file ends in the middle or is damaged.
+    """
+    is_json = file.format == "jsonl"
+    with _opened(file.name, digest) as (stream, raw):
+        # Bytes that are not UTF-8 become lone surrogates, and back.
+        lines = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="\n")
+        for number, line in enumerate(_json_lines(lines) if is_json else _plain_lines(lines), 1):
+            text = line.removeprefix("\ufeff") if number == 1 else line
+            try:
+                _check_utf8(text)
+                if is_json:
+                    text = _text_of(text, text_key)
+            except ValueError as error:
+                skip(file.name, number, str(error))
+            else:
+                yield from _cut(text)
+            if number % 256 == 0 and file.name != STDIN:
+                advance(raw.tell())
+        lines.detach()
+
+
+def _plain_lines(lines: io.TextIOWrapper) -> Iterator[str]:
     """Lines; one that is very long comes in pieces, cut at a blank where it has some."""
-    rest = b""
-    while line := stream.readline(_MAX_LINE):
-        line = rest + line
-        rest = b""
-        if not line.endswith(b"\n") and len(line) >= _MAX_LINE:
-            end = line.rfind(b" ") + 1 or _character_end(line)
+    rest = ""
+    while line := lines.readline(_MAX_TEXT):
+        line, rest = rest + line, ""
+        if not line.endswith("\n") and len(line) >= _MAX_TEXT:
+            end = line.rfind(" ") + 1 or len(line)
             line, rest = line[:end], line[end:]
         yield line
     if rest:
         yield rest
 
 
-def _character_end(line: bytes) -> int:
-    """Where the last whole UTF-8 character ends."""
-    for end in range(len(line), max(0, len(line) - 4), -1):
-        if line[end - 1] & 0xC0 != 0x80:  # no continuation byte
-            return end - 1 or len(line)
-    return len(line)
-
-
-def _json_lines(stream: BinaryIO) -> Iterator[bytes]:
-    while line := stream.readline(_MAX_JSON):
+def _json_lines(lines: io.TextIOWrapper) -> Iterator[str]:
+    """Lines; of one that is too long the beginning."""
+    while line := lines.readline(_MAX_JSON):
         yield line
-        while not line.endswith(b"\n") and len(line) >= _MAX_JSON:
-            line = stream.readline(_MAX_JSON)  # the rest of a record that is too long
+        while not line.endswith("\n") and len(line) >= _MAX_JSON:
+            line = lines.readline(_MAX_JSON)
 
 
-def _parse_plain(line: bytes, text_key: str) -> str:
-    del text_key
+def _check_utf8(text: str) -> None:
     try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 (byte 0x{line[error.start]:02x})") from None
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) & 0xFF
+        raise ValueError(f"not UTF-8 (byte 0x{byte:02x})") from None
 
 
-def _parse_json(line: bytes, text_key: str) -> str:
-    text = _parse_plain(line, text_key)
-    if not text.strip():
+def _text_of(line: str, text_key: str) -> str:
+    if not line.strip():
         return ""
     if len(line) >= _MAX_JSON:
         raise ValueError(f"longer than {_MAX_JSON >> 20} MiB")
     try:
-        record = json.loads(text, parse_int=float)
+        record = json.loads(line, parse_int=float)
     except ValueError as error:
         raise ValueError(f"not JSON ({' '.join(str(error).split())})") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(record, dict) or not isinstance(record.get(text_key), str):
         raise ValueError(f"no text under the key {text_key!r}; name it with --text-key")
-    # Halves of surrogate pairs are legal in JSON and cannot be written as UTF-8.
+    # Halves of surrogate pairs are allowed in JSON and cannot be written as UTF-8.
     return str(record[text_key]).encode("utf-8", "replace").decode("utf-8")
 
 
@@ -260,192 +240,3 @@ def _cut(text: str) -> Iterator[str]:
         yield text[:end]
         text = text[end:]
     yield text
-
-
-# -- tokens ----------------------------------------------------------------------------
-
-
-def make_tokenizer(tokens: str, lang: str, lower: bool) -> Tokenizer:
-    """Texts to lists of tokens without white space.
-
-    Args:
-        tokens: "spacy" or "whitespace".
-        lang: language of spaCy's tokenizer.
-        lower: whether tokens are lower-cased, after they are found.
-
-    Raises:
-        ConfigError: ``tokens`` is neither, or spaCy has no tokenizer for the language.
-    """
-    if tokens == "whitespace":
-        return partial(_split_at_whitespace, lower=lower)
-    if tokens != "spacy":
-        raise ConfigError(f"--tokens {tokens}: legal are {' and '.join(TOKENS)}")
-    import spacy
-
-    try:
-        nlp = spacy.blank(lang)
-    except (ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"--lang {lang}: spaCy has no tokenizer for it here ({reason[:200]}); give a code "
-            f"such as en, de or xx, or --tokens whitespace"
-        ) from error
-    return partial(_split_by_spacy, nlp=nlp, lower=lower)
-
-
-def _split_at_whitespace(texts: list[str], *, lower: bool) -> list[list[str]]:
-    return [(text.lower() if lower else text).split() for text in texts]
-
-
-def _split_by_spacy(texts: list[str], *, nlp: Any, lower: bool) -> list[list[str]]:
-    out = []
-    with nlp.memory_zone():  # else the strings of the whole corpus would be kept
-        for doc in nlp.tokenizer.pipe(texts):
-            words = [token.text for token in doc]
-            text = " ".join(word for word in words if not word.isspace())
-            if len(text.split()) != text.count(" ") + 1:  # white space within a token
-                text = " ".join("_".join(word.split()) for word in words if not word.isspace())
-            out.append((text.lower() if lower else text).split())
-    return out
-
-
-_worker_tokenizer: list[Tokenizer] = []  # one, in a process of the pool
-
-
-def _start_worker(tokens: str, lang: str, lower: bool) -> None:
-    _worker_tokenizer[:] = [make_tokenizer(tokens, lang, lower)]
-
-
-def _in_worker(texts: list[str]) -> list[list[str]]:
-    return _worker_tokenizer[0](texts)
-
-
-def _tokenised(
-    chunks: Iterable[list[str]], tokens: str, lang: str, lower: bool, processes: int
-) -> Iterator[list[list[str]]]:
-    """Chunks in their order; a few are on their way at any time, never all."""
-    if processes == 1:
-        yield from map(make_tokenizer(tokens, lang, lower), chunks)
-        return
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(
-        processes, get_context("spawn"), _start_worker, (tokens, lang, lower)
-    )
-    waiting: deque[Future[list[list[str]]]] = deque()
-    try:
-        with pool:
-            for chunk in chunks:
-                waiting.append(pool.submit(_in_worker, chunk))
-                if len(waiting) > 2 * processes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise ResourceError(
-            "a process that tokenises died, perhaps for want of memory; give --n-process 1"
-        ) from error
-
-
-def _in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for text in texts:
-        if not text or text.isspace():
-            continue
-        chunk.append(text)
-        size += len(text)
-        if size >= _CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-# -- the corpus ------------------------------------------------------------------------
-
-
-def tokenise_files(
-    files: Sequence[TextFile],
-    target: Path,
-    *,
-    tokens: str = "spacy",
-    lang: str = "en",
-    lower: bool = True,
-    text_key: str = "text",
-    processes: int = 1,
-    max_types: int = 10_000_000,
-    report: Report | None = None,
-) -> Corpus:
-    """Write all texts as lines of tokens and count the words.
-
-    A text of more than ``MAX_SENTENCE`` tokens becomes several lines. Lines that cannot be
-    used, and tokens of more than ``MAX_TOKEN`` characters, are counted and passed over.
-
-    Args:
-        files: as :func:`find_text_files` gives them.
-        target: the file to write.
-        tokens: "spacy" or "whitespace".
-        lang: language of spaCy's tokenizer.
-        lower: whether to lower-case.
-        text_key: field of a JSONL record with its text.
-        processes: that tokenise at a time.
-        max_types: with more different words than this the rarest are forgotten.
-        report: hears ``{"phase", "done", "total", "tokens"}``, bytes of the input.
-
-    Raises:
-        ConfigError: as :func:`make_tokenizer`.
-        ResourceError: a file ends in the middle or is damaged, or a worker died.
-        OSError: the target cannot be written.
-    """
-    make_tokenizer(tokens, lang, lower)  # a wrong language is told here, not in a worker
-    corpus = Corpus()
-    sizes = [file.size for file in files]
-    total = None if None in sizes else sum(cast("list[int]", sizes))
-    done = [0] * len(files)
-
-    def texts() -> Iterator[str]:
-        for i, file in enumerate(files):
-            try:
-                yield from _read_texts(file, text_key, corpus, partial(done.__setitem__, i))
-            except (OSError, EOFError, zlib.error) as error:
-                raise ResourceError(
-                    f"input {file.name} cannot be read to its end: {error}; copy or compress it "
-                    f"again"
-                ) from error
-            done[i] = sizes[i] or 0
-
-    reported = 0.0
-    with target.open("w", encoding="utf-8", newline="\n") as out:
-        for lines in _tokenised(_in_chunks(texts()), tokens, lang, lower, processes):
-            for words in lines:
-                _write(words, out, corpus)
-            if len(corpus.counts) > max_types:
-                _forget_rarest(corpus.counts, max_types)
-            if report is not None and time.monotonic() - reported > _REPORT_EVERY:
-                reported = time.monotonic()
-                report({"phase": "read", "done": sum(done), "total": total,
-                        "tokens": corpus.n_tokens})  # fmt: skip
-    return corpus
-
-
-def _write(words: list[str], out: Any, corpus: Corpus) -> None:
-    kept = [word for word in words if len(word) <= MAX_TOKEN]
-    corpus.n_too_long += len(words) - len(kept)
-    corpus.counts.update(kept)
-    corpus.n_tokens += len(kept)
-    rest = iter(kept)
-    while sentence := list(islice(rest, MAX_SENTENCE)):
-        corpus.n_sentences += 1
-        out.write(" ".join(sentence) + "\n")
-
-
-def _forget_rarest(counts: Counter[str], max_types: int) -> None:
-    """Make room for new words; a word that comes back is counted from 0."""
-    min_count = 1
-    while len(counts) > 0.8 * max_types:
-        min_count += 1
-        for word in [word for word, count in counts.items() if count < min_count]:
-            del counts[word]

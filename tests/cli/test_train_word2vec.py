@@ -107,7 +107,7 @@ def test_tokens_that_are_no_words_are_told(run, texts, tmp_path):
     ("arguments", "reason"),
     [
         (["none.txt", "-o", "v"], "input none.txt is not there"),
-        (["texts.txt", "-o", "v", "--dimensions", "0"], "--dimensions 0: legal is 1 to 10,000"),
+        (["texts.txt", "-o", "v", "--dimensions", "0"], "--dimensions 0: allowed: 1 to 10,000"),
         (["texts.txt", "-o", "."], "-o . cannot be written: it is no name for a new folder; give"),
         (["texts.txt", "-o", "v", "--min-count", "999"], "no usable token"),
         (["texts.txt", "-o", "texts.txt"], "cannot be written: something else is there"),
@@ -145,7 +145,7 @@ def test_ctrl_c_is_resumed(run, texts, tmp_path):
     child = subprocess.Popen(
         list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True
     )
-    while not list(tmp_path.glob("v.training/epoch-*")) and child.poll() is None:
+    while not (tmp_path / "v.training" / "checkpoint.npz").exists() and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=60)

@@ -11,8 +11,10 @@ import pytest
 import spacy
 
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.train import corpus as corpus_module
 from spacy_attn.train import text_stream
-from spacy_attn.train.text_stream import find_text_files, make_tokenizer, tokenise_files
+from spacy_attn.train.corpus import make_tokenizer, tokenise_files
+from spacy_attn.train.text_stream import find_text_files
 
 
 def tokenised(tmp_path, inputs, input_format=None, **options):
@@ -75,7 +77,7 @@ def test_inputs_that_are_refused(tmp_path, monkeypatch, inputs, reason):
 
 
 def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="--input-format csv: legal are txt and jsonl"):
+    with pytest.raises(ConfigError, match="--input-format csv: allowed: txt and jsonl"):
         find_text_files([tmp_path], "csv")
 
 
@@ -113,7 +115,7 @@ def test_bad_lines_are_counted_and_skipped(tmp_path):
 
 
 def test_tokens_that_are_too_long_are_counted_and_skipped(tmp_path):
-    long, longest = "x" * 100_000, "y" * text_stream.MAX_TOKEN
+    long, longest = "x" * 100_000, "y" * corpus_module.MAX_TOKEN
     (tmp_path / "a.txt").write_text(f"the {long} bat\n{long}z\n{longest}\n")
     found, corpus = tokenised(tmp_path, [tmp_path / "a.txt"])
     assert found == ["the bat", longest]
@@ -136,9 +138,8 @@ def test_text_key(tmp_path):
 
 
 def test_lines_of_any_length(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_LINE", 50)
     monkeypatch.setattr(text_stream, "_MAX_TEXT", 20)
-    monkeypatch.setattr(text_stream, "_CHUNK", 30)
+    monkeypatch.setattr(corpus_module, "_CHUNK", 30)
     words = [f"w{i}" for i in range(500)]
     (tmp_path / "a.txt").write_text("short\n" + " ".join(words) + "\nlast")
     found, corpus = tokenised(tmp_path, [tmp_path / "a.txt"])
@@ -147,7 +148,7 @@ def test_lines_of_any_length(tmp_path, monkeypatch):
 
 
 def test_a_long_line_without_blanks_is_cut_between_characters(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_LINE", 50)
+    monkeypatch.setattr(text_stream, "_MAX_TEXT", 50)
     text = "a" + "字" * 100 + "é" * 99 + "𝔸" * 30
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
     found, corpus = tokenised(tmp_path, [tmp_path / "a.txt"], lower=False)
@@ -189,7 +190,7 @@ def test_standard_input(tmp_path, monkeypatch):
 
 
 def test_rarest_words_are_forgotten_when_there_are_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_CHUNK", 1)
+    monkeypatch.setattr(corpus_module, "_CHUNK", 1)
     words = ["the"] * 5 + ["bat"] * 3 + [f"w{i}" for i in range(50)]
     (tmp_path / "a.txt").write_text("\n".join(words))
     _, corpus = tokenised(tmp_path, [tmp_path / "a.txt"], max_types=10)
@@ -199,15 +200,15 @@ def test_rarest_words_are_forgotten_when_there_are_too_many(tmp_path, monkeypatc
 
 
 def test_a_worker_that_dies_is_no_hang(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_start_worker", os._exit)  # it ends at once
+    monkeypatch.setattr(corpus_module, "_start_worker", os._exit)  # it ends at once
     (tmp_path / "a.txt").write_text("text\n")
     with pytest.raises(ResourceError, match=r"a process that tokenises died.*--n-process 1"):
         tokenised(tmp_path, [tmp_path / "a.txt"], processes=2)
 
 
 def test_progress_counts_the_bytes_of_the_input(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_REPORT_EVERY", 0)
-    monkeypatch.setattr(text_stream, "_CHUNK", 1000)
+    monkeypatch.setattr(corpus_module, "_REPORT_EVERY", 0)
+    monkeypatch.setattr(corpus_module, "_CHUNK", 1000)
     (tmp_path / "a.txt").write_text("some words\n" * 3000)
     records = []
     tokenised(tmp_path, [tmp_path / "a.txt"], report=records.append)
@@ -242,12 +243,12 @@ def test_languages():
     assert make_tokenizer("spacy", "de", True)(["Das z.B. ist"]) == [["das", "z.b.", "ist"]]
     with pytest.raises(ConfigError, match="--lang klingon: spaCy has no tokenizer for it here"):
         make_tokenizer("spacy", "klingon", True)
-    with pytest.raises(ConfigError, match="--tokens words: legal are spacy and whitespace"):
+    with pytest.raises(ConfigError, match="--tokens words: allowed: spacy and whitespace"):
         make_tokenizer("words", "en", True)
 
 
 def test_several_processes_give_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_stream, "_CHUNK", 100)
+    monkeypatch.setattr(corpus_module, "_CHUNK", 100)
     (tmp_path / "a.txt").write_text("".join(f"Line {i} isn't long.\n" for i in range(200)))
     alone = tokenised(tmp_path, [tmp_path / "a.txt"])
     together = tokenised(tmp_path, [tmp_path / "a.txt"], processes=2)

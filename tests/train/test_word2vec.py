@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import spacy
 from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.components import word2vec as component  # registers the factory
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.train import word2vec
+from spacy_attn.train import word2vec, word2vec_run
 from spacy_attn.train.word2vec import Word2VecConfig, train_word2vec
 
 gensim = pytest.importorskip("gensim.models")
@@ -82,6 +83,11 @@ def stopped(texts, output, epoch=1, **options):
     with pytest.raises(Killed):
         train(texts, output, stop_after(epoch), **options)
     return output.with_name(f"{output.name}.training")
+
+
+def epoch_of(work):
+    with np.load(work / "checkpoint.npz") as saved:
+        return int(saved["epoch"])
 
 
 # -- against gensim alone -------------------------------------------------------------------
@@ -179,7 +185,7 @@ def test_progress(texts, tmp_path):
 
 CHILD = """
     import json, os, signal, sys
-    from spacy_attn.train import word2vec
+    from spacy_attn.train import word2vec, word2vec_run
 
     word2vec._REPORT_EVERY = 0
     texts, output, options, phase, epoch, done = (json.loads(each) for each in sys.argv[1:])
@@ -211,10 +217,10 @@ def test_a_killed_run_ends_with_the_same_vectors(texts, tmp_path, algorithm):
     output = tmp_path / "killed"
     kill_child(tmp_path, texts, output, {"algorithm": algorithm}, "epoch", 1, 0)
     work = tmp_path / "killed.training"
-    assert (work / "epoch-1" / "words.npy").is_file()
+    assert epoch_of(work) == 1
     assert not output.exists()
     kill_child(tmp_path, texts, output, {"algorithm": algorithm}, "train", 2, 40_000)
-    assert [path.name for path in work.glob("epoch-*")] == ["epoch-1"]
+    assert epoch_of(work) == 1
     records = []
     train(texts, output, records.append, algorithm=algorithm)
     assert records[0] == {"phase": "resume", "epochs_done": 1}
@@ -235,7 +241,7 @@ def test_stopped_while_reading_starts_anew(texts, tmp_path, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(word2vec, "tokenise_files", broken)
+        patch.setattr(word2vec_run, "tokenise_files", broken)
         with pytest.raises(Killed):
             train(texts, tmp_path / "v")
     (tmp_path / "v.training" / "corpus.txt").write_text("half a senten")
@@ -244,8 +250,7 @@ def test_stopped_while_reading_starts_anew(texts, tmp_path, monkeypatch):
 
 def test_an_unfinished_checkpoint_counts_for_nothing(texts, tmp_path):
     work = stopped(texts, tmp_path / "v")
-    (work / "unfinished").mkdir()
-    (work / "unfinished" / "words.npy").write_bytes(b"half")
+    (work / "checkpoint.npz.new").write_bytes(b"half")
     assert_same(train(texts, tmp_path / "v"), train(texts, tmp_path / "w"))
 
 
@@ -300,6 +305,13 @@ def test_standard_input_resumes_when_it_is_the_same(texts, tmp_path, monkeypatch
     assert_same(tmp_path / "v", train(texts, tmp_path / "w"))
 
 
+def change_checkpoint(path, **arrays):
+    with np.load(path) as saved:
+        kept = dict(saved)
+    kept.update(arrays)
+    np.savez(path, **{name: array for name, array in kept.items() if array is not None})
+
+
 def test_a_checkpoint_is_never_unpickled(texts, tmp_path):
     class Evil:
         def __reduce__(self):
@@ -307,9 +319,8 @@ def test_a_checkpoint_is_never_unpickled(texts, tmp_path):
 
     for name in ("words", "output", "random"):
         work = stopped(texts, tmp_path / name)
-        file = work / "epoch-1" / f"{name}.npy"
-        np.save(file, np.array([Evil()], dtype=object), allow_pickle=True)
-        with pytest.raises(ResourceError, match=r"checkpoint .*epoch-1 is damaged .*rm -r "):
+        change_checkpoint(work / "checkpoint.npz", **{name: np.array([Evil()], dtype=object)})
+        with pytest.raises(ResourceError, match=r"checkpoint\.npz is damaged .*rm -r "):
             train(texts, tmp_path / name)
     assert not (tmp_path / "trace").exists()
     assert not [path for path in work.rglob("*") if path.suffix in {".pkl", ".pickle", ".model"}]
@@ -319,15 +330,24 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-5])
 
 
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("epoch-1/words.npy", cut),
-        ("epoch-1/words.npy", lambda path: np.save(path, np.ones((2, 2), dtype="f4"))),
-        ("epoch-1/output.npy", lambda path: path.unlink()),
-        ("epoch-1/state.json", cut),
-        ("epoch-1/state.json", lambda path: path.write_text("{}")),
-        ("epoch-1/random.npy", lambda path: np.save(path, np.ones(3, dtype="u4"))),
+        ("checkpoint.npz", cut),
+        ("checkpoint.npz", flip),
+        ("checkpoint.npz", lambda path: path.write_bytes(b"")),
+        ("checkpoint.npz", partial(change_checkpoint, words=np.ones((2, 2), dtype="f4"))),
+        ("checkpoint.npz", partial(change_checkpoint, output=None)),
+        ("checkpoint.npz", partial(change_checkpoint, epoch=None)),
+        ("checkpoint.npz", partial(change_checkpoint, random=np.ones(3, dtype="u4"))),
+        ("checkpoint.npz", partial(change_checkpoint, position=np.array(10**6))),
+        ("run.json", lambda path: path.write_text("[" * 100_000)),
         ("run.json", cut),
         ("run.json", lambda path: path.write_text('{"format": "other"}')),
         ("words.txt", cut),
@@ -358,21 +378,21 @@ def test_a_folder_of_somebody_else_is_left_alone(texts, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"algorithm": "glove"}, "--algorithm glove: legal are word2vec and fasttext"),
-        ({"architecture": "x"}, "--architecture x: legal are skipgram and cbow"),
-        ({"tokens": "x"}, "--tokens x: legal are spacy and whitespace"),
-        ({"dimensions": 0}, "--dimensions 0: legal is 1 to 10,000"),
-        ({"dimensions": 10_000_000}, "--dimensions 10000000: legal is 1 to 10,000"),
-        ({"min_count": 0}, "--min-count 0: legal is 1 or more"),
-        ({"negative": 0}, "--negative 0: legal is 1 or more"),
-        ({"epochs": -1}, "--epochs -1: legal is 1 or more"),
-        ({"learning_rate": 0.0}, "--learning-rate 0.0: legal is above 0, at most 1"),
-        ({"learning_rate": float("nan")}, "--learning-rate nan: legal is above 0"),
-        ({"sample": 1.0}, "--sample 1.0: legal is 0 to below 1"),
-        ({"max_ngram": 2}, r"--max-ngram 2: legal is --min-ngram \(3\) or more"),
-        ({"buckets": 0}, "--buckets 0: legal is 1 or more"),
-        ({"seed": -1}, "--seed -1: legal is 0 to"),
-        ({"threads": 0}, "--threads 0: legal is 1 or more"),
+        ({"algorithm": "glove"}, "--algorithm glove: allowed: word2vec and fasttext"),
+        ({"architecture": "x"}, "--architecture x: allowed: skipgram and cbow"),
+        ({"tokens": "x"}, "--tokens x: allowed: spacy and whitespace"),
+        ({"dimensions": 0}, "--dimensions 0: allowed: 1 to 10,000"),
+        ({"dimensions": 10_000_000}, "--dimensions 10000000: allowed: 1 to 10,000"),
+        ({"min_count": 0}, "--min-count 0: allowed: 1 or more"),
+        ({"negative": 0}, "--negative 0: allowed: 1 or more"),
+        ({"epochs": -1}, "--epochs -1: allowed: 1 or more"),
+        ({"learning_rate": 0.0}, "--learning-rate 0.0: allowed: above 0, at most 1"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan: allowed: above 0"),
+        ({"sample": 1.0}, "--sample 1.0: allowed: 0 to below 1"),
+        ({"max_ngram": 2}, r"--max-ngram 2: allowed: --min-ngram \(3\) or more"),
+        ({"buckets": 0}, "--buckets 0: allowed: 1 or more"),
+        ({"seed": -1}, "--seed -1: allowed: 0 to"),
+        ({"threads": 0}, "--threads 0: allowed: 1 or more"),
         ({"tokens": "spacy", "lang": "qq"}, "--lang qq: spaCy has no tokenizer"),
     ],
 )
@@ -460,7 +480,7 @@ def test_a_full_disk_is_one_sentence_and_resumes(texts, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(word2vec._Run, "_checkpoint", full)
+        patch.setattr(word2vec_run.Run, "write_checkpoint", full)
         with pytest.raises(ResourceError, match=r"stopped: No space left on .*make room and give"):
             train(texts, tmp_path / "v")
     train(texts, tmp_path / "v")
@@ -478,13 +498,13 @@ def test_an_error_in_gensims_thread_is_no_hang(texts, tmp_path, monkeypatch):
 
 
 def test_diverged_training_is_refused(texts, tmp_path, monkeypatch):
-    original = word2vec._Run.train
+    original = word2vec._train
 
-    def diverge(self, model, *rest):
-        original(self, model, *rest)
+    def diverge(run, model, *rest):
+        original(run, model, *rest)
         model.wv.vectors[3] = np.nan
 
-    monkeypatch.setattr(word2vec._Run, "train", diverge)
+    monkeypatch.setattr(word2vec, "_train", diverge)
     with pytest.raises(ResourceError, match=r"training diverged .* --learning-rate below 0\.025"):
         train(texts, tmp_path / "v")
     assert not (tmp_path / "v").exists()

@@ -172,8 +172,8 @@ def _compressed_array(path: Path) -> NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
         if archive.getinfo("val.npy").file_size > most_bytes(path):
             raise Damaged(f"its array {path.name} grows more than 50 times when decompressed")
-    with np.load(path, allow_pickle=False) as arrays:
-        array: NDArray[Any] = arrays["val"]
+        with archive.open("val.npy") as file:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
