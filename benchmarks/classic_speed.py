@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def component_times(nlp: Language, texts: list[str]) -> dict[str, float]:
         for i, doc in enumerate(pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)):
             docs[i] = doc
 
-    return {name: seconds(lambda name=name: work(nlp.get_pipe(name))) for name in COMPONENTS}
+    return {name: seconds(partial(work, nlp.get_pipe(name))) for name in COMPONENTS}
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -315,9 +315,9 @@ class Experiment:
                     found += system.predict([s.doc.text for s in test])
             return fractions(by_text(gold, found).sum(axis=0))["f1"]
 
-        by_epochs = {n: score(lambda n=n: NltkTrained(self.nlp, n)) for n in EPOCHS}
+        by_epochs = {n: score(partial(NltkTrained, self.nlp, n)) for n in EPOCHS}
         by_probe = {
-            (layers, c): score(lambda layers=layers, c=c: AttentionProbe(self.nlp, layers, c))
+            (layers, c): score(partial(AttentionProbe, self.nlp, layers, c))
             for layers in LAYERS
             for c in PENALTIES
         }

@@ -21,6 +21,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def answers(
         text = half.contexts[item.context].text
         parts = [more, text, item.start, item.end, item.lemma, item.pos, item.gold, item.cues]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-        answer = kept.get(key, lambda item=item: found(item))
+        answer = kept.get(key, partial(found, item))
         if len(answer) > 1:  # more than the seconds that it took
             yield answer
 

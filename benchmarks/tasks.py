@@ -25,6 +25,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def dense_features(corpus: Corpus) -> dict[str, Features]:
     for name, settings in encoder_settings().items():
         encoder = shared_encoder(settings)
         attention_means(corpus.sentences[:16], encoder)
-        rows, ms = timed(lambda e=encoder: attention_means(corpus.sentences, e), n)
+        rows, ms = timed(partial(attention_means, corpus.sentences, encoder), n)
         files = model_files(resolve_encoder(settings.model).path)
         files += [SENSE_MODEL] if settings.adapter else []
         out[name] = Features(rows, ms, file_megabytes(files), 1.0)

@@ -374,7 +374,7 @@ def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
         except ResourceError as error:  # definitions, where there is no WordNet
             print(f"{method} is left out: {error}", file=sys.stderr)
             continue
-        out[method] = same_sense([p and p.sense for p in answers.predictions])
+        out[method] = same_sense([p.sense if p else None for p in answers.predictions])
     return out
 
 

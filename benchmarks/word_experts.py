@@ -104,7 +104,7 @@ def words_of(items: Sequence[Occurrence], blocks: dict[str, Any]) -> list[Word]:
     out = []
     for name in dict.fromkeys(names.tolist()):
         rows = np.flatnonzero(names == name)
-        mine = [items[i] for i in rows]
+        mine = [items[int(i)] for i in rows]
         senses = tuple(sorted({item.sense for item in mine}))
         out.append(
             Word(

@@ -11,6 +11,7 @@ Run it again whenever the inventory or the sense model changes.
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from spacy_attn.compare.manifest import manifest
 from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
@@ -43,8 +44,8 @@ def main() -> None:
     encoder = MemoEncoder(shared_encoder(adapted))
     glosses = MemoGlosses(shared_encoder(EncoderSettings()))
     head = SenseHead.load(SENSE_MODEL)
-    prepares = {
-        name: lambda part, name=name: sense_method(name).prepare(part, resources)
+    prepares: dict[str, Prepare] = {
+        name: partial(sense_method(name).prepare, resources=resources)
         for name in METHODS
         # Examples are written evenly over the senses: they say nothing of frequencies. What a
         # cascade says is calibrated by its two methods; self_attention brings its temperature.

@@ -120,7 +120,8 @@ def test_gradients_of_patterns_are_those_of_the_dense_matrix(pattern):
         lambda q, k, v, present: attention_weights(q, k, present, pattern) @ v,
     ):
         leaves = [tensor.clone().requires_grad_() for tensor in given[:3]]
-        out = function(*leaves, given[3]).transpose(1, 2)[given[3]]
+        q, k, v = leaves
+        out = function(q, k, v, given[3]).transpose(1, 2)[given[3]]
         out.square().sum().backward()
         grads.append([leaf.grad for leaf in leaves])
     for one, two in zip(*grads, strict=True):
@@ -148,7 +149,8 @@ def test_dropout_keeps_the_mean(kind):
     n = 4000
     many = [tensor.expand(n, -1, -1, -1) for tensor in (query, key, value)]
     torch.manual_seed(1)
-    draws = attend(*many, present.expand(n, -1), pattern, dropout=0.5)
+    q, k, v = many
+    draws = attend(q, k, v, present.expand(n, -1), pattern, dropout=0.5)
     error = draws.std(0) / math.sqrt(n)
     assert draws.std() > 0.1
     assert ((draws.mean(0) - expected[0]).abs() <= 5 * error + 1e-9).all()

@@ -496,7 +496,7 @@ def test_tensor_is_untouched(nlp: Language) -> None:
     component = nlp.pipeline[-1][1]
     with nlp.select_pipes(disable=nlp.pipe_names[-1]):
         doc, piped = nlp(BAT), nlp(BAT)
-    tensor = np.arange(3.0 * len(doc), dtype=np.float32).reshape(len(doc), 3)
+    tensor: Any = np.arange(3.0 * len(doc), dtype=np.float32).reshape(len(doc), 3)
     doc.tensor, piped.tensor = tensor.copy(), tensor.copy()
     pipe = getattr(component, "pipe", partial(map, component))
     for each in (component(doc), *pipe([piped])):

@@ -18,6 +18,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def measure(
     out = []
     for n in lengths:
         with peak_above(device) as memory:
-            times = [seconds(lambda n=n: once(n)) for _ in range(repeats + 1)]
+            times = [seconds(partial(once, n)) for _ in range(repeats + 1)]
         out.append({"tokens": n, "seconds": times[1:], "mib": round(max(memory[0], 0.0), 2)})
     return out
 

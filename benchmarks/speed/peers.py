@@ -25,7 +25,6 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
-from typing import TextIO
 
 import spacy
 
@@ -102,7 +101,7 @@ class Peer:
 
     def run(self) -> Result:
         """All documents once."""
-        stdin: TextIO | None = self._process.stdin
+        stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - opened above
         stdin.write("go\n")
         stdin.flush()
@@ -135,7 +134,7 @@ def measure(
     systems: dict[str, list[str] | None], baseline: str, texts: list[str], turns: int
 ) -> Result:
     """All systems in turns over the same texts."""
-    n_words = sum(map(len, spacy.blank("en").tokenizer.pipe(texts)))
+    n_words = sum(len(doc) for doc in spacy.blank("en").pipe(texts))
     rows: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "texts.json")

@@ -179,8 +179,8 @@ def test_allamended():
     data = open_dataset(path, no_texts)
     inventory = WordNetInventory(wordnet=None)
     task = gold_task(data, inventory, Resources(tokenize=no_texts))
-    chosen = {"first_sense": MethodSystem("first_sense")}
-    chosen["esc"] = PublishedPredictions(peers_of(data)["esc"])
+    published = PublishedPredictions(peers_of(data)["esc"])
+    chosen = {"first_sense": MethodSystem("first_sense"), "esc": published}
     result = compare(task, chosen, seen=lambda s: inventory.count(s) > 0, in_process=True)
     assert (result["n"], result["unknown"], result["unreachable"]) == (4917, 0, 0)
     first, esc = result["systems"]

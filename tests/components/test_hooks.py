@@ -182,4 +182,4 @@ def test_worker_process_is_none_of_the_users_own_children(monkeypatch):
     _apply_pipes()  # the name alone is not spaCy's loop
     exec("def _apply_pipes(call): call('w2v')", scope := {"__name__": "spacy.language"})  # noqa: S102
     with pytest.raises(ConfigError, match=r"hooks = true of 'w2v' cannot .* n_process > 1"):
-        scope["_apply_pipes"](refuse_worker_process)
+        scope["_apply_pipes"](refuse_worker_process)  # type: ignore[operator]

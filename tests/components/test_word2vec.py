@@ -19,7 +19,13 @@ from spacy_attn.components.word2vec import Word2Vec, install_word2vec_extension,
 from spacy_attn.errors import ConfigError, ResourceError
 
 ROOT = Path(word2vec.__file__).parents[2]
-ROWS = {"swing": [1, 2], "the": [0.5, 0.5], "bat": [3, -4], "flew": [-1, 0], "fly": [2, 2]}
+ROWS: dict[str, list[float]] = {
+    "swing": [1, 2],
+    "the": [0.5, 0.5],
+    "bat": [3, -4],
+    "flew": [-1, 0],
+    "fly": [2, 2],
+}
 
 
 @pytest.fixture(autouse=True)

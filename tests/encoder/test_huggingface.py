@@ -27,6 +27,7 @@ from transformers import (
     ModernBertModel,
     MPNetConfig,
     MPNetModel,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
@@ -64,7 +65,7 @@ TEXTS = [
 # -- three small encoders, one for each kind of tokenizer --------------------------------------
 
 
-def save_encoder(folder: Path, tokenizer: Tokenizer, model: torch.nn.Module, **special) -> Path:
+def save_encoder(folder: Path, tokenizer: Tokenizer, model: PreTrainedModel, **special) -> Path:
     folder.mkdir(parents=True)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
     model.eval().save_pretrained(folder)

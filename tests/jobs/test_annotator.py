@@ -267,6 +267,8 @@ def test_first_text_prepares_components_before_a_zone_opens():
 def test_real_pipeline_tells_the_bats_apart():
     annotator = Annotator()
     swing, flew = annotator.annotate(["Swing the bat!", "The bat flew at night."])
+    assert isinstance(swing, list)
+    assert isinstance(flew, list)
     assert [item["text"] for item in swing + flew] == ["bat", "bat"]
     assert swing[0]["sense"] != flew[0]["sense"]
     assert 0.0 < swing[0]["score"] <= 1.0

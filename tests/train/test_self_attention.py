@@ -226,8 +226,8 @@ NLP = spacy.blank("en")
 def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_self_attention):
     """The whole way, from texts through the file: the same scores as in the trainer."""
     inventory = load_inventory(toy_inventory, "en")
-    method = self_attention_v1(str(toy_self_attention), str(toy_vectors))
-    method = method.prepare(inventory, resources_of(NLP))
+    unfitted = self_attention_v1(str(toy_self_attention), str(toy_vectors))
+    method = unfitted.prepare(inventory, resources_of(NLP))
     from spacy_attn.classic.vectors import shared_vectors
 
     static = shared_vectors(str(toy_vectors))

@@ -458,8 +458,8 @@ def test_labels_of_ones_own_go_on_from_a_model(
         for v, path in ((after, second), (before, first))
     )
     first_word = [after.rows[r] for r in bats]
-    apart = [rows[first_word[0]] - rows[first_word[1]] for rows in (new, old)]
-    assert np.allclose(*apart, atol=np.abs(old).max() * 0.03)
+    now, then = (rows[first_word[0]] - rows[first_word[1]] for rows in (new, old))
+    assert np.allclose(now, then, atol=np.abs(old).max() * 0.03)
     assert (after.seen == before.seen).all()
 
 

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from spacy_attn.train.word2vec import Word2VecConfig, train_word2vec
 gensim = pytest.importorskip("gensim.models")
 
 ROOT = Path(component.__file__).parents[2]
-SMALL = {
+SMALL: dict[str, Any] = {
     "dimensions": 8, "min_count": 2, "epochs": 3, "seed": 5, "tokens": "whitespace", "buckets": 300,
     "sample": 0.01,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -20,7 +21,7 @@ from spacy_attn.wsd.inventory.model import (
     word_pieces,
 )
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "definition": "a flying animal",
     "examples": [{"text": "the bat flew", "start": 4, "end": 7}],
 }  # fmt: skip
