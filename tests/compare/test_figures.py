@@ -236,7 +236,7 @@ def test_the_front_equals_its_definition(seed):
     found = pareto_front(systems)
     assert set(found) == expected
     assert len(found) == len(expected)
-    speeds: list[float] = [systems[int(name)]["words_per_second"] for name in found]
+    speeds: list[float] = [systems[int(name)]["words_per_second"] for name in found]  # type: ignore[misc]
     assert speeds == sorted(speeds)
 
 
