@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,9 @@ __all__ = ["compare"]
 _ONE_LINE = 10_000  # columns
 
 
+_option = partial(typer.Option, show_default=False)
+
+
 def compare(
     file: Annotated[
         Path | None,
@@ -37,23 +41,21 @@ def compare(
     ] = None,
     inventory: Annotated[
         str | None,
-        typer.Option(
+        _option(
             metavar="homographs|wordnet|F.jsonl",
             help="Sense inventory (default: homographs; for .data.xml wordnet).",
-            show_default=False,
         ),
     ] = None,
     methods: Annotated[
         str | None,
-        typer.Option(
+        _option(
             metavar="A,B,C",
             help="Sense methods, separated by commas (default: all that take the inventory).",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             "-o",
             "--output",
             metavar="DIR",
@@ -62,59 +64,53 @@ def compare(
     ] = None,
     system: Annotated[
         list[str] | None,
-        typer.Option(
+        _option(
             metavar="NAME=JSON",
             help="One more row: a method with settings, written as in a config. Repeatable.",
-            show_default=False,
         ),
     ] = None,
     predictions: Annotated[
         list[str] | None,
-        typer.Option(
+        _option(
             metavar="NAME=FILE",
             help="One more row: published predictions, an id and a sense key a line (.gz too). "
             "Repeatable. Those in a folder peers/ beside a .data.xml are found.",
-            show_default=False,
         ),
     ] = None,
     tune: Annotated[
         float | None,
-        typer.Option(
+        _option(
             metavar="PRECISION",
             help="Find temperature and threshold of one method for this precision.",
-            show_default=False,
         ),
     ] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option(
+        _option(
             help="spaCy pipeline that tokenises and tags, name or path (default: the installed "
             "English one).",
-            show_default=False,
         ),
     ] = None,
     end_to_end: Annotated[
         bool,
-        typer.Option(
+        _option(
             "--end-to-end",
             help="Let the pipeline find the words in the plain text, as its users meet it.",
         ),
     ] = False,
     baseline: Annotated[
         str | None,
-        typer.Option(
+        _option(
             metavar="NAME",
             help="Row that the others are tested against, by McNemar's test (default: attention "
             "if it runs, else the first).",
-            show_default=False,
         ),
     ] = None,
     half: Annotated[
         str | None,
-        typer.Option(
+        _option(
             metavar="open|frozen",
             help="One half of a set with frozen instances, such as the bundled one.",
-            show_default=False,
         ),
     ] = None,
     curves: Annotated[
@@ -124,11 +120,11 @@ def compare(
         ),
     ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the results in DIR if there are any.")
+        bool, _option("--overwrite", help="Replace the results in DIR if there are any.")
     ] = False,
     in_process: Annotated[
         bool,
-        typer.Option(
+        _option(
             "--in-process", help="No process for each system; for debugging, measures no memory."
         ),
     ] = False,
@@ -168,11 +164,22 @@ def compare(
     from spacy_attn.compare.report.tables import group_tables, headline, notes
 
     console = Console(stderr=True, highlight=False)
+    published = {n: Path(path) for n, path in _pairs(predictions or [], "--predictions")}
     options = Options(
-        file, inventory, _methods(methods, system or []),
-        {name: Path(path) for name, path in _pairs(predictions or [], "--predictions")},
-        output, tune, pipeline, end_to_end, baseline, half, curves, overwrite, in_process,
-    )  # fmt: skip
+        file=file,
+        inventory=inventory,
+        methods=_methods(methods, system or []),
+        predictions=published,
+        output=output,
+        tune=tune,
+        pipeline=pipeline,
+        end_to_end=end_to_end,
+        baseline=baseline,
+        half=half,
+        curves=curves,
+        overwrite=overwrite,
+        in_process=in_process,
+    )
 
     def left_out(name: str, reason: str) -> None:
         console.print(f"[yellow]without {name}:[/] {escape(reason)}", soft_wrap=True)
@@ -237,9 +244,8 @@ def _config(name: str, text: str) -> dict[str, Any]:
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each system; silent where stderr is not a terminal."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )  # fmt: skip
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns += [TimeRemainingColumn()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 

@@ -25,8 +25,17 @@ from spacy_attn.sentences import sentence_of, sentence_starts
 from spacy_attn.wsd.context import Context, FittedMethod, tokens_within, with_vectors
 from spacy_attn.wsd.inventory.model import Inventory
 
-__all__ = ["DISTANCES", "DRAWS", "SIZES", "distance_curve", "distance_task", "has_examples",
-           "learning_points", "learns", "pushed"]  # fmt: skip
+__all__ = [
+    "DISTANCES",
+    "DRAWS",
+    "SIZES",
+    "distance_curve",
+    "distance_task",
+    "has_examples",
+    "learning_points",
+    "learns",
+    "pushed",
+]
 
 SIZES = (1, 3, 6)  # examples of each sense
 DRAWS = 3

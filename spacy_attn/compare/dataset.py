@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from spacy_attn._types import CharSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.wsd.context import Context, tokens_within
-from spacy_attn.wsd.inventory.model import read_labelled
+from spacy_attn.wsd.inventory.model import POS_TAGS, read_labelled
 
 __all__ = ["BUNDLED", "Dataset", "Instance", "LabelledSentence", "LabelledWord", "Tag",
            "dataset_of", "half_of", "is_raganato", "key_file_of", "open_dataset", "peers_of",
@@ -33,7 +33,6 @@ BUNDLED = Path(str(files("spacy_attn") / "data" / "homographs.test.jsonl"))
 #: Tokenises and tags texts, as a pipeline does it.
 Tag = Callable[[Sequence[str]], list[Context]]
 
-_TAGS = {"NOUN": "NOUN", "VERB": "VERB", "ADJ": "ADJ", "ADV": "ADV"}
 # Raganato's sets have the twelve tags of Petrov et al. 2012, a Context those of Universal
 # Dependencies. PRT holds particles of verbs ("take off"), which are adpositions there.
 _UNIVERSAL = {".": "PUNCT", "CONJ": "CCONJ", "PRT": "ADP"}
@@ -118,7 +117,7 @@ def open_dataset(
         data = _read_jsonl(path, tag, gold or {})
     else:
         raise ConfigError(
-            f"{path} is of no kind that can be compared; legal are labelled .jsonl (text, start, "
+            f"{path} is of no kind that can be compared; allowed are labelled .jsonl (text, start, "
             "end, lemma, pos, sense), NAME.data.xml and NAME.data.xml.gz"
         )
     if not data.instances:
@@ -210,20 +209,8 @@ def _read_jsonl(path: Path, tag: Tag, gold: Mapping[str, tuple[str, ...]]) -> Da
         row = rows[item.text]
         start, end = tokens_within(contexts[row], item.start, item.end)
         right = gold.get(item.sense) or (item.sense,)
-        instances.append(
-            Instance(
-                str(number),
-                row,
-                start,
-                end,
-                item.lemma,
-                item.pos,
-                right,
-                item.stratum,
-                item.cues,
-                item.frozen,
-            )
-        )
+        made = Instance(str(number), row, start, end, item.lemma, item.pos, right)
+        instances.append(replace(made, stratum=item.stratum, cues=item.cues, frozen=item.frozen))
     name = path.name.removesuffix(".jsonl").removesuffix(".test")
     return Dataset(name, tuple(contexts), tuple(instances), (path,), may_quote=True)
 
@@ -322,9 +309,9 @@ def _sentence(
             name = child.get("id", "")
             if name not in gold:
                 raise RecordError(f"{path}, instance {name!r} has no gold key")
-            if tag not in _TAGS:
-                raise RecordError(f"{path}, instance {name!r}: pos {tag!r} is none of "
-                                  f"{', '.join(_TAGS)}")  # fmt: skip
+            if tag not in POS_TAGS:
+                allowed = ", ".join(POS_TAGS)
+                raise RecordError(f"{path}, instance {name!r}: pos {tag!r} is none of {allowed}")
             words.append(LabelledWord(name, len(tokens), lemma, tag, gold[name]))
         tokens.append(child.text or "")
         lemmas.append(lemma)

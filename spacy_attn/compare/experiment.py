@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,8 +45,9 @@ from spacy_attn.compare.vector_map import vector_map
 from spacy_attn.components.pipeline import load_pipeline
 from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
+from spacy_attn.files import atomic_write
 from spacy_attn.methods import DATA, METHODS, SENSE_MODEL
-from spacy_attn.wsd.inventory.model import Sense, load_inventory
+from spacy_attn.wsd.inventory.model import Inventory, Sense, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, open_inventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
@@ -245,9 +246,13 @@ def run(
     """
     options.check()
     on_progress("reading", 0, 0)
-    nlp = _pipeline(options)
+    nlp = load_pipeline(options.pipeline, fields=("tokens",))
+    for name, factory in nlp.pipe_factories.items():
+        if factory == "sense_disambiguator":
+            nlp.remove_pipe(name)
+    inventory = open_inventory(options.source, nlp.lang)
     specs = _usable(nlp, options, on_left_out)
-    task = _task(nlp, options)
+    task = _task(nlp, options, inventory)
     peers = {**peers_of(task.dataset), **options.predictions}
     for name in set(peers) & set(specs):
         raise ConfigError(f"--predictions {name}=...: a method has this name; give another")
@@ -264,73 +269,58 @@ def run(
     answers, failed = run_systems(
         systems, plan, in_process=options.in_process, on_progress=on_progress
     )
-    result = score(task, systems, answers, failed, _seen(task), options.baseline)
+    result = score(task, systems, answers, failed, _seen(inventory), options.baseline)
     result |= {"end_to_end": options.end_to_end, **plan.results()}
     if options.tune is not None and not failed:
         (name,) = specs
         result["tune"] = tune(task, answers[name], specs[name], options.source, options.tune)
     if options.output is not None:
-        files = [*task.dataset.files, _inventory_file(task, options.source), *peers.values()]
+        files = [*task.dataset.files, _inventory_file(inventory, options.source), *peers.values()]
         command = _command(options, specs, peers)
         result["manifest"] = manifest(command, files, seed=0, in_process=options.in_process)
         _write(options.output / _RESULTS, to_json(result))
     return result
 
 
+@dataclass(slots=True)
 class _Plan:
     """What each system is asked: the task, and with a folder for results curves and the map."""
 
-    def __init__(self, task: Task, specs: Mapping[str, MethodSpec]) -> None:
-        self.task, self.specs = task, specs
-        self.learners: list[str] = []
-        self.far: Task | None = None  # cues pushed away
-        self.has_map = False
-        self._learning: dict[str, list[PlainData]] = {}
-        self._distance: dict[str, Answers] = {}
-        self._map: PlainData | None = None
+    task: Task
+    specs: Mapping[str, MethodSpec]
+    learners: Sequence[str] = ()
+    far: Task | None = None  # cues pushed away
+    has_map: bool = False
+    learning: dict[str, list[PlainData]] = field(default_factory=dict)
+    distance: dict[str, Answers] = field(default_factory=dict)
+    vector_map: PlainData | None = None
 
     def __call__(self, name: str, ask: AskSystem) -> Answers:
-        """The answers that count; what else fails is left out, as its row has the reason."""
+        """The answers that count. What fails besides is left out."""
         answers = ask(answer, self.task)
-        if name not in self.specs:
-            return answers
         if name in self.learners:
             with suppress(SpacyAttnError):
-                self._learning[name] = ask(learning_points, self.task, "few examples")
-        if self.far is not None:
+                self.learning[name] = ask(learning_points, self.task, "few examples")
+        if name in self.specs and self.far is not None:
             with suppress(SpacyAttnError):
-                self._distance[name] = ask(answer, self.far, "cue far away")
-        # Attention's, or of another method with an encoder where that does not run.
-        if (
-            self.has_map
-            and "encoder" in answers.details
-            and (self._map is None or name == "attention")
-        ):
+                self.distance[name] = ask(answer, self.far, "cue far away")
+        # Attention's map, or that of another method with an encoder where attention does not run.
+        is_wanted = self.has_map and (self.vector_map is None or name == "attention")
+        if is_wanted and "encoder" in answers.details:
             with suppress(SpacyAttnError):
-                self._map = ask(vector_map, self.task, "map") or self._map
+                self.vector_map = ask(vector_map, self.task, "map") or self.vector_map
         return answers
 
     def results(self) -> PlainData:
         """What goes into ``results.json``."""
         out: PlainData = {}
-        if self._learning:
-            out["learning_curve"] = {
-                "sizes": list(SIZES), "draws": DRAWS, "systems": self._learning
-            }  # fmt: skip
+        if self.learning:
+            out["learning_curve"] = {"sizes": list(SIZES), "draws": DRAWS, "systems": self.learning}
         if self.far is not None:
-            out["distance_curve"] = distance_curve(self.far, self._distance)
-        if self._map is not None:
-            out["vector_map"] = self._map
+            out["distance_curve"] = distance_curve(self.far, self.distance)
+        if self.vector_map is not None:
+            out["vector_map"] = self.vector_map
         return out
-
-
-def _pipeline(options: Options) -> Language:
-    """A pipeline that tokenises and tags, without a component for senses."""
-    nlp = load_pipeline(options.pipeline, inventory=options.source, method="first_sense")
-    for component in list(nlp.pipe_names):
-        if nlp.get_pipe_meta(component).factory == "sense_disambiguator":
-            nlp.remove_pipe(component)
-    return nlp
 
 
 def _usable(
@@ -350,10 +340,9 @@ def _usable(
     return found
 
 
-def _task(nlp: Language, options: Options) -> Task:
+def _task(nlp: Language, options: Options, inventory: Inventory | WordNetInventory) -> Task:
     """The data with the inventory's candidates."""
-    inventory, tag = open_inventory(options.source, nlp.lang), tagged_by(nlp)
-    gold = {}
+    tag, gold = tagged_by(nlp), {}
     if options.file is None and options.source == "wordnet":  # the set names senses of homographs
         gold = {sense.id: sense.wordnet for sense in load_inventory("homographs").senses}
     dataset = open_dataset(options.file, tag, gold)
@@ -364,9 +353,9 @@ def _task(nlp: Language, options: Options) -> Task:
     return gold_task(dataset, inventory, resources_of(nlp))
 
 
-def _seen(task: Task) -> Callable[[Sense], bool] | None:
+def _seen(inventory: Inventory | WordNetInventory) -> Callable[[Sense], bool] | None:
     """Which senses of WordNet the bundled model has met in its training corpora."""
-    if not isinstance(task.inventory, WordNetInventory):
+    if not isinstance(inventory, WordNetInventory):
         return None
     seen = SenseVectors.load(SENSE_MODEL).seen
     return lambda sense: bool(seen[sense.row])
@@ -375,9 +364,9 @@ def _seen(task: Task) -> Callable[[Sense], bool] | None:
 # -- files ----------------------------------------------------------------------------------
 
 
-def _inventory_file(task: Task, source: str) -> Path:
-    if isinstance(task.inventory, WordNetInventory):
-        return task.inventory.path
+def _inventory_file(inventory: Inventory | WordNetInventory, source: str) -> Path:
+    if isinstance(inventory, WordNetInventory):
+        return inventory.path
     bundled = DATA / f"{source}.jsonl"
     return bundled if bundled.is_file() else Path(source)
 
@@ -409,10 +398,8 @@ def _make(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that has its name only when it is whole."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with atomic_write(path) as file:
+            file.write(text.encode("utf-8"))
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}") from error

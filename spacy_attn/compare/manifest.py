@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from spacy_attn.files import sha256_of
 from spacy_attn.wsd.inventory.lexicon_file import lexicon_digest
 
 __all__ = ["ROOT", "manifest", "sha256"]
@@ -28,7 +28,7 @@ def sha256(path: Path) -> str:
     """Hash of a file; of the lexicon that of its contents, however they are packed."""
     if path.name == LEXICON:
         return lexicon_digest(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def manifest(command: str, files: Sequence[Path], **more: Any) -> dict[str, Any]:

@@ -18,8 +18,19 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.model import Sense
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES
 
-__all__ = ["Bools1d", "accuracy_by", "calibration_error", "groups_of", "holm", "interval",
-           "is_gold", "macro_f1", "mcnemar", "reliability", "supersense_of"]  # fmt: skip
+__all__ = [
+    "Bools1d",
+    "accuracy_by",
+    "calibration_error",
+    "groups_of",
+    "holm",
+    "interval",
+    "is_gold",
+    "macro_f1",
+    "mcnemar",
+    "reliability",
+    "supersense_of",
+]
 
 Bools1d = NDArray[np.bool_]
 

@@ -24,8 +24,14 @@ from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.methods import METHODS, files_of, sense_method
 from spacy_attn.wsd.context import Context, FittedMethod, SenseMethod, Target, with_vectors
 
-__all__ = ["MethodSpec", "MethodSystem", "PublishedPredictions", "check_method", "method_config",
-           "resolve_method"]  # fmt: skip
+__all__ = [
+    "MethodSpec",
+    "MethodSystem",
+    "PublishedPredictions",
+    "check_method",
+    "method_config",
+    "resolve_method",
+]
 
 _BATCH = 256  # texts scored together
 _WARM_UP = 16  # texts scored before the clock runs

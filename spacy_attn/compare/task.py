@@ -27,8 +27,17 @@ from spacy_attn.wsd.context import Context, Resources, Target, find_targets
 from spacy_attn.wsd.inventory.model import Inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, find_words
 
-__all__ = ["Answers", "OnProgress", "Prediction", "System", "Task", "end_to_end_task", "gold_task",
-           "right_of", "tagged_by"]  # fmt: skip
+__all__ = [
+    "Answers",
+    "OnProgress",
+    "Prediction",
+    "System",
+    "Task",
+    "end_to_end_task",
+    "gold_task",
+    "right_of",
+    "tagged_by",
+]
 
 _BATCH = 256  # texts tagged together
 

@@ -120,14 +120,12 @@ def halves(task: Task, seed: int = 0) -> Bools1d:
 
 def config_block(inventory: str, method: dict[str, Any], threshold: float) -> str:
     """The component as it is written in a spaCy config."""
-    return "\n".join(
-        [
-            "[components.sense_disambiguator]",
-            'factory = "sense_disambiguator"',
-            f"inventory = {_value(inventory)}",
-            f"method = {_value(method)}",
-            f"threshold = {_value(threshold)}",
-        ]
+    return (
+        "[components.sense_disambiguator]\n"
+        'factory = "sense_disambiguator"\n'
+        f"inventory = {_value(inventory)}\n"
+        f"method = {_value(method)}\n"
+        f"threshold = {_value(threshold)}"
     )
 
 
@@ -149,11 +147,9 @@ def _fit(task: Task, answers: Answers, chosen: Bools1d) -> float:
     senses the likeliest counts; words of which no candidate is right teach nothing.
     """
     scores, gold = [], []
-    for i in np.flatnonzero(chosen):
-        prediction, item, target = (
-            answers.predictions[i], task.dataset.instances[i], task.targets[i],
-        )  # fmt: skip
-        if prediction is None:
+    trios = zip(answers.predictions, task.dataset.instances, task.targets, strict=True)
+    for (prediction, item, target), is_taught in zip(trios, chosen, strict=True):
+        if prediction is None or not is_taught:
             continue
         right = [k for k, (s, _) in enumerate(prediction.ranked) if is_gold(s, item, target)]
         if right and len(prediction.ranked) > 1:
@@ -199,14 +195,16 @@ def _summary(
     scores: NDArray[np.float64], right: Bools1d, threshold: float, seed: int
 ) -> dict[str, Any]:
     """Precision and coverage of the decisions that are sure enough, and how true scores are."""
-    answered = (scores >= threshold) & (scores >= 0)
     scored = scores >= 0
+    answered = scored & (scores >= threshold)
+    has_any = bool(answered.any())
     return {
         "n": len(scores),
         "n_answered": int(answered.sum()),
         "coverage": float(answered.mean()),
-        "precision": float(right[answered].mean()) if answered.any() else None,
-        "ci95": list(interval(right[answered], seed)) if answered.any() else None,
-        "calibration_error": calibration_error(scores[scored], right[scored])
-        if scored.any() else None,
-    }  # fmt: skip
+        "precision": float(right[answered].mean()) if has_any else None,
+        "ci95": list(interval(right[answered], seed)) if has_any else None,
+        "calibration_error": (
+            calibration_error(scores[scored], right[scored]) if scored.any() else None
+        ),
+    }

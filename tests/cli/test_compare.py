@@ -350,7 +350,7 @@ def test_a_file_of_another_kind(run, tmp_path):
     path.write_text("bat,1\n")
     code, _, err = run(path, "--methods", "lesk", "--in-process")
     assert code == 2
-    assert "is of no kind that can be compared; legal are labelled .jsonl" in one_sentence(err)
+    assert "is of no kind that can be compared; allowed are labelled .jsonl" in one_sentence(err)
 
 
 def test_a_broken_line(run, toy, tmp_path):

@@ -208,7 +208,7 @@ def test_the_bundled_set():
     ("name", "reason"),
     [
         ("nowhere.jsonl", r"nowhere\.jsonl does not exist; give labelled \.jsonl"),
-        ("words.csv", r"words\.csv is of no kind that can be compared; legal are"),
+        ("words.csv", r"words\.csv is of no kind that can be compared; allowed are"),
         ("", r"does not exist; give labelled \.jsonl"),  # the folder
     ],
 )

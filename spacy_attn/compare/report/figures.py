@@ -17,23 +17,39 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from spacy_attn._types import PlainData
+from spacy_attn.compare.report.labels import label_points
 from spacy_attn.compare.report.numbers import number
-from spacy_attn.compare.report.tables import Result, pareto_front, strata_of
+from spacy_attn.compare.report.tables import (
+    Point,
+    Result,
+    curves_of,
+    pareto_front,
+    short_of_examples,
+    strata_of,
+)
 from spacy_attn.errors import ResourceError
 
-__all__ = ["FAINT", "INK", "NAMES", "PAPER", "SERIES", "Picture", "as_png", "as_svg",
-           "can_be_drawn", "draw_all", "map_places"]  # fmt: skip
+__all__ = [
+    "FAINT",
+    "INK",
+    "NAMES",
+    "PAPER",
+    "SERIES",
+    "Picture",
+    "as_png",
+    "as_svg",
+    "can_be_drawn",
+    "draw_all",
+    "map_places",
+]
 
 Styles: TypeAlias = dict[str, dict[str, Any]]  # how a system or sense is drawn, by its name
-Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top; in pixels
-Curve: TypeAlias = Sequence[tuple[float, float, float, float]]  # x, accuracy, low, high
 
 #: Text and axes, lines of the grid, background: real colours, which a page may replace.
 INK: Final = "#1f2933"
@@ -183,7 +199,7 @@ def _cost(result: Result, styles: Styles) -> Drawn:
     speeds = [speed for speed, _ in places.values()]
     _log_ticks(axes.xaxis, max(speeds) / min(speeds))
     axes.margins(x=0.12, y=0.1)
-    _label_points(figure, axes, {_shown(name): at for name, at in places.items()}, line)
+    label_points(figure, axes, {_shown(name): at for name, at in places.items()}, line)
     listed = ", ".join(
         f"{name} ({places[name][1]:.3f}, {number(places[name][0])} words/s)" for name in front
     )
@@ -229,45 +245,32 @@ def _strata(result: Result, styles: Styles) -> Drawn:
 
 def _distance(result: Result, styles: Styles) -> Drawn:
     """Accuracy against the number of tokens between word and cue."""
-    found = _points_of(result, "distance_curve")
-    curves = {
-        name: [(at["distance"], at["accuracy"], *at["ci95"]) for at in points]
-        for name, points in found.items()
-    }
+    curves = curves_of(result, "distance_curve")
     if not curves:
         return None
-    figure, axes = _figure(8, 5)
+    figure, axes = _curves(curves, styles)
     axes.set_xscale("symlog", linthresh=10, linscale=0.5)
     axes.set_xlabel("tokens of unrelated text between word and cue (log scale from 10 on)")
-    _draw_curves(figure, axes, curves, styles)
+    _tick_each_place(axes, curves)
     return "Accuracy against cue distance", _ends(curves, "tokens away"), figure
 
 
 def _learning(result: Result, styles: Styles) -> Drawn:
     """Accuracy against examples a sense; hollow where some senses have fewer."""
-    found = _points_of(result, "learning_curve")
-    curves = {
-        name: [(at["size"], at["accuracy"], at["low"], at["high"]) for at in points]
-        for name, points in found.items()
-    }
+    curves = curves_of(result, "learning_curve")
     if not curves:
         return None
-    figure, axes = _figure(8, 5)
+    figure, axes = _curves(curves, styles)
     axes.set_xscale("log")
     axes.set_xlabel("examples a sense (log scale)")
-    _draw_curves(figure, axes, curves, styles)
-    for name, points in found.items():
-        hollow = [(at["size"], at["accuracy"]) for at in points if at["short"]]
+    _tick_each_place(axes, curves)
+    short = short_of_examples(result)
+    for name, points in curves.items():
+        hollow = [(x, y) for x, y, *_ in points if x in short]
         if hollow:
             style = _marked(styles, name, markerfacecolor=PAPER, gid=f"short-{_gid(styles, name)}")
             axes.plot(*zip(*hollow, strict=True), **style, zorder=4)
     return "Learning curves", _ends(curves, "examples a sense"), figure
-
-
-def _points_of(result: Result, curve: str) -> dict[str, list[PlainData]]:
-    """The points of each system that has any."""
-    systems = (result.get(curve) or {}).get("systems", {})
-    return {name: points for name, points in systems.items() if points}
 
 
 def _reliability(result: Result, styles: Styles) -> Drawn:
@@ -396,21 +399,26 @@ def _figure(width: float, height: float, *, empty: bool = False) -> tuple[Any, A
     return figure, None if empty else figure.add_subplot()
 
 
-def _draw_curves(figure: Any, axes: Any, curves: Mapping[str, Curve], styles: Styles) -> None:
-    """A line for each system with a band for its interval."""
+def _curves(curves: Mapping[str, Sequence[Point]], styles: Styles) -> tuple[Any, Any]:
+    """A figure and its axes with a line for each system and a band for its interval."""
+    figure, axes = _figure(8, 5)
     for name, points in curves.items():
         x, y, low, high = zip(*points, strict=True)
         axes.fill_between(x, low, high, color=styles[name]["color"], alpha=0.13, linewidth=0)
         axes.plot(x, y, **styles[name], gid=_gid(styles, name))
-    ticks = sorted({x for points in curves.values() for x, *_ in points})
-    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
     axes.set_ylabel("accuracy")
     axes.grid(True)
     _legend(figure, styles, list(curves))
+    return figure, axes
 
 
-def _ends(curves: Mapping[str, Curve], unit: str) -> str:
+def _tick_each_place(axes: Any, curves: Mapping[str, Sequence[Point]]) -> None:
+    ticks = sorted({x for points in curves.values() for x, *_ in points})
+    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+def _ends(curves: Mapping[str, Sequence[Point]], unit: str) -> str:
     said = [
         f"{name} from {points[0][1]:.3f} at {points[0][0]:g} to {points[-1][1]:.3f} at "
         f"{points[-1][0]:g}"
@@ -445,62 +453,3 @@ def _log_ticks(axis: Any, ratio: float) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 100 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _label_points(
-    figure: Any,
-    axes: Any,
-    points: Mapping[str, tuple[float, float]],
-    steps: Sequence[tuple[float, float]],
-) -> None:
-    """Write each point's name on the nearest spot around it that nothing covers.
-
-    By hand, since adjustText lets names of points that lie close together cover each other.
-
-    Args:
-        figure: of the axes.
-        axes: where the points are.
-        points: x and y by the name.
-        steps: the line of the front, which goes up at its points and across between them.
-    """
-    figure.canvas.draw()  # decides where everything is, in pixels
-    renderer = figure.canvas.get_renderer()
-    pixels = [axes.transData.transform(point) for point in points.values()]
-    frame: Box = tuple(axes.get_window_extent(renderer).extents)
-    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in pixels]
-    corners = [axes.transData.transform(step) for step in steps]
-    for (x, y), (right, below) in pairwise(corners):
-        taken += [(x - 1, below, x + 1, y), (x, below - 1, right, below + 1)]
-    back = axes.transData.inverted()
-    for pixel, (name, (x, y)) in zip(pixels, points.items(), strict=True):
-        text = axes.text(x, y, name, fontsize=9.5, ha="left", va="bottom", zorder=4)
-        size = text.get_window_extent(renderer)
-        spots = _spots_around(pixel, size.width, size.height)
-        box = min(spots, key=lambda spot: _covered(spot, taken, frame))
-        taken.append(box)
-        text.set_position(back.transform(box[:2]))
-    figure.set_layout_engine("none")
-
-
-def _spots_around(pixel: Sequence[float], width: float, height: float) -> Iterator[Box]:
-    """Boxes of a size around a pixel, the nearest first."""
-    for gap in (10, 18, 28, 42):
-        # Right, left, above, below, then between.
-        for angle in np.deg2rad([0, 180, 90, 270, 30, 150, 330, 210]):
-            cos, sin = float(np.cos(angle)), float(np.sin(angle))
-            x = pixel[0] + gap * cos + (cos - 1) * width / 2
-            y = pixel[1] + gap * sin + (sin - 1) * height / 2
-            yield x, y, x + width, y + height
-
-
-def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
-    """Area of a box that covers others or lies outside the frame, in square pixels."""
-    outside = (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, frame)
-    return max(outside + sum(_overlap(box, other) for other in taken), 0.0)
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Area that two boxes share, in square pixels."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return width * height if width > 0 and height > 0 else 0.0

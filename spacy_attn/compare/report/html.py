@@ -14,29 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from spacy_attn.compare.report import figures, tables
 from spacy_attn.compare.report.disputes import Part, disputes_of, parts_of
-from spacy_attn.compare.report.figures import (
-    FAINT,
-    INK,
-    NAMES,
-    PAPER,
-    SERIES,
-    Picture,
-    as_png,
-    as_svg,
-    can_be_drawn,
-    draw_all,
-    map_places,
-)
+from spacy_attn.compare.report.figures import Picture, as_png, as_svg
 from spacy_attn.compare.report.findings import classic_wins
-from spacy_attn.compare.report.tables import (
-    Result,
-    is_published,
-    notes,
-    page_tables,
-    strata_of,
-    word_counts,
-)
 from spacy_attn.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -58,7 +39,7 @@ class Sentence:
         return f"{self.sense}: {''.join(part.text for part in self.parts)}"
 
 
-def write_report(result: Result, folder: str | Path) -> list[Path]:
+def write_report(result: tables.Result, folder: str | Path) -> list[Path]:
     """Write ``report.html`` and ``figures/NAME.svg`` and ``.png`` into a folder.
 
     Files of an earlier report are replaced; figures that this one has no data for are removed.
@@ -73,14 +54,14 @@ def write_report(result: Result, folder: str | Path) -> list[Path]:
     Raises:
         ResourceError: matplotlib or Jinja2 is missing, or a file cannot be written.
     """
-    can_be_drawn("the report")
+    figures.can_be_drawn("the report")
     folder = Path(folder).expanduser()
-    pictures = draw_all(result)
+    pictures = figures.draw_all(result)
     drawn = {name: as_svg(picture) for name, picture in pictures.items()}
     # A lone half of a surrogate pair cannot be written; it becomes a question mark.
     page = report_html(result, pictures, drawn).encode("utf-8", "replace")
     files: dict[Path, bytes | None] = {folder / "report.html": page}
-    for name in (*pictures, *NAMES):
+    for name in (*pictures, *figures.NAMES):
         path = folder / "figures" / name
         picture = pictures.get(name)
         files[path.with_suffix(".svg")] = drawn[name].encode("utf-8") if picture else None
@@ -99,12 +80,14 @@ def write_report(result: Result, folder: str | Path) -> list[Path]:
     return [path for path, contents in files.items() if contents is not None]
 
 
-def report_html(result: Result, pictures: Mapping[str, Picture], drawn: Mapping[str, str]) -> str:
+def report_html(
+    result: tables.Result, pictures: Mapping[str, Picture], drawn: Mapping[str, str]
+) -> str:
     """The page.
 
     Args:
         result: the contents of ``results.json``.
-        pictures: as ``draw_all`` gives them.
+        pictures: as ``figures.draw_all`` gives them.
         drawn: each of them as SVG.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -121,20 +104,20 @@ def report_html(result: Result, pictures: Mapping[str, Picture], drawn: Mapping[
     sentences = _sentences(result)
     points = _place_labels(result)
     points |= {f"map-point-{i}": sentence.label for i, sentence in enumerate(sentences)}
-    figures = {n: inline_svg(drawn[n], picture, points) for n, picture in pictures.items()}
+    inlined = {n: inline_svg(drawn[n], picture, points) for n, picture in pictures.items()}
     page = environment.get_template("page.html.j2").render(
         result=result,
-        n_words=len(word_counts(result)),
-        n_published=sum(map(is_published, result["systems"])),
-        strata=strata_of(result),
-        notes=notes(result),
+        n_words=len(tables.word_counts(result)),
+        n_published=sum(map(tables.is_published, result["systems"])),
+        strata=tables.strata_of(result),
+        notes=tables.notes(result),
         wins=classic_wins(result),
-        tables=page_tables(result),
-        figures=figures,
+        tables=tables.page_tables(result),
+        figures=inlined,
         pictures=pictures,
         sentences=sentences,
         disputes=disputes_of(result),
-        series=SERIES,
+        series=figures.SERIES,
     )
     return page.lstrip()
 
@@ -147,7 +130,7 @@ def _script_hash(script: str) -> str:
 # -- figures in the page -------------------------------------------------------------------
 
 
-def _sentences(result: Result) -> list[Sentence]:
+def _sentences(result: tables.Result) -> list[Sentence]:
     """The points of the map, with their texts where these may be shown."""
     points = (result.get("vector_map") or {}).get("points") or []
     texts = {item["id"]: parts_of(item) for item in result.get("instances") or [] if "text" in item}
@@ -157,11 +140,11 @@ def _sentences(result: Result) -> list[Sentence]:
     ]
 
 
-def _place_labels(result: Result) -> dict[str, str]:
+def _place_labels(result: tables.Result) -> dict[str, str]:
     """What each place of static vectors says, by its id in the drawing."""
     points = (result.get("vector_map") or {}).get("points") or []
     labels = {}
-    for k, members in enumerate(map_places(points).values()):
+    for k, members in enumerate(figures.map_places(points).values()):
         senses = [points[i]["sense"] for i in members]
         counts = ", ".join(f"{senses.count(sense)} {sense}" for sense in dict.fromkeys(senses))
         noun = "sentence" if len(members) == 1 else "sentences"
@@ -183,8 +166,12 @@ def inline_svg(svg: str, picture: Picture, points: Mapping[str, str]) -> Markup:
     from markupsafe import Markup
 
     root = ElementTree.fromstring(svg)  # noqa: S314 (our own)
-    colours = {INK: "currentColor", FAINT: "var(--line)", PAPER: "var(--paper)"}
-    colours |= {c: f"var(--series-{i})" for i, c in enumerate(SERIES) if c not in colours}
+    colours = {
+        figures.INK: "currentColor",
+        figures.FAINT: "var(--line)",
+        figures.PAPER: "var(--paper)",
+    }
+    colours |= {c: f"var(--series-{i})" for i, c in enumerate(figures.SERIES) if c not in colours}
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.endswith(("}metadata", "}style")):

@@ -14,12 +14,13 @@ from spacy_attn.compare.metrics import Bools1d
 from spacy_attn.compare.report.numbers import between, number, p_value, share, signed
 from spacy_attn.compare.results import PUBLISHED
 
-__all__ = ["Result", "Row", "Table", "count_disputes", "group_tables", "headline", "is_published",
-           "notes", "page_tables", "pareto_front", "rights_of", "strata_of",
-           "word_counts"]  # fmt: skip
+__all__ = ["Point", "Result", "Row", "Table", "count_disputes", "curves_of", "group_tables",
+           "headline", "is_published", "notes", "page_tables", "pareto_front", "rights_of",
+           "short_of_examples", "strata_of", "word_counts"]  # fmt: skip
 
 Result: TypeAlias = Mapping[str, Any]  # the contents of results.json
 Row: TypeAlias = Mapping[str, Any]  # one of its "systems"
+Point: TypeAlias = tuple[float, float, float, float]  # on a curve: place, accuracy, low, high
 Columns: TypeAlias = dict[str, Callable[[Row], str]]  # cells by their heads
 
 _TITLES: Final = {
@@ -175,7 +176,7 @@ def page_tables(result: Result) -> dict[str, Table]:
         "cost": _cost(result),
         **group_tables(result),
         "words": _words(result),
-        "distance": _curve(result, "distance", "Accuracy by tokens before the cue"),
+        "distance": _curve(result, "distance_curve", "Accuracy by tokens before the cue"),
         "learning": _learning(result),
         "calibration": _calibration(result),
         "disputes": _dispute_counts(result),
@@ -285,35 +286,44 @@ def word_counts(result: Result) -> Counter[str]:
     return Counter(item["lemma"] for item in result.get("instances") or [] if "lemma" in item)
 
 
-def _curve(result: Result, what: str, title: str) -> Table | None:
-    """A column for each place on a curve."""
-    place = {"distance": "distance", "learning": "size"}[what]
-    systems = (result.get(f"{what}_curve") or {}).get("systems", {})
-    cells = {
-        name: {
-            at[
-                place
-            ]: f"{at['accuracy']:.3f} ({between(at.get('ci95') or (at['low'], at['high']))})"
+def curves_of(result: Result, key: str) -> dict[str, list[Point]]:
+    """The points of each system that has any, of ``distance_curve`` or ``learning_curve``."""
+    systems = (result.get(key) or {}).get("systems", {})
+    place = "distance" if key == "distance_curve" else "size"
+    return {
+        name: [
+            (at[place], at["accuracy"], *(at.get("ci95") or (at["low"], at["high"])))
             for at in points
-        }
+        ]
         for name, points in systems.items()
+        if points
+    }
+
+
+def short_of_examples(result: Result) -> dict[int, int]:
+    """The sizes of the learning curve that some senses do not have, and how many those are."""
+    systems = (result.get("learning_curve") or {}).get("systems", {})
+    return {at["size"]: at["short"] for points in systems.values() for at in points if at["short"]}
+
+
+def _curve(result: Result, key: str, title: str, notes: Sequence[str] = ()) -> Table | None:
+    """A column for each place on a curve."""
+    cells = {
+        name: {x: f"{share(accuracy)} ({between(bounds)})" for x, accuracy, *bounds in points}
+        for name, points in curves_of(result, key).items()
     }
     places = sorted({x for row in cells.values() for x in row})
     rows = [[name, *(row.get(x, "-") for x in places)] for name, row in cells.items()]
-    return Table(title, ["system", *(f"{x:,g}" for x in places)], rows) if places else None
+    heads = ["system", *(f"{x:,g}" for x in places)]
+    return Table(title, heads, rows, notes=tuple(notes)) if places else None
 
 
 def _learning(result: Result) -> Table | None:
-    table = _curve(result, "learning", "Accuracy by examples a sense")
-    if table is None:
-        return None
-    points = [at for row in result["learning_curve"]["systems"].values() for at in row]
-    short = {at["size"]: at["short"] for at in points if at["short"]}
-    if not short:
-        return table
-    said = ", ".join(f"{n:,} at {size}" for size, n in sorted(short.items()))
+    short = sorted(short_of_examples(result).items())
+    said = ", ".join(f"{n:,} at {size}" for size, n in short)
     note = f"Hollow markers: senses with fewer examples use all that they have ({said})."
-    return Table(table.title, table.heads, table.rows, notes=(note,))
+    title = "Accuracy by examples a sense"
+    return _curve(result, "learning_curve", title, [note] if short else [])
 
 
 def _calibration(result: Result) -> Table | None:
