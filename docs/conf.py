@@ -43,9 +43,9 @@ apidoc_modules = [
         "exclude_patterns": ["../spacy_attn/cli", "../spacy_attn/__main__.py"],
         "max_depth": 1,
         "module_first": True,
-        "automodule_options": {"members"},
     },
 ]
+apidoc_automodule_options = {"members", "undoc-members"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
@@ -96,16 +96,19 @@ def part_shape(
         lines[:1] = [first, "", f"*Shape:*{shape}"]
 
 
-def mark_numbers(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Give cells that hold a number a class of their own; see ``_static/tables.css``."""
+def mark_cells(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Give cells with a number and cells with a sentence a class; see ``_static/tables.css``."""
     for cell in doctree.findall(nodes.entry):
-        if re.match(r"[<+-]?[ ]?\d", cell.astext()) and len(cell.astext()) < 30:
+        text = cell.astext()
+        if re.match(r"[<+-]?[ ]?\d", text) and len(text) < 30:
             cell["classes"].append("number")
+        elif len(text) > 30:
+            cell["classes"].append("sentence")
 
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls this when it starts."""
-    app.connect("doctree-resolved", mark_numbers)
+    app.connect("doctree-resolved", mark_cells)
     app.connect("source-read", plain_titles)
     app.connect("builder-inited", write_commands)
     app.connect("autodoc-process-docstring", part_shape, priority=400)  # before napoleon
