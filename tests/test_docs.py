@@ -15,7 +15,11 @@ from tests.markdown_blocks import ROOT, SHELLS, blocks_of, commands_of, faults_o
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 GENERATED = {"_build", "api"}
-PAGES = [README, *sorted(p for p in DOCS.rglob("*.md") if not GENERATED & {*p.parts})]
+PAGES = [
+    README,
+    ROOT / "examples" / "README.md",
+    *sorted(p for p in DOCS.rglob("*.md") if not GENERATED & {*p.parts}),
+]
 TEXT = {page: page.read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = {page: blocks_of(text) for page, text in TEXT.items()}
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
