@@ -34,7 +34,7 @@ test-all: $(STAMPS)/dev  ## all tests: also kills, browsers, the documentation, 
 	else echo "no Java: Spark is not tested"; fi
 
 test-ray: $(STAMPS)/ray  ## jobs on Ray, and with pandas, which comes along
-	$(PYTEST) -m "not release" tests/jobs/test_ray.py tests/jobs/test_frame.py \
+	$(PYTEST) -m "not release" tests/jobs/test_ray.py tests/jobs/test_pandas.py \
 		tests/test_example_jobs.py::test_pandas
 
 test-spark: $(STAMPS)/spark  ## jobs on Spark; needs Java

@@ -57,7 +57,7 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> Result:
     """One job, timed from the loaded pipeline on, or with workers from the start."""
     import torch
 
-    from spacy_attn.jobs import Annotator, annotate_files
+    from spacy_attn.jobs import Annotator, JobOptions, annotate_files
 
     torch.set_num_threads(1)
     annotator = Annotator(**KINDS[kind])
@@ -75,8 +75,8 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> Result:
     start, cpu = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         output = f"{folder}/out.jsonl"
-        annotate_files([source], output, annotator, n_process=n_process, limit=n_documents,
-                       on_progress=note)  # fmt: skip
+        options = JobOptions(n_process=n_process, limit=n_documents)
+        annotate_files([source], output, annotator, options, on_progress=note)
         seconds = time.perf_counter() - start
         size = Path(output).stat().st_size
     warm = [(n, moment) for n, moment in moments if n >= min(n_documents // 5, 2048)]
@@ -100,7 +100,7 @@ def rate(moments: list[tuple[int, float]]) -> float:
 
 def count_time(annotator: Any, spent: dict[str, float]) -> None:
     """Add up the time in the pipeline; what is left is reading, converting and writing."""
-    own = annotator.annotate_table
+    own = annotator.annotate_rows
 
     def timed(*args: Any) -> Any:
         start = time.perf_counter()
@@ -108,7 +108,7 @@ def count_time(annotator: Any, spent: dict[str, float]) -> None:
         spent["annotate"] += time.perf_counter() - start
         return result
 
-    object.__setattr__(annotator, "annotate_table", timed)
+    object.__setattr__(annotator, "annotate_rows", timed)
 
 
 def slope(resident: list[tuple[int, float]]) -> float | None:

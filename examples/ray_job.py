@@ -8,7 +8,7 @@ import sys
 import ray
 
 from spacy_attn.jobs import Annotator
-from spacy_attn.jobs.ray import annotate_dataset
+from spacy_attn.jobs.engines.ray import annotate_dataset
 
 
 def main(source: str, target: str, address: str | None = None) -> None:

@@ -8,7 +8,7 @@ import sys
 from pyspark.sql import SparkSession
 
 from spacy_attn.jobs import Annotator
-from spacy_attn.jobs.spark import annotate_dataframe
+from spacy_attn.jobs.engines.spark import annotate_dataframe
 
 
 def main(source: str, target: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic_write", "is_replaceable", "locked", "sha256_of", "sync_folder"]
+__all__ = ["atomic_write", "is_replaceable", "locked", "publish", "sha256_of", "sync_folder"]
 
 
 def sha256_of(path: Path | str) -> str:
@@ -52,14 +52,42 @@ def atomic_write(path: Path | str, *, unfinished: Path | None = None) -> Iterato
     try:
         with open(unfinished, "wb") as file:
             yield file
-            file.flush()
+            if not file.closed:
+                file.flush()
         with open(unfinished, "rb+") as file:  # a library may have written it by its name
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        publish(unfinished, path)
     except BaseException:
         with suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def publish(unfinished: Path, path: Path, *, replace: bool = True) -> None:
+    """Give a whole file its name, such that a loss of power leaves it with one or the other.
+
+    Args:
+        unfinished: the file, in the same folder.
+        path: its name from now on.
+        replace: a file of this name, which another may have made just now.
+
+    Raises:
+        FileExistsError: there is one, and ``replace`` is false.
+        OSError: the name cannot be given.
+    """
+    if replace:
+        os.replace(unfinished, path)
+    else:
+        try:
+            os.link(unfinished, path)  # unlike a rename it fails where there is one
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                raise FileExistsError(f"{path} exists") from None
+            os.rename(unfinished, path)
+        else:
+            os.unlink(unfinished)
     sync_folder(path.parent)
 
 
@@ -67,7 +95,7 @@ def is_replaceable(path: Path | str) -> bool:
     """Whether a path is free or a regular file; a device, pipe, socket or folder is neither."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
 
 

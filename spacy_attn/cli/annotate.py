@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from dataclasses import fields
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -22,26 +24,50 @@ from rich.text import Text
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.engines import Engine
 from spacy_attn.jobs.fields import FIELDS, parse_fields
-from spacy_attn.jobs.local import (
-    DEFAULT_BATCH_SIZE,
-    JobInterrupted,
-    JobPlan,
-    JobProgress,
-    JobSummary,
-    annotate_files,
-    plan_job,
-)
-from spacy_attn.jobs.output import names_folder
-from spacy_attn.jobs.records import DEFAULT_MAX_RECORD_BYTES
-from spacy_attn.jobs.workers import Workers
+from spacy_attn.jobs.job import JobPlan, annotate_files, plan_job
+from spacy_attn.jobs.options import JobOptions
+from spacy_attn.jobs.outcome import JobInterrupted, JobProgress, JobSummary
+from spacy_attn.jobs.places import names_folder
 
 __all__ = ["annotate"]
 
 FAILED, INTERRUPTED = 1, 130  # exit codes
 _LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
+#: Options of a job that Ray Data has too, where it reads and writes a folder itself.
+_OF_RAY_DATA = {"text_key", "n_process", "output_format", "limit"}
 
 
+def _with_job_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :class:`JobOptions` in place of its ``**given``."""
+    hints = get_type_hints(JobOptions)
+    of_job = []
+    for option in fields(JobOptions):
+        names = [f"--{option.name.replace('_', '-')}", option.metadata["short"]]
+        shown = typer.Option(
+            *filter(None, names), help=option.metadata["help"], metavar=option.metadata["metavar"]
+        )
+        kind = str | None if option.name == "errors" else hints[option.name]  # no Path | str
+        of_job.append(
+            inspect.Parameter(
+                option.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=option.default,
+                annotation=Annotated[kind, shown],
+            )
+        )
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    keyword = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
+    first, last = keyword[:2], keyword[2:]  # in the order of the help
+    signature = signature.replace(parameters=[*first, *of_job, *last])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return command
+
+
+@_with_job_options
 def annotate(
     inputs: Annotated[
         list[str],
@@ -60,30 +86,15 @@ def annotate(
             help=".jsonl (also .gz .zst), .parquet or .spacy; - is stdout.",
         ),
     ],
-    text_key: Annotated[
-        str, typer.Option("--text-key", "-tk", help="Field of a JSONL record with its text.")
-    ] = "text",
-    input_format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="Format of all inputs, instead of their suffix (stdin: jsonl): jsonl, txt, "
-            "txt-file (a file is a document), csv, tsv, parquet, docbin.",
-        ),
-    ] = None,
-    encoding: Annotated[str, typer.Option(help="Of the input; output is UTF-8.")] = "utf-8",
-    n_process: Annotated[
-        int, typer.Option("--n-process", "-n", help="Processes; -1 for one per core.")
-    ] = 1,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size", "-b", help="Records in a batch (fewer if above 1,000,000 characters)."
-        ),
-    ] = DEFAULT_BATCH_SIZE,
     pipeline: Annotated[
         str | None,
         typer.Option(help="spaCy pipeline, name or path (default: the installed English one)."),
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F.py", help="Python file with the components of the pipeline, as in spaCy."
+        ),
     ] = None,
     inventory: Annotated[
         str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
@@ -93,42 +104,6 @@ def annotate(
         str,
         typer.Option("--fields", help=f"What is written, comma between: {', '.join(FIELDS)}."),
     ] = "senses",
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where bad records go, replaced "
-            "(default: OUT.errors.jsonl; with -o - annotate.errors.jsonl).",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT (and OUT.part) if it exists.")
-    ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with an interrupted job; begin where there is none. Keeps the manifest, so "
-            "that a finished job is not done again.",
-        ),
-    ] = False,
-    output_format: Annotated[
-        str | None,
-        typer.Option(metavar="FORMAT", help="jsonl, parquet or docbin, instead of OUT's suffix."),
-    ] = None,
-    partition_size: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="OUT is a folder; a new file after N records or more."),
-    ] = None,
-    max_errors: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop when more than N records have failed.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="Read the first N records only.")
-    ] = None,
-    max_record_bytes: Annotated[
-        int, typer.Option(metavar="N", help="Refuse records that are larger (unpacked).")
-    ] = DEFAULT_MAX_RECORD_BYTES,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check all, try the first batch, tell how long; no output."),
@@ -144,6 +119,7 @@ def annotate(
         str | None,
         typer.Option(help="Of a Ray cluster, such as auto (default: start Ray here)."),
     ] = None,
+    **given: Any,
 ) -> None:
     """Find the senses in files of texts: each output record is an input record plus "senses".
 
@@ -171,41 +147,16 @@ def annotate(
     Exit codes: 0 good, 1 some records failed, 2 the call was wrong, 130 interrupted.
     """
     console = Console(stderr=True, highlight=False)
+    names = parse_fields(wanted_fields)
     annotator = Annotator(
-        pipeline=pipeline, inventory=inventory, method=method, fields=parse_fields(wanted_fields)
+        pipeline=pipeline, inventory=inventory, method=method, fields=names, code=code
     )
-    options: dict[str, Any] = {
-        "text_key": text_key,
-        "input_format": input_format,
-        "encoding": encoding,
-        "output_format": output_format,
-        "partition_size": partition_size,
-        "batch_size": batch_size,
-        "n_process": n_process,
-        "errors": errors,
-        "limit": limit,
-        "max_record_bytes": max_record_bytes,
-    }
-    is_folder = _check_engine(
-        engine,
-        output,
-        address=address,
-        input_format=input_format,
-        encoding=encoding != "utf-8",
-        partition_size=partition_size,
-        batch_size=batch_size != DEFAULT_BATCH_SIZE,
-        errors=errors,
-        max_record_bytes=max_record_bytes != DEFAULT_MAX_RECORD_BYTES,
-        overwrite=overwrite,
-        resume=resume,
-        max_errors=max_errors,
-        dry_run=dry_run,
-    )
-    if is_folder:
+    options = JobOptions(**given)
+    if _is_for_ray_data(engine, output, address, options, dry_run):
         _annotate_with_ray(console, inputs, output, annotator, options, address)
         return
     if dry_run:
-        _say(console, _say_plan(plan_job(inputs, output, annotator, **options)))
+        _say(console, _say_plan(plan_job(inputs, output, annotator, options)))
         return
     try:
         with _show_progress(console) as on_progress:
@@ -213,11 +164,8 @@ def annotate(
                 inputs,
                 output,
                 annotator,
-                **options,
-                workers=_ray_workers(n_process, address) if engine == "ray" else None,
-                overwrite=overwrite,
-                resume=resume,
-                max_errors=max_errors,
+                options,
+                engine=_ray_workers(options.n_process, address) if engine == "ray" else None,
                 on_progress=on_progress,
             )
     except JobInterrupted as interrupt:
@@ -228,14 +176,16 @@ def annotate(
         raise typer.Exit(FAILED)
 
 
-def _check_engine(engine: str, output: str, *, address: str | None, **of_files: object) -> bool:
+def _is_for_ray_data(
+    engine: str, output: str, address: str | None, options: JobOptions, dry_run: bool
+) -> bool:
     """Whether Ray writes a folder by itself, which has few options.
 
     Raises:
-        ConfigError: something is not legal there.
+        ConfigError: something is not allowed there.
     """
     if engine not in ("local", "ray"):
-        raise ConfigError(f"--engine {engine}: legal are local and ray")
+        raise ConfigError(f"--engine is {engine}: allowed are local and ray")
     if engine == "local":
         if address is not None:
             raise ConfigError("--address works with --engine ray only: add that, or leave it out")
@@ -245,10 +195,11 @@ def _check_engine(engine: str, output: str, *, address: str | None, **of_files: 
             "-o - does not work with --engine ray, which says what it does on standard output: "
             "name a file, such as OUT.jsonl"
         )
-    if not names_folder(output) or of_files["partition_size"] is not None:
+    if not names_folder(output) or options.partition_size is not None:
         return False
-    for name, value in of_files.items():
-        if value is not None and value is not False:  # --max-errors 0 is given too
+    changed = [f.name for f in fields(JobOptions) if getattr(options, f.name) != f.default]
+    for name in [*changed, *(["dry_run"] if dry_run else [])]:
+        if name not in _OF_RAY_DATA:
             raise ConfigError(
                 f"--{name.replace('_', '-')} does not work where Ray writes a folder: leave it "
                 "out, or name a file as output, such as OUT.jsonl"
@@ -256,8 +207,8 @@ def _check_engine(engine: str, output: str, *, address: str | None, **of_files: 
     return True
 
 
-def _ray_workers(n_process: int, address: str | None) -> Workers:
-    from spacy_attn.jobs.ray import RayWorkers
+def _ray_workers(n_process: int, address: str | None) -> Engine:
+    from spacy_attn.jobs.engines.ray import RayWorkers
 
     return RayWorkers(n_process, address)
 
@@ -267,20 +218,20 @@ def _annotate_with_ray(
     inputs: list[str],
     output: str,
     annotator: Annotator,
-    options: dict[str, Any],
+    options: JobOptions,
     address: str | None,
 ) -> None:
-    from spacy_attn.jobs.ray import annotate_with_ray
+    from spacy_attn.jobs.engines.ray import annotate_with_ray
 
     summary = annotate_with_ray(
         inputs,
         output,
         annotator,
-        text_key=options["text_key"],
-        n_actors=options["n_process"],
+        text_key=options.text_key,
+        n_actors=options.n_process,
         address=address,
-        output_format=options["output_format"] or "parquet",
-        limit=options["limit"],
+        output_format=options.output_format or "parquet",
+        limit=options.limit,
     )
     counts = f"annotated {summary.n_in - summary.n_failed:,} of {summary.n_in:,} records"
     if summary.n_failed:

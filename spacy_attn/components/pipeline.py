@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import spacy
@@ -16,16 +16,7 @@ __all__ = ["load_pipeline"]
 # What senses need of an English pipeline: the tagger says noun or verb, the lemmatizer
 # finds "bat" in "bats"; parser and NER cost more time than both.
 _NEEDED = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
-# What other fields of a job need besides.
-_NEEDED_BY = {"entities": ("ner",), "relations": ("parser", "ner")}
-_TAGGED = frozenset({"senses", "chunks", "relations", "tokens"})
-# Factories that write a field; vectors first, so that senses read them instead of encoding again.
-_WRITES = {
-    "vectors": "attention_encoder",
-    "stems": "nltk_stemmer",
-    "chunks": "nltk_chunker",
-    "relations": "relation_extractor",
-}
+_DISAMBIGUATOR = "sense_disambiguator"
 
 
 def load_pipeline(
@@ -33,7 +24,8 @@ def load_pipeline(
     *,
     inventory: str = "homographs",
     method: str = "attention",
-    fields: Sequence[str] = ("senses",),
+    components: Sequence[str] = (_DISAMBIGUATOR,),
+    needs: Collection[str] = _NEEDED,
     **config: Any,
 ) -> Language:
     """A spaCy pipeline with a ``sense_disambiguator``; one that it has already is kept.
@@ -44,34 +36,41 @@ def load_pipeline(
             finds words by their inflected forms and takes no notice of parts of speech.
         inventory: "homographs", "wordnet" or the path of a .jsonl file.
         method: name of a sense method.
-        fields: of :data:`spacy_attn.jobs.fields.FIELDS`: the pipeline gets what writes them;
-            without "senses" it gets no ``sense_disambiguator``.
-        config: further settings of the component.
+        components: factories that are added at the end, in this order, where the pipeline has
+            none of them.
+        needs: components of en_core_web_sm that are kept where ``pipeline`` is None.
+        config: further settings of the ``sense_disambiguator``.
 
     Raises:
         ResourceError: the named pipeline is not installed.
-        ConfigError: a setting is illegal.
+        ConfigError: a setting is not allowed.
     """
     name = resolve_pipeline(pipeline)
-    if name is None:
-        nlp = spacy.blank("en")
-    elif pipeline is not None:
-        nlp = spacy.load(name)
-    else:
-        nlp = spacy.load(name)
-        needed = _needed_by(fields)
-        for component in [pipe for pipe in nlp.pipe_names if pipe not in needed]:
+    nlp = spacy.blank("en") if name is None else _load(name)
+    if pipeline is None:
+        for component in [pipe for pipe in nlp.pipe_names if pipe not in needs]:
             nlp.remove_pipe(component)
-    _add_writers(nlp, fields)
-    if "senses" not in fields:
-        return nlp
+    own = {nlp.get_pipe_meta(pipe).factory: pipe for pipe in reversed(nlp.pipe_names)}
     settings = {"inventory": inventory, "method": method, **config}
-    own = [p for p in nlp.pipe_names if nlp.get_pipe_meta(p).factory == "sense_disambiguator"]
-    if own:
-        _refuse_other_settings(nlp, own[0], settings)
-    else:
-        nlp.add_pipe("sense_disambiguator", config=settings)
+    for factory in components:
+        if factory == _DISAMBIGUATOR and factory in own:
+            _refuse_other_settings(nlp, own[factory], settings)
+        elif factory not in own:
+            nlp.add_pipe(factory, config=settings if factory == _DISAMBIGUATOR else {})
     return nlp
+
+
+def _load(name: str) -> Language:
+    try:
+        return spacy.load(name)
+    except ValueError as error:
+        if "E002" not in str(error):
+            raise
+        reason = str(error).split(". ")[0].removeprefix("[E002] ")
+        raise ConfigError(
+            f"pipeline {name}: {reason}; import the code that registers it, on the command line "
+            "with --code F.py"
+        ) from error
 
 
 def _refuse_other_settings(nlp: Language, component: str, settings: dict[str, Any]) -> None:
@@ -85,24 +84,3 @@ def _refuse_other_settings(nlp: Language, component: str, settings: dict[str, An
                 f"with {name} = {own.get(name)!r}; leave the setting out or choose a pipeline "
                 "without that component"
             )
-
-
-def _needed_by(fields: Sequence[str]) -> set[str]:
-    """Components of en_core_web_sm that these fields read."""
-    needed = set(_NEEDED) if _TAGGED & set(fields) else set()
-    for field in fields:
-        needed |= {"tok2vec", *_NEEDED_BY[field]} if field in _NEEDED_BY else set()
-    return needed
-
-
-def _add_writers(nlp: Language, fields: Sequence[str]) -> None:
-    """Add what writes the fields and is not there yet."""
-    present = [nlp.get_pipe_meta(name).factory for name in nlp.pipe_names]
-    for field, factory in _WRITES.items():
-        if field in fields and factory not in present:
-            nlp.add_pipe(factory)
-    if "entities" in fields and not {"ner", "beam_ner", "nltk_ner", "entity_ruler"} & set(present):
-        raise ConfigError(
-            "the field entities needs a component that finds them (ner, nltk_ner or "
-            "entity_ruler): name such a --pipeline"
-        )

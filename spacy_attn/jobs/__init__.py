@@ -1,23 +1,24 @@
-"""Files in, annotated files out, without loading spaCy before the first text."""
+"""Files in, annotated files out, without loading spaCy before the first text.
+
+In reading order: ``sources`` and ``readers`` (with ``streams lines delimited tables``) give
+``records``; the ``annotator`` finds the ``fields``; ``sinks`` write them; ``job`` does it all for
+files, ``run`` keeps them safe, ``resume`` and ``fingerprint`` take up what was interrupted.
+``engines`` annotate elsewhere.
+"""
 
 from __future__ import annotations
 
 from spacy_attn.jobs.annotator import Annotator, TextError
-from spacy_attn.jobs.frame import annotate_frame
-from spacy_attn.jobs.local import (
-    JobError,
-    JobInterrupted,
-    JobPlan,
-    JobProgress,
-    JobSummary,
-    annotate_files,
-    plan_job,
-)
+from spacy_attn.jobs.engines.pandas import annotate_frame
+from spacy_attn.jobs.job import JobPlan, annotate_files, plan_job
+from spacy_attn.jobs.options import JobOptions
+from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary
 
 __all__ = [
     "Annotator",
     "JobError",
     "JobInterrupted",
+    "JobOptions",
     "JobPlan",
     "JobProgress",
     "JobSummary",

@@ -1,7 +1,8 @@
-"""The core that every runner of jobs calls: an Arrow table in, an Arrow table out.
+"""The core that every engine calls: texts in, for each a row of plain data or why there is none.
 
-The local runner, Ray, Spark and pandas all call :meth:`Annotator.annotate_table`: the table as
-it came, one column more for each field, and a column ``error`` that is null where all is well.
+A job and pandas call :meth:`Annotator.annotate_rows`; what speaks Arrow (Ray, Spark) calls
+:meth:`Annotator.annotate_table`: the table as it came, one column more for each field, and a
+column ``error`` that is null where all is well.
 
 An Annotator is a few settings. It can be pickled, sent to another process and used there;
 each process loads the pipeline when the first text arrives.
@@ -9,19 +10,25 @@ each process loads the pipeline when the first text arrives.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from spacy_attn.errors import (
-    ConfigError,
-    InventoryError,
-    ResourceError,
-    explain_missing_package,
+from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.jobs.fields import (
+    DOC_FIELD,
+    ERROR_FIELD,
+    FIELDS,
+    Field,
+    Row,
+    read_doc,
+    read_senses,
 )
-from spacy_attn.jobs import fields as of_docs
+from spacy_attn.jobs.records import find_surrogate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,11 +43,17 @@ __all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
 _NOT_THE_TEXT: Final = (ConfigError, InventoryError, ResourceError)
 # spaCy's limit of 1,000,000 characters guards the memory of these components only.
 _HUNGRY_FACTORIES: Final = frozenset({"parser", "ner", "beam_parser", "beam_ner"})
+# Components of spaCy after which spans and arrays of earlier ones are stale.
+_JOINING_FACTORIES: Final = frozenset(
+    {"merge_noun_chunks", "merge_entities", "merge_subtokens", "token_splitter"}
+)
 _REASON_CHARS: Final = 500
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 1_000_000
 # Holds a word of the bundled inventory, so that every component has something to do.
 _FIRST_TEXT: Final = "The bat flew at night."
+
+_imported: set[str] = set()  # files of users that this process has run
 
 
 class PipelineFactory(Protocol):
@@ -73,9 +86,10 @@ class Annotator:
         spans_key: span group that the pipeline writes senses into.
         factory: makes the pipeline from the first three; by default
             :func:`spacy_attn.components.pipeline.load_pipeline`.
-        fields: what :meth:`annotate_table` adds, of :data:`spacy_attn.jobs.fields.FIELDS`. The
-            default factory gives the pipeline what they need; another one has to.
-        with_doc: add a column ``doc`` with ``doc.to_bytes()`` too.
+        fields: what is read of each Doc, of :data:`spacy_attn.jobs.fields.FIELDS`. The default
+            factory gives the pipeline what they need; another one has to.
+        with_doc: add ``doc`` with ``doc.to_bytes()`` too.
+        code: Python file that registers components of the pipeline, as spaCy's ``--code``.
     """
 
     pipeline: str | None = None
@@ -85,6 +99,7 @@ class Annotator:
     factory: PipelineFactory | None = None
     fields: tuple[str, ...] = ("senses",)
     with_doc: bool = False
+    code: str | None = None
     _nlp: Language | None = field(default=None, init=False, repr=False, compare=False)
     _found_width: int | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -114,17 +129,29 @@ class Annotator:
         return self._nlp
 
     def _make_pipeline(self) -> Language:
+        if self.code is not None:
+            _import_code(self.code)
         settings = {"inventory": self.inventory, "method": self.method}
         if self.factory is not None:
             return self.factory(self.pipeline, **settings)
         from spacy_attn.components.pipeline import load_pipeline
 
-        return load_pipeline(self.pipeline, fields=self.fields, **settings)
+        wanted = [FIELDS[name] for name in self.fields]
+        # Vectors come first, so that senses read them instead of encoding again.
+        in_order = sorted(wanted, key=lambda f: (f.name == "senses", f.name != "vectors"))
+        nlp = load_pipeline(
+            self.pipeline,
+            components=[each.component for each in in_order if each.component is not None],
+            needs=[name for each in wanted for name in each.needs],
+            **settings,
+        )
+        _check_order(nlp, wanted)
+        return nlp
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The columns that :meth:`annotate_table` adds, but for ``error``."""
-        return (*self.fields, of_docs.DOC_FIELD) if self.with_doc else self.fields
+        """The names in each row."""
+        return (*self.fields, DOC_FIELD) if self.with_doc else self.fields
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         """What :meth:`annotate_table` makes of a table with this schema.
@@ -134,15 +161,9 @@ class Annotator:
         Raises:
             ConfigError: the table has a column of a name that would be added.
         """
-        with explain_missing_package("annotating tables"):
-            import pyarrow as pa
-        for name in (*self.added, of_docs.ERROR_FIELD):
-            if name in schema.names:
-                raise ConfigError(
-                    f"there is a column {name!r} already: rename or drop it before annotating"
-                )
-            schema = schema.append(pa.field(name, of_docs.arrow_type(name, self._width())))
-        return schema
+        from spacy_attn.jobs.arrow import add_fields
+
+        return add_fields(schema, (*self.added, ERROR_FIELD), self.vector_width())
 
     def annotate_table(self, table: pa.Table, text_column: str = "text") -> pa.Table:
         """The table with a column for each field, and ``error``.
@@ -157,41 +178,48 @@ class Annotator:
             ConfigError: there is no such column, or one of a name that is added.
             ConfigError, InventoryError, ResourceError: as :meth:`load`.
         """
-        with explain_missing_package("annotating tables"):
-            import pyarrow as pa
-        if table.schema.names.count(text_column) != 1:
-            shown = ", ".join(table.schema.names[:20]) or "none"
-            raise ConfigError(f"no single column {text_column!r} (columns: {shown}); name another")
-        schema = self.output_schema(table.schema)
-        read = of_docs.readers(self.added, self.spans_key)
+        from spacy_attn.jobs.arrow import annotate_table
 
-        def read_all(doc: Doc, text: str) -> list[Any]:
-            return [reader(doc, text) for reader in read.values()]
+        return annotate_table(self, table, text_column)
 
-        rows: list[Any] = []
-        for texts in _runs(table.column(text_column).to_pylist()):
-            rows += self._annotate(texts, read_all)
-        good = [None if isinstance(row, TextError) else row for row in rows]
-        columns = list(table.columns)
-        for place, name in enumerate(read):
-            values = [None if row is None else row[place] for row in good]
-            columns.append(of_docs.to_array(name, values, self._width()))
-        reasons = [row.reason if isinstance(row, TextError) else None for row in rows]
-        columns.append(pa.array(reasons, pa.string()))
-        return pa.Table.from_arrays(columns, schema=schema)
+    def vector_width(self) -> int | None:
+        """Of the vectors, where they are wanted.
 
-    def _width(self) -> int | None:
-        """Of the vectors, where they are wanted."""
+        Raises:
+            ConfigError, InventoryError, ResourceError: as :meth:`load`.
+        """
         if "vectors" in self.fields and self._found_width is None:
             nlp = self.load()
             with _memory_zone(nlp):
-                vectors = nlp(_FIRST_TEXT)._.attn_vectors
-            if vectors is None:
-                raise ConfigError(
-                    "the pipeline keeps no vectors: add attention_encoder with keep = true"
-                )
-            object.__setattr__(self, "_found_width", int(vectors.shape[1]))
+                width = FIELDS["vectors"].read(nlp(_FIRST_TEXT), _FIRST_TEXT).shape[1]
+            object.__setattr__(self, "_found_width", int(width))
         return self._found_width
+
+    def annotate_rows(self, texts: Sequence[Any]) -> list[Row | TextError]:
+        """What the fields say of each text, in order, as plain data.
+
+        A row has the names of :attr:`added`; vectors are an array, the others lists of dicts. When
+        the pipeline fails on a batch, its texts are tried one by one. What is no string is an
+        error of its own.
+
+        *Shape:* one result for each text
+
+        Raises:
+            ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
+        """
+        read = {name: FIELDS[name].read for name in self.fields}
+        if "senses" in read:
+            read["senses"] = self._read_senses
+        if self.with_doc:
+            read[DOC_FIELD] = read_doc
+
+        def read_all(doc: Doc, text: str) -> Row:
+            return {name: reader(doc, text) for name, reader in read.items()}
+
+        return [row for run in _runs(texts) for row in self._annotate(run, read_all)]
+
+    def _read_senses(self, doc: Doc, text: str) -> list[PlainData]:
+        return read_senses(doc, text, self.spans_key)
 
     def annotate(self, texts: Sequence[str]) -> list[Result]:
         """The senses of each text, in order, as plain data.
@@ -205,11 +233,7 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
-
-        def read(doc: Doc, text: str) -> list[PlainData]:
-            return of_docs.read_senses(doc, text, self.spans_key)
-
-        return self._annotate(texts, read)
+        return self._annotate(texts, self._read_senses)
 
     def _annotate(self, texts: Sequence[str], read: Reader) -> list[Any]:
         nlp = self.load()
@@ -264,18 +288,62 @@ class Annotator:
         return results
 
 
-def _runs(texts: Sequence[str | None]) -> Iterator[list[Any]]:
+def _runs(texts: Sequence[Any]) -> Iterator[list[Any]]:
     """Texts that go through the pipeline together."""
-    run: list[str | None] = []
+    run: list[Any] = []
     n_chars = 0
     for text in texts:
         run.append(text)
-        n_chars += len(text or "")
+        n_chars += len(text) if isinstance(text, str) else 0
         if len(run) >= _BATCH_TEXTS or n_chars >= _BATCH_CHARS:
             yield run
             run, n_chars = [], 0
     if run:
         yield run
+
+
+def _import_code(path: str) -> None:
+    """Run a file of the user, once in each process.
+
+    Raises:
+        ConfigError: it is not there, or fails.
+    """
+    from spacy.util import import_file
+
+    place = str(Path(path).resolve())
+    if place in _imported:
+        return
+    if not os.path.isfile(place):
+        raise ConfigError(f"code / --code {path} is no file: name the Python file to import")
+    try:
+        import_file("python_code", place)
+    except Exception as error:
+        raise ConfigError(f"code / --code {path} cannot be imported: {_describe(error)}") from error
+    _imported.add(place)
+
+
+def _check_order(nlp: Language, wanted: Sequence[Field]) -> None:
+    """Refuse a pipeline that cannot write the fields.
+
+    Raises:
+        ConfigError: it lacks a component, or joins tokens behind what was written for them.
+    """
+    factories = [nlp.get_pipe_meta(name).factory for name in nlp.pipe_names]
+    for each in wanted:
+        if each.written_by and not set(each.written_by) & set(factories):
+            *others, last = each.written_by
+            raise ConfigError(
+                f"the field {each.name} needs a component that finds them ({', '.join(others)} "
+                f"or {last}): name such a --pipeline"
+            )
+    writers = {each.component for each in wanted if each.component is not None}
+    first = next((i for i, factory in enumerate(factories) if factory in writers), None)
+    for name, factory in list(zip(nlp.pipe_names, factories, strict=True))[first or 0 :]:
+        if first is not None and factory in _JOINING_FACTORIES:
+            raise ConfigError(
+                f"the pipeline joins or splits tokens ({name}) after {nlp.pipe_names[first]} has "
+                f"written about them, so that its places would be wrong: put {name} before it"
+            )
 
 
 def _lift_length_limit(nlp: Language) -> None:
@@ -321,12 +389,7 @@ def _check_text(text: object, max_length: int) -> str | None:
             f"the text has {len(text):,} characters and the pipeline's parser or NER takes at "
             f"most {max_length:,}; split it, or use a --pipeline without them"
         )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        code = ord(text[error.start])
-        return f"lone surrogate U+{code:04X} at character {error.start}: it is no character"
-    return None
+    return find_surrogate(text)
 
 
 def _describe(error: Exception) -> str:

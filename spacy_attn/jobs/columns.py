@@ -11,44 +11,40 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.records import STDIN, Record, Source, read_records
-from spacy_attn.jobs.tables import TABULAR, check_columns, table_schema
+from spacy_attn.errors import ConfigError, RecordError
+from spacy_attn.jobs.options import JobOptions
+from spacy_attn.jobs.readers import read_records, table_schema
+from spacy_attn.jobs.records import Record, find_surrogate
+from spacy_attn.jobs.sources import TABULAR, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OTHER_FIELDS", "carry", "check_tables", "declare_columns"]
+__all__ = ["OTHER_FIELDS", "carry", "declare_columns"]
 
 OTHER_FIELDS: Final = "other_fields"
 _SAMPLE: Final = 1000  # records of a JSONL file that declare its columns
 
 
-def check_tables(
-    sources: Iterable[Source], text_key: str, encoding: str, added: Sequence[str]
-) -> None:
-    """Refuse tables without the text, or with columns that the output adds.
-
-    Raises:
-        ConfigError: there is one.
-    """
-    for source in sources:
-        if source.format in TABULAR and source.name != STDIN:
-            check_columns(source, table_schema(source, encoding), text_key, added)
-
-
-def declare_columns(sources: Sequence[Source], text_key: str, encoding: str) -> pa.Schema:
+def declare_columns(
+    sources: Sequence[Source], options: JobOptions, added: Sequence[str]
+) -> pa.Schema:
     """The columns of all sources together.
+
+    Args:
+        sources: the inputs.
+        options: how they are read.
+        added: fields that the output adds.
 
     Raises:
         ConfigError: two sources have a column of the same name and of types that do not meet.
     """
     import pyarrow as pa
 
-    schemas = [_declare(source, text_key, encoding) for source in sources]
+    schemas = [_declare(source, options, added) for source in sources]
     try:
         schema = pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
@@ -65,35 +61,37 @@ def declare_columns(sources: Sequence[Source], text_key: str, encoding: str) -> 
     return schema
 
 
-def _declare(source: Source, text_key: str, encoding: str) -> pa.Schema:
+def _declare(source: Source, options: JobOptions, added: Sequence[str]) -> pa.Schema:
     import pyarrow as pa
 
-    if source.format in TABULAR and source.name != STDIN:
-        return table_schema(source, encoding)
+    if source.format in TABULAR and source.is_file:
+        return table_schema(source, options)
     if source.format in TABULAR:
         raise ConfigError(
-            f"{source.format} from standard input cannot become Parquet, whose columns are "
-            "declared first: give a file, or write JSONL"
+            f"{source.format} from a stream ({source.name}) cannot become Parquet, whose columns "
+            "are declared first: give a file, or write JSONL"
         )
     if source.format != "jsonl":
         return pa.schema([("text", pa.string())])
     columns: dict[str, list[Any]] = {}
-    if source.name != STDIN:
-        records = read_records(source, text_key=text_key, encoding=encoding)
-        for record in itertools.islice(records, _SAMPLE):
+    if source.is_file:
+        for record in itertools.islice(read_records(source, options, added), _SAMPLE):
             for name, value in _load(record).items() if isinstance(record, Record) else ():
                 columns.setdefault(name, []).append(value)
     found = {name: _type_of(values) for name, values in columns.items()}
-    fields = [(name, kind) for name, kind in found.items() if kind is not None]
-    return pa.schema([(text_key, pa.string()), *(f for f in fields if f[0] != text_key)])
+    fields = [
+        (name, kind)
+        for name, kind in found.items()
+        if kind is not None and name != options.text_key and find_surrogate(name) is None
+    ]
+    return pa.schema([(options.text_key, pa.string()), *fields])
 
 
 def _load(record: Record) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(record.as_json())
-    except ValueError:  # thousands of digits
-        return {}
-    return value
+        return record.as_dict()
+    except RecordError:
+        return {}  # it declares nothing
 
 
 def _type_of(values: Sequence[Any]) -> pa.DataType | None:
@@ -102,7 +100,7 @@ def _type_of(values: Sequence[Any]) -> pa.DataType | None:
 
     try:
         kind = pa.array(values).type
-    except (pa.ArrowException, OverflowError, TypeError):
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError):
         return None
     inner = kind.value_type if pa.types.is_list(kind) else kind
     simple = (
@@ -121,13 +119,16 @@ def carry(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     """The columns of these records, as declared.
 
     *Shape:* one row for each record
+
+    Raises:
+        RecordError: a record is nested too deeply.
     """
     import pyarrow as pa
 
     pieces = []
     for is_row, run in itertools.groupby(records, _is_row):
         together = list(run)
-        pieces += _carry_rows(together, schema) if is_row else [_carry_json(together, schema)]
+        pieces += _carry_rows(together, schema) if is_row else [_carry_dicts(together, schema)]
     return pa.concat_tables(pieces) if pieces else schema.empty_table()
 
 
@@ -136,7 +137,7 @@ def _is_row(record: Record) -> bool:
 
 
 def _carry_rows(records: Sequence[Record], schema: pa.Schema) -> list[pa.Table]:
-    """Rows of tables keep what they are: neighbours are sliced together."""
+    """Rows of Parquet keep what they are: neighbours are sliced together."""
     import pyarrow as pa
 
     pieces: list[pa.Table] = []
@@ -172,10 +173,10 @@ def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _carry_json(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
+def _carry_dicts(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    objects = [_load(record) for record in records]
+    objects = [record.as_dict() for record in records]
     others: list[dict[str, Any]] = [
         {name: value for name, value in each.items() if name not in schema.names}
         for each in objects
@@ -186,7 +187,10 @@ def _carry_json(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
             columns.append(None)
             continue
         columns.append(_column(field, objects, others))
-    kept = [json.dumps(other, ensure_ascii=True) if other else None for other in others]
+    try:
+        kept = [json.dumps(other, ensure_ascii=True) if other else None for other in others]
+    except RecursionError:
+        raise RecordError("lists or objects are nested too deeply") from None
     arrays = [pa.array(kept, pa.string()) if column is None else column for column in columns]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -211,6 +215,8 @@ def _fits(value: Any, kind: pa.DataType) -> bool:
     """Whether the value comes back from Arrow as it was."""
     import pyarrow as pa
 
+    if isinstance(value, str) and pa.types.is_string(kind):
+        return find_surrogate(value) is None
     try:
         back = pa.scalar(value, kind).as_py()
     except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""What a job can write for each text: its names, Arrow types, and how it is read from a Doc.
+"""What a job can write for each text: one row of one table for each field.
 
 Everything but vectors is a list of small records with character offsets into the text as given
 (end exclusive), so that a reader needs no tokens. Values are plain data: they outlive the memory
@@ -8,8 +8,9 @@ zone in which the Doc was made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.errors import ConfigError
 
@@ -19,23 +20,26 @@ if TYPE_CHECKING:
 
     from spacy_attn._types import PlainData
 
-__all__ = ["DOC_FIELD", "ERROR_FIELD", "FIELDS", "arrow_type", "parse_fields", "read_senses",
-           "readers", "to_array"]  # fmt: skip
+__all__ = ["DOC_FIELD", "ERROR_FIELD", "FIELDS", "Field", "Row", "parse_fields", "read_senses",
+           "vectors_type"]  # fmt: skip
 
-FIELDS: Final = ("senses", "entities", "stems", "chunks", "relations", "tokens", "vectors")
 ERROR_FIELD: Final = "error"  # why a text failed; null where it did not
 DOC_FIELD: Final = "doc"  # the whole Doc as bytes, for DocBin
 _SCORE_DIGITS: Final = 6
 
-#: Columns of the records of a field, in order.
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "senses": ("start", "end", "text", "lemma", "sense", "score"),
-    "entities": ("start", "end", "text", "label"),
-    "stems": ("start", "end", "text", "stem"),
-    "chunks": ("start", "end", "text", "label"),
-    "tokens": ("start", "end", "text", "lemma", "tag"),
-    "relations": ("subject", "relation", "object", "negated", "pattern"),
-}
+Row: TypeAlias = dict[str, Any]  # what was found in a text: plain data by the names of fields
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something that a job can write."""
+
+    name: str
+    read: Callable[[Doc, str], Any]  # from a Doc with its text; of senses see readers()
+    arrow_type: Callable[[], pa.DataType]  # of its column
+    component: str | None = None  # factory that writes it, added where the pipeline lacks it
+    needs: tuple[str, ...] = ()  # components of en_core_web_sm that are read for it
+    written_by: tuple[str, ...] = ()  # factories of which the pipeline has to have one
 
 
 def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
@@ -48,70 +52,13 @@ def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in given))
     for name in names or ("",):
         if name not in FIELDS:
-            raise ConfigError(f"--fields {name!r}: legal are {', '.join(FIELDS)}, comma between")
+            raise ConfigError(
+                f"fields / --fields has {name!r}: allowed are {', '.join(FIELDS)}, comma between"
+            )
     return names
 
 
-def arrow_type(field: str, width: int | None = None) -> pa.DataType:
-    """The declared type of a field's column.
-
-    Args:
-        field: one of FIELDS, or DOC_FIELD or ERROR_FIELD.
-        width: of the vectors.
-    """
-    import pyarrow as pa
-
-    if field == ERROR_FIELD:
-        return pa.string()
-    if field == DOC_FIELD:
-        return pa.large_binary()
-    if field == "vectors":
-        return pa.list_(pa.list_(pa.float32(), width or 0))
-    part = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("text", pa.string())])
-    types = {"start": pa.int32(), "end": pa.int32(), "score": pa.float64(), "negated": pa.bool_()}
-    types |= {"subject": part, "object": part}
-    columns = [(name, types.get(name, pa.string())) for name in _COLUMNS[field]]
-    return pa.list_(pa.struct(columns))
-
-
-def to_array(field: str, values: Sequence[Any], width: int | None = None) -> pa.Array:
-    """A column from what the reader of a field gave for each text; None stays null."""
-    import numpy as np
-    import pyarrow as pa
-
-    if field != "vectors":
-        return pa.array(values, arrow_type(field))
-    lengths = [0 if value is None else len(value) for value in values]
-    parts = [value.ravel() for value in values if value is not None]
-    numbers = np.concatenate(parts) if parts else np.empty(0, np.float32)
-    rows = pa.FixedSizeListArray.from_arrays(
-        pa.array(numbers, pa.float32()), type=arrow_type(field, width).value_type
-    )
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    mask = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(offsets, rows, mask=mask)
-
-
 # -- reading a Doc -----------------------------------------------------------------------
-
-
-def readers(fields: Sequence[str], spans_key: str) -> dict[str, Callable[[Doc, str], Any]]:
-    """A function from a Doc and its text to plain data, for each field."""
-
-    def senses(doc: Doc, text: str) -> list[PlainData]:
-        return read_senses(doc, text, spans_key)
-
-    known: dict[str, Callable[[Doc, str], Any]] = {
-        "senses": senses,
-        "entities": _read_entities,
-        "stems": _read_stems,
-        "chunks": _read_chunks,
-        "relations": _read_relations,
-        "tokens": _read_tokens,
-        "vectors": _read_vectors,
-        DOC_FIELD: _read_doc,
-    }
-    return {name: known[name] for name in fields}
 
 
 def read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
@@ -131,6 +78,10 @@ def read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
             f"set spans_key = {spans_key!r} in the config of its sense_disambiguator"
         )
     return [_read_sense(record, text) for record in sense_records(doc, spans_key)]
+
+
+def _read_default_senses(doc: Doc, text: str) -> list[PlainData]:
+    return read_senses(doc, text, "senses")
 
 
 def _read_sense(record: PlainData, text: str) -> PlainData:
@@ -214,10 +165,65 @@ def _read_vectors(doc: Doc, text: str) -> Any:
 
     vectors = doc._.attn_vectors
     if vectors is None:
-        raise ConfigError("the pipeline keeps no vectors: add attention_encoder, keep = true")
+        raise ConfigError("the pipeline keeps no vectors: add attention_encoder with keep = true")
     return np.array(vectors, dtype=np.float32)
 
 
-def _read_doc(doc: Doc, text: str) -> bytes:
+def read_doc(doc: Doc, text: str) -> bytes:
+    """The whole Doc."""
     data: bytes = doc.to_bytes()
     return data
+
+
+# -- types of columns --------------------------------------------------------------------
+
+
+def _records(*columns: str) -> Callable[[], pa.DataType]:
+    """The type of lists of records: whole numbers, scores, flags, parts of a text, else text."""
+
+    def make() -> pa.DataType:
+        import pyarrow as pa
+
+        part = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("text", pa.string())])
+        types = {
+            "start": pa.int32(), "end": pa.int32(), "score": pa.float64(), "negated": pa.bool_(),
+            "subject": part, "object": part,
+        }  # fmt: skip
+        return pa.list_(pa.struct([(name, types.get(name, pa.string())) for name in columns]))
+
+    return make
+
+
+def vectors_type(width: int = 0) -> pa.DataType:
+    """The type of vectors: a list of rows of this width."""
+    import pyarrow as pa
+
+    return pa.list_(pa.list_(pa.float32(), width))
+
+
+# -- the table ---------------------------------------------------------------------------
+
+# The tagger says noun or verb, the lemmatizer finds "bat" in "bats"; parser and NER cost more
+# time than both.
+_TAGGED: Final = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
+
+FIELDS: Final[dict[str, Field]] = {
+    field.name: field
+    for field in (
+        Field("senses", _read_default_senses,
+              _records("start", "end", "text", "lemma", "sense", "score"),
+              component="sense_disambiguator", needs=_TAGGED),
+        Field("entities", _read_entities, _records("start", "end", "text", "label"),
+              needs=("tok2vec", "ner"), written_by=("ner", "beam_ner", "nltk_ner", "entity_ruler")),
+        Field("stems", _read_stems, _records("start", "end", "text", "stem"),
+              component="nltk_stemmer"),
+        Field("chunks", _read_chunks, _records("start", "end", "text", "label"),
+              component="nltk_chunker", needs=_TAGGED),
+        Field("relations", _read_relations,
+              _records("subject", "relation", "object", "negated", "pattern"),
+              component="relation_extractor", needs=(*_TAGGED, "parser", "ner")),
+        Field("tokens", _read_tokens, _records("start", "end", "text", "lemma", "tag"),
+              needs=_TAGGED),
+        Field("vectors", _read_vectors, vectors_type, component="attention_encoder"),
+    )
+}  # fmt: skip

@@ -16,7 +16,7 @@ from rich.console import Console
 import spacy_attn
 from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
-from spacy_attn.jobs.output import names_folder
+from spacy_attn.jobs.places import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 
 # The command with another pipeline: every "bat" is an animal, "explode" fails, and at "wait"
@@ -143,9 +143,12 @@ def test_plain_text_from_stdin_in_latin_1(folder):
         (["no.txt", "-o", "out.jsonl"], "input no.txt cannot be read: No such file or directory"),
         (
             ["in.txt", "-o", "o.jsonl", "--fields", "senses,stem"],
-            "--fields 'stem': legal are senses, entities",
+            "--fields has 'stem': allowed are senses, entities",
         ),
-        (["in.txt", "-o", "o.jsonl", "--batch-size", "0"], "--batch-size 0: legal are 1 and more"),
+        (
+            ["in.txt", "-o", "o.jsonl", "--batch-size", "0"],
+            "--batch-size is 0: allowed are 1 and more",
+        ),
         (["in.txt"], "--output"),
     ],
 )
@@ -280,7 +283,7 @@ RAY = ["--engine", "ray"]
         (["-o", "out", *RAY, "--encoding", "latin-1"], "--encoding does not work where Ray"),
         (["-o", "-", *RAY], "-o - does not work with --engine ray"),
         (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
-        (["-o", "out.jsonl", "--engine", "dask"], "--engine dask: legal are local and ray"),
+        (["-o", "out.jsonl", "--engine", "dask"], "--engine is dask: allowed are local and ray"),
     ],
 )  # fmt: skip
 def test_options_that_an_engine_does_not_have(folder, arguments, message):

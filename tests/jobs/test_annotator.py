@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 
@@ -11,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, SpanGroup
 
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.jobs import JobOptions, annotate_files
 from spacy_attn.jobs.annotator import Annotator, TextError
 
 MADE: list[tuple[str | None, str, str]] = []  # the pipelines made in this process
@@ -262,6 +264,80 @@ def test_first_text_prepares_components_before_a_zone_opens():
     assert zones == [False]
     with pytest.raises(InventoryError, match=r"late.jsonl:3"):
         annotator.annotate(["bad"])
+
+
+# -- pipelines of users ------------------------------------------------------------------
+
+CODE = """
+import os
+from pathlib import Path
+from spacy.language import Language
+from spacy.tokens import SpanGroup
+
+with open("imported", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+
+@Language.component("of_the_user_NAME")
+def component(doc):
+    records = [
+        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.user", "score": 1.0}
+        for t in doc if t.text == "bat"
+    ]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    return doc
+"""
+
+
+def write_pipeline(folder, *factories):
+    """A blank English pipeline on disk, with components that this process need not know."""
+    nlp = spacy.blank("en")
+    nlp.to_disk(folder / "pipeline")
+    path = folder / "pipeline" / "config.cfg"
+    lines = path.read_text().replace("pipeline = []", f"pipeline = {json.dumps(factories)}")
+    for factory in factories:
+        lines += f'\n[components.{factory}]\nfactory = "{factory}"\n'
+    path.write_text(lines)
+    return str(folder / "pipeline")
+
+
+def test_code_registers_components_in_every_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code.py").write_text(CODE.replace("NAME", "a"))
+    (tmp_path / "in.txt").write_text("bat\n" * 4)
+    name = write_pipeline(tmp_path, "of_the_user_a", "nltk_stemmer")
+    with pytest.raises(ConfigError, match=r"of_the_user_a.*with --code F.py"):
+        Annotator(name, fields=("stems",)).load()
+    # What is written is of the component itself; the one of ours would need another pipeline.
+    annotator = Annotator(name, fields=("stems",), code="code.py")
+    annotate_files(["in.txt"], "one.jsonl", annotator)
+    annotate_files(["in.txt"], "two.jsonl", annotator, JobOptions(n_process=2, batch_size=1))
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    processes = (tmp_path / "imported").read_text().split()
+    assert len(processes) == len(set(processes)) >= 2
+
+
+@pytest.mark.parametrize(
+    ("code", "match"),
+    [
+        (None, "code / --code code.py is no file: name the Python file to import"),
+        ("x = ", "code / --code code.py cannot be imported: SyntaxError"),
+        ("1 / 0", "code / --code code.py cannot be imported: ZeroDivisionError"),
+    ],
+)
+def test_code_that_cannot_be_imported_is_refused(tmp_path, monkeypatch, code, match):
+    monkeypatch.chdir(tmp_path)
+    if code is not None:
+        (tmp_path / "code.py").write_text(code)
+    with pytest.raises(ConfigError, match=match):
+        Annotator(code="code.py").load()
+
+
+def test_tokens_joined_after_they_were_written_about_are_refused(tmp_path):
+    name = write_pipeline(tmp_path, "nltk_stemmer", "merge_entities")
+    with pytest.raises(ConfigError, match=r"\(merge_entities\) after nltk_stemmer has written"):
+        Annotator(name, fields=("stems",)).load()
+    name = write_pipeline(tmp_path, "merge_entities", "nltk_stemmer")
+    assert Annotator(name, fields=("stems",)).load().pipe_names[-1] == "nltk_stemmer"
 
 
 def test_real_pipeline_tells_the_bats_apart():

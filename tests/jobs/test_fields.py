@@ -8,7 +8,8 @@ import pytest
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import Annotator
-from spacy_attn.jobs.fields import FIELDS, parse_fields, to_array
+from spacy_attn.jobs.arrow import field_array
+from spacy_attn.jobs.fields import FIELDS, parse_fields
 from tests.jobs.toy import SENSES, TOY, sense
 
 TEXT = "Anna Kovac sold her bat in Lisbon."
@@ -16,7 +17,7 @@ TEXT = "Anna Kovac sold her bat in Lisbon."
 
 @pytest.fixture(scope="module")
 def every_field():
-    return Annotator(fields=FIELDS, method="lesk")
+    return Annotator(fields=tuple(FIELDS), method="lesk")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,9 @@ def test_vectors_are_those_of_the_tokens(every_field, table):
 
 def test_vectors_with_nulls_between():
     rows = [np.ones((2, 3), np.float32), None, np.zeros((0, 3), np.float32)]
-    array = to_array("vectors", rows, 3)
+    array = field_array("vectors", rows, 3)
     assert array.to_pylist() == [[[1.0] * 3] * 2, None, []]
-    assert to_array("vectors", [], 3).to_pylist() == []
+    assert field_array("vectors", [], 3).to_pylist() == []
 
 
 def test_table_keeps_its_columns_and_says_why_a_row_failed():
@@ -96,9 +97,9 @@ def test_wrong_tables_are_refused():
 
 def test_names_of_fields():
     assert parse_fields("senses, stems,senses") == ("senses", "stems")
-    with pytest.raises(ConfigError, match="--fields '': legal are senses, entities, stems"):
+    with pytest.raises(ConfigError, match="--fields has '': allowed are senses, entities, stems"):
         parse_fields("")
-    with pytest.raises(ConfigError, match="--fields 'sense': legal are"):
+    with pytest.raises(ConfigError, match="--fields has 'sense': allowed are"):
         parse_fields("sense")
 
 
@@ -111,3 +112,24 @@ def test_fields_that_the_pipeline_cannot_write_are_refused():
 def test_stems_need_no_model():
     nlp = Annotator(fields=("stems",)).load()
     assert nlp.pipe_names == ["nltk_stemmer"]
+
+
+def test_cells_that_are_no_text_are_errors_of_their_rows():
+    numbers = TOY.annotate_table(pa.table({"text": [1, None, 3]}))
+    assert numbers.column("error").to_pylist() == [
+        "the text is not a string but of type int",
+        "the text is not a string but of type NoneType",
+        "the text is not a string but of type int",
+    ]
+    raw = pa.array([b"bat", b"\xff", b"bat"])
+    text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    table = TOY.annotate_table(pa.table({"text": text}))
+    assert table.column("senses").to_pylist() == [SENSES, None, SENSES]
+    assert "not a string but of type bytes" in table.column("error").to_pylist()[1]
+
+
+def test_strings_of_other_libraries():
+    view = pa.array(["bat", None, "a bat"], pa.string_view())  # as polars gives it
+    assert TOY.annotate_table(pa.table({"text": view})).column("senses").to_pylist() == [
+        SENSES, None, [sense(2)],
+    ]  # fmt: skip

@@ -24,7 +24,7 @@ TEXTS = ["Swing the bat!", "The bat flew at night.", None, "Nothing here."]
 # In a process of its own: Ray warns and starts threads, which other tests must not meet.
 TOY_FOLDERS = """
 import ray
-from spacy_attn.jobs.ray import annotate_with_ray
+from spacy_attn.jobs.engines.ray import annotate_with_ray
 from tests.jobs.toy import TOY
 
 ray.init(include_dashboard=False, num_cpus=3, log_to_driver=False)
@@ -38,8 +38,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs import JobError, annotate_files
-from spacy_attn.jobs.ray import RayWorkers
+from spacy_attn.jobs import JobError, JobOptions, annotate_files
+from spacy_attn.jobs.engines.ray import RayWorkers
 from tests.jobs.toy import TOY, refuse
 
 del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
@@ -51,18 +51,19 @@ workers.stop(at_once=True)
 print("told:", ray.is_initialized())
 
 ray.init(include_dashboard=False, num_cpus=3, log_to_driver=False)
-job = {"workers": RayWorkers(2), "resume": True, "batch_size": 2}
+job = {"engine": RayWorkers(2)}
+options = JobOptions(resume=True, batch_size=2)
 try:
-    annotate_files(["in.jsonl"], "out.jsonl", TOY, max_errors=0, **job)
+    annotate_files(["in.jsonl"], "out.jsonl", TOY, replace(options, max_errors=0), **job)
 except JobError as error:
     print("told:", error)
-print("told:", annotate_files(["in.jsonl"], "out.jsonl", TOY, **job))
+print("told:", annotate_files(["in.jsonl"], "out.jsonl", TOY, options, **job))
 try:
-    annotate_files(["die.jsonl"], "die.parquet", TOY, **job)
+    annotate_files(["die.jsonl"], "die.parquet", TOY, options, **job)
 except JobError as error:
     print("told:", error)
 try:
-    annotate_files(["in.jsonl"], "refused.jsonl", replace(TOY, factory=refuse), **job)
+    annotate_files(["in.jsonl"], "refused.jsonl", replace(TOY, factory=refuse), options, **job)
 except ConfigError as error:
     print("told:", error, Path("refused.jsonl.part").exists())
 """

@@ -10,17 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.records import (
-    ERROR_RECORD_CHARS,
-    BadRecord,
-    Record,
-    Source,
-    check_text_key,
-    find_sources,
-    line_encoding,
-    read_records,
-    total_bytes,
-)
+from spacy_attn.jobs import JobOptions
+from spacy_attn.jobs.readers import check_sources, read_records
+from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record
+from spacy_attn.jobs.sources import Source, find_sources, line_encoding, total_bytes
 
 SENSES = [{"start": 0, "end": 3, "text": "bat", "lemma": "bat", "sense": "bat.club", "score": 0.5}]
 
@@ -28,7 +21,7 @@ SENSES = [{"start": 0, "end": 3, "text": "bat", "lemma": "bat", "sense": "bat.cl
 def read(tmp_path, data, suffix="jsonl", **options):
     path = tmp_path / f"in.{suffix}"
     path.write_bytes(data)
-    return list(read_records(find_sources([path])[0], **options))
+    return list(read_records(find_sources([path])[0], JobOptions(**options)))
 
 
 def reason(tmp_path, data, **options):
@@ -221,11 +214,13 @@ def test_sources_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
         find_sources(["missing.txt"])
     with pytest.raises(ConfigError, match=r"holds no file with a suffix of .jsonl"):
         find_sources([tmp_path])
-    with pytest.raises(ConfigError, match=r"the format of input c.log is unknown: legal suffixes"):
+    with pytest.raises(
+        ConfigError, match=r"the format of input c.log is unknown: allowed suffixes"
+    ):
         find_sources(["c.log"])
     with pytest.raises(ConfigError, match="can be given once only"):
         find_sources(["-", "-"])
-    with pytest.raises(ConfigError, match="--input-format xml: legal are jsonl, txt, txt-f"):
+    with pytest.raises(ConfigError, match="--input-format is xml: allowed are jsonl, txt, txt-f"):
         find_sources(["-"], "xml")
     with pytest.raises(ConfigError, match="parquet cannot be read from standard input"):
         find_sources(["-"], "parquet")
@@ -243,7 +238,7 @@ def test_encodings(given, name):
 
 @pytest.mark.parametrize("name", ["klingon", "rot13", "base64", "a\0b"])
 def test_unknown_encodings_are_refused(name):
-    with pytest.raises(ConfigError, match="is unknown: legal are Python's names"):
+    with pytest.raises(ConfigError, match="is unknown: allowed are Python's names"):
         line_encoding(name)
 
 
@@ -254,9 +249,9 @@ def test_encodings_with_other_line_ends_are_refused(name):
 
 
 def test_text_key_that_the_output_needs_is_refused():
-    check_text_key("body")
-    with pytest.raises(ConfigError, match="--text-key senses: each output line gets"):
-        check_text_key("senses")
+    check_sources([], JobOptions(text_key="body"), ("senses",))
+    with pytest.raises(ConfigError, match="--text-key is senses: each output line gets"):
+        check_sources([], JobOptions(text_key="senses"), ("senses",))
 
 
 def test_total_bytes(tmp_path):
@@ -272,6 +267,6 @@ def test_total_bytes(tmp_path):
 def test_stdin_is_read_as_bytes_and_left_open(monkeypatch):
     stream = io.BytesIO(b'{"text": "caf\xc3\xa9"}\n')
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream))
-    (record,) = read_records(Source("-", "jsonl"))
+    (record,) = read_records(Source("-", "jsonl"), JobOptions())
     assert record.text == "café"
     assert not stream.closed

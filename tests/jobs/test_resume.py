@@ -15,10 +15,12 @@ import pytest
 
 import spacy_attn
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs import JobError, annotate_files
-from spacy_attn.jobs.manifest import Manifest
+from spacy_attn.files import locked
+from spacy_attn.jobs import JobError, JobOptions, annotate_files
+from spacy_attn.jobs.resume import Manifest
 from tests.jobs.toy import TOY, make_toy
 
+RESUME = JobOptions(batch_size=4, resume=True)
 LINES = ["bat", "a bat", "explode", "", "the bat, the bat", "x" * 50, "café bat"] * 3
 OUTPUTS = [
     ("out.jsonl", {}),
@@ -40,8 +42,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def job(output, **options):
-    options = {"batch_size": 4, "resume": True} | options
-    return annotate_files(["a.jsonl"], output, TOY, **options)
+    options = JobOptions(**{"batch_size": 4, "resume": True} | options)
+    return annotate_files(["a.jsonl"], output, TOY, options)
 
 
 def contents(folder, name):
@@ -58,7 +60,7 @@ class KillAt:
     def __init__(self, number, patch):
         self.number, self.count = number, 0
         self.write, self.note = os.write, Manifest._write
-        for name in ("fsync", "replace", "ftruncate", "unlink", "open"):
+        for name in ("fsync", "replace", "ftruncate", "unlink", "open", "link"):
             patch.setattr(os, name, self.before(getattr(os, name)))
         patch.setattr(os, "write", self.half_write)
         patch.setattr(Manifest, "_write", lambda manifest, line: self.half_note(manifest, line))
@@ -225,20 +227,20 @@ def test_changed_options_are_refused(folder, options, match):
 def test_changed_annotator_is_refused(folder, changed, match):
     stop_early()
     with pytest.raises(ConfigError, match=match):
-        annotate_files(["a.jsonl"], "out.jsonl", replace(TOY, **changed), batch_size=4, resume=True)
+        annotate_files(["a.jsonl"], "out.jsonl", replace(TOY, **changed), RESUME)
 
 
 def test_changed_order_and_number_of_inputs_are_refused(folder):
     (folder / "b.jsonl").write_text('{"text": "bat"}\n')
     with pytest.raises(JobError, match="--max-errors"):
-        annotate_files(["a.jsonl", "b.jsonl"], "out.jsonl", TOY, max_errors=0)
+        annotate_files(["a.jsonl", "b.jsonl"], "out.jsonl", TOY, JobOptions(max_errors=0))
     for inputs, match in [
         (["b.jsonl", "a.jsonl"], "the inputs come in another order"),
         (["a.jsonl"], "input b.jsonl is gone"),
         (["a.jsonl", "b.jsonl", "b.jsonl"], "the inputs come in another order"),
     ]:
         with pytest.raises(ConfigError, match=match):
-            annotate_files(inputs, "out.jsonl", TOY, resume=True)
+            annotate_files(inputs, "out.jsonl", TOY, JobOptions(resume=True))
 
 
 @pytest.mark.slow
@@ -263,11 +265,11 @@ def test_part_without_manifest_is_refused(folder):
 
 
 def test_running_job_is_not_joined(folder):
-    manifest = Manifest(folder / "out.jsonl.manifest.jsonl", {"inputs": []})
-    manifest.start()
-    with pytest.raises(ConfigError, match="a running job writes"):
+    with (
+        locked(folder / "out.jsonl.lock"),
+        pytest.raises(ConfigError, match="a running job writes"),
+    ):
         job("out.jsonl")
-    manifest.close()
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_running_job_is_not_joined(folder):
 )
 def test_streams_cannot_be_resumed(folder, inputs, output, options, match):
     with pytest.raises(ConfigError, match=match):
-        annotate_files(inputs, output, TOY, resume=True, **options)
+        annotate_files(inputs, output, TOY, JobOptions(resume=True, **options))
 
 
 # -- worker killed, disk full, real pipeline ---------------------------------------------
@@ -291,7 +293,7 @@ def test_worker_killed_by_the_kernel(folder):
     """The job stops with one sentence, and goes on when the cause is gone."""
     (folder / "a.jsonl").write_text('{"text": "bat"}\n' * 30 + '{"text": "die"}\n')
     with pytest.raises(JobError, match=r"a child process died.*--resume"):
-        annotate_files(["a.jsonl"], "out.jsonl", TOY, batch_size=1, n_process=2, resume=True)
+        job("out.jsonl", batch_size=1, n_process=2)
     kept = len((folder / "out.jsonl.part").read_bytes().splitlines())
     assert 0 < kept <= 30
     manifest = (folder / "out.jsonl.manifest.jsonl").read_text().splitlines()
@@ -315,7 +317,7 @@ def test_full_disk_is_said_and_resumed(folder):
         grown = ["mount", "-o", "remount,size=1m", str(disk)]
         subprocess.run(grown, check=True, capture_output=True)
         assert job("disk/out.jsonl").n_out == 100
-        annotate_files(["a.jsonl"], "whole.jsonl", TOY, batch_size=4)
+        job("whole.jsonl", resume=False)
         assert (disk / "out.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
     finally:
         subprocess.run(["umount", str(disk)], check=True, capture_output=True)

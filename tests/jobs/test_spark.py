@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spacy_attn.jobs.spark import map_in_arrow
+from spacy_attn.jobs.engines.spark import map_in_arrow
 from tests.jobs.toy import SENSES, TOY, sense
 
 ROOT = Path(__file__).parents[2]

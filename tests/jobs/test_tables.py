@@ -15,8 +15,10 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs import annotate_files
-from spacy_attn.jobs.records import BadRecord, Record, find_sources, read_records
+from spacy_attn.jobs import JobOptions, annotate_files
+from spacy_attn.jobs.readers import read_records
+from spacy_attn.jobs.records import BadRecord, Record
+from spacy_attn.jobs.sources import find_sources
 from tests.jobs.toy import SENSES, TOY, sense
 
 
@@ -26,12 +28,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def read(name, **options):
-    return [r for source in find_sources([name]) for r in read_records(source, **options)]
+def read(name, added=("senses",), **options):
+    options = JobOptions(**options)
+    return [r for source in find_sources([name]) for r in read_records(source, options, added)]
 
 
 def annotate(inputs, output, **options):
-    return annotate_files(inputs, output, TOY, **options)
+    return annotate_files(inputs, output, TOY, JobOptions(**options))
 
 
 def read_jsonl(path):
@@ -90,7 +93,7 @@ def test_csv_with_header_alone_or_nothing(folder):
     (folder / "a.csv").write_text("text\n")
     assert annotate(["a.csv"], "out.jsonl").n_in == 0
     (folder / "b.csv").touch()
-    with pytest.raises(ConfigError, match=r"input b.csv is not csv: Empty CSV file"):
+    with pytest.raises(ConfigError, match=r"input b.csv is not csv: it is empty"):
         annotate(["b.csv"], "out2.jsonl")
 
 
@@ -149,8 +152,11 @@ def test_damaged_parquet_ends_with_an_error_and_the_next_file_is_read(folder):
 @pytest.mark.parametrize(
     ("table", "match"),
     [
-        ({"body": ["x"]}, r"no single column 'text' \(columns: body\); name it with --text-key"),
-        ({"text": [1]}, "column 'text' of input a.parquet is int64: legal is string"),
+        (
+            {"body": ["x"]},
+            r"no single column 'text' \(columns: body\); name it with text_key / --text-key",
+        ),
+        ({"text": [1]}, "column 'text' of input a.parquet is int64: allowed is string"),
         ({"text": ["x"], "senses": [1]}, "has a column 'senses' already"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from spacy_attn.errors import ConfigError
@@ -48,3 +49,11 @@ def test_wrong_frames_are_refused():
 def test_fields_by_name():
     frame = annotate_frame(pd.DataFrame({"text": ["flying bats"]}), fields="stems")
     assert [item["stem"] for item in frame["stems"][0]] == ["fli", "bat"]
+
+
+def test_odd_cells_are_errors_of_their_rows():
+    cells = ["bat", pd.NA, pd.NaT, 7, 1.5, "\ud800", ["bat"], np.array([1, 2]), b"bat", "bat"]
+    result = annotate_frame(pd.DataFrame({"text": pd.Series(cells, dtype=object)}), TOY)
+    assert result["senses"].tolist() == [SENSES, *[None] * 8, SENSES]
+    assert result["error"][5] == "lone surrogate U+D800 at character 0: it is no character"
+    assert all(isinstance(reason, str) for reason in result["error"][1:9])

@@ -1,7 +1,7 @@
 """Processes that annotate tables for a job: spawned here, or anything else of this Protocol.
 
 The job hands them tables and takes the results in order; it gives no more than a few tables to
-each, so that memory stays bounded. Ray's actors are in :mod:`spacy_attn.jobs.ray`.
+each, so that memory stays bounded. Ray's actors are in :mod:`spacy_attn.jobs.engines.ray`.
 """
 
 from __future__ import annotations
@@ -9,47 +9,41 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, parent_process
-from typing import TYPE_CHECKING, Protocol
+from typing import Final
 
 from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.engines import LostWorkerError, Rows
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = ["InProcess", "ProcessWorkers"]
 
-__all__ = ["LostWorkerError", "ProcessWorkers", "Workers"]
-
-
-class LostWorkerError(Exception):
-    """A worker died and nobody takes its place; what it was at is not done."""
+_CHUNKS_PER_WORKER: Final = 2  # one at work, one waiting, so that no worker idles
 
 
-class Workers(Protocol):
-    """Annotates tables in other processes."""
+class InProcess:
+    """The process of the job itself: a chunk is annotated when it is waited for."""
 
     def start(self, annotator: Annotator) -> int:
-        """Start them; how many there are.
+        """Load the pipeline here.
 
         Raises:
-            ConfigError, ResourceError: they cannot be started.
+            ConfigError, InventoryError, ResourceError: as ``Annotator.load``.
         """
-        ...
+        annotator.load()
+        self._annotator = annotator
+        return 1
 
-    def submit(self, table: pa.Table) -> Callable[[], pa.Table]:
-        """Begin a table, and give what waits for ``Annotator.annotate_table`` of it.
-
-        Raises:
-            LostWorkerError: a worker died (also when waiting).
-        """
-        ...
+    def submit(self, texts: list[str]) -> Callable[[], Rows]:
+        """What annotates the texts."""
+        return partial(self._annotator.annotate_rows, texts)
 
     def stop(self, *, at_once: bool) -> None:
-        """End them; at once also where they are at work."""
-        ...
+        """There is nothing to end."""
 
 
 class ProcessWorkers:
@@ -75,16 +69,16 @@ class ProcessWorkers:
             initializer=_start_worker,
             initargs=(annotator, max(1, (os.cpu_count() or 1) // self._n_process)),
         )
-        return self._n_process
+        return _CHUNKS_PER_WORKER * self._n_process
 
-    def submit(self, table: pa.Table) -> Callable[[], pa.Table]:
-        """Begin a table in the next child that is free."""
+    def submit(self, texts: list[str]) -> Callable[[], Rows]:
+        """Begin a chunk in the next child that is free."""
         if self._pool is None:
             raise RuntimeError("the workers were not started")
         with _translated(), _interrupts_blocked():
-            future = self._pool.submit(_annotate_in_worker, table)
+            future = self._pool.submit(_annotate_in_worker, texts)
 
-        def wait() -> pa.Table:
+        def wait() -> Rows:
             with _translated():
                 return future.result()
 
@@ -146,7 +140,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _annotate_in_worker(table: pa.Table) -> pa.Table:
+def _annotate_in_worker(texts: Sequence[str]) -> Rows:
     if _worker_annotator is None:
         raise RuntimeError("the worker process was not started by ProcessWorkers")
-    return _worker_annotator.annotate_table(table)
+    return _worker_annotator.annotate_rows(texts)

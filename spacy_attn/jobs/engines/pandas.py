@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.annotator import Annotator, TextError
 from spacy_attn.jobs.fields import ERROR_FIELD, parse_fields
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ def annotate_frame(
 
     Raises:
         ConfigError: there is no such column, or one of a name that is added.
-        ResourceError: a model, pandas or pyarrow is missing.
+        ResourceError: a model or pandas is missing.
     """
     with explain_missing_package("annotate_frame"):
         import pandas as pd
-        import pyarrow as pa
     if annotator is None:
         annotator = Annotator(fields=parse_fields(fields or "senses"), **settings)
     elif fields is not None or settings:
@@ -54,16 +53,18 @@ def annotate_frame(
     for name in (*annotator.added, ERROR_FIELD):
         if name in frame.columns:
             raise ConfigError(f"the frame has a column {name!r} already: rename or drop it first")
-    # Only the texts go through Arrow: whatever the other columns hold stays as it is.
-    texts = [None if _is_missing(text) else text for text in frame[text_column]]
-    table = annotator.annotate_table(pa.table({"text": pa.array(texts, pa.large_string())}))
-    added = pd.DataFrame(
-        {name: table.column(name).to_pylist() for name in (*annotator.added, ERROR_FIELD)},
-        index=frame.index,
-        dtype=object,
-    )
-    return pd.concat([frame, added], axis=1)
+    # Whatever the other columns hold stays as it is.
+    is_scalar, is_missing = pd.api.types.is_scalar, pd.isna
+    texts = [None if is_scalar(text) and is_missing(text) else text for text in frame[text_column]]
+    rows = annotator.annotate_rows(texts)
+    added: dict[str, list[Any]] = {
+        name: [None if isinstance(row, TextError) else _to_lists(row[name]) for row in rows]
+        for name in annotator.added
+    }
+    added[ERROR_FIELD] = [row.reason if isinstance(row, TextError) else None for row in rows]
+    return pd.concat([frame, pd.DataFrame(added, index=frame.index, dtype=object)], axis=1)
 
 
-def _is_missing(text: object) -> bool:
-    return text is None or bool(text != text) or type(text).__name__ in ("NAType", "NaTType")
+def _to_lists(value: Any) -> Any:
+    """Vectors as lists; other fields are so."""
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -14,9 +14,10 @@ from spacy.language import Language
 from spacy.tokens import SpanGroup
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.jobs import Annotator, JobError, JobInterrupted, JobSummary, annotate_files
-from spacy_attn.jobs import local as local_module
-from spacy_attn.jobs import output as output_module
+from spacy_attn.jobs import Annotator, JobError, JobInterrupted, JobOptions, JobSummary
+from spacy_attn.jobs import annotate_files as annotate_files_with
+from spacy_attn.jobs import job as job_module
+from spacy_attn.jobs import partfile as partfile_module
 
 
 @Language.component("local_toy")
@@ -69,6 +70,11 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "job.pid").write_text(str(os.getpid()))
     return tmp_path
+
+
+def annotate_files(inputs, output, annotator, *, on_progress=None, **options):
+    options = JobOptions(**options)
+    return annotate_files_with(inputs, output, annotator, options, on_progress=on_progress)
 
 
 def write_jsonl(path, records):
@@ -198,7 +204,7 @@ def test_progress_is_told_after_each_chunk(folder):
 
 
 def test_long_texts_close_a_chunk_early(folder, monkeypatch):
-    monkeypatch.setattr(local_module, "_CHUNK_CHARS", 10)
+    monkeypatch.setattr(job_module, "_CHUNK_CHARS", 10)
     (folder / "a.txt").write_text("123456\n" * 5)
     told = []
     annotate_files(["a.txt"], "out.jsonl", TOY, on_progress=told.append)
@@ -209,13 +215,13 @@ def test_long_texts_close_a_chunk_early(folder, monkeypatch):
 def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
     read = []
 
-    def counting(source, **options):
-        for record in real(source, **options):
+    def counting(*args):
+        for record in real(*args):
             read.append(record.line)
             yield record
 
-    real = local_module.read_records
-    monkeypatch.setattr(local_module, "read_records", counting)
+    real = job_module.read_records
+    monkeypatch.setattr(job_module, "read_records", counting)
     (folder / "a.txt").write_text("bat\n" * 200)
     ahead = []
     annotate_files(
@@ -249,10 +255,10 @@ def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
         ({"errors": "./out.jsonl"}, "--errors out.jsonl is the output itself"),
         ({"errors": "no/bad.jsonl"}, r"error file no/bad.jsonl does not exist: .* mkdir -p no"),
         ({"errors": "."}, r"the error file . is a folder"),
-        ({"batch_size": 0}, "--batch-size 0: legal are 1 and more"),
-        ({"n_process": 0}, "--n-process 0: legal are 1 and more, or -1 for all cores"),
+        ({"batch_size": 0}, "batch_size / --batch-size is 0: allowed are 1 and more"),
+        ({"n_process": 0}, "--n-process is 0: allowed are 1 and more, or -1 for all cores"),
         ({"encoding": "utf-16"}, "does not end lines with the byte 0x0A"),
-        ({"text_key": "senses"}, "--text-key senses"),
+        ({"text_key": "senses"}, "--text-key is senses"),
         ({"inputs": ["b.txt"]}, "input b.txt cannot be read: No such file"),
     ],
 )
@@ -282,7 +288,7 @@ def test_output_that_cannot_be_opened_is_told_before_any_work(folder, monkeypatc
         raise PermissionError(13, "Permission denied")
 
     (folder / "a.txt").write_text("bat\n")
-    monkeypatch.setattr(output_module, "create", lambda path, replace: refuse())
+    monkeypatch.setattr(partfile_module, "_create", lambda path, replace: refuse())
     with pytest.raises(ConfigError, match=r"out.jsonl cannot be written \(Permission denied\)"):
         annotate_files(["a.txt"], "out.jsonl", Annotator(factory=make_broken))
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.engines import LostWorkerError, Rows
 from spacy_attn.jobs.fields import ERROR_FIELD
-from spacy_attn.jobs.workers import LostWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,8 @@ _BATCH_ROWS: Final = 1024
 _READERS: Final = {".parquet": "read_parquet", ".jsonl": "read_json", ".csv": "read_csv",
                    ".txt": "read_text"}  # fmt: skip
 _WRITERS: Final = {"parquet": "write_parquet", "jsonl": "write_json"}
-_RETRIES: Final = 3  # of a table whose actor died; Ray starts another one
+_RETRIES: Final = 3  # of a chunk whose actor died; Ray starts another one
+_CHUNKS_PER_ACTOR: Final = 2  # one at work, one waiting
 
 
 class RayAnnotator:
@@ -71,16 +72,16 @@ class _Actor:
         if self._loaded is None:
             self._loaded = RayAnnotator(self._annotator)
 
-    def annotate(self, table: pa.Table) -> pa.Table:
+    def annotate(self, texts: list[str]) -> Rows:
         self.load()  # again where Ray made this actor anew
-        return self._annotator.annotate_table(table)
+        return self._annotator.annotate_rows(texts)
 
 
 class RayWorkers:
     """Actors on a Ray cluster that annotate the chunks of a job, each on one core.
 
-    ``annotate_files(..., workers=RayWorkers(8, "auto"))``. An actor that dies is started again and
-    does its table once more; a table that kills its actor each time ends the job.
+    ``annotate_files(..., engine=RayWorkers(8, "auto"))``. An actor that dies is started again and
+    does its chunk once more; a chunk that kills its actor each time ends the job.
 
     Args:
         n_actors: how many, or -1 for one per core of the cluster.
@@ -97,10 +98,10 @@ class RayWorkers:
         self._started_ray = False
         self._actors: list[Any] = []
         self._coming: dict[Any, int] = {}  # actors that still wait for a core, or load
-        self._at_work: dict[Any, int] = {}  # tables under way, and which actor has them
+        self._at_work: dict[Any, int] = {}  # chunks under way, and which actor has them
 
     def start(self, annotator: Annotator) -> int:
-        """Start or join Ray, and the actors.
+        """Start or join Ray, and the actors; how many chunks keep them busy.
 
         Raises:
             ConfigError: there is no cluster at the address.
@@ -113,10 +114,10 @@ class RayWorkers:
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Actor)
         self._actors = [actor.remote(annotator) for _ in range(n_actors)]
         self._coming = {each.load.remote(): i for i, each in enumerate(self._actors)}
-        return n_actors
+        return _CHUNKS_PER_ACTOR * n_actors
 
-    def submit(self, table: pa.Table) -> Callable[[], pa.Table]:
-        """Begin a table with the actor that has least to do, of those that are there."""
+    def submit(self, texts: list[str]) -> Callable[[], Rows]:
+        """Begin a chunk with the actor that has least to do, of those that are there."""
         import ray
 
         with _translated():
@@ -127,12 +128,13 @@ class RayWorkers:
         loads = Counter({i: 0 for i in ready})
         loads.update(self._at_work.values())
         chosen = min(sorted(ready), key=loads.__getitem__)
-        reference = self._actors[chosen].annotate.remote(table)
+        reference = self._actors[chosen].annotate.remote(texts)
         self._at_work[reference] = chosen
 
-        def wait() -> pa.Table:
+        def wait() -> Rows:
             with _translated():
-                return ray.get(reference)
+                rows: Rows = ray.get(reference)
+                return rows
 
         return wait
 
@@ -253,14 +255,17 @@ def annotate_with_ray(
         limit: annotate only so many rows.
 
     Raises:
-        ConfigError: the inputs are of several formats or of one that is not legal here.
+        ConfigError: the inputs are of several formats or of one that is not allowed here.
         ResourceError: Ray is not installed.
     """
     _check_actors(n_actors)
     if output_format not in _WRITERS:
-        raise ConfigError(f"--output-format {output_format}: with Ray legal are parquet and jsonl")
+        raise ConfigError(
+            f"output_format / --output-format is {output_format}: with Ray allowed are parquet "
+            "and jsonl"
+        )
     if limit is not None and limit < 1:
-        raise ConfigError(f"--limit {limit}: with Ray legal are 1 and more")
+        raise ConfigError(f"limit / --limit is {limit}: with Ray allowed are 1 and more")
     if os.path.exists(output) and (os.path.isfile(output) or os.listdir(output)):
         raise ConfigError(f"output folder {output} is not empty: name another")
     reader = _find_reader(inputs)
@@ -313,7 +318,7 @@ def _start_ray(address: str | None, n_actors: int) -> bool:
 
 def _check_actors(n_actors: int) -> None:
     if n_actors < 1 and n_actors != -1:
-        raise ConfigError(f"n_actors = {n_actors}: legal are 1 and more, or -1 for all cores")
+        raise ConfigError(f"n_actors = {n_actors}: allowed are 1 and more, or -1 for all cores")
 
 
 def _count_actors(n_actors: int) -> int:
@@ -369,7 +374,7 @@ def _count_failed_lines(table: pa.Table) -> pa.Table:
 
 
 def _find_reader(inputs: Sequence[str]) -> str:
-    from spacy_attn.jobs.records import SUFFIXES
+    from spacy_attn.jobs.sources import SUFFIXES
 
     found = set()
     for item in inputs:

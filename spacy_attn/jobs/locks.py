@@ -1,0 +1,55 @@
+"""What a job holds, so that no other one writes its output or its error file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.files import is_replaceable, locked
+from spacy_attn.jobs.options import option_name
+from spacy_attn.jobs.places import Places, explain_unwritable
+
+__all__ = ["hold"]
+
+_OTHER_ERROR_FILES: Final = 1000  # names that jobs without an output file try
+
+
+@contextmanager
+def hold(places: Places) -> Iterator[Path]:
+    """Lock what the job writes, and give its error file.
+
+    Where there is no output to name it by, and another job has it, it is the next name that is
+    free.
+
+    Raises:
+        ConfigError: another job holds one of them, or they cannot be made.
+    """
+    with ExitStack() as locks:
+        if places.lock is not None and not _take(locks, places.lock, places):
+            raise ConfigError(
+                f"a running job writes {places.name}: wait for it, or name another output"
+            )
+        errors = places.errors
+        for number in range(2, _OTHER_ERROR_FILES):
+            lock = errors.with_name(f"{errors.name}.lock")
+            if not is_replaceable(errors) or _take(locks, lock, places):
+                break
+            if places.errors_named or places.part is not None:
+                raise ConfigError(
+                    f"a running job writes {errors}: name another file with {option_name('errors')}"
+                )
+            errors = places.errors.with_suffix(f".{number}.jsonl")
+        yield errors
+
+
+def _take(locks: ExitStack, path: Path, places: Places) -> bool:
+    try:
+        locks.enter_context(locked(path, wait=False, remove=True))
+    except TimeoutError:
+        return False
+    except OSError as error:
+        raise explain_unwritable(places, error) from None
+    return True

@@ -1,0 +1,108 @@
+"""The options of a job: each spelled once, for Python and for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs.delimited import check_delimiter
+from spacy_attn.jobs.sources import Format, line_encoding
+
+__all__ = ["JobOptions", "OutputFormat", "option_name"]
+
+OutputFormat: TypeAlias = Literal["jsonl", "parquet", "docbin"]
+
+_MAX_RECORD_BYTES: Final = 16 * 2**20
+
+
+def option_name(name: str) -> str:
+    """How messages name an option: ``text_key / --text-key``."""
+    return f"{name} / --{name.replace('_', '-')}"
+
+
+def _option(default: Any, help: str, *, short: str = "", metavar: str | None = None) -> Any:
+    """A field with what the command line says about it."""
+    return field(default=default, metadata={"help": help, "short": short, "metavar": metavar})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job reads, annotates and writes; checked when it is made.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+
+    text_key: str = _option("text", "Field or column that holds the text.", short="-tk")
+    input_format: str | None = _option(
+        None,
+        "Format of all inputs, instead of their suffix (stdin: jsonl): jsonl, txt, txt-file (a "
+        "file is a document), csv, tsv, parquet, docbin.",
+        metavar="FORMAT",
+    )
+    encoding: str = _option("utf-8", "Of the input; output is UTF-8.")
+    delimiter: str | None = _option(
+        None, "Between the columns of CSV, such as ';' (default: a comma, in TSV a tab)."
+    )
+    n_process: int = _option(1, "Processes; -1 for one per core.", short="-n")
+    batch_size: int = _option(
+        256, "Records in a batch (fewer if above 1,000,000 characters).", short="-b"
+    )
+    errors: str | Path | None = _option(
+        None,
+        "Where bad records go, replaced (default: OUT.errors.jsonl; with -o - "
+        "annotate.errors.jsonl).",
+        metavar="FILE",
+    )
+    overwrite: bool = _option(False, "Replace OUT (and OUT.part) if it exists.")
+    resume: bool = _option(
+        False,
+        "Go on with an interrupted job; begin where there is none. Keeps the manifest, so that a "
+        "finished job is not done again.",
+    )
+    output_format: str | None = _option(
+        None, "jsonl, parquet or docbin, instead of OUT's suffix.", metavar="FORMAT"
+    )
+    partition_size: int | None = _option(
+        None, "OUT is a folder; a new file after N records or more.", metavar="N"
+    )
+    max_errors: int | None = _option(
+        None, "Stop when more than N records have failed.", metavar="N"
+    )
+    limit: int | None = _option(None, "Read the first N records only.", metavar="N")
+    max_record_bytes: int = _option(
+        _MAX_RECORD_BYTES, "Refuse records that are larger (unpacked).", metavar="N"
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoding", line_encoding(self.encoding))
+        if self.delimiter == "\\t":  # as it comes from a shell
+            object.__setattr__(self, "delimiter", "\t")
+        check_delimiter(self.delimiter)
+        self._check_number("batch_size", 1)
+        self._check_number("partition_size", 1)
+        self._check_number("limit", 0)
+        self._check_number("max_errors", 0)
+        self._check_number("max_record_bytes", 1, 2**31 - 1)
+        if self.n_process < 1 and self.n_process != -1:
+            raise ConfigError(
+                f"{option_name('n_process')} is {self.n_process}: allowed are 1 and more, or -1 "
+                "for all cores"
+            )
+        self._check_choice("input_format", get_args(Format))
+        self._check_choice("output_format", get_args(OutputFormat))
+        if self.overwrite and self.resume:
+            raise ConfigError("--resume and --overwrite exclude each other: leave one of them out")
+
+    def _check_number(self, name: str, least: int, most: int | None = None) -> None:
+        value = getattr(self, name)
+        if value is not None and (value < least or (most is not None and value > most)):
+            allowed = f"{least} and more" if most is None else f"{least} to {most}"
+            raise ConfigError(f"{option_name(name)} is {value}: allowed are {allowed}")
+
+    def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value is not None and value not in allowed:
+            raise ConfigError(f"{option_name(name)} is {value}: allowed are {', '.join(allowed)}")

@@ -1,0 +1,190 @@
+"""Where a job writes, such that a kill at any moment loses nothing that was finished.
+
+Chunks are appended to ``OUT.part``; the manifest says which of them are safe. A finished part takes
+the name of the output, or is turned into one file that does; a partitioned output does that for
+every ``partition_size`` records. No file has its final name before it is whole. What the job has
+not made, such as a device, a pipe or the file of somebody else, is neither removed nor replaced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, get_args
+
+from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.files import is_replaceable
+from spacy_attn.jobs.options import JobOptions, OutputFormat, option_name
+from spacy_attn.jobs.sources import COMPRESSIONS, Source
+
+__all__ = ["Places", "explain_unwritable", "find_places", "names_folder"]
+
+STDOUT: Final = "-"
+_SUFFIXES: Final = {"jsonl": ".jsonl", "parquet": ".parquet", "docbin": ".spacy"}
+_ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a job writes."""
+
+    name: str  # the output as the caller gave it
+    output: Path | None  # None: standard output
+    part: Path | None  # None: the output is no file and is written directly
+    errors: Path
+    errors_named: bool = False  # by the caller: then the file is emptied and never removed
+    format: OutputFormat = "jsonl"
+    compression: str | None = None
+    partition_size: int | None = None  # None: one file
+
+    @property
+    def manifest(self) -> Path | None:
+        """Beside the part."""
+        return None if self.part is None else self.part.with_suffix(".manifest.jsonl")
+
+    @property
+    def lock(self) -> Path | None:
+        """Beside the part, while a job runs."""
+        return None if self.part is None else self.part.with_suffix(".lock")
+
+    def partition(self, number: int) -> Path:
+        """File of a partitioned output."""
+        if self.output is None:
+            raise ConfigError("standard output has no partitions")
+        return self.output / f"part-{number:05d}{self._ending}"
+
+    def partitions(self) -> list[Path]:
+        """Those that are there."""
+        return [] if self.output is None else sorted(self.output.glob(f"part-?????{self._ending}"))
+
+    @property
+    def _ending(self) -> str:
+        packed = {name: suffix for suffix, name in COMPRESSIONS.items()}
+        return _SUFFIXES[self.format] + packed.get(self.compression or "", "")
+
+    def exists(self) -> bool:
+        """Whether there is a finished output."""
+        if self.output is None or self.part is None:
+            return False
+        if self.partition_size is not None:
+            return self.output.is_dir() and any(self.output.glob("part-*"))
+        return self.output.exists()
+
+
+def find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Places:
+    """Check and complete what the caller said about the output.
+
+    Raises:
+        ConfigError: it cannot be so.
+    """
+    found, compression = _find_format(name, options.output_format)
+    size = options.partition_size
+    output = None if name == STDOUT else _follow(Path(name))
+    part = None
+    if output is not None and size is not None:
+        if output.exists() and not output.is_dir():
+            raise ConfigError(f"output {name} is a file: name a folder for the partitions")
+        part = output.with_name(f"{output.name}.part")
+    elif output is not None and output.is_dir():
+        raise ConfigError(
+            f"output {name} is a folder: name a file in it, such as {name}/out.jsonl, or have "
+            "it filled with --partition-size 100000"
+        )
+    elif output is not None and is_replaceable(output):
+        part = output.with_name(f"{output.name}.part")
+    if part is None and (found != "jsonl" or compression or size):
+        raise ConfigError(f"output {name} takes JSONL in one piece: name a file with -o")
+    if options.errors is not None:
+        errors = Path(options.errors)
+    elif part is not None:
+        errors = Path(f"{name.rstrip('/')}.errors.jsonl")
+    else:
+        errors = Path(_ERRORS_WITHOUT_OUT)
+    is_named = options.errors is not None
+    places = Places(name, output, part, errors, is_named, found, compression, size)
+    _check_distinct(places, sources)
+    _check_errors(places)
+    return places
+
+
+def _follow(path: Path) -> Path:
+    """The file that a link names, so that this is replaced and not the link."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise ConfigError(f"{path} is a link that leads back to itself: name another") from None
+
+
+def names_folder(name: str) -> bool:
+    """Whether an output is meant as a folder: a URI, one that exists, or without a suffix."""
+    if name == STDOUT:
+        return False
+    return "://" in name or name.endswith("/") or Path(name).is_dir() or not Path(name).suffix
+
+
+def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | None]:
+    path = Path(name)
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    if compression is not None:
+        path = path.with_suffix("")
+    by_suffix = {suffix: known for known, suffix in _SUFFIXES.items()}
+    found = by_suffix.get(path.suffix.lower(), "jsonl") if wanted is None else wanted
+    if compression is not None and found != "jsonl":
+        raise ConfigError(f"output {name}: {found} is compressed already; leave the ending off")
+    if found == "parquet" or compression is not None:
+        with explain_missing_package(f"output {name}"):
+            import pyarrow  # noqa: F401
+    return next(item for item in get_args(OutputFormat) if item == found), compression
+
+
+def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
+    inputs = {_follow(Path(source.name)) for source in sources if not source.is_stdin}
+    written = [places.part, places.errors, places.manifest, places.lock]
+    if places.part is not None:
+        written.append(places.output)
+    for path in written:
+        if path is not None and _follow(path) in inputs and is_replaceable(path):
+            raise ConfigError(f"{path} is an input of this job: name another output with -o")
+    if places.partition_size is not None and places.output is not None:
+        for path in inputs:
+            if path.parent == places.output:
+                raise ConfigError(f"output {places.name} holds an input: name another with -o")
+    errors = _follow(places.errors)
+    if errors in {places.output, places.part, places.manifest} and is_replaceable(errors):
+        raise ConfigError(
+            f"{option_name('errors')} {places.errors} is the output itself: name another file"
+        )
+
+
+def _check_errors(places: Places) -> None:
+    path, part = places.errors, places.part
+    if path.is_dir():
+        raise ConfigError(f"the error file {path} is a folder: name a file with --errors")
+    if not is_replaceable(path):
+        return
+    if part is not None and path.parent.resolve() == part.parent:
+        return  # opening the part tells what is wrong with the folder
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"the folder of the error file {path} does not exist: "
+            f"make it with mkdir -p {path.parent}"
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"the folder {path.parent} is not writable: name a file with --errors")
+
+
+def explain_unwritable(places: Places, error: OSError) -> ConfigError:
+    """Why nothing can be written beside the output."""
+    folder = Path(places.name.rstrip("/")).parent if places.output is None else places.output.parent
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        shown = Path(places.name.rstrip("/")).parent
+        folder = shown if not shown.is_dir() else folder  # a link may lead elsewhere
+        return ConfigError(
+            f"the folder of output {places.name} does not exist: make it with mkdir -p {folder}"
+        )
+    return ConfigError(
+        f"output {places.name} cannot be written ({error.strerror or error}): "
+        "name a file in a folder that you may write to"
+    )

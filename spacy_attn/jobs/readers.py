@@ -1,0 +1,133 @@
+"""Reading a source, whatever its format, and the checks that come before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.jobs.delimited import delimiter_of, guess_delimiter, read_delimited, read_header
+from spacy_attn.jobs.lines import read_file, read_lines
+from spacy_attn.jobs.options import JobOptions, option_name
+from spacy_attn.jobs.records import BadRecord, Record
+from spacy_attn.jobs.sources import TABULAR, Source
+from spacy_attn.jobs.streams import open_input
+from spacy_attn.jobs.tables import is_text, parquet_schema, read_docbin, read_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["check_sources", "read_records", "table_schema"]
+
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # also the beginning of UTF-32
+
+
+def read_records(
+    source: Source, options: JobOptions, added: Iterable[str] = ("senses",)
+) -> Iterator[Record | BadRecord]:
+    """Read one record after the other; what is none comes as a BadRecord.
+
+    A file that breaks in the middle (a truncated .gz, a damaged Parquet page) ends with a
+    BadRecord. No more of a record is held in memory than ``max_record_bytes``, so that a few
+    compressed bytes cannot become all of the memory.
+
+    Args:
+        source: what to read.
+        options: text_key, encoding, delimiter and max_record_bytes.
+        added: fields that the output adds: a JSON record that has one already is refused.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    text_key, encoding, limit = options.text_key, options.encoding, options.max_record_bytes
+    if source.format in ("jsonl", "txt"):
+        return read_lines(source, text_key, encoding, frozenset(added), limit)
+    if source.format == "txt-file":
+        return read_file(source, encoding, limit)
+    if source.format == "docbin":
+        return read_docbin(source, limit)
+    if source.format == "parquet":
+        return read_parquet(source, text_key, limit)
+    delimiter = delimiter_of(source, options.delimiter)
+    return read_delimited(source, text_key, encoding, delimiter, limit)
+
+
+def check_sources(sources: Sequence[Source], options: JobOptions, added: Sequence[str]) -> None:
+    """Refuse tables without the text, or with columns that the output adds, and UTF-16.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if options.text_key in added:
+        raise ConfigError(
+            f"{option_name('text_key')} is {options.text_key}: each output line gets a key of this "
+            "name; rename the field of the input first"
+        )
+    for source in sources:
+        if not source.is_file:
+            continue
+        if source.format not in ("parquet", "docbin"):
+            _refuse_utf_16(source)
+        if source.format in TABULAR:
+            _check_columns(source, table_schema(source, options), options, added)
+
+
+def table_schema(source: Source, options: JobOptions) -> pa.Schema:
+    """The columns of a table, read from its footer or first line; those of CSV are text.
+
+    Raises:
+        ConfigError: the file is no such table.
+        ResourceError: pyarrow is missing.
+    """
+    if source.format == "parquet":
+        return parquet_schema(source)
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string()) for name in _read_header(source, options)])
+
+
+def _read_header(source: Source, options: JobOptions) -> list[str]:
+    delimiter = delimiter_of(source, options.delimiter)
+    try:
+        return read_header(source, options.encoding, delimiter, options.max_record_bytes)
+    except OSError as error:
+        raise ConfigError(f"input {source.name} is not {source.format}: {error}") from None
+
+
+def _check_columns(
+    source: Source, schema: pa.Schema, options: JobOptions, added: Iterable[str]
+) -> None:
+    names, text_key = schema.names, options.text_key
+    if names.count(text_key) != 1:
+        shown = ", ".join(names[:20]) or "none"
+        hint = f"name it with {option_name('text_key')}"
+        divider = guess_delimiter(names) if source.format != "parquet" else None
+        if divider is not None:
+            hint = f"it looks divided by {divider!r}: give that as {option_name('delimiter')}"
+        raise ConfigError(
+            f"input {source.name} has no single column {text_key!r} (columns: {shown}); {hint}"
+        )
+    kind = schema.field(text_key).type
+    if not is_text(kind):
+        raise ConfigError(
+            f"column {text_key!r} of input {source.name} is {kind}: allowed is string; "
+            f"name another with {option_name('text_key')}"
+        )
+    for name in added:
+        if name in names:
+            raise ConfigError(
+                f"input {source.name} has a column {name!r} already: rename or drop it first"
+            )
+
+
+def _refuse_utf_16(source: Source) -> None:
+    try:
+        with open_input(source) as (stream, _):
+            beginning = stream.read(2)
+    except OSError:
+        return  # reading will tell
+    if beginning in _UTF_16:
+        raise ConfigError(
+            f"input {source.name} begins like UTF-16, which {option_name('encoding')} does not "
+            f"take: convert it with iconv -f utf-16 -t utf-8 {source.name} > OUT"
+        )
