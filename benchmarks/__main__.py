@@ -25,9 +25,9 @@ from spacy_attn.compare.manifest import sha256
 from spacy_attn.compare.report.figures import as_svg, draw_all
 from spacy_attn.compare.report.html import write_report
 from spacy_attn.compare.systems import MethodSpec
-from spacy_attn.methods import DATA, METHODS, SENSE_MODEL
 from spacy_attn.train.word2vec import Word2VecConfig, train_word2vec
-from spacy_attn.wsd.inventory.model import read_labelled
+from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
 
 GATE = ROOT / "benchmarks" / "gate.json"
 BUILD = ROOT / "build" / "comparison"
@@ -59,7 +59,7 @@ def own_vectors(folder: Path) -> Path:
 
 def run(half: str | None) -> None:
     """All systems on the bundled test set; a look at one half is no published result."""
-    specs: dict[str, MethodSpec] = {**{name: name for name in METHODS}, **MORE}
+    specs: dict[str, MethodSpec] = {**{name: name for name in short_names()}, **MORE}
     if len(CORPORA) == 2:
         specs["word2vec, SemCor and MASC"] = {
             "@sense_methods": "spacy_attn.word2vec.v1",

@@ -41,13 +41,13 @@ from spacy_attn.compare.task import (
     right_of,
     tagged_by,
 )
-from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.methods import METHODS, SENSE_MODEL
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, shared_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+from spacy_attn.wsd.methods.registry import SENSE_MODEL, short_names
 
 ALLAMENDED = DATA / "wsd" / "ALLamended.data.xml.gz"
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -164,7 +164,7 @@ def run() -> Result:
         "end_to_end": end_to_end_task(dataset, inventory, resources, tag),
         "masc": gold_task(masc(inventory, wordnet), inventory, resources),
     }
-    systems: dict[str, System] = {name: MethodSystem(name) for name in METHODS}
+    systems: dict[str, System] = {name: MethodSystem(name) for name in short_names()}
     systems[f"attention, prior {weight}"] = WithPrior(weight)
     systems |= {name: PublishedPredictions(path) for name, path in peers_of(dataset).items()}
 

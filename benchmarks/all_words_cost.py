@@ -29,8 +29,8 @@ from benchmarks.common import (
     publish,
     seconds,
 )
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 REPETITIONS = 7
 _AT_ONCE = 32  # documents, while memory is measured

@@ -68,9 +68,9 @@ from benchmarks.word_experts import (
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.metrics import macro_f1
 from spacy_attn.encoder.device import pick_device, pick_precision
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import glove_files
-from spacy_attn.wsd.methods.attention import SenseHead
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 CORPUS = DATA / "coarsewsd20.jsonl.gz"
 BASELINE = "tf-idf, logistic regression"

@@ -47,8 +47,9 @@ from spacy_attn.classic.sequence import (
     train_sequence_tagger,
 )
 from spacy_attn.components.nltk_ner import NltkNer
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.settings import EncoderSettings
 
 LABELS = ROOT / "benchmarks" / "entities_labels.json"
 N_FOLDS, N_INNER_FOLDS = 5, 3

@@ -33,16 +33,16 @@ from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval
 from spacy_attn.compare.task import tagged_by
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.components.pipeline import load_pipeline
-from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.encoder.attention_map import KINDS, AttentionMap
 from spacy_attn.explain.attribution import context_words
 from spacy_attn.explain.faithfulness import trust
 from spacy_attn.explain.subject import Subject, component_of, decided
 from spacy_attn.explain.weigh import DECIDING, Weights, map_around, target_row, weigh
-from spacy_attn.methods import DATA, SENSE_MODEL, sense_method
 from spacy_attn.models import cache_folder
 from spacy_attn.wsd.context import Target, tokens_within
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
 
 FILES = (DATA / "homographs.jsonl", BUNDLED, SENSE_MODEL)
 STEPS = 16  # of integrated gradients

@@ -24,11 +24,11 @@ from spacy_attn.compare.process import answer
 from spacy_attn.compare.results import score
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Answers, Prediction, end_to_end_task, gold_task, tagged_by
-from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.methods import DATA as PACKAGE_DATA
-from spacy_attn.methods import METHODS, SENSE_MODEL
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.context import tokens_within
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.methods.registry import DATA as PACKAGE_DATA
+from spacy_attn.wsd.methods.registry import SENSE_MODEL, short_names
 
 CORPUS = DATA / "coarsewsd20.jsonl.gz"
 MAPPING = ROOT / "benchmarks" / "coarsewsd20_mapping.json"
@@ -89,7 +89,7 @@ def run() -> Result:
             ends[name] = ask(answer, plain)
         return ask(answer, given)
 
-    systems: dict[str, Any] = {name: MethodSystem(name) for name in METHODS}
+    systems: dict[str, Any] = {name: MethodSystem(name) for name in short_names()}
     answers, failed = run_systems(systems, plan)
     result = score(given, systems, answers, failed)
     (found,) = score(plain, systems, ends, {})["systems"]

@@ -48,9 +48,10 @@ from benchmarks.common import (
     seconds,
 )
 from spacy_attn.classic.vectors import shared_vectors
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import glove_files, model_files, resolve_encoder
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 CORPORA = {
     "sentiment": DATA / "nltk" / "sentence_polarity.zip",

@@ -34,7 +34,7 @@ from spacy_attn.train.sense_model import RESULT as MODEL
 from spacy_attn.train.sense_model import open_trainer
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 

@@ -23,7 +23,7 @@ import gzip
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,17 @@ from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
-from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+from spacy_attn.components.adapter import resources_of
+from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.errors import ResourceError
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import glove_files
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import SynsetFiles, find_wordnet
-from spacy_attn.wsd.methods.attention import SenseHead, occurrences
+from spacy_attn.wsd.methods.occurrence import occurrences
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 FOLDER = DATA / "wic"
 FOLDS = 10
@@ -207,10 +209,9 @@ def parts_of(pairs: Sequence[Pair], settings: EncoderSettings, radius: int) -> l
             part = pairs[first : first + 512]
             contexts = [context_of_tokens(pair.sentences[k]) for pair in part]
             arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-            full = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
             places = [pair.indices[k] for pair in part]
             targets = [Target(i, at, at + 1, "", ()) for i, at in enumerate(places)]
-            blocks.append(occurrences(full, targets, radius))
+            blocks.append(occurrences(contexts, arrays, targets, radius))
         out.append(np.concatenate(blocks))
     return out
 

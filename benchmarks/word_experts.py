@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Floats2d, context_of_tokens, progress, records, unit
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import SENSE_MODEL
+from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import cache_folder
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.methods.attention import fit_examples, occurrences
+from spacy_attn.wsd.methods.attention import fit_examples
+from spacy_attn.wsd.methods.occurrence import occurrences
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 NEAR = 3  # words each side of the target in the narrow window of static vectors
 PARTS = ("target", "context", "text")
@@ -130,9 +132,8 @@ def encode(
     *Shape:* (n, 3 * width)
     """
     arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    read_ = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
     whole = np.stack([array.mean(axis=0) for array in arrays])
-    return np.concatenate([occurrences(read_, targets, radius), whole], axis=1)
+    return np.concatenate([occurrences(contexts, arrays, targets, radius), whole], axis=1)
 
 
 def encode_all(items: Sequence[Occurrence], settings: EncoderSettings, radius: int) -> Any:

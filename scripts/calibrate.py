@@ -14,15 +14,8 @@ import json
 from functools import partial
 
 from spacy_attn.compare.manifest import manifest
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import (
-    DATA,
-    FEW_SHOT_STRENGTH,
-    MEMBERS,
-    METHODS,
-    SENSE_MODEL,
-    sense_method,
-)
+from spacy_attn.encoder.huggingface import shared_encoder
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.calibrate import (
     MemoEncoder,
     MemoGlosses,
@@ -30,10 +23,12 @@ from spacy_attn.train.calibrate import (
     blank_resources,
     calibrate,
 )
-from spacy_attn.wsd.context import FittedMethod
-from spacy_attn.wsd.inventory.model import Inventory, load_inventory
-from spacy_attn.wsd.methods.attention import Attention, SenseHead
-from spacy_attn.wsd.methods.ensemble import Ensemble
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
+from spacy_attn.wsd.methods.ensemble import MEMBERS, Ensemble
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method, short_names
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 
 def main() -> None:
@@ -46,7 +41,7 @@ def main() -> None:
     head = SenseHead.load(SENSE_MODEL)
     prepares: dict[str, Prepare] = {
         name: partial(sense_method(name).prepare, resources=resources)
-        for name in METHODS
+        for name in short_names()
         # Examples are written evenly over the senses: they say nothing of frequencies. What a
         # cascade says is calibrated by its two methods; self_attention brings its temperature.
         if name

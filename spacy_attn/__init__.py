@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from spacy_attn.components.hooks import restore_hooks
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.wsd.annotation import SenseAnnotation
-    from spacy_attn.wsd.inventory.model import Inventory, load_inventory
+    from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 
     __version__: str
 
 _LAZY = {
-    "Inventory": "spacy_attn.wsd.inventory.model",
+    "Inventory": "spacy_attn.wsd.inventory.jsonl",
     "SenseAnnotation": "spacy_attn.wsd.annotation",
     "install_extensions": "spacy_attn.components.extensions",
-    "load_inventory": "spacy_attn.wsd.inventory.model",
+    "load_inventory": "spacy_attn.wsd.inventory.jsonl",
     "load_pipeline": "spacy_attn.components.pipeline",
     "restore_hooks": "spacy_attn.components.hooks",
 }

@@ -52,6 +52,14 @@ class Encoder(Protocol):
         ...
 
 
+class TextEncoder(Protocol):
+    """Gives a whole text one vector."""
+
+    def embed(self, texts: Sequence[str]) -> Floats2d:
+        """*Shape:* (len(texts), width)"""
+        ...
+
+
 class StaticVectors(Protocol):
     """Gives a word its vector, the same in every text."""
 

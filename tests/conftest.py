@@ -231,7 +231,7 @@ def toy_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def toy_lexicon(tmp_path_factory: pytest.TempPathFactory, toy_wordnet: Path) -> Path:
     """The lexicon of the seven synsets, as the package ships one of WordNet."""
-    from spacy_attn.wsd.inventory.wordnet import build_lexicon
+    from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
     from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
     path = tmp_path_factory.mktemp("lexicon") / "toy.npz"

@@ -25,7 +25,7 @@ from spacy_attn.encoder.static_network import n_parameters
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
 from spacy_attn.train.occurrences import Occurrence
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 
 
 def has_glove():

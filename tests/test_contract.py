@@ -32,7 +32,7 @@ from spacy.tokens.underscore import Underscore
 
 from spacy_attn.classic.parse import EXAMPLE_GRAMMAR
 from spacy_attn.classic.sequence import train_sequence_tagger
-from spacy_attn.wsd.context import with_vectors
+from spacy_attn.wsd.vectors import Texts
 
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = distribution("spacy-attn").entry_points
@@ -644,8 +644,8 @@ def method_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def make_fitted(method_name: str, world: dict[str, str]) -> Callable[..., Any]:
     """Prepares the method anew on the toy inventory."""
-    from spacy_attn.components.sense_disambiguator import resources_of
-    from spacy_attn.wsd.inventory.model import load_inventory
+    from spacy_attn.components.adapter import resources_of
+    from spacy_attn.wsd.inventory.jsonl import load_inventory
 
     def make(*, pickled: bool = False) -> Any:
         arguments = on_world(METHOD_ARGUMENTS[method_name], world)
@@ -660,9 +660,9 @@ def make_fitted(method_name: str, world: dict[str, str]) -> Callable[..., Any]:
 
 def toy_targets(world: dict[str, str]) -> tuple[list[Any], list[Any]]:
     """The texts that hold a word of the inventory, and those words."""
-    from spacy_attn.components.sense_disambiguator import context_of
-    from spacy_attn.wsd.context import find_targets
-    from spacy_attn.wsd.inventory.model import load_inventory
+    from spacy_attn.components.adapter import context_of
+    from spacy_attn.wsd.inventory.find import find_targets
+    from spacy_attn.wsd.inventory.jsonl import load_inventory
 
     inventory = load_inventory(world["$inventory"], "en")
     contexts, targets = [], []
@@ -679,7 +679,7 @@ def test_scores(make_fitted: Callable[..., Any], world: dict[str, str]) -> None:
     fitted = make_fitted()
     contexts, targets = toy_targets(world)
     assert len(targets) >= 10
-    scores = fitted.score(with_vectors(fitted, contexts), targets)
+    scores = fitted.score(Texts(contexts), targets)
     for target, array in zip(targets, scores, strict=True):
         assert array.shape == (len(target.candidates),)
         assert array.dtype == np.float32
@@ -692,9 +692,9 @@ def test_scores_of_a_batch_equal_single_ones(
 ) -> None:
     fitted = make_fitted()
     contexts, targets = toy_targets(world)
-    batch = fitted.score(with_vectors(fitted, contexts), targets)
+    batch = fitted.score(Texts(contexts), targets)
     for target, array in zip(targets, batch, strict=True):
-        alone = with_vectors(fitted, [contexts[target.context]])
+        alone = Texts([contexts[target.context]])
         single = fitted.score(alone, [dataclasses.replace(target, context=0)])
         np.testing.assert_allclose(single[0], array, atol=TOLERANCE)
 
@@ -703,7 +703,7 @@ def test_scores_repeat(make_fitted: Callable[..., Any], world: dict[str, str]) -
     """Also after pickling, because a spawned child prepares the method itself."""
     contexts, targets = toy_targets(world)
     first, second = (
-        fitted.score(with_vectors(fitted, contexts), targets)
+        fitted.score(Texts(contexts), targets)
         for fitted in (make_fitted(), make_fitted(pickled=True))
     )
     for one, two in zip(first, second, strict=True):
@@ -711,7 +711,7 @@ def test_scores_repeat(make_fitted: Callable[..., Any], world: dict[str, str]) -
 
 
 def test_empty_batch_has_no_scores(make_fitted: Callable[..., Any]) -> None:
-    assert list(make_fitted().score([], [])) == []
+    assert list(make_fitted().score(Texts([]), [])) == []
 
 
 def test_result_has_the_short_name(make_fitted: Callable[..., Any], method_name: str) -> None:

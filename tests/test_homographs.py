@@ -14,10 +14,12 @@ import spacy
 
 from spacy_attn import load_pipeline
 from spacy_attn.errors import ResourceError
-from spacy_attn.methods import DATA, sense_method
 from spacy_attn.models import resolve_encoder, resolve_pipeline
 from spacy_attn.sentences import sentence_of, sentence_starts
-from spacy_attn.wsd.inventory.model import load_inventory, read_labelled, word_pieces
+from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.methods.registry import DATA, sense_method
 
 COARSE_WSD_20 = (
     "apple arm bank bass bow chair club crane deck digit hood java mole pitcher pound seal "

@@ -15,15 +15,23 @@ import pytest
 import spacy
 from spacy.util import registry
 
-from spacy_attn import methods
-from spacy_attn.components.sense_disambiguator import context_of, resources_of, score_senses
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.methods import METHODS, sense_method
-from spacy_attn.wsd.context import Target, find_targets
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory import wordnet as lexicon
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.method import encoder_of
 from spacy_attn.wsd.methods import lesk
+from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods.attention import attention_v1
+from spacy_attn.wsd.methods.first_sense import first_sense_v1
+from spacy_attn.wsd.methods.lesk import lesk_v1
+from spacy_attn.wsd.methods.random import random_v1
+from spacy_attn.wsd.methods.registry import sense_method, short_names
+from spacy_attn.wsd.methods.word2vec import word2vec_v1
 
 NLP = spacy.blank("en")
 LIGHT = ["random", "first_sense", "lesk", "lesk_extended"]
@@ -59,7 +67,7 @@ def decide(method, inventory, text):
     fitted = method.prepare(inventory, resources_of(NLP))
     contexts = [context_of(NLP(text))]
     targets = find_targets(contexts[0], inventory)
-    return [decision for _, decision in score_senses(fitted, contexts, targets)]
+    return disambiguate(fitted, contexts, targets)
 
 
 # -- names ------------------------------------------------------------------------------
@@ -71,29 +79,29 @@ def test_short_names_are_the_newest_of_the_registered_versions():
     for name in sorted(n for n in registered if n.startswith("spacy_attn.")):
         package, short, version = name.split(".")
         newest[short] = max(newest.get(short, ""), f"{package}.{short}.{version}")
-    assert newest == METHODS
+    assert newest == short_names()
 
 
-@pytest.mark.parametrize("short", METHODS)
+@pytest.mark.parametrize("short", short_names())
 def test_a_method_knows_its_short_name(short):
     assert sense_method(short).name == short
-    assert sense_method(METHODS[short]).name == short
+    assert sense_method(short_names()[short]).name == short
 
 
 @pytest.mark.parametrize("short", LIGHT)
 def test_the_prepared_method_knows_it_too_and_decides(short, inventory):
     fitted = sense_method(short).prepare(inventory, resources_of(NLP))
     assert fitted.name == short
-    assert fitted.encoder is None
+    assert encoder_of(fitted) is None
     (decision,) = decide(sense_method(short), inventory, "the bat flew at night")
     assert decision.sense.id in ("bat.animal", "bat.club")
 
 
 def test_static_and_attention_on_the_toy_world(inventory, toy_vectors, toy_model, toy_sense_model):
-    word2vec = methods.word2vec_v1(vectors=str(toy_vectors))
+    word2vec = word2vec_v1(vectors=str(toy_vectors))
     (decision,) = decide(word2vec, inventory, "the bat flew at night")
     assert len(decision.ranked) == 2
-    attention = methods.attention_v1(
+    attention = attention_v1(
         model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
     )
     fitted = attention.prepare(inventory, resources_of(NLP))
@@ -131,22 +139,21 @@ def test_the_error_names_the_setting():
 
 # -- options ----------------------------------------------------------------------------
 
-TEMPERED = ["first_sense_v1", "lesk_v1", "lesk_extended_v1", "word2vec_v1", "self_attention_v1",
-            "attention_v1"]  # fmt: skip
+TEMPERED = ["first_sense", "lesk", "lesk_extended", "word2vec", "self_attention", "attention"]
 
 
-@pytest.mark.parametrize("factory", TEMPERED)
+@pytest.mark.parametrize("short", TEMPERED)
 @pytest.mark.parametrize("temperature", [0, -1.5, float("nan")])
-def test_a_temperature_is_above_zero(factory, temperature):
+def test_a_temperature_is_above_zero(short, temperature):
     sentence = f"^temperature = {temperature}; legal is null or a number above 0$"
     with pytest.raises(ConfigError, match=sentence):
-        getattr(methods, factory)(temperature=temperature)
+        registry.sense_methods.get(short_names()[short])(temperature=temperature)
 
 
-@pytest.mark.parametrize("factory", ["lesk_v1", "lesk_extended_v1", "word2vec_v1"])
-def test_a_window_holds_a_token(factory):
+@pytest.mark.parametrize("short", ["lesk", "lesk_extended", "word2vec"])
+def test_a_window_holds_a_token(short):
     with pytest.raises(ConfigError, match=r"^window = 0; legal is 1 or more tokens each side"):
-        getattr(methods, factory)(window=0)
+        registry.sense_methods.get(short_names()[short])(window=0)
 
 
 @pytest.mark.parametrize(
@@ -159,12 +166,12 @@ def test_a_window_holds_a_token(factory):
 )
 def test_options_of_the_encoder_are_checked_before_a_model_is_loaded(option, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        methods.attention_v1(model="nowhere", **option)
+        attention_v1(model="nowhere", **option)
 
 
 def test_the_window_reaches_the_method(inventory):
     text = "cave , , the bat"
-    near, far = (decide(methods.lesk_v1(window=w), inventory, text)[0] for w in (2, 4))
+    near, far = (decide(lesk_v1(window=w), inventory, text)[0] for w in (2, 4))
     assert near.score == 0.5
     assert far.score > 0.7
 
@@ -172,23 +179,22 @@ def test_the_window_reaches_the_method(inventory):
 def test_the_seed_reaches_the_method(inventory):
     text = " ".join(["bat"] * 20)
     draws = {
-        seed: [d.sense.id for d in decide(methods.random_v1(seed), inventory, text)]
-        for seed in (0, 1)
+        seed: [d.sense.id for d in decide(random_v1(seed), inventory, text)] for seed in (0, 1)
     }
     assert draws[0] != draws[1]
 
 
 def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatch, inventory):
     (tmp_path / "calibration.json").write_text(json.dumps({"temperatures": {"lesk": 0.25}}))
-    monkeypatch.setattr(methods, "DATA", tmp_path)
-    methods._temperatures.cache_clear()
+    monkeypatch.setattr(method_registry, "DATA", tmp_path)
+    method_registry._temperatures.cache_clear()
     try:
         resources = resources_of(NLP)
-        assert methods.lesk_v1().prepare(inventory, resources).temperature == 0.25
-        assert methods.lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
-        assert methods.first_sense_v1().prepare(inventory, resources).temperature == 1.0
+        assert lesk_v1().prepare(inventory, resources).temperature == 0.25
+        assert lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
+        assert first_sense_v1().prepare(inventory, resources).temperature == 1.0
     finally:
-        methods._temperatures.cache_clear()
+        method_registry._temperatures.cache_clear()
 
 
 # -- WordNet ------------------------------------------------------------------------------------
@@ -197,13 +203,13 @@ def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatc
 def on_wordnet(method, inventory):
     context = context_of(NLP("a flying bat"))
     target = Target(0, 2, 3, "bat", inventory.candidates("bat", "NOUN"))
-    (pair,) = score_senses(method.prepare(inventory, resources_of(NLP)), [context], [target])
-    return pair[1].sense.id
+    (decision,) = disambiguate(method.prepare(inventory, resources_of(NLP)), [context], [target])
+    return decision.sense.id
 
 
 @pytest.mark.parametrize("short", [*LIGHT, "word2vec"])
 def test_classic_methods_decide_the_senses_of_wordnet(short, toy_lexicon, toy_wordnet, toy_vectors):
-    method = methods.word2vec_v1(str(toy_vectors)) if short == "word2vec" else sense_method(short)
+    method = word2vec_v1(str(toy_vectors)) if short == "word2vec" else sense_method(short)
     inventory = WordNetInventory(toy_lexicon, toy_wordnet)
     legal = ["bat%1:05:00::", "bat%1:06:00::"]
     assert on_wordnet(method, inventory) in (legal if short == "random" else legal[:1])
@@ -216,7 +222,7 @@ def test_only_methods_that_read_definitions_need_the_users_wordnet(
     inventory = WordNetInventory(toy_lexicon)
     for short in ("random", "first_sense"):
         assert on_wordnet(sense_method(short), inventory).startswith("bat%1:0")
-    word2vec = methods.word2vec_v1(str(toy_vectors))
+    word2vec = word2vec_v1(str(toy_vectors))
     for method in (sense_method("lesk"), sense_method("lesk_extended"), word2vec):
         sentence = f"^the method {method.name} reads .* apt-get install wordnet-base"
         with pytest.raises(ResourceError, match=sentence):
@@ -236,13 +242,13 @@ def test_a_missing_package_is_one_sentence(monkeypatch, inventory):
 
 
 def test_a_missing_sense_model_is_one_sentence(inventory, toy_model, tmp_path):
-    method = methods.attention_v1(model=str(toy_model), sense_model=str(tmp_path / "none"))
+    method = attention_v1(model=str(toy_model), sense_model=str(tmp_path / "none"))
     with pytest.raises(ResourceError, match="none"):
         method.prepare(inventory, resources_of(NLP))
 
 
 def test_a_missing_encoder_is_one_sentence(inventory, toy_sense_model):
-    method = methods.attention_v1(model="nowhere/at-all", sense_model=str(toy_sense_model))
+    method = attention_v1(model="nowhere/at-all", sense_model=str(toy_sense_model))
     with pytest.raises(ResourceError, match="nowhere/at-all"):
         method.prepare(inventory, resources_of(NLP))
 
@@ -250,7 +256,7 @@ def test_a_missing_encoder_is_one_sentence(inventory, toy_sense_model):
 # -- processes ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("short", METHODS)
+@pytest.mark.parametrize("short", short_names())
 def test_a_method_can_be_sent_to_another_process(short):
     method = sense_method(short)
     _same(pickle.loads(pickle.dumps(method)), method)  # noqa: S301 - our own bytes
@@ -270,8 +276,8 @@ def _same(received, method):
             assert received.make.keywords[key] == value
 
 
-@pytest.mark.parametrize("short", METHODS)
+@pytest.mark.parametrize("short", short_names())
 def test_every_option_has_a_default(short):
-    factory = registry.sense_methods.get(METHODS[short])
+    factory = registry.sense_methods.get(short_names()[short])
     parameters = inspect.signature(factory).parameters.values()
     assert all(p.default is not inspect.Parameter.empty for p in parameters)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_attn.methods import DATA, SELF_ATTENTION_MODEL, SENSE_MODEL
+from spacy_attn.wsd.methods.registry import DATA, SELF_ATTENTION_MODEL, SENSE_MODEL
 
 CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_attn.methods import METHODS, sense_method
+from spacy_attn.wsd.methods.registry import sense_method, short_names
 
 ENTRY_POINTS = sorted(distribution("spacy-attn").entry_points)
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -66,11 +66,11 @@ def test_scorer_is_known_to_spacy(name: str) -> None:
 
 
 def test_short_names_are_the_newest_versions() -> None:
-    assert newest_versions() == METHODS
+    assert newest_versions() == short_names()
 
 
-@pytest.mark.parametrize("short", METHODS)
+@pytest.mark.parametrize("short", short_names())
 def test_short_name_gives_the_method(short: str) -> None:
     assert sense_method(short).name == short
-    assert sense_method(METHODS[short]).name == short
-    assert callable(spacy.registry.sense_methods.get(METHODS[short]))
+    assert sense_method(short_names()[short]).name == short
+    assert callable(spacy.registry.sense_methods.get(short_names()[short]))

@@ -28,8 +28,8 @@ from benchmarks.attention.patterns import PATTERNS
 from benchmarks.attention.runs import Bench, Run, Settings, Spec
 from benchmarks.common import ROOT, SEED, Result, one_sentence, publish
 from spacy_attn.compare.dataset import BUNDLED
-from spacy_attn.methods import DATA
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.methods.registry import DATA
 
 #: Of each table: what makes it, of which systems, how long they are trained, and its result.
 TABLES: dict[str, tuple[Callable[[Bench], Result], Callable[[], list[Spec]], int, str]] = {

@@ -31,7 +31,8 @@ from spacy_attn.train.occurrences import Occurrence, of_labels
 from spacy_attn.train.self_attention import SelfAttentionConfig, SelfAttentionTrainer
 from spacy_attn.train.self_attention_model import Material, read_material
 from spacy_attn.wsd.context import tokens_within
-from spacy_attn.wsd.inventory.model import Inventory, read_labelled
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.inventory.labelled import read_labelled
 
 #: Mixer, layers, heads.
 SYSTEMS = {

@@ -29,9 +29,9 @@ from benchmarks.common import SEED, SEMCOR, Result, in_turns, median_ratio, publ
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
-from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
-from spacy_attn.methods import CASCADE_MARGIN, DATA, FEW_SHOT_STRENGTH, SENSE_MODEL, sense_method
+from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.calibrate import (
     MemoEncoder,
     MemoGlosses,
@@ -39,8 +39,11 @@ from spacy_attn.train.calibrate import (
     held_out_scores,
 )
 from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.inventory.model import Inventory, load_inventory
-from spacy_attn.wsd.methods.attention import Attention, SenseHead
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
+from spacy_attn.wsd.methods.cascade import CASCADE_MARGIN
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 REPETITIONS, N_SENTENCES, PER_DOCUMENT = 5, 4000, 10
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)

@@ -36,9 +36,10 @@ def tokens(
     with console.status("Reading models ..."):
         import spacy
 
-        from spacy_attn.encoder.huggingface import EncoderSettings, shared_encoder
+        from spacy_attn.encoder.huggingface import shared_encoder
         from spacy_attn.explain.tokens import token_table
         from spacy_attn.models import resolve_pipeline
+        from spacy_attn.settings import EncoderSettings
 
         name = resolve_pipeline(pipeline)
         nlp = spacy.blank("en") if name is None else spacy.load(name)

@@ -75,9 +75,9 @@ def train_senses(
     for path in (semcor, masc, data, start):
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
-    from spacy_attn.methods import SENSE_MODEL
     from spacy_attn.train.sense_model import train_sense_model
     from spacy_attn.train.senses import TrainConfig
+    from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
     if semcor is None and data is not None and start is None:
         start = SENSE_MODEL

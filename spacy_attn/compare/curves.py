@@ -19,11 +19,13 @@ from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.metrics import interval, is_gold
 from spacy_attn.compare.systems import MethodSpec, MethodSystem, resolve_method
 from spacy_attn.compare.task import Answers, OnProgress, Task, gold_task, right_of
-from spacy_attn.components.sense_disambiguator import score_senses
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_of, sentence_starts
-from spacy_attn.wsd.context import Context, FittedMethod, tokens_within, with_vectors
-from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.context import Context, tokens_within
+from spacy_attn.wsd.engine import disambiguate
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = [
     "DISTANCES",
@@ -54,7 +56,7 @@ def learns(spec: MethodSpec) -> bool:
 
 def has_examples(task: Task) -> bool:
     """Whether there are examples to learn from."""
-    return isinstance(task.inventory, Inventory) and task.inventory.has_examples
+    return task.inventory.has_examples
 
 
 def learning_points(
@@ -83,15 +85,14 @@ def learning_points(
         raise ConfigError("a learning curve needs an inventory with examples")
     method = resolve_method(system.spec)
     resources = replace(task.resources, may_keep=False)
-    contexts: Sequence[Context] | None = None
+    texts = Texts(task.contexts)  # encoded once for all points
     points, n_done = [], 0
     for size in sizes:
         found = []
         for seed in range(draws):
             part = inventory.with_examples(size, seed)
             fitted = method.prepare(part, resources)
-            contexts = contexts or with_vectors(fitted, task.contexts)
-            found.append(_accuracy(gold_task(task.dataset, part, resources), contexts, fitted))
+            found.append(_accuracy(gold_task(task.dataset, part, resources), texts, fitted))
             n_done += 1
             on_progress(n_done, len(sizes) * draws)
         n_short = sum(len(sense.examples) < size for sense in inventory.senses)
@@ -100,13 +101,13 @@ def learning_points(
     return points
 
 
-def _accuracy(task: Task, contexts: Sequence[Context], fitted: FittedMethod) -> float:
+def _accuracy(task: Task, texts: Texts, fitted: FittedMethod) -> float:
     """Of a fitted method on texts that have their vectors already."""
-    decided = score_senses(fitted, contexts, [t for t in task.targets if t is not None])
-    owners = [i for i, target in enumerate(task.targets) if target is not None]
+    pairs = [(i, target) for i, target in enumerate(task.targets) if target is not None]
+    decided = disambiguate(fitted, texts, [target for _, target in pairs])
     right = [
         is_gold(decision.sense.id, task.dataset.instances[i], target)
-        for i, (target, decision) in zip(owners, decided, strict=True)
+        for (i, target), decision in zip(pairs, decided, strict=True)
     ]
     return sum(right) / len(task.targets)
 

@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 from spacy_attn._types import CharSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.wsd.context import Context, tokens_within
-from spacy_attn.wsd.inventory.model import POS_TAGS, read_labelled
+from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.sense import POS_TAGS
 
 __all__ = ["BUNDLED", "Dataset", "Instance", "LabelledSentence", "LabelledWord", "Tag",
            "dataset_of", "half_of", "is_raganato", "key_file_of", "open_dataset", "peers_of",

@@ -42,14 +42,17 @@ from spacy_attn.compare.systems import (
 from spacy_attn.compare.task import Answers, System, Task, end_to_end_task, gold_task, tagged_by
 from spacy_attn.compare.tune import check_precision, tune
 from spacy_attn.compare.vector_map import vector_map
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.components.pipeline import load_pipeline
-from spacy_attn.components.sense_disambiguator import resources_of
 from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
 from spacy_attn.files import atomic_write
-from spacy_attn.methods import DATA, METHODS, SENSE_MODEL
-from spacy_attn.wsd.inventory.model import Inventory, Sense, load_inventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, open_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
+from spacy_attn.wsd.sense import Sense
 
 __all__ = ["Options", "compare", "run", "run_systems"]
 
@@ -328,7 +331,7 @@ def _usable(
 ) -> dict[str, MethodSpec]:
     """The methods, checked; where none was named all those that take the inventory."""
     found: dict[str, MethodSpec] = {}
-    for name, spec in (options.methods or {name: name for name in METHODS}).items():
+    for name, spec in (options.methods or {name: name for name in short_names()}).items():
         try:
             check_method(nlp, options.source, spec)
         except ConfigError as error:
@@ -340,7 +343,7 @@ def _usable(
     return found
 
 
-def _task(nlp: Language, options: Options, inventory: Inventory | WordNetInventory) -> Task:
+def _task(nlp: Language, options: Options, inventory: SenseInventory) -> Task:
     """The data with the inventory's candidates."""
     tag, gold = tagged_by(nlp), {}
     if options.file is None and options.source == "wordnet":  # the set names senses of homographs
@@ -353,7 +356,7 @@ def _task(nlp: Language, options: Options, inventory: Inventory | WordNetInvento
     return gold_task(dataset, inventory, resources_of(nlp))
 
 
-def _seen(inventory: Inventory | WordNetInventory) -> Callable[[Sense], bool] | None:
+def _seen(inventory: SenseInventory) -> Callable[[Sense], bool] | None:
     """Which senses of WordNet the bundled model has met in its training corpora."""
     if not isinstance(inventory, WordNetInventory):
         return None
@@ -364,7 +367,7 @@ def _seen(inventory: Inventory | WordNetInventory) -> Callable[[Sense], bool] | 
 # -- files ----------------------------------------------------------------------------------
 
 
-def _inventory_file(inventory: Inventory | WordNetInventory, source: str) -> Path:
+def _inventory_file(inventory: SenseInventory, source: str) -> Path:
     if isinstance(inventory, WordNetInventory):
         return inventory.path
     bundled = DATA / f"{source}.jsonl"

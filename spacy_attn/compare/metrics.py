@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from spacy_attn.compare.dataset import Instance
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.inventory.model import Sense
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES
+from spacy_attn.wsd.sense import Sense
 
 __all__ = [
     "Bools1d",

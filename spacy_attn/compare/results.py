@@ -25,7 +25,7 @@ from spacy_attn.compare.metrics import (
 )
 from spacy_attn.compare.systems import PublishedPredictions
 from spacy_attn.compare.task import Answers, Prediction, System, Task, right_of
-from spacy_attn.wsd.inventory.model import POS_TAGS, Inventory, Sense
+from spacy_attn.wsd.sense import POS_TAGS, Sense
 
 __all__ = ["PUBLISHED", "RUN", "score", "to_json"]
 
@@ -159,7 +159,7 @@ def _supersense_accuracy(task: Task, predictions: Sequence[Prediction | None]) -
     None where a gold sense has no supersense.
     """
     known: dict[str, str] = {}  # of senses that are not WordNet's keys
-    if isinstance(task.inventory, Inventory):
+    if task.inventory.senses is not None:
         known = {s.id: s.supersense for s in task.inventory.senses if s.supersense}
     gold = [{supersense_of(sense, known) for sense in i.gold} for i in task.dataset.instances]
     if any("" in each for each in gold):

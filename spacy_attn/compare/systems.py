@@ -19,10 +19,11 @@ from spacy.util import registry
 from spacy_attn._types import PlainData
 from spacy_attn.compare.dataset import read_keys
 from spacy_attn.compare.task import Answers, OnProgress, Prediction, Task
-from spacy_attn.components.sense_disambiguator import score_senses
 from spacy_attn.errors import ConfigError, RecordError
-from spacy_attn.methods import METHODS, files_of, sense_method
-from spacy_attn.wsd.context import Context, FittedMethod, SenseMethod, Target, with_vectors
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.engine import disambiguate
+from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
+from spacy_attn.wsd.methods.registry import files_of, sense_method, short_names
 
 __all__ = [
     "MethodSpec",
@@ -59,7 +60,8 @@ def resolve_method(spec: MethodSpec) -> SenseMethod:
 
 def method_config(spec: MethodSpec, **settings: Any) -> dict[str, Any]:
     """The config block of a method, with further settings where the method has them."""
-    block = {"@sense_methods": METHODS.get(spec, spec)} if isinstance(spec, str) else dict(spec)
+    short = short_names()
+    block = {"@sense_methods": short.get(spec, spec)} if isinstance(spec, str) else dict(spec)
     make = registry.sense_methods.get(block["@sense_methods"])  # type: ignore[attr-defined]
     known = signature(make).parameters
     return {**block, **{name: value for name, value in settings.items() if name in known}}
@@ -135,8 +137,8 @@ class MethodSystem:
             "disk_mb": None if size is None else round(size, 1),
             "share_of_tokens_encoded": round(n_encoded / n_tokens, 4) if n_tokens else None,
         }
-        if fitted.encoder is not None:
-            details["encoder"] = fitted.encoder.identity
+        if (encoder := encoder_of(fitted)) is not None:
+            details["encoder"] = encoder.identity
         return Answers(predictions, n_tokens / seconds if n_tokens else None, None, details)
 
 
@@ -175,14 +177,13 @@ def _part(batch: _Batch, n: int) -> _Batch:
 
 
 def _decide(fitted: FittedMethod, batch: _Batch) -> list[Prediction]:
-    contexts = with_vectors(fitted, batch.contexts, batch.targets)
-    decided = score_senses(fitted, contexts, batch.targets)
-    return [Prediction(each.sense.id, each.score, each.ranked) for _, each in decided]
+    decided = disambiguate(fitted, batch.contexts, batch.targets)
+    return [Prediction(each.sense.id, each.score, each.ranked) for each in decided]
 
 
 def _n_encoded(fitted: FittedMethod) -> int:
     """Tokens that the method's encoder has encoded; an encoder that does not count has none."""
-    return int(getattr(fitted.encoder, "n_tokens_encoded", 0))
+    return int(getattr(encoder_of(fitted), "n_tokens_encoded", 0))
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ from spacy.language import Language
 from spacy_attn._types import PlainData
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.metrics import Bools1d, is_gold
-from spacy_attn.components.sense_disambiguator import context_of
-from spacy_attn.wsd.context import Context, Resources, Target, find_targets
-from spacy_attn.wsd.inventory.model import Inventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, find_words
+from spacy_attn.components.adapter import context_of
+from spacy_attn.wsd.context import Context, Resources, Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
 
 __all__ = [
     "Answers",
@@ -79,7 +78,7 @@ class Task:
 
     dataset: Dataset
     contexts: tuple[Context, ...]
-    inventory: Inventory | WordNetInventory
+    inventory: SenseInventory
     targets: tuple[Target | None, ...]
     resources: Resources
 
@@ -87,9 +86,7 @@ class Task:
 System: TypeAlias = Callable[[Task, OnProgress], Answers]
 
 
-def gold_task(
-    dataset: Dataset, inventory: Inventory | WordNetInventory, resources: Resources
-) -> Task:
+def gold_task(dataset: Dataset, inventory: SenseInventory, resources: Resources) -> Task:
     """Gold targets: the data's own lemma and part of speech decide the candidates."""
 
     def target(item: Instance) -> Target | None:
@@ -105,7 +102,7 @@ def gold_task(
 
 
 def end_to_end_task(
-    dataset: Dataset, inventory: Inventory | WordNetInventory, resources: Resources, tag: Tag
+    dataset: Dataset, inventory: SenseInventory, resources: Resources, tag: Tag
 ) -> Task:
     """Targets as the pipeline finds them in plain text.
 
@@ -115,10 +112,7 @@ def end_to_end_task(
     contexts = tag([context.text for context in dataset.contexts])
     words: list[dict[int, Target]] = []  # of each text, the word at each token
     for i, context in enumerate(contexts):
-        if isinstance(inventory, Inventory):
-            found = find_targets(context, inventory, i)
-        else:
-            found = find_words(context, inventory, i)
+        found = inventory.find(context, i)
         words.append({token: word for word in found for token in range(word.start, word.end)})
 
     def target(item: Instance) -> Target | None:

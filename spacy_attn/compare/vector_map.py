@@ -11,8 +11,10 @@ from spacy_attn._types import Encoder, Floats2d, PlainData
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import OnProgress, Task
+from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.methods.attention import occurrences, unit_parts
+from spacy_attn.wsd.method import encoder_of
+from spacy_attn.wsd.methods.occurrence import occurrences, unit_parts
 
 __all__ = ["vector_map"]
 
@@ -36,7 +38,9 @@ def vector_map(system: MethodSystem, task: Task, on_progress: OnProgress) -> Pla
         ResourceError: there are no static vectors.
     """
     del on_progress
-    encoder = system.prepared(task).encoder
+    encoder = encoder_of(system.prepared(task))
+    if encoder is None:
+        raise ConfigError("a vector map needs a method with an encoder, such as attention")
     counts = Counter((item.lemma, item.pos) for item in task.dataset.instances)
     word = _FAVOURITE if counts[_FAVOURITE] >= 3 else counts.most_common(1)[0][0]
     pairs = [
@@ -67,9 +71,8 @@ def _occurrences(task: Task, targets: list[Target], encoder: Encoder) -> Floats2
     used = sorted({target.context for target in targets})
     contexts = [task.contexts[i] for i in used]
     arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    encoded = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
     moved = [replace(target, context=used.index(target.context)) for target in targets]
-    return occurrences(encoded, moved, _RADIUS)
+    return occurrences(contexts, arrays, moved, _RADIUS)
 
 
 def _project(rows: Floats2d) -> tuple[Floats2d, float]:

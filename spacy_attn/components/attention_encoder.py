@@ -24,7 +24,9 @@ from spacy_attn.components.extensions import (
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import FEW_SHOT_STRENGTH, SENSE_MODEL
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 __all__ = ["AttentionEncoder", "make_attention_encoder"]
 
@@ -64,8 +66,6 @@ class AttentionEncoder:
     """
 
     def __init__(self, name: str, settings: dict[str, Any]) -> None:
-        from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
-
         self.name = name
         self.config = settings
         if settings["dtype"] not in _DTYPES:
@@ -89,7 +89,6 @@ class AttentionEncoder:
             batch_pieces=settings["batch_pieces"],
             device=settings["device"],
         )
-        HuggingFaceEncoder(self._settings)  # checks the values; loads nothing
         self._stored: dict[str, str] = {}  # weights that came with a saved pipeline
         self.hooks = bool(settings["hooks"])
         self._install()

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
-import numpy as np
 from spacy.language import Language
-from spacy.strings import StringStore
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from spacy_attn._types import Floats1d, Floats2d, PlainData
+from spacy_attn._types import Encoder, Floats2d, PlainData
+from spacy_attn.components.adapter import contexts_of, may_hold_words, resources_of
 from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
     drop_unkept,
@@ -26,29 +26,17 @@ from spacy_attn.components.extensions import (
 )
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import sense_method, weights_of
-from spacy_attn.wsd.context import (
-    Context,
-    FittedMethod,
-    Resources,
-    SenseMethod,
-    Target,
-    find_targets,
-    longest_match,
-    with_vectors,
-)
-from spacy_attn.wsd.decide import Decision, decide_all
-from spacy_attn.wsd.inventory.model import Inventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, find_words, open_inventory
+from spacy_attn.settings import differing_settings
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.decide import Decision
+from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
+from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
+from spacy_attn.wsd.methods.registry import sense_method, weights_of
+from spacy_attn.wsd.vectors import Stored, Texts
 
-__all__ = [
-    "SenseDisambiguator",
-    "context_of",
-    "contexts_of",
-    "make_sense_disambiguator",
-    "resources_of",
-    "score_senses",
-]
+__all__ = ["SenseDisambiguator", "make_sense_disambiguator"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -98,14 +86,9 @@ class SenseDisambiguator:
         self.config = settings
         refuse_shared_names(nlp, name, self.written_names)
         self.scorer = scorer
-        self.inventory: Inventory | WordNetInventory = open_inventory(
-            settings["inventory"], nlp.lang
+        self.inventory: SenseInventory = open_inventory(
+            settings["inventory"], nlp.lang, names=settings["names"]
         )
-        if settings["names"] and isinstance(self.inventory, Inventory):
-            raise ConfigError(
-                f"names = True with inventory = {settings['inventory']!r}: legal is false; only "
-                "'wordnet' leaves names out, in other inventories they have senses like nouns"
-            )
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
             sense_method(settings["backoff"], "backoff")
@@ -207,123 +190,78 @@ class SenseDisambiguator:
     def annotate(self, docs: list[Doc]) -> None:
         """Find the targets of some Docs, decide, and write the span groups."""
         self._install()  # a spawned child starts without extensions
-        contexts: list[Context] = []
-        targets: list[Target] = []
-        holders: list[int] = []  # the Doc of each context
-        longest = self._longest_matches(docs)
         # Most texts of a small inventory end here: nothing more is read of them.
-        likely = [i for i, matches in enumerate(longest) if matches is None or any(matches)]
-        for i, context in zip(likely, contexts_of(docs[i] for i in likely), strict=True):
-            hits = self._find(docs[i], context, len(contexts), longest[i])
-            if hits:
-                contexts.append(context)
-                targets += hits
-                holders.append(i)
-        found: list[list[_Answer]] = [[] for _ in docs]
+        held = [doc for doc, may in zip(docs, may_hold_words(docs, self.inventory), strict=True)
+                if may]  # fmt: skip
+        texts = Texts(list(contexts_of(held)), self._stored_vectors_of(held))
+        targets = find_all(self.inventory, texts)
+        found: dict[int, list[Answer]] = {}
         if targets:
-            for answer in self._decide([docs[i] for i in holders], contexts, targets):
-                found[holders[answer.target.context]].append(answer)
+            for answer in self._answers(held, texts, targets):
+                found.setdefault(id(held[answer.target.context]), []).append(answer)
         reads_last = self.reads_last
-        for doc, answers in zip(docs, found, strict=True):
-            self._write(doc, answers)
+        for doc in docs:
+            self._write(doc, found.get(id(doc), []))
             if reads_last:
                 drop_unkept(doc, self.config["vectors_attr"])
 
-    def _longest_matches(self, docs: Sequence[Doc]) -> list[list[int] | None]:
-        """For each token how long a word of the inventory can be there; None: not known."""
-        if not isinstance(self.inventory, Inventory):
-            return [None] * len(docs)
-        store = None
-        out: list[list[int] | None] = []
-        for doc in docs:
-            if doc.vocab.strings is not store:
-                store = doc.vocab.strings
-                longest = _Longest(store, self.inventory)
-            rows = doc.to_array(["ORTH", "LEMMA"]).reshape(len(doc), 2)
-            words, lemmas = cast(list[list[int]], rows.T.tolist())
-            pairs = zip(words, lemmas, strict=True)
-            out.append([max(longest[word], longest[lemma]) for word, lemma in pairs])
-        return out
-
-    def _find(
-        self, doc: Doc, context: Context, index: int, longest: list[int] | None
-    ) -> list[Target]:
-        """The words of a Doc that have senses in the inventory."""
-        if isinstance(self.inventory, Inventory):
-            return find_targets(context, self.inventory, index, longest)
-        if not doc.has_annotation("POS") and context.text.strip():
-            raise ConfigError(
-                f"{self.name!r} with the inventory 'wordnet' needs parts of speech, and this Doc "
-                "has none; put it behind a tagger and attribute_ruler, as in en_core_web_sm"
-            )
-        return find_words(context, self.inventory, index, names=self.config["names"])
-
-    def _decide(
-        self, docs: Sequence[Doc], contexts: Sequence[Context], targets: Sequence[Target]
-    ) -> Iterator[_Answer]:
-        unsure = []
+    def _answers(
+        self, docs: Sequence[Doc], texts: Texts, targets: Sequence[Target]
+    ) -> Iterator[Answer]:
         fitted = self.prepared()
-        for target, decision in self._decisions(fitted, docs, contexts, targets):
-            if decision.score < self.config["threshold"]:
-                unsure.append(target)
-            else:
-                yield _Answer(target, decision, fitted.name)
-        if unsure and self.backoff is not None:
-            backoff = self.prepared("backoff")
-            for target, decision in self._decisions(backoff, docs, contexts, unsure):
-                yield _Answer(target, decision, backoff.name)
+        back_off = partial(self.prepared, "backoff") if self.backoff is not None else None
+        yield from disambiguate_or_back_off(
+            fitted, texts, targets, self.config["threshold"], back_off
+        )
+        encoder = encoder_of(fitted)
+        if encoder is not None:
+            self._report(docs, texts, encoder)
 
-    def _decisions(
-        self,
-        fitted: FittedMethod,
-        docs: Sequence[Doc],
-        contexts: Sequence[Context],
-        targets: Sequence[Target],
-    ) -> Iterator[tuple[Target, Decision]]:
-        """Decide the targets; a text gets vectors if the method needs them to choose in it.
+    def _stored_vectors_of(self, docs: Sequence[Doc]) -> Stored:
+        """Looks up what an ``attention_encoder`` before this component has left on the Docs."""
+        model_attr, attr = self.config["model_attr"], self.config["vectors_attr"]
 
-        A word with one sense has it whatever the text says.
-        """
-        if fitted.encoder is None:
-            return score_senses(fitted, contexts, targets)
-        encoded = list(contexts)
-        used = list(dict.fromkeys(t.context for t in targets if len(t.candidates) > 1))
-        missing = set()
-        for i in used:
-            vectors = self._stored_vectors(docs[i], fitted.encoder.identity)
-            encoded[i] = replace(contexts[i], contextual=vectors)
-            if vectors is None:
-                missing.add(i)
-        if used:
-            self._report(len(used), len(missing), fitted.encoder.identity)
-        if missing:
-            fresh = with_vectors(fitted, contexts, [t for t in targets if t.context in missing])
-            for i in missing:
-                encoded[i] = fresh[i]
-        return score_senses(fitted, encoded, targets)
+        def stored(index: int, identity: str) -> Floats2d | None:
+            doc = docs[index]
+            if not Doc.has_extension(model_attr) or doc._.get(model_attr) != identity:
+                return None
+            vectors = token_vectors(doc, attr)
+            return None if vectors is None else vectors.astype("float32", copy=False)
 
-    def _stored_vectors(self, doc: Doc, identity: str) -> Floats2d | None:
-        model_attr = self.config["model_attr"]
-        if not Doc.has_extension(model_attr) or doc._.get(model_attr) != identity:
-            return None
-        vectors = token_vectors(doc, self.config["vectors_attr"])
-        return None if vectors is None else vectors.astype("float32", copy=False)
+        return stored
 
-    def _report(self, n: int, n_missing: int, identity: str) -> None:
+    def _report(self, docs: Sequence[Doc], texts: Texts, encoder: Encoder) -> None:
         """Say once where the vectors come from, and each time when debugging."""
         level = logging.DEBUG if self._has_reported else logging.INFO
-        self._has_reported = True
-        if n_missing:
+        n_own, n_stored = texts.n_encoded(encoder.identity), texts.n_stored(encoder.identity)
+        if n_own:
             logger.log(
-                level, "%s: own encoder pass over %d texts (%s)", self.name, n_missing, identity
+                level, "%s: own encoder pass over %d texts (%s)", self.name, n_own, encoder.identity
             )
-        if n > n_missing:
-            logger.log(
-                level, "%s: reuses doc._.%s of %d texts (%s)",
-                self.name, self.config["vectors_attr"], n - n_missing, identity,
+            if not self._has_reported:
+                self._warn_of_missed_vectors(docs, encoder.identity)
+        if n_stored:
+            attr = self.config["vectors_attr"]
+            logger.log(level, "%s: reuses doc._.%s of %d texts (%s)", self.name, attr, n_stored,
+                       encoder.identity)  # fmt: skip
+        self._has_reported = self._has_reported or bool(n_own or n_stored)
+
+    def _warn_of_missed_vectors(self, docs: Sequence[Doc], identity: str) -> None:
+        """Say which setting keeps an ``attention_encoder`` and this component from sharing."""
+        model_attr = self.config["model_attr"]
+        if not Doc.has_extension(model_attr):
+            return
+        other = next((name for doc in docs if (name := doc._.get(model_attr))), None)
+        if other is not None and other != identity:
+            logger.warning(
+                "%s encodes texts again that have doc._.%s: they were made with other settings "
+                "(%s); to compute them once, give attention_encoder the settings that %s reads "
+                "with: %s",
+                self.name, self.config["vectors_attr"], other, self.name,
+                "; ".join(differing_settings(other, identity)),
             )  # fmt: skip
 
-    def _write(self, doc: Doc, answers: list[_Answer]) -> None:
+    def _write(self, doc: Doc, answers: list[Answer]) -> None:
         answers.sort(key=attrgetter("target.start"))  # those of the back-off came last
         spans, scores, records = [], [], []
         for target, decision, method in answers:
@@ -335,14 +273,6 @@ class SenseDisambiguator:
         key = self.config["spans_key"]
         attrs = {"scores": scores, "records": records}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
-
-
-class _Answer(NamedTuple):
-    """What a method says of a target."""
-
-    target: Target
-    decision: Decision
-    method: str
 
 
 def _record(span: Span, decision: Decision, method: str) -> PlainData:
@@ -360,127 +290,6 @@ def _record(span: Span, decision: Decision, method: str) -> PlainData:
         "probabilities": list(decision.probabilities),
         "method": method,
     }
-
-
-def context_of(doc: Doc) -> Context:
-    """What methods see of a Doc."""
-    (context,) = contexts_of([doc])
-    return context
-
-
-def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
-    """What methods see of some Docs. Each string of a vocabulary is read once."""
-    store = None
-    for doc in docs:
-        if doc.vocab.strings is not store:
-            store = doc.vocab.strings
-            plain, lower = _Strings(store), _LowerStrings(store)
-        rows = doc.to_array(_TOKEN_ATTRS).reshape(len(doc), len(_TOKEN_ATTRS))
-        rows[:, -1] += rows[:, -2]  # where the tokens end
-        words, lemmas, tags, spaces, starts, ends = cast(list[list[int]], rows.T.tolist())
-        tokens = [plain[word] for word in words]
-        pairs = zip(tokens, spaces, strict=True)
-        yield Context(
-            text="".join([f"{token} " if space else token for token, space in pairs]),
-            tokens=tokens,
-            offsets=list(zip(starts, ends, strict=True)),
-            lemmas=[lower[lemma] for lemma in lemmas],
-            tags=[plain[tag] for tag in tags],
-        )
-
-
-_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "SPACY", "IDX", "LENGTH"]
-
-
-class _Longest(dict[int, int]):
-    """:func:`~spacy_attn.wsd.context.longest_match` by the hash of a string."""
-
-    def __init__(self, store: StringStore, inventory: Inventory) -> None:
-        self.store, self.inventory = store, inventory
-
-    def __missing__(self, key: int) -> int:
-        longest = self[key] = longest_match(self.inventory, self.store[key])
-        return longest
-
-
-class _Strings(dict[int, str]):
-    """The strings of a vocabulary by their hash, each read when it is first asked for."""
-
-    def __init__(self, store: StringStore) -> None:
-        self.store = store
-
-    def __missing__(self, key: int) -> str:
-        text = self[key] = self.store[key]
-        return text
-
-
-class _LowerStrings(_Strings):
-    """The same in lower case."""
-
-    def __missing__(self, key: int) -> str:
-        text = self[key] = self.store[key].lower()
-        return text
-
-
-def resources_of(nlp: Language) -> Resources:
-    """Tokenizer and stop words of a pipeline."""
-    return Resources(_Tokenize(nlp.make_doc), frozenset(nlp.Defaults.stop_words))
-
-
-@dataclass(frozen=True)
-class _Tokenize:
-    """A pipeline's tokenizer, also one that is put there later."""
-
-    make_doc: Callable[[str], Doc]
-
-    def __call__(self, text: str) -> Context:
-        return context_of(self.make_doc(text))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A spawned child gets the tokenizer, not the whole pipeline with its weights."""
-        nlp = getattr(self.make_doc, "__self__", None)
-        return _Tokenize, (nlp.tokenizer if isinstance(nlp, Language) else self.make_doc,)
-
-
-def score_senses(
-    fitted: FittedMethod, contexts: Sequence[Context], targets: Sequence[Target]
-) -> Iterator[tuple[Target, Decision]]:
-    """Decide some targets with a method. Used by the component, the comparison and the jobs.
-
-    The method is asked about the targets with several candidates alone; the contexts of the
-    others need no vectors.
-
-    Raises:
-        ConfigError: the method's answer does not fit the targets.
-    """
-    ambiguous = [target for target in targets if len(target.candidates) > 1]
-    scores = fitted.score(contexts, ambiguous) if ambiguous else []
-    _check(fitted.name, ambiguous, scores)
-    answers = iter(scores)
-    arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
-    return zip(targets, decide_all(targets, arrays, fitted.temperature), strict=True)
-
-
-_CERTAIN = np.zeros(1, dtype=np.float32)
-
-
-def _check(method: str, targets: Sequence[Target], scores: Sequence[Floats1d]) -> None:
-    """Whether a method gave each target a number for each of its senses."""
-    if len(scores) != len(targets):
-        raise ConfigError(
-            f"the method {method!r} scored {len(scores)} of {len(targets)} targets; "
-            "it must give one array for each"
-        )
-    pairs = list(zip(targets, scores, strict=True))
-    wrong = [(t, array) for t, array in pairs if array.shape != (len(t.candidates),)]
-    if not wrong and scores and np.isnan(np.concatenate(scores)).any():
-        wrong = [(t, array) for t, array in pairs if np.isnan(array).any()]
-    if wrong:
-        target, array = wrong[0]
-        raise ConfigError(
-            f"the method {method!r} gave {array!r} for {target.lemma!r}; it must give "
-            f"one number for each of {len(target.candidates)} senses"
-        )
 
 
 @Language.factory(

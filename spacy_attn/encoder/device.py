@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from spacy_attn.errors import ConfigError
 
-__all__ = ["DEVICES", "PRECISIONS", "pick_device", "pick_precision"]
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+__all__ = ["pick_device", "pick_precision"]
 
 
 def pick_device(device: str) -> str:

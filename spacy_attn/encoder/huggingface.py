@@ -26,36 +26,19 @@ from spacy_attn._types import Floats2d, Ints1d, Ints2d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
-from spacy_attn.encoder.device import DEVICES, PRECISIONS, pick_device, pick_precision
+from spacy_attn.encoder.device import pick_device, pick_precision
 from spacy_attn.encoder.loading import Adapter, check_layers, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder, weights_sha256
+from spacy_attn.models import resolve_encoder, weights_sha256
 from spacy_attn.sentences import sentence_starts
+from spacy_attn.settings import EncoderSettings
 
 __all__ = ["EncoderSettings", "HuggingFaceEncoder", "Reading", "shared_encoder"]
 
-UNITS = ("document", "sentence")
 _RELEASE_AFTER = 4096  # pieces; a few times a second
 _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderSettings:
-    """Everything that decides the vectors of an encoder, and how it is run."""
-
-    model: str = DEFAULT_ENCODER
-    layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
-    adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
-    strength: float = 1.0  # what the adapter's change is multiplied by
-    precision: str = "float32"
-    window: int = 256  # pieces of a window, special tokens included
-    overlap: int = 64  # pieces that neighbouring windows share at least
-    unit: str = "document"  # what is read together: or "sentence"
-    batch_pieces: int = 1024  # pieces of a batch, padding included
-    margin: int = 64  # pieces each side of what is read, where not everything is
-    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +76,11 @@ class HuggingFaceEncoder:
         settings: see :class:`EncoderSettings`.
 
     Raises:
-        ConfigError: a setting has an illegal value; at the first use, when this model does
-            not allow it.
+        ConfigError: at the first use, when this model does not allow a setting.
         ResourceError: at the first use, when the model is not on this machine or damaged.
     """
 
     def __init__(self, settings: EncoderSettings) -> None:
-        if settings.precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision = {settings.precision!r}; legal are {', '.join(PRECISIONS)}"
-            )
-        if not settings.device.startswith(DEVICES):
-            raise ConfigError(f"device = {settings.device!r}; legal are {', '.join(DEVICES)}")
-        if settings.unit not in UNITS:
-            raise ConfigError(f"unit = {settings.unit!r}; legal are {', '.join(UNITS)}")
-        if not settings.layers:
-            raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
-        if settings.batch_pieces < 1:
-            raise ConfigError(f"batch_pieces = {settings.batch_pieces}; legal is 1 or more")
-        if not 0.0 <= settings.strength <= 1.0:
-            raise ConfigError(f"strength = {settings.strength}; legal is 0 (none) to 1 (all of it)")
-        if settings.margin < 0:
-            raise ConfigError(f"margin = {settings.margin}; legal is 0 or more wordpieces")
-        cut_windows(0, settings.window, settings.overlap)  # checks both
         self.settings = settings
         self._forward: Forward  # made by _load_once
         self._tokenizer: Any = None

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spacy_attn.encoder.huggingface import EncoderSettings
 from spacy_attn.encoder.loading import Adapter, merge_adapter, read_encoder
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import resolve_encoder, weights_sha256
+from spacy_attn.settings import EncoderSettings
 
 if TYPE_CHECKING:
     from torch import Tensor

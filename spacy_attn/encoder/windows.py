@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 
 from spacy_attn._types import Ints1d, TokenRange
-from spacy_attn.errors import ConfigError
+from spacy_attn.settings import check_window
 
 __all__ = ["Window", "cut_windows", "round_reads"]
 
@@ -56,11 +56,7 @@ def cut_windows(
     Raises:
         ConfigError: size or overlap is outside its range.
     """
-    if size < 1 or not 0 <= overlap < size:
-        raise ConfigError(
-            f"window = {size} and overlap = {overlap}: legal are window >= 1 "
-            "and 0 <= overlap < window"
-        )
+    check_window(size, overlap)
     if n_pieces == 0:
         return []
     if n_pieces <= size:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import CharSpan
-from spacy_attn.wsd.context import Context, FittedMethod, Target, as_decided, with_vectors
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.wsd.method import FittedMethod, as_decided
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
 
@@ -88,14 +90,13 @@ def log_probabilities_without(
     """
     own = replace(target, context=0)
     if len(target.candidates) > 1:
-        (encoded,) = with_vectors(fitted, [context], [own])
-        fitted = as_decided(fitted, encoded, own)
+        fitted = as_decided(fitted, Texts([context]), own)
     rows: list[NDArray[np.float64]] = []
     n = max(1, _AT_ONCE // max(1, len(context.tokens)))
     for first in range(0, len(blanked), n):
         contexts = [_without(context, tokens) for tokens in blanked[first : first + n]]
         targets = [replace(target, context=i) for i in range(len(contexts))]
-        scores = fitted.score(with_vectors(fitted, contexts, targets), targets)
+        scores = fitted.score(Texts(contexts), targets)
         rows += [log_softmax(score, fitted.temperature) for score in scores]
     return np.stack(rows)
 
@@ -112,4 +113,4 @@ def _without(context: Context, blanked: Iterable[int]) -> Context:
         text[start:end] = blank
         for name, value in (("tokens", blank), ("lemmas", ""), ("tags", "")):
             columns[name][token] = value
-    return replace(context, text="".join(text), contextual=None, **columns)
+    return replace(context, text="".join(text), **columns)

@@ -14,7 +14,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.faithfulness import Trust, agreement, trust
 from spacy_attn.explain.subject import Subject, subjects_of
 from spacy_attn.explain.weigh import WAYS, Weights, map_around, weigh
-from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.sense import Sense
 
 __all__ = ["DEFAULT_WAY", "DEFAULT_WAYS", "Explanation", "explain"]
 

@@ -21,8 +21,9 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.wsd.context import Context, FittedMethod, Target, with_vectors
-from spacy_attn.wsd.methods.attention import MarginForm
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.method import DifferentiableMethod, FittedMethod, LogOdds, encoder_of
+from spacy_attn.wsd.vectors import Texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,15 +76,13 @@ def gradient_attribution(
         raise ConfigError(f"kind = {kind!r}; legal are {', '.join(GRADIENTS)}")
     if steps < 2:
         raise ConfigError(f"steps = {steps}; legal is 2 or more")
-    encoder = fitted.encoder
-    form_of = getattr(fitted, "margin_form", None)
-    if form_of is None or not isinstance(encoder, HuggingFaceEncoder):
+    encoder = encoder_of(fitted)
+    if not isinstance(fitted, DifferentiableMethod) or not isinstance(encoder, HuggingFaceEncoder):
         raise ConfigError(
             f"the method {fitted.name!r} has no gradients; explain 'attention', or take occlusion"
         )
     own = replace(target, context=0)
-    (encoded,) = with_vectors(fitted, [context], [own])
-    form = form_of(encoded, own, chosen, against)
+    form = fitted.log_odds(Texts([context]), own, chosen, against)
     low, high = form.bounds[2:]
     read = [(min(low, target.start), max(high, target.end))]
     reading = encoder.reading(context.text, context.offsets, read)
@@ -124,7 +123,7 @@ class _Differentiated:
     *Shape:* embedded (1, n_pieces of all windows, width), special tokens included
     """
 
-    def __init__(self, model: InspectedModel, reading: Reading, form: MarginForm) -> None:
+    def __init__(self, model: InspectedModel, reading: Reading, form: LogOdds) -> None:
         import torch
 
         self._model, self._reading = model, reading
@@ -204,13 +203,13 @@ def _takes(window: Window, piece: int) -> bool:
     return window.take <= piece < window.until
 
 
-def _formula(form: MarginForm) -> Callable[[Any, Any], Any]:
-    """The formula of :class:`MarginForm` in torch. *Shape:* two (batch, width) -> (batch,)"""
+def _formula(form: LogOdds) -> Callable[[Any, Any], Any]:
+    """The formula of :class:`LogOdds` in torch. *Shape:* two (batch, width) -> (batch,)"""
     import torch
     from torch.nn.functional import normalize
 
     examples, gloss = torch.from_numpy(form.examples), torch.from_numpy(form.gloss)
-    target, around = torch.from_numpy(form.head.target), torch.from_numpy(form.head.context)
+    target, around = torch.from_numpy(form.to_target), torch.from_numpy(form.to_context)
 
     def log_odds(t: Tensor, c: Tensor) -> Tensor:
         both = torch.cat([normalize(t, dim=-1), normalize(c, dim=-1)], dim=-1)

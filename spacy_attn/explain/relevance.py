@@ -19,9 +19,10 @@ from spacy.tokens import Doc, Span
 from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import layer_vectors
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder, shared_encoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
+from spacy_attn.settings import EncoderSettings
 
 __all__ = ["Relevance", "relevance", "summary", "top_sentences"]
 

@@ -9,19 +9,17 @@ import numpy as np
 from spacy.language import Language
 
 from spacy_attn._types import Floats1d, PlainData
-from spacy_attn.components.sense_disambiguator import (
-    SenseDisambiguator,
-    context_of,
-    resources_of,
-    score_senses,
-)
+from spacy_attn.components.adapter import context_of, resources_of
+from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attribution import occlusion
 from spacy_attn.explain.subject import component_of
-from spacy_attn.methods import sense_method
-from spacy_attn.wsd.context import Context, FittedMethod, Target, find_targets, with_vectors
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision
-from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.engine import disambiguate, find_all
+from spacy_attn.wsd.method import FittedMethod, VectorMethod
+from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["side_by_side"]
 
@@ -52,34 +50,29 @@ def side_by_side(
     """
     component = component_of(nlp)
     inventory = component.inventory
-    if not isinstance(inventory, Inventory):
+    if inventory.senses is None:
         raise ConfigError(
             "inventory = 'wordnet': methods are set side by side on homographs or on a .jsonl "
             "file of your own"
         )
     with nlp.select_pipes(disable=_after(nlp, component)):
         contexts = [context_of(doc) for doc in nlp.pipe(texts)]
-    targets = [
-        target
-        for i, context in enumerate(contexts)
-        for target in find_targets(context, inventory, index=i)
-    ]
+    source = Texts(contexts)
+    targets = find_all(inventory, contexts)
     records: list[PlainData] = [_record(contexts, target) for target in targets]
     failed: dict[str, str] = {}
     for name in methods:
         try:
             fitted = sense_method(name).prepare(inventory, resources_of(nlp))
-            encoded = with_vectors(fitted, contexts) if targets else contexts
-            decisions = _decide(name, fitted, encoded, targets, records)
+            decisions = _decide(name, fitted, source, targets, records)
         except ResourceError as error:
             failed[name] = str(error)
             continue
-        if name == "attention" and targets:
-            _similarities(records, "attention_similarity", _z(fitted, encoded, targets))
-            if cues:
-                _cues(fitted, contexts, targets, decisions, records)
-        if name == "word2vec" and targets:
-            _similarities(records, "static_similarity", _static(fitted, contexts, targets))
+        if name in ("attention", "word2vec") and isinstance(fitted, VectorMethod) and targets:
+            kind = "attention_similarity" if fitted.has_context else "static_similarity"
+            _similarities(records, kind, fitted.target_vectors(source, targets))
+        if name == "attention" and cues:
+            _cues(fitted, contexts, targets, decisions, records)
     return records, failed
 
 
@@ -108,12 +101,11 @@ def _record(contexts: Sequence[Context], target: Target) -> PlainData:
 def _decide(
     name: str,
     fitted: FittedMethod,
-    contexts: Sequence[Context],
+    texts: Texts,
     targets: Sequence[Target],
     records: list[PlainData],
 ) -> list[Decision]:
-    decided = score_senses(fitted, contexts, targets) if targets else ()
-    decisions = [decision for _, decision in decided]
+    decisions = disambiguate(fitted, texts, targets) if targets else []
     for record, decision in zip(records, decisions, strict=True):
         record["methods"][name] = {
             "sense": decision.sense.id,
@@ -122,20 +114,6 @@ def _decide(
             "definition": decision.sense.definition,
         }
     return decisions
-
-
-def _z(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
-    """The vectors that the trained model compares. *Shape:* (n_targets, z width)"""
-    return fitted.z(contexts, targets)
-
-
-def _static(fitted: Any, contexts: Sequence[Context], targets: Sequence[Target]) -> Any:
-    """The mean static vector of each target's words. *Shape:* (n_targets, width)"""
-    rows = [
-        fitted.vectors.vectors([w.lower() for w in contexts[t.context].tokens[t.start : t.end]])
-        for t in targets
-    ]
-    return np.stack([row.mean(axis=0) for row in rows])
 
 
 def _similarities(records: list[PlainData], key: str, rows: Any) -> None:

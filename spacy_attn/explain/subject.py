@@ -7,27 +7,17 @@ from dataclasses import dataclass, replace
 
 from spacy.language import Language
 
-from spacy_attn.components.sense_disambiguator import (
-    SenseDisambiguator,
-    context_of,
-    resources_of,
-    score_senses,
-)
+from spacy_attn.components.adapter import context_of, resources_of
+from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import sense_method
-from spacy_attn.wsd.context import (
-    Context,
-    FittedMethod,
-    Target,
-    as_decided,
-    find_targets,
-    with_vectors,
-)
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision
-from spacy_attn.wsd.inventory.model import Inventory
-from spacy_attn.wsd.inventory.wordnet import find_words
+from spacy_attn.wsd.engine import disambiguate
+from spacy_attn.wsd.method import FittedMethod, as_decided, encoder_of
 from spacy_attn.wsd.methods.cascade import Cascade
+from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["Subject", "component_of", "decided", "subjects_of"]
 
@@ -50,12 +40,13 @@ class Subject:
         Raises:
             ConfigError: it has none that can be looked into.
         """
-        if not isinstance(self.fitted.encoder, HuggingFaceEncoder):
+        encoder = encoder_of(self.fitted)
+        if not isinstance(encoder, HuggingFaceEncoder):
             raise ConfigError(
                 f"the method {self.fitted.name!r} looks through no encoder, so there is no "
                 "attention to show; take method = 'attention', or weigh by occlusion"
             )
-        return self.fitted.encoder
+        return encoder
 
 
 def subjects_of(
@@ -97,13 +88,11 @@ def subjects_of(
 def decided(fitted: FittedMethod, context: Context, targets: Sequence[Target]) -> Iterator[Subject]:
     """What a method says of some targets of one text, each with two candidates or more."""
     own = [replace(target, context=0) for target in targets]
-    if not own:
-        return
-    (encoded,) = with_vectors(fitted, [context], own)
-    for target, decision in score_senses(fitted, [encoded], own):
+    texts = Texts([context])
+    for target, decision in zip(own, disambiguate(fitted, texts, own), strict=True):
         ids = [sense.id for sense in target.candidates]
         first, second = ids.index(decision.ids[0]), ids.index(decision.ids[1])
-        by = as_decided(fitted, encoded, target) if isinstance(fitted, Cascade) else fitted
+        by = as_decided(fitted, texts, target) if isinstance(fitted, Cascade) else fitted
         yield Subject(by, context, target, decision, first, second)
 
 
@@ -122,10 +111,7 @@ def component_of(nlp: Language) -> SenseDisambiguator:
 
 
 def _targets(component: SenseDisambiguator, context: Context) -> list[Target]:
-    inventory = component.inventory
-    if isinstance(inventory, Inventory):
-        return find_targets(context, inventory)
-    return find_words(context, inventory, 0, names=component.config["names"])
+    return component.inventory.find(context)
 
 
 def _is_word(context: Context, target: Target, word: str) -> bool:

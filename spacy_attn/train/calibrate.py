@@ -13,18 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TokenRange
-from spacy_attn.wsd.context import (
-    Context,
-    FittedMethod,
-    Resources,
-    Target,
-    tokens_within,
-    with_vectors,
-)
+from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TextEncoder, TokenRange
+from spacy_attn.backends import LocalModels
+from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
-from spacy_attn.wsd.methods.attention import TextEncoder
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = [
     "FewShot",
@@ -111,7 +107,7 @@ def blank_resources(inventory: Inventory) -> Resources:
         blank = [""] * len(doc)
         return Context(text, [token.text for token in doc], offsets, blank, blank)
 
-    return Resources(tokenize, frozenset(nlp.Defaults.stop_words))
+    return Resources(tokenize, LocalModels(), frozenset(nlp.Defaults.stop_words))
 
 
 def folds(inventory: Inventory, n: int, seed: int) -> Iterator[list[tuple[Sense, Example]]]:
@@ -146,7 +142,7 @@ def held_out_scores(
             contexts.append(context)
             targets.append(Target(i, first, end, sense.lemma, candidates))
             gold.append([c.id for c in candidates].index(sense.id))
-        scores += fitted.score(with_vectors(fitted, contexts), targets)
+        scores += fitted.score(Texts(contexts), targets)
     return scores, gold
 
 

@@ -25,7 +25,7 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseNetwork, SenseTrainer
-from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.jsonl import Inventory
 
 __all__ = [
     "PackedSenses",
@@ -226,14 +226,16 @@ def choose_few_shot_settings(
     Returns:
         ``ridge``, ``gloss_weight``, and the held-out ``accuracy`` and ``loss``.
     """
-    from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+    from spacy_attn.encoder.huggingface import HuggingFaceEncoder
+    from spacy_attn.settings import EncoderSettings
     from spacy_attn.train.calibrate import (
         MemoEncoder,
         MemoGlosses,
         blank_resources,
         choose_few_shot,
     )
-    from spacy_attn.wsd.methods.attention import Attention, SenseHead
+    from spacy_attn.wsd.methods.attention import Attention
+    from spacy_attn.wsd.methods.sense_head import SenseHead
 
     resources = blank_resources(inventory)
     glosses = MemoGlosses(

@@ -17,9 +17,12 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.wsd.context import Resources, tokens_within
 from spacy_attn.wsd.decide import fit_temperature
-from spacy_attn.wsd.inventory.model import Inventory, Sense, SenseInventory, read_labelled
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.sense import Sense
 
 __all__ = ["Occurrence", "Scored", "SenseList", "accuracy_of", "cut", "hold_out", "of_examples",
            "of_labels", "of_sentences", "temperature_of"]  # fmt: skip

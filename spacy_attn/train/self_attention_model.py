@@ -35,7 +35,7 @@ from spacy_attn.train.self_attention import (
     SelfAttentionTrainer,
     SenseTexts,
 )
-from spacy_attn.wsd.inventory.model import Inventory, load_inventory
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.self_attention import GlossVectors
@@ -131,7 +131,7 @@ def texts_of(senses: SenseList, vectors: StaticVectors) -> SenseTexts:
             resources = blank_resources(owner)  # type: ignore[arg-type]  # it reads lang alone
             makers[id(owner)] = GlossVectors(owner, resources, vectors)
         glosses[i] = makers[id(owner)].vector(sense)
-    is_counted = [not isinstance(owner, Inventory) for owner in senses.owners]
+    is_counted = [owner.senses is None for owner in senses.owners]
     return SenseTexts(glosses, np.array(is_counted, dtype=bool))
 
 

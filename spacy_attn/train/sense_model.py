@@ -24,7 +24,8 @@ from spacy_attn.train.rows import Row, rows_of
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
 from spacy_attn.wsd.decide import fit_temperature
-from spacy_attn.wsd.inventory.model import load_inventory, read_labelled
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
@@ -170,8 +171,8 @@ def open_trainer(
 
 def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
     """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
-    from spacy_attn.wsd.methods.attention import SenseHead
     from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+    from spacy_attn.wsd.methods.sense_head import SenseHead
 
     packed = SenseVectors.load(start)
     if packed.lexicon != table.lexicon.digest:
@@ -185,7 +186,7 @@ def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
 
 def _load_head(trainer: SenseTrainer, start: Path) -> None:
     """Projections of a finished model; its sense vectors hold what texts and residuals gave."""
-    from spacy_attn.wsd.methods.attention import SenseHead
+    from spacy_attn.wsd.methods.sense_head import SenseHead
 
     head, network = SenseHead.load(start), trainer.network
     with torch.no_grad():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn.train.rows import RowTarget
-from spacy_attn.wsd.inventory.model import Inventory
+from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet
 from spacy_attn.wsd.methods.attention import gloss_text

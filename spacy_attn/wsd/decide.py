@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.sense import Sense
 
 __all__ = ["Decision", "decide", "decide_all", "fit_temperature", "log_softmax", "margin_between"]
 

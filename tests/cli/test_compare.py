@@ -12,11 +12,11 @@ import spacy
 from confection import Config
 from spacy.tokens.underscore import Underscore
 
-from spacy_attn import methods
 from spacy_attn.cli import main
 from spacy_attn.compare import experiment
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ConfigError
+from spacy_attn.wsd.methods import registry as methods
 from tests.compare.conftest import ROWS, labelled
 from tests.compare.test_dataset import KEYS, XML
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from spacy.tokens.underscore import Underscore
 
-from spacy_attn import methods
 from spacy_attn.cli import main
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files, resolve_encoder
+from spacy_attn.wsd.methods.attention import attention_v1
 
 TEXTS = ("he hit the ball with a bat", "the bat flew at night")
 
@@ -31,13 +31,12 @@ def toy(monkeypatch, toy_inventory, toy_model, toy_sense_model):
     """Options of the toy world; its models take the place of the real ones."""
 
     def attention():
-        return methods.attention_v1(
+        return attention_v1(
             model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
         )
 
-    key = ("spacy_attn", "sense_methods", "toy.attention.v1")
+    key = ("spacy_attn", "sense_methods", "spacy_attn.attention.v99")
     monkeypatch.setitem(catalogue.REGISTRY, key, attention)
-    monkeypatch.setitem(methods.METHODS, "attention", "toy.attention.v1")
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)
     return ["--inventory", str(toy_inventory)]
 

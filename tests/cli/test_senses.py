@@ -12,11 +12,13 @@ import pytest
 import spacy
 from spacy.tokens.underscore import Underscore
 
-from spacy_attn import methods
 from spacy_attn.cli import main
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files, resolve_encoder
+from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods.attention import attention_v1
+from spacy_attn.wsd.methods.word2vec import word2vec_v1
 
 #: The keys of the contract; more may be there.
 KEYS = {
@@ -43,18 +45,17 @@ def toy(monkeypatch, toy_inventory, toy_model, toy_sense_model, toy_vectors):
     """Options of the toy world; its models take the place of the real ones."""
 
     def attention():
-        return methods.attention_v1(
+        return attention_v1(
             model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
         )
 
     def word2vec():
-        return methods.word2vec_v1(vectors=str(toy_vectors))
+        return word2vec_v1(vectors=str(toy_vectors))
 
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
-        name = f"toy.{short}.v1"
+        name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-        monkeypatch.setitem(methods.METHODS, short, name)
-    monkeypatch.setattr(methods, "_temperatures", dict)  # 1 for each method
+    monkeypatch.setattr(method_registry, "_temperatures", dict)  # 1 for each method
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)  # no en_core_web_sm
     return ["--inventory", str(toy_inventory)]
 
@@ -232,8 +233,8 @@ def test_a_pipeline_with_a_component_of_its_own(run, toy, tmp_path):
 
 
 def test_a_method_that_cannot_run_is_left_out_with_its_reason(run, toy, monkeypatch):
-    name = ("spacy_attn", "sense_methods", "toy.word2vec.v1")
-    monkeypatch.setitem(catalogue.REGISTRY, name, lambda: methods.word2vec_v1("nowhere.txt"))
+    name = ("spacy_attn", "sense_methods", "spacy_attn.word2vec.v99")
+    monkeypatch.setitem(catalogue.REGISTRY, name, lambda: word2vec_v1("nowhere.txt"))
     code, out, err = run("the bat", "--json", "--methods", "word2vec,lesk", *toy)
     assert code == 1  # a part of the work failed
     assert list(json.loads(out)[0]["methods"]) == ["lesk"]

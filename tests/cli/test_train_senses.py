@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_attn.cli.app import app
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.train import sense_model
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 RUNNER = CliRunner()
 

@@ -7,11 +7,11 @@ import json
 import pytest
 import spacy
 
-from spacy_attn import methods
 from spacy_attn.compare.dataset import open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
-from spacy_attn.components.sense_disambiguator import resources_of
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.components.adapter import resources_of
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.methods import registry as methods
 
 # text, word, lemma, sense, stratum; and what lesk says
 ROWS = [

@@ -19,7 +19,7 @@ from spacy_attn.compare.curves import (
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import tagged_by
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 
 

@@ -19,7 +19,7 @@ from spacy_attn.compare.dataset import (
     read_keys,
     read_raganato,
 )
-from spacy_attn.components.sense_disambiguator import context_of
+from spacy_attn.components.adapter import context_of
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 XML = """<?xml version="1.0"?>

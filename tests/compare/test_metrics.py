@@ -20,7 +20,7 @@ from spacy_attn.compare.metrics import (
     supersense_of,
 )
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.sense import Sense
 
 
 def test_macro_f1_by_hand():

@@ -18,9 +18,9 @@ from spacy_attn.compare.systems import (
     resolve_method,
 )
 from spacy_attn.compare.task import end_to_end_task, tagged_by
-from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.errors import ConfigError, RecordError
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from tests.compare.conftest import labelled
 

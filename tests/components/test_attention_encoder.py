@@ -12,10 +12,11 @@ from spacy.tokens.underscore import Underscore
 
 from spacy_attn.components.attention_encoder import AttentionEncoder
 from spacy_attn.encoder import huggingface
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 TEXTS = [
     "the bat flew at night",

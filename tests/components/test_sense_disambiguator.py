@@ -20,21 +20,20 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.tokens.underscore import Underscore
 from spacy.training import Example
 
-from spacy_attn import install_extensions, methods
-from spacy_attn.components.sense_disambiguator import (
-    SenseDisambiguator,
-    context_of,
-    contexts_of,
-)
+from spacy_attn import install_extensions
+from spacy_attn.components.adapter import context_of, contexts_of
+from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.encoder import huggingface
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
-from spacy_attn.methods import lesk_v1
 from spacy_attn.wsd.annotation import SenseAnnotation
-from spacy_attn.wsd.context import Context, find_targets
+from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.decide import decide
-from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods.lesk import lesk_v1
+from spacy_attn.wsd.sense import Sense
 
 TEXTS = [
     "he hit the ball with the bat",  # lesk: club 2, animal 0
@@ -56,7 +55,7 @@ def _own_extensions(monkeypatch):
 @pytest.fixture(autouse=True)
 def _temperature_of_one(monkeypatch):
     """The fitted temperatures are those of the bundled inventory."""
-    monkeypatch.setattr(methods, "_temperatures", dict)
+    monkeypatch.setattr(method_registry, "_temperatures", dict)
 
 
 @pytest.fixture
@@ -912,7 +911,7 @@ def test_names_are_for_wordnet(make):
 
 def test_wordnet_needs_parts_of_speech():
     nlp = wordnet_pipeline(method="first_sense")
-    with pytest.raises(ConfigError, match=r"needs parts of speech, and this Doc has none; put it"):
+    with pytest.raises(ConfigError, match=r"needs parts of speech, and this text has none; put"):
         nlp("bats")
     assert len(nlp(" ").spans["senses"]) == 0
 

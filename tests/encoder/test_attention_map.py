@@ -12,9 +12,10 @@ from transformers import AutoModel, AutoTokenizer
 from spacy_attn.encoder import attention_map as module
 from spacy_attn.encoder import inspected
 from spacy_attn.encoder.attention_map import KINDS, attention_map, head_vectors
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.encoder.inspected import inspected_model
 from spacy_attn.errors import ConfigError
+from spacy_attn.settings import EncoderSettings
 
 TEXT = "swing the bats, don't hit xyz at night"
 

@@ -12,8 +12,9 @@ import pytest
 
 from spacy_attn.encoder import checkpoint
 from spacy_attn.encoder.checkpoint import open_checkpoint
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder
+from spacy_attn.settings import EncoderSettings
 from tests.encoder.test_huggingface import TEXTS, make_encoder, words_of
 
 needs_model = pytest.mark.skipif(

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from spacy_attn.encoder.device import pick_device, pick_precision
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
+from spacy_attn.settings import EncoderSettings
 
 
 @pytest.mark.parametrize(("bf16", "amx", "picked"), [

@@ -40,15 +40,12 @@ from transformers import (
 from transformers.utils import logging
 
 from spacy_attn.encoder.align import align
-from spacy_attn.encoder.huggingface import (
-    EncoderSettings,
-    HuggingFaceEncoder,
-    shared_encoder,
-)
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
 from spacy_attn.encoder.loading import Adapter, merge_adapter, positions_of
 from spacy_attn.encoder.windows import cut_windows
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder, weights_sha256
+from spacy_attn.settings import EncoderSettings
 from tests.conftest import WORDS
 
 TEXTS = [

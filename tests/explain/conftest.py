@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import spacy
 
-from spacy_attn.methods import attention_v1
+from spacy_attn.wsd.methods.attention import attention_v1
 
 
 @pytest.fixture(scope="session")

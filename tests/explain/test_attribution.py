@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.explain.attribution import Attribution, occlusion
-from spacy_attn.methods import attention_v1
-from spacy_attn.wsd.context import find_targets, with_vectors
 from spacy_attn.wsd.decide import log_softmax, margin_between
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.lesk import Lesk
+from spacy_attn.wsd.vectors import Texts
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)
@@ -117,8 +118,7 @@ def test_with_an_encoder_each_blanked_text_is_encoded(inventory, toy_model, toy_
     (target,) = find_targets(context, inventory)
     log_p = []
     for each in (text, blanked):
-        (array,) = fitted.encoder.encode([each], [context.offsets])
-        (scores,) = fitted.score([replace(context, text=each, contextual=array)], [target])
+        (scores,) = fitted.score(Texts([replace(context, text=each)]), [target])
         log_p.append(log_softmax(scores, fitted.temperature)[1])
     assert set(found) == {"swing", "the"}
     assert found["swing"] == pytest.approx(log_p[0] - log_p[1], abs=1e-4)
@@ -134,16 +134,10 @@ def test_a_method_in_doubt_without_a_word_does_not_look_further(
     text = "swing the bat. money in a cave."
     context = context_of(NLP(text))
     (target,) = find_targets(context, inventory)
-    (encoded,) = with_vectors(fitted, [context], [target])
-    (scores,) = fitted._scores(fitted._parts([encoded], [target]), [target])
+    (scores,) = fitted._scores(fitted._parts(Texts([context]), [target]), [target])
     margin = margin_between(log_softmax(scores, fitted.temperature))
     for widen_below, is_read in ((margin - 1e-6, False), (margin + 1e-6, True)):
         fitted.widen_below = widen_below
         found = {a.text: a.weight for a in explain(fitted, inventory, text, chosen=1)}
         assert all((abs(found[word]) > 1e-4) == is_read for word in ("a", "cave"))
         assert fitted.widen_below == widen_below
-
-
-def test_vectors_are_put_into_contexts_by_the_methods_own_encoder(inventory):
-    contexts = [context_of(NLP("the bat"))]
-    assert with_vectors(Lesk(inventory, RESOURCES), contexts) == contexts

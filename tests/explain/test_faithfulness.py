@@ -7,11 +7,11 @@ from math import e
 import numpy as np
 import pytest
 
-from spacy_attn import methods
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.faithfulness import Trust, agreement, trust
 from spacy_attn.explain.subject import subjects_of
 from spacy_attn.explain.weigh import DECIDING, WAYS, Weights, weigh
+from spacy_attn.wsd.methods import registry as methods
 
 TEXT = "he hit the ball with a bat"
 

@@ -102,7 +102,7 @@ def test_small_batches_change_nothing(subject, monkeypatch):
 
 
 def test_a_long_text_in_several_windows(toy_nlp, toy_model, toy_sense_model):
-    from spacy_attn.methods import attention_v1
+    from spacy_attn.wsd.methods.attention import attention_v1
 
     component = toy_nlp.get_pipe("sense_disambiguator")
     component.method = attention_v1(

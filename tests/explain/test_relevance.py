@@ -8,9 +8,10 @@ import spacy
 
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.encoder.attention_map import layer_vectors
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.relevance import centrality, relevance, summary, top_sentences
+from spacy_attn.settings import EncoderSettings
 
 NLP = spacy.blank("en")
 TEXT = "the bat flew at night, in a cave."

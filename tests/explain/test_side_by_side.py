@@ -8,10 +8,13 @@ import pytest
 import spacy
 from spacy.tokens.underscore import Underscore
 
-from spacy_attn import methods
 from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.side_by_side import side_by_side
+from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods.attention import attention_v1
+from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.methods.word2vec import word2vec_v1
 
 TEXTS = ["swing the bat at the bank", "nothing", "the bat flew", "a Bat and a bat"]
 
@@ -35,18 +38,17 @@ def _toy_methods(monkeypatch, toy_model, toy_sense_model, toy_vectors):
     """``attention`` and ``word2vec`` are those of the toy world."""
 
     def attention():
-        return methods.attention_v1(
+        return attention_v1(
             model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
         )
 
     def word2vec():
-        return methods.word2vec_v1(vectors=str(toy_vectors))
+        return word2vec_v1(vectors=str(toy_vectors))
 
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
-        name = f"toy.{short}.v1"
+        name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-        monkeypatch.setitem(methods.METHODS, short, name)
-    monkeypatch.setattr(methods, "_temperatures", dict)  # 1 for each method
+    monkeypatch.setattr(method_registry, "_temperatures", dict)  # 1 for each method
 
 
 def test_a_record_for_each_word(nlp):
@@ -91,7 +93,7 @@ def test_similarity_is_the_mean_cosine_to_the_other_texts(nlp, toy_vectors):
 
 def test_similarity_with_attention(nlp):
     records, _ = side_by_side(nlp, TEXTS, ["attention"], cues=False)
-    fitted = methods.sense_method("attention")
+    fitted = sense_method("attention")
     component = nlp.get_pipe("sense_disambiguator")
     prepared = fitted.prepare(component.inventory, component._resources)
     docs = [nlp.make_doc(text) for text in TEXTS]
@@ -136,9 +138,9 @@ def test_cues_speak_for_the_sense_and_stand_in_the_text(nlp):
 
 def test_a_method_that_cannot_run_is_told_and_the_others_go_on(nlp, monkeypatch):
     def missing():
-        return methods.word2vec_v1(vectors="nowhere.txt")
+        return word2vec_v1(vectors="nowhere.txt")
 
-    name = ("spacy_attn", "sense_methods", "toy.word2vec.v1")
+    name = ("spacy_attn", "sense_methods", "spacy_attn.word2vec.v99")
     monkeypatch.setitem(catalogue.REGISTRY, name, missing)
     records, failed = side_by_side(nlp, TEXTS, ["word2vec", "lesk"])
     assert list(failed) == ["word2vec"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.gradients import gradient_attribution
 from spacy_attn.explain.subject import decided, subjects_of
-from spacy_attn.wsd.context import find_targets
+from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.methods.cascade import Cascade
 from spacy_attn.wsd.methods.lesk import Lesk
 
@@ -46,7 +46,6 @@ def test_chosen_and_runner_up_are_the_best_two(toy_nlp):
     ids = [sense.id for sense in subject.target.candidates]
     best = [ids[subject.chosen], ids[subject.runner_up]]
     assert best == [sense for sense, _ in subject.decision.ranked[:2]]
-    assert subject.context.contextual is None
 
 
 def test_a_word_is_found_as_written_or_by_its_lemma(toy_nlp):

@@ -13,10 +13,9 @@ import torch
 from safetensors import safe_open
 
 from benchmarks.attention.mixers import MIXERS, mixer_of
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.encoder.static_network import NetworkConfig, read_model
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import self_attention_v1
 from spacy_attn.train import self_attention_model
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.occurrences import Occurrence, accuracy_of, hold_out, temperature_of
@@ -33,9 +32,11 @@ from spacy_attn.train.self_attention_model import (
     train_self_attention,
     write_model,
 )
-from spacy_attn.wsd.context import Target, with_vectors
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, load_inventory
-from spacy_attn.wsd.methods.self_attention import PrototypeHead
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.methods.self_attention import PrototypeHead, self_attention_v1
+from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.vectors import Texts
 
 RIGHT, LEFT = ["cave", "wing", "night", "dark"], ["ball", "game", "club", "team"]
 WORDS = ["bat", "bank", "the", "a", *RIGHT, *LEFT]
@@ -251,7 +252,7 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
         lemma = text.split()[at]
         context = context_of(NLP(text))
         target = Target(0, at, at + 1, lemma, inventory.candidates(lemma, "NOUN"))
-        (obtained,) = method.score(with_vectors(method, [context], [target]), [target])
+        (obtained,) = method.score(Texts([context]), [target])
         numbers = material.senses.numbers(inventory, target.candidates)
         row = Occurrence(text.split(), at, at + 1, numbers, numbers[:1], "own", "x")
         np.testing.assert_allclose(obtained, made.score([row])[0].scores, atol=1e-4)
@@ -369,7 +370,7 @@ def test_running_text_teaches_wordnet(
     for text, right in (("the bat flew at night", 0), ("he hit the ball with the bat", 1)):
         at = text.split().index("bat")
         target = Target(0, at, at + 1, "bat", (animal, club))
-        contexts = with_vectors(fitted, [context_of(NLP(text))], [target])
+        contexts = Texts([context_of(NLP(text))])
         assert int(fitted.score(contexts, [target])[0].argmax()) == right
 
 

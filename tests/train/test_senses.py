@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import weights_sha256
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.train import sense_model
 from spacy_attn.train.calibrate import (
     MemoEncoder,
@@ -36,12 +37,15 @@ from spacy_attn.train.export import (
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig, occurrence_parts, token_means
-from spacy_attn.wsd.context import Context, Target, with_vectors
-from spacy_attn.wsd.inventory.model import load_inventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, build_lexicon
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
-from spacy_attn.wsd.methods.attention import SenseHead, occurrences
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
+from spacy_attn.wsd.methods.occurrence import occurrences
+from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.vectors import Texts
 
 CONFIG = TrainConfig(
     epochs=3, batch_pieces=64, context_radius=3, max_pieces=40, join=0.5, dropout=0.0,
@@ -322,7 +326,7 @@ def test_the_exported_model_scores_as_the_trainer_does(tmp_path, toy_model, tabl
         for start, end, _ in labels:
             word = tokens[start]
             targets.append(Target(i, start, end, word, lexicon.candidates(word, "NOUN")))
-    scores = method.score(with_vectors(method, contexts), targets)
+    scores = method.score(Texts(contexts), targets)
     by_target = {id(target): row for target, row in one.predict(rows[0])}
     expected = [by_target[id(t)] for row in rows[0] for t in row.targets]
     for got, want in zip(scores, expected, strict=True):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import context_of
-from spacy_attn.wsd.context import Context, find_targets
-from spacy_attn.wsd.inventory.model import Inventory, Sense
+from spacy_attn.components.adapter import context_of
+from spacy_attn.wsd.context import Context
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.sense import Sense
 
 
 def sense(sense_id, lemma, pos="NOUN", forms=()):

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import decide, decide_all, fit_temperature, log_softmax
-from spacy_attn.wsd.inventory.model import Sense
+from spacy_attn.wsd.sense import Sense
 
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=9)
 TEMPERATURES = st.floats(0.05, 20)

@@ -2,17 +2,19 @@
 
 ``data/wordnet.npz`` holds lemmas, the order and counts of their senses, the parts that a
 sense key is made of, and where a synset stands in WordNet's own files (1.4 MB, made by
-:func:`build_lexicon`; WordNet's licence is in ``LICENSES``). Definitions and example sentences
-are not in it: they are read from the user's WordNet, when there is one. Senses work without.
+:func:`~.build_lexicon.build_lexicon`; WordNet's licence is in ``LICENSES``). Definitions and
+example sentences are not in it: they are read from the user's WordNet, when there is one.
+Senses work without.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -22,26 +24,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.lexicon_file import read_lexicon, write_lexicon
-from spacy_attn.wsd.inventory.model import (
-    POS_TAGS,
-    Example,
-    Inventory,
-    Sense,
-    load_inventory,
-    word_pieces,
-)
+from spacy_attn.wsd.inventory.find_wordnet import find_words
+from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.inventory.lexicon_file import read_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import (
     INSTALL_WORDNET,
     SUPERSENSES,
     SynsetFiles,
-    WordNet,
     find_wordnet,
 )
+from spacy_attn.wsd.sense import Example, Sense
 
-__all__ = ["WordNetInventory", "build_lexicon", "find_words", "open_inventory"]
+__all__ = ["WordNetInventory", "shared_lexicon"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -63,12 +59,13 @@ _DETACHED = {
 
 
 class WordNetInventory:
-    """All words of WordNet 3.0, with the interface of :class:`~.inventory.Inventory`.
+    """All words of WordNet 3.0.
 
     Args:
         path: the lexicon; None takes the package's own.
         wordnet: folder of the user's WordNet for definitions and examples; None looks in the
             usual places and goes on without when there is none.
+        names: whether :meth:`find` looks up proper nouns too.
 
     Raises:
         ResourceError: the lexicon is missing or damaged.
@@ -76,8 +73,12 @@ class WordNetInventory:
 
     name = "wordnet"
     lang = "en"
+    senses = None  # 206,941
+    has_examples = False  # of WordNet's own too few senses have one to learn from
 
-    def __init__(self, path: Path | None = None, wordnet: Path | None = None) -> None:
+    def __init__(
+        self, path: Path | None = None, wordnet: Path | None = None, *, names: bool = False
+    ) -> None:
         path = path or Path(str(files("spacy_attn").joinpath("data", "wordnet.npz")))
         try:
             self._arrays, self.digest = read_lexicon(path)
@@ -89,7 +90,7 @@ class WordNetInventory:
                 f"{path} is no lexicon of WordNet ({error}); reinstall with: "
                 "pip install --force-reinstall --no-deps spacy-attn"
             ) from error
-        self.path, self.wordnet_path = path, wordnet
+        self.path, self.wordnet_path, self.names = path, wordnet, names
         self._lemmas = lemmas
         self._first = np.concatenate([[0], first])
         self._row = {lemma: i for i, lemma in enumerate(lemmas)}
@@ -104,9 +105,24 @@ class WordNetInventory:
         self._has_looked = False
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[type[WordNetInventory], tuple[Path, Path | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """A spawned child opens the files itself."""
-        return WordNetInventory, (self.path, self.wordnet_path)
+        return partial(WordNetInventory, names=self.names), (self.path, self.wordnet_path)
+
+    def with_names(self) -> WordNetInventory:
+        """The same inventory, which looks up proper nouns too; the lexicon is shared."""
+        same = copy.copy(self)
+        same.names = True
+        return same
+
+    def find(self, context: Context, index: int = 0) -> list[Target]:
+        """See :meth:`.SenseInventory.find` and :func:`~.find_wordnet.find_words`."""
+        return find_words(context, self, index, names=self.names)
+
+    def can_begin(self, form: str) -> bool:
+        """True: nearly every text has words of WordNet."""
+        del form
+        return True
 
     @property
     def n_senses(self) -> int:
@@ -332,180 +348,7 @@ def _is_form(word: str, stem: str) -> bool:
     return word.startswith(stem) and len(word) <= len(stem) + 4
 
 
-def open_inventory(source: str | Path, lang: str | None = None) -> Inventory | WordNetInventory:
-    """The inventory of a name (``homographs``, ``wordnet``) or of a JSONL file.
-
-    Raises:
-        ConfigError: no such inventory, or one of another language.
-        InventoryError: a line of a file is broken.
-        ResourceError: the package's lexicon is damaged.
-    """
-    if str(source) != "wordnet":
-        return load_inventory(source, lang)
-    if lang not in (None, "en"):
-        raise ConfigError(
-            f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
-            "your own with inventory = 'senses.jsonl'"
-        )
-    return shared_lexicon()
-
-
 @lru_cache(maxsize=1)
 def shared_lexicon() -> WordNetInventory:
     """The package's lexicon, read once per process."""
     return WordNetInventory()
-
-
-# -- words of a text ------------------------------------------------------------------------
-
-_POS_OF_TAG = {pos: pos for pos in POS_TAGS}
-_POS_OF_TAG_WITH_NAMES = {**_POS_OF_TAG, "PROPN": "NOUN"}
-
-
-def find_words(
-    context: Context, inventory: WordNetInventory, index: int = 0, *, names: bool = False
-) -> list[Target]:
-    """The content words of a tagged text and their candidates, the longest lemma first.
-
-    A word needs a part of speech. Its lemma is spaCy's where WordNet knows it, else the one
-    that :meth:`WordNetInventory.lemma_of` finds. Of words that WordNet writes together
-    ("hot dog", "take off", "in fact") the longest run is taken.
-
-    Args:
-        context: the text, with tags.
-        inventory: WordNet.
-        index: goes into :attr:`Target.context`.
-        names: whether proper nouns are looked up too.
-    """
-    lower = [token.lower() for token in context.tokens]
-    # Tokens of white space are left out: a line break inside "hot dog" does not part it.
-    solid = [i for i, token in enumerate(lower) if token.strip()]
-    pos_of_tag = _POS_OF_TAG_WITH_NAMES if names else _POS_OF_TAG
-    targets = []
-    end = 0  # of the last word found
-    for k, at in enumerate(solid):
-        if at < end:
-            continue
-        found = None
-        n = _most_tokens(lower, context.lemmas, inventory, solid[k : k + 2])
-        if n:
-            found = _compound(context, lower, inventory, solid[k : k + n], names)
-        pos = pos_of_tag.get(context.tags[at])
-        if found is None and pos is not None:
-            word = inventory.word(lower[at], context.lemmas[at], pos)
-            found = (at + 1, *word) if word is not None else None
-        if found is not None:
-            targets.append(Target(index, at, *found))
-            end = found[0]
-    return targets
-
-
-def _most_tokens(
-    lower: list[str], lemmas: Sequence[str], inventory: WordNetInventory, pair: list[int]
-) -> int:
-    """How many tokens a lemma of several pieces can have that begins with these two.
-
-    Nearly all pairs of words of a text begin none: this is what they cost.
-    """
-    if len(pair) < 2:
-        return 0
-    form, after = lower[pair[0]], lower[pair[1]]
-    most = _most_pieces(inventory, form, after)
-    lemma, lemma_after = lemmas[pair[0]], lemmas[pair[1]]
-    if lemma and lemma != form:
-        most = max(most, _most_pieces(inventory, lemma, after))
-    if lemma_after and lemma_after != after:
-        most = max(most, _most_pieces(inventory, form, lemma_after))
-    return most
-
-
-def _most_pieces(inventory: WordNetInventory, first: str, second: str) -> int:
-    """Pieces of the longest lemma that begins with those of two words; 0 for none."""
-    if first.isalnum():
-        seconds = inventory.compounds_from(first)
-        if not seconds or second.isalnum():
-            return seconds.get(second, 0)
-    pieces = word_pieces(f"{first} {second}")
-    return inventory.compounds_from(pieces[0]).get(pieces[1], 0) if len(pieces) > 1 else 0
-
-
-def _compound(
-    context: Context, lower: list[str], inventory: WordNetInventory, run: list[int], names: bool
-) -> tuple[int, str, tuple[Sense, ...]] | None:
-    """End, lemma and candidates of the longest word that begins this run of tokens."""
-    for n in range(len(run), 1, -1):
-        tags = [context.tags[i] for i in run[:n]]
-        if "PROPN" in tags and not names:
-            continue
-        words = [lower[i] for i in run[:n]]
-        first, last = context.lemmas[run[0]], context.lemmas[run[n - 1]]
-        forms = (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]])
-        for form in forms:
-            lemma = inventory.compound(word_pieces(" ".join(form)))
-            pos = _compound_pos(inventory, lemma, tags) if lemma is not None else None
-            if lemma is not None and pos is not None:
-                return run[n - 1] + 1, lemma, inventory.candidates(lemma, pos)
-    return None
-
-
-def _compound_pos(inventory: WordNetInventory, lemma: str, tags: Sequence[str]) -> str | None:
-    """The part of speech of a lemma of several words, as far as its tokens' tags allow it."""
-    known = [pos for pos in POS_TAGS if inventory.candidates(lemma, pos)]
-    if "VERB" in known and tags[0] == "VERB":
-        return "VERB"
-    noun_tags = ("NOUN", "PROPN")
-    # "a check-in desk": three tokens of spaCy's, the last one of them a preposition.
-    if "NOUN" in known and (tags[-1] in noun_tags or ("-" in lemma and tags[0] in noun_tags)):
-        return "NOUN"
-    other = [pos for pos in known if pos in ("ADJ", "ADV")]
-    return other[0] if other and "VERB" not in tags else None
-
-
-# -- building -------------------------------------------------------------------------------
-
-
-def build_lexicon(wordnet: WordNet, path: Path) -> None:
-    """Write the lexicon from WordNet's files; the same files give the same bytes.
-
-    Raises:
-        ResourceError: WordNet's exception lists are missing.
-    """
-    words: dict[str, list[tuple[int, ...]]] = {}
-    synsets: dict[tuple[str, int], int] = {}
-    lemmas = sorted({sense.lemma for sense in wordnet.senses.values()})
-    row_of = {lemma: i for i, lemma in enumerate(lemmas)}
-    for lemma in lemmas:
-        for pos in POS_TAGS:
-            for sense in wordnet.candidates(lemma, pos):
-                kind, lexfile, lex_id, head, head_id = sense.key.partition("%")[2].split(":")
-                synset = synsets.setdefault((pos, sense.offset), len(synsets))
-                words.setdefault(lemma, []).append(
-                    (
-                        int(kind), int(lexfile), int(lex_id), row_of[head] if head else -1,
-                        int(head_id or 0), sense.count, synset,
-                    )
-                )  # fmt: skip
-    columns = np.array([row for lemma in lemmas for row in words[lemma]], dtype=np.int32).T
-    names = ("type", "lexfile", "lex_id", "head", "head_id", "count", "synset")
-    kinds = ("int8", "int8", "int8", "int32", "int8", "int32", "int32")
-    arrays: dict[str, NDArray[Any]] = {
-        name: column.astype(kind) for name, column, kind in zip(names, columns, kinds, strict=True)
-    }
-    blob = "\n".join(lemma.replace("_", " ") for lemma in lemmas)
-    arrays |= {
-        "lemmas": np.frombuffer(blob.encode("utf-8"), dtype=np.uint8),
-        "exceptions": np.frombuffer("\n".join(_exceptions(wordnet)).encode("utf-8"), np.uint8),
-        "n_senses": np.array([len(words[lemma]) for lemma in lemmas], dtype=np.int16),
-        "offset": np.array([offset for _, offset in synsets], dtype=np.int32),
-    }
-    write_lexicon(path, arrays)
-
-
-def _exceptions(wordnet: WordNet) -> Iterator[str]:
-    for pos, name in zip(POS_TAGS, ("noun", "verb", "adj", "adv"), strict=True):
-        file = wordnet.path / f"{name}.exc"
-        if not file.is_file():
-            raise ResourceError(f"{file} does not exist; install WordNet whole: wordnet-base")
-        for line in file.read_text(encoding="utf-8").splitlines():
-            form, lemma, *_ = line.split()
-            yield f"{pos}\t{form.replace('_', ' ')}\t{lemma.replace('_', ' ')}"

@@ -18,17 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d, TokenRange
+from spacy_attn._types import Encoder, Floats1d, Floats2d
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.methods.attention import (
-    MarginForm,
-    SenseHead,
-    bounds_of,
-    occurrences,
-    ranges_read,
-)
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import LogOdds
+from spacy_attn.wsd.methods.occurrence import bounds_of, read_occurrences
+from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["AllWordsAttention", "SenseVectors"]
 
@@ -99,10 +96,11 @@ class AllWordsAttention:
     """
 
     name = "attention"
+    has_context = True
 
     def __init__(
         self,
-        inventory: WordNetInventory,
+        inventory: SenseInventory,
         encoder: Encoder,
         head: SenseHead,
         vectors: SenseVectors,
@@ -118,54 +116,43 @@ class AllWordsAttention:
         self.head = head
         self.temperature = vectors.temperature if temperature is None else temperature
         self._vectors = vectors
+        assert inventory.synset_of_row is not None  # noqa: S101 - a lexicon has rows
         self._row_of_sense = vectors.rows[inventory.synset_of_row]
 
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
+        if not targets:
+            return []
+        parts = read_occurrences(texts, self.encoder, targets, self.head.context_radius)
         out: list[Floats1d] = []
         for first in range(0, len(targets), _AT_ONCE):
-            out += self._score(contexts, targets[first : first + _AT_ONCE])
+            rows = slice(first, first + _AT_ONCE)
+            out += self._score(parts[rows], targets[rows])
         return out
 
-    def reads(
-        self, contexts: Sequence[Context], targets: Sequence[Target]
-    ) -> list[list[TokenRange]]:
-        """The tokens of each context whose vectors it looks at."""
-        return ranges_read(contexts, targets, self.head.context_radius)
+    def target_vectors(self, texts: Texts, targets: Sequence[Target]) -> Floats2d:
+        """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""
+        return self.head.z(read_occurrences(texts, self.encoder, targets, self.head.context_radius))
 
-    def margin_form(self, context: Context, target: Target, chosen: int, other: int) -> MarginForm:
-        """What makes the log-odds of two candidates, for gradients.
-
-        Args:
-            context: the text.
-            target: the word.
-            chosen: index of a sense among its candidates.
-            other: index of another one.
-        """
+    def log_odds(self, texts: Texts, target: Target, chosen: int, other: int) -> LogOdds:
+        """See :class:`~spacy_attn.wsd.method.DifferentiableMethod`."""
         senses = target.candidates[chosen], target.candidates[other]
         rows = self._row_of_sense[np.array([sense.row for sense in senses])]
         one, two = self._vectors.vectors[rows] * self._vectors.scales[rows][:, None]
         gloss = (one - two) @ self._vectors.project / self.temperature
         nothing = np.zeros(2 * self.encoder.width, dtype=np.float32)
-        bounds = bounds_of(context, target, self.head.context_radius, across=False)
-        return MarginForm(nothing, 0.0, gloss, self.head, bounds)
+        bounds = bounds_of(texts[target.context], target, self.head.context_radius)
+        return LogOdds(nothing, 0.0, gloss, self.head.target, self.head.context, bounds)
 
-    def _score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
-        # One candidate needs no vectors, and its context may have none.
-        unsure = [i for i, target in enumerate(targets) if len(target.candidates) > 1]
-        out = [np.zeros(1, dtype=np.float32)] * len(targets)
-        if not unsure:
-            return out
-        open_targets = [targets[i] for i in unsure]
-        parts = occurrences(contexts, open_targets, self.head.context_radius)
+    def _score(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
+        """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""
         z = self.head.z(parts) @ self._vectors.project.T
-        sizes = [len(target.candidates) for target in open_targets]
-        senses = np.fromiter((s.row for t in open_targets for s in t.candidates), dtype=np.int64)
+        sizes = [len(target.candidates) for target in targets]
+        senses = np.fromiter((s.row for t in targets for s in t.candidates), dtype=np.int64)
         rows = self._row_of_sense[senses]
         dots = np.einsum(
             "nw,nw->n", self._vectors.vectors[rows], np.repeat(z, sizes, axis=0), dtype=np.float32
         )
         scores = dots * self._vectors.scales[rows]
-        for i, (first, end) in zip(unsure, pairwise(accumulate(sizes, initial=0)), strict=True):
-            out[i] = scores[first:end]
-        return out
+        ends = pairwise(accumulate(sizes, initial=0))
+        return [scores[first:end] for first, end in ends]

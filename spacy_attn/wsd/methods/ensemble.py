@@ -8,17 +8,53 @@ each other: a word list misses what it does not know, an encoder what stands far
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from spacy_attn._types import Encoder, Floats1d, TokenRange
+from spacy_attn._types import Encoder, Floats1d
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.context import Context, FittedMethod, Target, as_decided, reads_of
+from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod, as_decided, encoder_of
+from spacy_attn.wsd.methods.registry import check_arguments, sense_method, temperature_of
+from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Ensemble"]
+__all__ = ["MEMBERS", "Ensemble", "ensemble_v1"]
+
+MEMBERS = ("attention", "word2vec", "lesk_extended")
+
+
+def ensemble_v1(
+    methods: Sequence[str | dict[str, Any] | SenseMethod] = MEMBERS,
+    temperature: float | None = None,
+) -> SenseMethod:
+    """Several methods at once, their calibrated log-probabilities added.
+
+    Args:
+        methods: two or more; names, or methods with arguments.
+        temperature: divides the sums; None takes the fitted one of the default methods.
+    """
+    check_arguments(temperature)
+    if isinstance(methods, str) or len(methods) < 2:
+        raise ConfigError(f"methods = {methods!r}; legal are two or more, such as {list(MEMBERS)}")
+    members = tuple(sense_method(method, "methods") for method in methods)
+    make = partial(_make, methods=members, temperature=temperature)
+    return Method("ensemble", make, Needs.of(members))
+
+
+def _make(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    methods: Sequence[SenseMethod],
+    temperature: float | None,
+) -> FittedMethod:
+    fitted = [method.prepare(inventory, resources) for method in methods]
+    return Ensemble(fitted, temperature_of("ensemble", temperature))
 
 
 class Ensemble:
@@ -37,7 +73,8 @@ class Ensemble:
 
     def __init__(self, methods: Sequence[FittedMethod], temperature: float = 1.0) -> None:
         self.methods, self.temperature = tuple(methods), temperature
-        needed = {m.encoder.identity: m.name for m in methods if m.encoder is not None}
+        pairs = [(encoder_of(method), method.name) for method in methods]
+        needed = {encoder.identity: name for encoder, name in pairs if encoder is not None}
         if len(needed) > 1:
             raise ConfigError(
                 f"methods = {list(needed.values())} need vectors of {len(needed)} encoders; legal "
@@ -47,29 +84,17 @@ class Ensemble:
     @property
     def encoder(self) -> Encoder | None:
         """The one that some of the methods need."""
-        return next((m.encoder for m in self.methods if m.encoder is not None), None)
+        return next(filter(None, map(encoder_of, self.methods)), None)
 
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """Sums of log-probabilities. *Shape:* for each target (n_candidates,)"""
         answers = [
-            [log_softmax(each, method.temperature) for each in method.score(contexts, targets)]
+            [log_softmax(each, method.temperature) for each in method.score(texts, targets)]
             for method in self.methods
         ]
         return [np.sum(each, axis=0, dtype=np.float32) for each in zip(*answers, strict=True)]
 
-    def steady(self, context: Context, target: Target) -> Ensemble:
+    def as_decided(self, texts: Texts, target: Target) -> Ensemble:
         """The same methods, each as it decides one target of a text."""
-        fixed = copy.copy(self)
-        fixed.methods = tuple(as_decided(method, context, target) for method in self.methods)
-        return fixed
-
-    def reads(
-        self, contexts: Sequence[Context], targets: Sequence[Target]
-    ) -> list[list[TokenRange]]:
-        """What the methods with an encoder look at."""
-        out: list[list[TokenRange]] = [[] for _ in contexts]
-        for method in self.methods:
-            if method.encoder is not None:
-                for ranges, more in zip(out, reads_of(method, contexts, targets), strict=True):
-                    ranges += more
-        return [sorted(ranges) for ranges in out]
+        methods = [as_decided(method, texts, target) for method in self.methods]
+        return Ensemble(methods, self.temperature)

@@ -8,7 +8,8 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from spacy_attn.wsd.context import Resources, Target
-from spacy_attn.wsd.inventory.model import Example, Sense, SenseInventory
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.sense import Example, Sense
 
 __all__ = ["PreparedSenses", "content_words", "gloss_words", "words_around", "words_outside"]
 

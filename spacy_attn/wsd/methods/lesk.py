@@ -1,31 +1,38 @@
 """Lesk: the sense whose definition shares most words with the context.
 
-``lesk`` is the simplified algorithm of Kilgarriff and Rosenzweig (2000) over definitions.
-``lesk_extended`` follows Banerjee and Pedersen (2003), with these differences: what extends
-a gloss are the sense's own example sentences and the name of its supersense; a phrase counts
-through its pairs of neighbouring words, so that two shared words in a row count 4 as with
-them, but three count 7 and not 9; and words are weighted by how few senses of the inventory
-use them (Vasilescu et al. 2004). Homograph inventories have no hypernyms, and WordNet's did
-harm: of the ambiguous words in SemCor's first 2,000 sentences 61.2 % were right with the
-definitions of hypernyms, 62.9 % without.
+The simplified algorithm of Kilgarriff and Rosenzweig (2000) over definitions.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import lru_cache, partial
 
 import numpy as np
 
 from spacy_attn._types import Floats1d
-from spacy_attn.wsd.context import Context, Resources, Target
-from spacy_attn.wsd.inventory.model import Inventory, Sense, SenseInventory
-from spacy_attn.wsd.methods.glosses import PreparedSenses, gloss_words
+from spacy_attn.wsd.context import Resources, Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.methods.glosses import PreparedSenses
+from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.sense import Sense
+from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Lesk", "LeskExtended", "stems"]
+__all__ = ["Lesk", "Signature", "lesk_v1", "stems"]
+
+
+def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
+    """Overlap of the context with the definition."""
+    check_arguments(temperature, window)
+    return Method("lesk", partial(_make, window=window, temperature=temperature))
+
+
+def _make(
+    inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
+) -> FittedMethod:
+    return Lesk(inventory, resources, window, temperature_of("lesk", temperature))
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +55,7 @@ def stems(tokens: Sequence[str], stop_words: frozenset[str]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signature:
+class Signature:
     """The stems that stand for a sense, and the pairs of them that are neighbours."""
 
     words: frozenset[str]
@@ -71,7 +78,6 @@ class Lesk:
     """
 
     name = "lesk"
-    encoder = None
 
     def __init__(
         self,
@@ -87,8 +93,8 @@ class Lesk:
         self.temperature = temperature
         self._signatures = PreparedSenses(self._signature)
 
-    def _signature(self, sense: Sense) -> _Signature:
-        return _Signature(frozenset(self._stems(sense.definition)) - self._own(sense))
+    def _signature(self, sense: Sense) -> Signature:
+        return Signature(frozenset(self._stems(sense.definition)) - self._own(sense))
 
     def _stems(self, text: str) -> list[str]:
         return stems(self.resources.tokenize(text).tokens, self.resources.stop_words)
@@ -97,13 +103,13 @@ class Lesk:
         """What is no evidence for a sense: its own lemma, and the place of a stop word."""
         return {"", *stems(sense.lemma.split(), self.resources.stop_words)}
 
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
         stemmed: dict[int, list[str]] = {}
         out = []
         for target in targets:
             if target.context not in stemmed:
-                tokens = contexts[target.context].tokens
+                tokens = texts[target.context].tokens
                 stemmed[target.context] = stems(tokens, self.resources.stop_words)
             words = stemmed[target.context]
             before = words[max(0, target.start - self.window) : target.start]
@@ -113,86 +119,7 @@ class Lesk:
         return out
 
     def _overlaps(
-        self, before: list[str], after: list[str], signatures: list[_Signature]
+        self, before: list[str], after: list[str], signatures: list[Signature]
     ) -> list[float]:
         words = {*before, *after}
         return [len(words & signature.words) for signature in signatures]
-
-
-class LeskExtended(Lesk):
-    """Weighted overlap with definition, examples and supersense; pairs of words count double.
-
-    For a word's weight its use is counted: over the senses of an :class:`.Inventory`, or over
-    the glosses of the user's WordNet, which takes about two seconds, once per process.
-    """
-
-    name = "lesk_extended"
-
-    def __init__(
-        self,
-        inventory: SenseInventory,
-        resources: Resources,
-        window: int = 50,
-        temperature: float = 1.0,
-    ) -> None:
-        super().__init__(inventory, resources, window, temperature)
-        if isinstance(inventory, Inventory):
-            signatures = (self._signatures[sense].words for sense in inventory.senses)
-            self._weights = _weights(signatures)
-        else:
-            self._weights = _gloss_weights(inventory, resources.stop_words)
-        self._rarest = max(self._weights.values(), default=0.0)
-
-    def _signature(self, sense: Sense) -> _Signature:
-        texts = [sense.definition, *(e.text for e in sense.examples)]
-        texts.append(sense.supersense.partition(".")[2])
-        words: set[str] = set()
-        pairs: set[tuple[str, str]] = set()
-        for text in texts:
-            stemmed = self._stems(text)
-            words |= set(stemmed)
-            pairs |= set(pairwise(stemmed))
-        own = self._own(sense)
-        return _Signature(
-            frozenset(words) - own,
-            frozenset(pair for pair in pairs if pair[0] not in own and pair[1] not in own),
-        )
-
-    def _overlaps(
-        self, before: list[str], after: list[str], signatures: list[_Signature]
-    ) -> list[float]:
-        words = {*before, *after}
-        pairs = {*pairwise(before), *pairwise(after)}
-        return [self._overlap(words, pairs, signature) for signature in signatures]
-
-    def _overlap(
-        self, words: set[str], pairs: set[tuple[str, str]], signature: _Signature
-    ) -> float:
-        score = sum(self._weight(word) for word in words & signature.words)
-        # Two words in a row count 2 squared: a pair adds 4 - 2 to the 2 of its single words.
-        for first, second in pairs & signature.pairs:
-            score += self._weight(first) + self._weight(second)
-        return score
-
-    def _weight(self, word: str) -> float:
-        """A word that only the pipeline's tokenizer makes of a gloss weighs as a rare one."""
-        return self._weights.get(word, self._rarest)
-
-
-def _weights(documents: Iterable[Collection[str]]) -> dict[str, float]:
-    """Inverse document frequency of each stem, log(n / count), and a little for all."""
-    counts: Counter[str] = Counter()
-    n = 0
-    for document in documents:
-        counts.update(document)
-        n += 1
-    return {word: float(np.log(n / count)) + 1e-3 for word, count in counts.items()}
-
-
-@lru_cache(maxsize=2)
-def _gloss_weights(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
-    """The same over the glosses of an inventory and the names of their supersenses."""
-    return _weights(
-        set(stems([*words, supersense.partition(".")[2]], stop_words))
-        for supersense, words in gloss_words(inventory)
-    )

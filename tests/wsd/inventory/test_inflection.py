@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spacy_attn.wsd.inventory.inflection import english_forms
+from spacy_attn.wsd.inventory.forms import english_forms
 
 # The forms beside the lemma, all of them.
 TABLE = {

@@ -11,15 +11,10 @@ import pytest
 import spacy
 
 from spacy_attn.errors import ConfigError, InventoryError
-from spacy_attn.wsd.inventory.model import (
-    Example,
-    Inventory,
-    LabelledTarget,
-    Sense,
-    load_inventory,
-    read_labelled,
-    word_pieces,
-)
+from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.inventory.labelled import LabelledTarget, read_labelled
+from spacy_attn.wsd.sense import Example, Sense
 
 GOOD: dict[str, Any] = {
     "lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "definition": "a flying animal",

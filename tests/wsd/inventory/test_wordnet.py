@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.methods import SENSE_MODEL
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory import wordnet as lexicon
+from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
+from spacy_attn.wsd.inventory.find_wordnet import find_words
 from spacy_attn.wsd.inventory.lexicon_file import (
     COLUMNS,
     digest_of,
@@ -26,13 +27,10 @@ from spacy_attn.wsd.inventory.lexicon_file import (
     read_lexicon,
     write_lexicon,
 )
-from spacy_attn.wsd.inventory.wordnet import (
-    WordNetInventory,
-    build_lexicon,
-    find_words,
-    open_inventory,
-)
+from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 
 @pytest.fixture(scope="module")
@@ -332,8 +330,9 @@ def test_it_finds_what_looking_everything_up_finds(toy, tokens, names):
 
 
 def test_no_tags_no_words(toy):
-    assert found("bat", toy) == []
     assert found("", toy) == []
+    with pytest.raises(ConfigError, match=r"^the inventory 'wordnet' needs parts of speech, and"):
+        found("bat", toy)
 
 
 # -- by name ---------------------------------------------------------------------------------

@@ -13,18 +13,18 @@ import spacy
 from safetensors.numpy import save_file
 from sklearn.linear_model import RidgeClassifier
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
-from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder
+from spacy_attn.components.adapter import context_of, resources_of
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Context, Target, find_targets
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, load_inventory
-from spacy_attn.wsd.methods.attention import (
-    Attention,
-    SenseHead,
-    fit_examples,
-    gloss_text,
-    occurrences,
-)
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.methods.attention import Attention, fit_examples, gloss_text
+from spacy_attn.wsd.methods.occurrence import occurrences
+from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.vectors import Texts
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)
@@ -83,17 +83,15 @@ def attention(inventory, encoder=None, prepared=(), **changes):
 
 def scored(method, inventory, text):
     context = context_of(NLP(text))
-    (array,) = method.encoder.encode([context.text], [context.offsets])
-    context = replace(context, contextual=array)
-    return method.score([context], find_targets(context, inventory))[0]
+    return method.score(Texts([context]), find_targets(context, inventory))[0]
 
 
 def of_one(vectors, start, end, radius, tokens=None):
     """Target and context mean of one word, tokens named a, b, c ..."""
     tokens = tokens or [chr(97 + i) for i in range(len(vectors))]
     offsets = [(i, i + 1) for i in range(len(tokens))]
-    context = Context("".join(tokens), tokens, offsets, tokens, tokens, vectors)
-    return occurrences([context], [Target(0, start, end, "x", ())], radius)[0]
+    context = Context("".join(tokens), tokens, offsets, tokens, tokens)
+    return occurrences([context], [vectors], [Target(0, start, end, "x", ())], radius)[0]
 
 
 # -- parts ------------------------------------------------------------------------------
@@ -252,23 +250,15 @@ def test_parts_of_speech_share_their_regression_and_not_their_candidates():
     inventory = Inventory("x", (*bats(("cave bat",), ("ball bat",)).senses, verb), "en")
     method = attention(inventory)
     context = context_of(NLP("cave bat"))
-    context = replace(context, contextual=Words().encode(["cave bat"], [context.offsets])[0])
     noun = Target(0, 1, 2, "bat", inventory.candidates("bat", "NOUN"))
     every = Target(0, 1, 2, "bat", inventory.candidates("bat"))
-    of_nouns, of_all = method.score([context], [noun, every])
+    of_nouns, of_all = method.score(Texts([context]), [noun, every])
     assert len(of_nouns) == 2
     np.testing.assert_allclose(of_nouns, of_all[:2], rtol=1e-6)
 
 
-def test_without_vectors_the_method_says_what_it_needs():
-    inventory = bats(())
-    context = context_of(NLP("bat"))
-    with pytest.raises(ValueError, match=r"^the attention method needs Context\.contextual$"):
-        attention(inventory).score([context], find_targets(context, inventory))
-
-
 def test_no_targets():
-    assert attention(bats(())).score([], []) == []
+    assert attention(bats(())).score(Texts([]), []) == []
 
 
 # -- with the toy encoder -----------------------------------------------------------------------
@@ -280,20 +270,15 @@ def test_a_batch_equals_its_texts_alone(toy_model, toy_inventory, toy_sense_mode
     method = Attention(inventory, RESOURCES, encoder, encoder, SenseHead.load(toy_sense_model))
     texts = ["swing the bat", "the bat flew at night and the bank of the river", "bank"]
     contexts = [context_of(NLP(text)) for text in texts]
-    arrays = encoder.encode(texts, [c.offsets for c in contexts])
-    contexts = [replace(c, contextual=a) for c, a in zip(contexts, arrays, strict=True)]
     targets = [t for i, c in enumerate(contexts) for t in find_targets(c, inventory, i)]
     assert len(targets) == 4
-    together = method.score(contexts, targets)
-    z = method.z(contexts, targets)
+    together = method.score(Texts(contexts), targets)
+    z = method.target_vectors(Texts(contexts), targets)
     assert z.shape == (4, 8)
     for target, scores, row in zip(targets, together, z, strict=True):
-        context = contexts[target.context]
-        (array,) = encoder.encode([context.text], [context.offsets])
-        here = replace(target, context=0)
-        alone = replace(context, contextual=array)
-        np.testing.assert_allclose(method.score([alone], [here])[0], scores, atol=1e-4)
-        np.testing.assert_allclose(method.z([alone], [here])[0], row, atol=1e-4)
+        here, alone = replace(target, context=0), Texts([contexts[target.context]])
+        np.testing.assert_allclose(method.score(alone, [here])[0], scores, atol=1e-4)
+        np.testing.assert_allclose(method.target_vectors(alone, [here])[0], row, atol=1e-4)
 
 
 # -- prepared files ---------------------------------------------------------------------------
@@ -438,27 +423,11 @@ def test_in_doubt_the_sentences_around_count_too():
     wide = attention(inventory, context_radius=6)
     wide.widen_below = 1.1  # always
     (array,) = alone.encoder.encode([context.text], [context.offsets])
-    full = replace(context, contextual=array)
-    (narrow,), (widened,) = (method.score([full], [target]) for method in (alone, wide))
+    (narrow,), (widened,) = (method.score(Texts([context]), [target]) for method in (alone, wide))
     # what follows within six tokens is "night", which is said of the animal
     assert widened[0] - widened[1] > narrow[0] - narrow[1]
-    parts = occurrences([full], [target], 6, across=True)
+    parts = occurrences([context], [array], [target], 6, across=True)
     np.testing.assert_allclose(widened, wide._scores(parts, [target])[0])
-
-
-def test_only_what_is_not_there_is_encoded():
-    inventory = bats(["cave cave bat"], ["ball swing bat"])
-    context = context_of(NLP("There is the bat. The night was dark."))
-    (target,) = find_targets(context, inventory)
-    method = attention(inventory, context_radius=6)
-    method.widen_below = 1.1
-    array = np.ones((len(context.tokens), 2), dtype=np.float32)
-    before = method.encoder.n_encoded
-    method.score([replace(context, contextual=array)], [target])
-    assert method.encoder.n_encoded == before  # all of it was there
-    array[6:] = 0  # what was not read has no vectors
-    method.score([replace(context, contextual=array)], [target])
-    assert method.encoder.n_encoded == before + 1
 
 
 def test_a_sure_word_reads_its_own_sentence_alone():
@@ -469,10 +438,10 @@ def test_a_sure_word_reads_its_own_sentence_alone():
     method.widen_below = 0.0
     (array,) = method.encoder.encode([context.text], [context.offsets])
     before = method.encoder.n_encoded
-    (obtained,) = method.score([replace(context, contextual=array)], [target])
-    parts = occurrences([replace(context, contextual=array)], [target], 6)
+    (obtained,) = method.score(Texts([context]), [target])
+    parts = occurrences([context], [array], [target], 6)
     np.testing.assert_allclose(obtained, method._scores(parts, [target])[0])
-    assert method.encoder.n_encoded == before
+    assert method.encoder.n_encoded == before + 1
 
 
 def test_an_untrained_head_learns_from_examples_alone():

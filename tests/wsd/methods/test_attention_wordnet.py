@@ -11,9 +11,12 @@ from safetensors.numpy import save_file
 
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.methods.attention import SenseHead
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
+from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.vectors import Texts
+from tests.wsd.given import given
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +53,18 @@ def sense_vectors(lexicon):
     return SenseVectors(**settings)
 
 
-def context(words, vectors=None):
+def context(words):
     tokens = words.split()
     offsets = [(i, i + 1) for i in range(len(tokens))]
-    return Context(words, tokens, offsets, tokens, [""] * len(tokens), vectors)
+    return Context(words, tokens, offsets, tokens, [""] * len(tokens))
 
 
 def test_a_score_is_the_product_with_the_synsets_vector(lexicon):
     method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
     # z = normalize(target + mean of the others) = (3, 4) / 5
-    text = context("a bat b", np.array([[2, 4], [1, 0], [2, 4]], dtype=np.float32))
+    text = given([context("a bat b")], [np.array([[2, 4], [1, 0], [2, 4]], dtype=np.float32)])
     senses = lexicon.candidates("bat", "NOUN")
-    (scores,) = method.score([text], [Target(0, 1, 2, "bat", senses)])
+    (scores,) = method.score(text, [Target(0, 1, 2, "bat", senses)])
     synsets = [int(lexicon.synset_of_row[sense.row]) for sense in senses]
     assert scores.tolist() == pytest.approx([0.6 * (synset + 1) for synset in synsets])
     assert method.temperature == 2.0
@@ -74,22 +77,24 @@ def test_one_candidate_needs_no_vectors(lexicon):
     method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
     only = lexicon.candidates("river bank", "NOUN")
     assert len(only) == 1
-    (scores,) = method.score([context("river bank")], [Target(0, 0, 2, "river bank", only)])
-    assert scores.tolist() == [0.0]
-    assert method.score([], []) == []
+    target = Target(0, 0, 2, "river bank", only)
+    (decision,) = disambiguate(method, [context("river bank")], [target])
+    assert (decision.sense, decision.score) == (only[0], 1.0)
+    assert method.score(Texts([]), []) == []
 
 
 def test_alone_and_in_a_batch_give_the_same(lexicon):
     rng = np.random.default_rng(0)
     method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
     senses = lexicon.candidates("bank", "NOUN")
-    texts = [
-        context(" ".join(["w"] * n), rng.normal(size=(n, 2)).astype(np.float32)) for n in (1, 3, 9)
-    ]
+    contexts = [context(" ".join(["w"] * n)) for n in (1, 3, 9)]
+    arrays = [rng.normal(size=(n, 2)).astype(np.float32) for n in (1, 3, 9)]
     targets = [Target(i, i, i + 1, "bank", senses) for i in range(3)]
-    together = method.score(texts, targets)
+    together = method.score(given(contexts, arrays), targets)
     for i, got in enumerate(together):
-        (alone,) = method.score([texts[i]], [Target(0, i, i + 1, "bank", senses)])
+        (alone,) = method.score(
+            given([contexts[i]], [arrays[i]]), [Target(0, i, i + 1, "bank", senses)]
+        )
         assert np.allclose(got, alone, atol=1e-6)
 
 
@@ -112,11 +117,12 @@ def test_the_form_of_a_margin_gives_the_log_odds(lexicon):
     """What gradients are taken of is what the method decides by."""
     method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
     vectors = np.array([[1, 2], [3, 1], [0, 1]], dtype=np.float32)
-    text = context("the bat flew", vectors)
+    text = given([context("the bat flew")], [vectors])
     target = Target(0, 1, 2, "bat", lexicon.candidates("bat", "NOUN"))
-    (scores,) = method.score([text], [target])
-    form = method.margin_form(text, target, 1, 0)
+    (scores,) = method.score(text, [target])
+    form = method.log_odds(text, target, 1, 0)
     assert form.bounds == (1, 2, 0, 3)
     assert form.context_tokens == [0, 2]
-    parts = np.concatenate([vectors[1], vectors[[0, 2]].mean(axis=0)])
-    assert form.of(parts) == pytest.approx((scores[1] - scores[0]) / method.temperature, abs=1e-6)
+    z = form.to_target @ vectors[1] + form.to_context @ vectors[[0, 2]].mean(axis=0)
+    log_odds = form.gloss @ z / np.linalg.norm(z)
+    assert log_odds == pytest.approx((scores[1] - scores[0]) / method.temperature, abs=1e-6)

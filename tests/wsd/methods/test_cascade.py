@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import cascade_v1
-from spacy_attn.wsd.context import Context, Target, as_decided, with_vectors
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.methods.cascade import Cascade
+from spacy_attn.wsd.method import as_decided
+from spacy_attn.wsd.methods.cascade import Cascade, cascade_v1
+from spacy_attn.wsd.vectors import Texts
 
 
 class Fixed:
@@ -25,13 +26,14 @@ class Fixed:
 
 
 class Reading(Fixed):
-    """One that says what it reads."""
+    """One that reads the vectors of the target's tokens."""
 
-    def reads(self, contexts, targets):
-        out = [[] for _ in contexts]
+    def score(self, texts, targets):
+        reads = [[] for _ in texts]
         for target in targets:
-            out[target.context].append((target.start, target.end))
-        return out
+            reads[target.context].append((target.start, target.end))
+        texts.vectors(self.encoder, reads)
+        return super().score(texts, targets)
 
 
 class Recorder:
@@ -74,18 +76,11 @@ def test_the_second_decides_where_the_margin_of_the_first_is_small(margin, left)
         np.testing.assert_allclose(got, want, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("second", "reads"),
-    [
-        (Reading("s", SECOND, encoder=Recorder()), [[(1, 2)], [(1, 2)]]),
-        (Fixed("s", SECOND, encoder=Recorder()), [[(0, 3)], [(0, 3)]]),
-    ],
-)
-def test_only_what_is_left_is_encoded(second, reads):
+def test_only_what_is_left_is_encoded():
+    second = Reading("s", SECOND, encoder=Recorder())
     cascade = Cascade(Fixed("cheap", CHEAP, temperature=2.0), second, 0.3)
-    encoded = with_vectors(cascade, CONTEXTS, TARGETS)
-    assert second.encoder.calls == [(["the bat flew", "bat and bat"], reads)]
-    assert [c.contextual is None for c in encoded] == [False, True, False]
+    cascade.score(Texts(CONTEXTS), TARGETS)
+    assert second.encoder.calls == [(["the bat flew", "bat and bat"], [[(1, 2)], [(1, 2)]])]
 
 
 def test_wrong_settings_are_one_sentence(toy_inventory):
@@ -99,18 +94,19 @@ def test_wrong_settings_are_one_sentence(toy_inventory):
 def test_what_is_explained_is_the_method_that_decided(index, name):
     cheap, second = Fixed("cheap", CHEAP, temperature=2.0), Fixed("second", SECOND)
     cascade = Cascade(cheap, second, margin=0.5)
-    target = Target(1, 1, 2, "bat", CANDIDATES)
+    target = Target(0, 1, 2, "bat", CANDIDATES)
     for method in (cheap, second):
         method.rows = {0: method.rows[index]}
-    assert as_decided(cascade, CONTEXTS[index], target).name == name
-    assert as_decided(cheap, CONTEXTS[index], target) is cheap
+    texts = Texts([CONTEXTS[index]])
+    assert as_decided(cascade, texts, target).name == name
+    assert as_decided(cheap, texts, target) is cheap
 
 
 def test_the_second_says_itself_how_it_decided():
     class Widening(Fixed):
-        def steady(self, context, target):
-            assert (context, target.context) == (CONTEXTS[0], 0)
+        def as_decided(self, texts, target):
+            assert (texts[0], target.context) == (CONTEXTS[0], 0)
             return Fixed("as it decided", self.rows)
 
     cascade = Cascade(Fixed("cheap", CHEAP), Widening("second", SECOND), margin=0.5)
-    assert as_decided(cascade, CONTEXTS[0], TARGETS[0]).name == "as it decided"
+    assert as_decided(cascade, Texts(CONTEXTS), TARGETS[0]).name == "as it decided"

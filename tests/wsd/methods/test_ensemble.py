@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import resources_of
+from spacy_attn.components.adapter import resources_of
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import ensemble_v1, sense_method
-from spacy_attn.wsd.context import Context, Target, as_decided, reads_of, with_vectors
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import decide
-from spacy_attn.wsd.inventory.model import load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.method import as_decided
 from spacy_attn.wsd.methods.cascade import Cascade
-from spacy_attn.wsd.methods.ensemble import Ensemble
+from spacy_attn.wsd.methods.ensemble import Ensemble, ensemble_v1
+from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.vectors import Texts
 from tests.wsd.methods.test_cascade import Fixed, Reading
 
 
@@ -70,32 +72,28 @@ def test_its_own_temperature_makes_it_less_sure(toy_inventory):
 
 def test_only_what_a_method_with_an_encoder_reads_is_encoded():
     encoder = Ones()
-    members = [Fixed("words", {}), Reading("reader", {}, encoder=encoder)]
+    rows = {0: [0, 1], 1: [0, 1]}
+    members = [Fixed("words", rows), Reading("reader", rows, encoder=encoder),
+               Reading("another", rows, encoder=encoder)]  # fmt: skip
     ensemble = Ensemble(members)
     assert ensemble.encoder is encoder
-    with_vectors(ensemble, CONTEXTS, TARGETS)
-    assert encoder.reads == [[[(1, 2)], [(2, 3)]]]
-
-
-def test_one_that_says_not_what_it_reads_gets_all():
-    assert reads_of(Fixed("x", {}), CONTEXTS, TARGETS[1:]) == [[], [(0, 3)]]
-    both = Ensemble([Fixed("all", {}, encoder=Ones()), Reading("some", {}, encoder=Ones())])
-    assert both.reads(CONTEXTS, TARGETS[1:]) == [[], [(0, 3), (2, 3)]]
+    ensemble.score(Texts(CONTEXTS), TARGETS)
+    assert encoder.reads == [[[(1, 2)], [(2, 3)]]]  # once for both
 
 
 def test_without_an_encoder_nothing_is_encoded():
     ensemble = Ensemble([Fixed("a", {}), Fixed("b", {})])
     assert ensemble.encoder is None
-    assert ensemble.reads(CONTEXTS, TARGETS) == [[], []]
 
 
 def test_a_cascade_asks_it_where_the_cheap_method_is_not_sure():
     cheap = Fixed("cheap", {0: [5.0, 0.0], 1: [0.0, 0.0]})
-    second = Ensemble([Fixed("a", {0: [0, 1], 1: [0, 1]}), Reading("b", {0: [0, 1], 1: [0, 1]},
-                                                                   encoder=Ones())])  # fmt: skip
+    rows, encoder = {0: [0, 1], 1: [0, 1]}, Ones()
+    second = Ensemble([Fixed("a", rows), Reading("b", rows, encoder=encoder)])
     cascade = Cascade(cheap, second, 0.9)
-    assert [int(row.argmax()) for row in cascade.score(CONTEXTS, TARGETS)] == [0, 1]
-    assert cascade.reads(CONTEXTS, TARGETS) == [[], [(2, 3)]]
+    scores = cascade.score(Texts(CONTEXTS), TARGETS)
+    assert [int(row.argmax()) for row in scores] == [0, 1]
+    assert encoder.reads == [[[(2, 3)]]]
 
 
 def test_two_encoders_are_refused():
@@ -123,13 +121,13 @@ def test_it_is_made_of_the_methods_of_the_config(toy_inventory):
 
 
 def test_each_is_explained_as_it_decided():
-    class Wavering(Fixed):
-        def steady(self, context, target):
-            return Fixed(f"{self.name}, {context.text}", self.rows)
+    class Stepwise(Fixed):
+        def as_decided(self, texts, target):
+            return Fixed(f"{self.name}, {texts[target.context].text}", self.rows)
 
     rows = {0: [0, 1]}
-    ensemble = Ensemble([Fixed("plain", rows), Wavering("wavering", rows)], temperature=2.0)
-    fixed = as_decided(ensemble, CONTEXTS[1], TARGETS[1])
-    assert [method.name for method in fixed.methods] == ["plain", "wavering, a new bat"]
+    ensemble = Ensemble([Fixed("plain", rows), Stepwise("stepwise", rows)], temperature=2.0)
+    fixed = as_decided(ensemble, Texts(CONTEXTS), TARGETS[1])
+    assert [method.name for method in fixed.methods] == ["plain", "stepwise, a new bat"]
     assert fixed.temperature == 2.0
-    assert [method.name for method in ensemble.methods] == ["plain", "wavering"]
+    assert [method.name for method in ensemble.methods] == ["plain", "stepwise"]

@@ -9,11 +9,12 @@ import pytest
 import spacy
 from scipy.stats import chisquare
 
-from spacy_attn.components.sense_disambiguator import context_of
+from spacy_attn.components.adapter import context_of
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import decide
-from spacy_attn.wsd.inventory.model import Sense
-from spacy_attn.wsd.methods.first import FirstSense, RandomSense
+from spacy_attn.wsd.methods.first_sense import FirstSense
+from spacy_attn.wsd.methods.random import RandomSense
+from spacy_attn.wsd.sense import Sense
 
 SENSES = tuple(Sense(f"w.{i}", "w", "NOUN", "a definition") for i in range(5))
 

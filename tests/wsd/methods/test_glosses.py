@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 import threading
 
-from spacy_attn.wsd.inventory.model import Sense, load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods import glosses as prepared
 from spacy_attn.wsd.methods.glosses import PreparedSenses, gloss_words
+from spacy_attn.wsd.sense import Sense
 
 SENSES = [Sense(f"w.{i}", "w", "NOUN", "x" * i) for i in range(5)]
 

@@ -13,16 +13,20 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Target, find_targets
+from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory import wordnet as lexicon
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense, load_inventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, open_inventory
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 from spacy_attn.wsd.methods import glosses as prepared
-from spacy_attn.wsd.methods.lesk import Lesk, LeskExtended, stems
+from spacy_attn.wsd.methods.lesk import Lesk, stems
+from spacy_attn.wsd.methods.lesk_extended import LeskExtended
+from spacy_attn.wsd.sense import Example, Sense
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Target, find_targets, with_vectors
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
+from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods.self_attention import (
     GlossVectors,
@@ -19,6 +20,8 @@ from spacy_attn.wsd.methods.self_attention import (
     Prototypes,
     SenseCounts,
 )
+from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.vectors import Texts
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)
@@ -48,7 +51,11 @@ class Copies:
 
     identity, width = "copies", 2
 
+    def __init__(self):
+        self.reads = []
+
     def encode(self, texts, offsets, reads=None):
+        self.reads.append(reads)
         return [
             Static().vectors([text[a:b] for a, b in places])
             for text, places in zip(texts, offsets, strict=True)
@@ -65,7 +72,7 @@ def scores(text, inventory=TOY, **more):
     method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(**more))
     contexts = [context_of(NLP(text))]
     targets = find_targets(contexts[0], inventory)
-    return method.score(with_vectors(method, contexts, targets), targets)[0]
+    return method.score(Texts(contexts), targets)[0]
 
 
 def test_scores_by_hand():
@@ -90,7 +97,7 @@ def test_many_examples_count_more_than_one():
 
 def test_nothing_to_score():
     method = Prototypes(TOY, RESOURCES, Copies(), Static(), head())
-    assert method.score([], []) == []
+    assert method.score(Texts([]), []) == []
     assert method.name == "self_attention"
     assert method.temperature == 0.7
     given = Prototypes(TOY, RESOURCES, Copies(), Static(), head(), temperature=2.0)
@@ -100,7 +107,8 @@ def test_nothing_to_score():
 def test_it_reads_the_words_around():
     method = Prototypes(TOY, RESOURCES, Copies(), Static(), head(context_radius=1))
     context = context_of(NLP("ball cave bat cave ball"))
-    assert method.reads([context], [Target(0, 2, 3, "bat", TOY.senses)]) == [[(1, 4)]]
+    method.score(Texts([context]), [Target(0, 2, 3, "bat", TOY.senses)])
+    assert method.encoder.reads[0] == [[(1, 4)]]
 
 
 def test_a_definition_is_the_weighted_mean_of_its_words():
@@ -141,7 +149,7 @@ def test_wordnet_has_counts_and_a_prior(toy_lexicon, toy_wordnet):
     method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(gloss_weight=0.0), known)
     contexts = [context_of(NLP("cave bat"))]
     target = Target(0, 1, 2, "bat", (animal, club))
-    obtained = method.score(with_vectors(method, contexts, [target]), [target])[0]
+    obtained = method.score(Texts(contexts), [target])[0]
     expected = [3 * 2 / 3 + 0.5 * np.log(2.5), 0.5 * np.log(5.5)]
     np.testing.assert_allclose(obtained, expected, atol=1e-5)
 

@@ -9,13 +9,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ConfigError
-from spacy_attn.methods import sense_method
-from spacy_attn.wsd.context import Target, find_targets
+from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.methods.tfidf import Tfidf
+from spacy_attn.wsd.sense import Example, Sense
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)

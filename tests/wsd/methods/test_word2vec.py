@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 import spacy
 
-from spacy_attn.components.sense_disambiguator import context_of, resources_of
+from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Target, find_targets
+from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory import wordnet as lexicon
-from spacy_attn.wsd.inventory.model import Example, Inventory, Sense
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, build_lexicon
+from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
+from spacy_attn.wsd.inventory.find import find_targets
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
 from spacy_attn.wsd.methods import glosses as prepared
 from spacy_attn.wsd.methods.word2vec import StaticCentroid
+from spacy_attn.wsd.sense import Example, Sense
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)
@@ -259,7 +262,7 @@ def test_definitions_of_hypernyms_count_among_a_senses_words(family):
 
 @pytest.mark.skipif(find_wordnet() is None, reason="no WordNet 3.0 on this machine")
 def test_the_hypernym_of_the_real_bat():
-    inventory = lexicon.open_inventory("wordnet")
+    inventory = lexicon.shared_lexicon()
     bat = inventory.candidates("bat", "NOUN")[0]
     (definition,) = inventory.hypernym_definitions(bat)
     assert "placenta" in definition  # bat is a placental mammal

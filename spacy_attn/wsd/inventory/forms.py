@@ -1,12 +1,23 @@
-"""Regular English inflection, so that words are found without a tagger or lemmatizer."""
+"""The forms of a word: English inflection, and the pieces by which forms are compared."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-__all__ = ["english_forms"]
+__all__ = ["english_forms", "word_pieces"]
 
 _VOWELS = "aeiou"
+_PIECE = re.compile(r"\w+|[^\w\s]")
+
+
+def word_pieces(text: str) -> tuple[str, ...]:
+    """Runs of letters and digits, and single signs: ``check-in's`` -> check - in ' s.
+
+    Forms and tokens are compared by their pieces, because tokenizers differ in what they
+    split: spaCy's English one makes three tokens of ``check-in``, others one.
+    """
+    return (text,) if text.isalnum() else tuple(_PIECE.findall(text))
 
 
 def english_forms(lemma: str, pos: str, irregular: Sequence[str] = ()) -> set[str]:

@@ -1,0 +1,82 @@
+"""The settings of an encoder, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spacy_attn.errors import ConfigError
+from spacy_attn.models import DEFAULT_ENCODER
+
+__all__ = ["DEVICES", "PRECISIONS", "UNITS", "EncoderSettings", "check_window",
+           "differing_settings"]  # fmt: skip
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+UNITS = ("document", "sentence")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Everything that decides the vectors of an encoder, and how it is run.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+
+    model: str = DEFAULT_ENCODER
+    layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
+    adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
+    strength: float = 1.0  # what the adapter's change is multiplied by
+    precision: str = "float32"
+    window: int = 256  # pieces of a window, special tokens included
+    overlap: int = 64  # pieces that neighbouring windows share at least
+    unit: str = "document"  # what is read together: or "sentence"
+    batch_pieces: int = 1024  # pieces of a batch, padding included
+    margin: int = 64  # pieces each side of what is read, where not everything is
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision = {self.precision!r}; legal are {', '.join(PRECISIONS)}")
+        if not self.device.startswith(DEVICES):
+            raise ConfigError(f"device = {self.device!r}; legal are {', '.join(DEVICES)}")
+        if self.unit not in UNITS:
+            raise ConfigError(f"unit = {self.unit!r}; legal are {', '.join(UNITS)}")
+        if not self.layers:
+            raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
+        if self.batch_pieces < 1:
+            raise ConfigError(f"batch_pieces = {self.batch_pieces}; legal is 1 or more")
+        if not 0.0 <= self.strength <= 1.0:
+            raise ConfigError(f"strength = {self.strength}; legal is 0 (none) to 1 (all of it)")
+        if self.margin < 0:
+            raise ConfigError(f"margin = {self.margin}; legal is 0 or more wordpieces")
+        check_window(self.window, self.overlap)
+
+
+def check_window(window: int, overlap: int) -> None:
+    """Refuse windows that cannot be cut.
+
+    Raises:
+        ConfigError: window or overlap is outside its range.
+    """
+    if window < 1 or not 0 <= overlap < window:
+        raise ConfigError(
+            f"window = {window} and overlap = {overlap}: legal are window >= 1 "
+            "and 0 <= overlap < window"
+        )
+
+
+def differing_settings(one: str, other: str) -> list[str]:
+    """In which settings two encoders differ, by their identities: what the second has.
+
+    ``MiniLM@../adapter@none/..`` and ``MiniLM@../adapter@ab12*0.5/..`` differ in ``adapter``.
+    """
+    names = ("model", "adapter and strength", "layers", "unit", "precision")
+    ours, theirs = one.split("/"), other.split("/")
+    if len(ours) != len(names) or len(theirs) != len(names):
+        return [f"model = {other}"]
+    return [
+        f"{name} = {value.partition('@')[2] or value}"
+        for name, mine, value in zip(names, ours, theirs, strict=True)
+        if mine != value
+    ]

@@ -1,0 +1,110 @@
+"""Texts and targets in, decisions out. Component, comparison, explanations and jobs call it.
+
+targets = find_all(inventory, texts)                       which words have senses here
+decisions = disambiguate(fitted, texts, targets)           which sense each has
+answers = disambiguate_or_back_off(...)                    and another method where unsure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from spacy_attn._types import Floats1d
+from spacy_attn.errors import ConfigError
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.decide import Decision, decide_all
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.vectors import Texts
+
+__all__ = ["Answer", "disambiguate", "disambiguate_or_back_off", "find_all"]
+
+
+class Answer(NamedTuple):
+    """What a method says of a target."""
+
+    target: Target
+    decision: Decision
+    method: str
+
+
+def find_all(inventory: SenseInventory, contexts: Sequence[Context]) -> list[Target]:
+    """The words of some texts that have senses in an inventory."""
+    return [target for i, context in enumerate(contexts) for target in inventory.find(context, i)]
+
+
+def disambiguate(
+    fitted: FittedMethod, texts: Texts | Sequence[Context], targets: Sequence[Target]
+) -> list[Decision]:
+    """Decide some targets with a method.
+
+    The method is asked about the targets with several candidates alone: a word with one sense
+    has it whatever the text says, and its text needs no vectors.
+
+    Raises:
+        ConfigError: the method's answer does not fit the targets.
+    """
+    if not isinstance(texts, Texts):
+        texts = Texts(texts)
+    ambiguous = [target for target in targets if len(target.candidates) > 1]
+    scores = fitted.score(texts, ambiguous) if ambiguous else []
+    _check(fitted.name, ambiguous, scores)
+    answers = iter(scores)
+    arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
+    return decide_all(targets, arrays, fitted.temperature)
+
+
+def disambiguate_or_back_off(
+    fitted: FittedMethod,
+    texts: Texts,
+    targets: Sequence[Target],
+    threshold: float,
+    back_off: Callable[[], FittedMethod] | None,
+) -> Iterator[Answer]:
+    """Decide some targets; another method decides where the first is not sure enough.
+
+    Args:
+        fitted: asked first.
+        texts: the texts.
+        targets: the words.
+        threshold: the least probability of the best sense with which the first decides.
+        back_off: gives the method that decides the others; None leaves them without an answer.
+
+    Returns:
+        The answers of the first method, then those of the other.
+    """
+    unsure = []
+    for target, decision in zip(targets, disambiguate(fitted, texts, targets), strict=True):
+        if decision.score < threshold:
+            unsure.append(target)
+        else:
+            yield Answer(target, decision, fitted.name)
+    if unsure and back_off is not None:
+        other = back_off()
+        for target, decision in zip(unsure, disambiguate(other, texts, unsure), strict=True):
+            yield Answer(target, decision, other.name)
+
+
+_CERTAIN = np.zeros(1, dtype=np.float32)
+
+
+def _check(method: str, targets: Sequence[Target], scores: Sequence[Floats1d]) -> None:
+    """Whether a method gave each target a number for each of its senses."""
+    if len(scores) != len(targets):
+        raise ConfigError(
+            f"the method {method!r} scored {len(scores)} of {len(targets)} targets; "
+            "it must give one array for each"
+        )
+    pairs = list(zip(targets, scores, strict=True))
+    wrong = [(t, array) for t, array in pairs if array.shape != (len(t.candidates),)]
+    if not wrong and scores and np.isnan(np.concatenate(scores)).any():
+        wrong = [(t, array) for t, array in pairs if np.isnan(array).any()]
+    if wrong:
+        target, array = wrong[0]
+        raise ConfigError(
+            f"the method {method!r} gave {array!r} for {target.lemma!r}; it must give "
+            f"one number for each of {len(target.candidates)} senses"
+        )

@@ -1,0 +1,104 @@
+"""The words of a text that an inventory of known forms holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Protocol
+
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.sense import Sense
+
+__all__ = ["Forms", "find_targets", "longest_match"]
+
+
+class Forms(Protocol):
+    """An inventory that knows the forms of its words."""
+
+    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
+        """The senses of a lemma in frequency order; of all parts of speech for None."""
+        ...
+
+    def words_of_form(self, pieces: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """(lemma, part of speech) of each word whose lower-case form has these pieces."""
+        ...
+
+    def longest_from(self, first: str) -> int:
+        """Number of pieces of the longest form that begins with this piece; 0 for none."""
+        ...
+
+
+_TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company
+# Tags that a noun cannot be meant by. Others on a noun of the inventory are attributive use
+# ("the java language", ADJ) or slips of the tagger ("java" alone is ADV to it).
+_NEVER_A_NOUN = ("VERB", "AUX")
+
+
+def find_targets(context: Context, inventory: Forms, index: int = 0) -> list[Target]:
+    """The words of a text that have senses in the inventory, longest match first.
+
+    A word is found by its lemma or by its form. Where the token has a part of speech,
+    only the senses of that part of speech are candidates (a proper noun counts as noun);
+    where it has none, the senses of all. A word that is only a noun in the inventory is
+    taken for one unless it is tagged as a verb: taggers know few rare nouns.
+
+    Args:
+        context: the text.
+        inventory: the senses.
+        index: goes into :attr:`Target.context`.
+    """
+    targets = []
+    behind = 0
+    for at, pair in enumerate(zip(context.tokens, context.lemmas, strict=True)):
+        if at < behind:
+            continue
+        most = max(longest_match(inventory, form) for form in pair)
+        if not most:
+            continue
+        run = list(islice(_solid(context.tokens, at), most))
+        tried = (run[:n] for n in range(len(run), 0, -1))
+        matches = chain.from_iterable(_matches(context, inventory, part) for part in tried)
+        found = next(matches, None)
+        if found is not None:
+            targets.append(Target(index, *found))
+            behind = found[1]
+    return targets
+
+
+def longest_match(inventory: Forms, form: str) -> int:
+    """How many tokens a word of the inventory can have that begins with this one."""
+    pieces = word_pieces(form.lower())
+    return inventory.longest_from(pieces[0]) if pieces else 0
+
+
+def _solid(tokens: Sequence[str], at: int) -> Iterator[int]:
+    """The tokens from one on, but for white space: a line break does not part "hot spot"."""
+    return (i for i in range(at, len(tokens)) if tokens[i].strip())
+
+
+def _matches(
+    context: Context, inventory: Forms, run: Sequence[int]
+) -> Iterator[tuple[int, int, str, tuple[Sense, ...]]]:
+    """Start, end, lemma and candidates of each word that these tokens can be."""
+    words = _words(context, inventory, run)
+    for lemma, pos in words:
+        tag = context.tags[run[0] if pos == "VERB" else run[-1]]
+        if not tag or _TAGS.get(tag, tag) == pos:
+            candidates = inventory.candidates(lemma, pos if tag else None)
+            yield run[0], run[-1] + 1, lemma, candidates
+    for lemma, pos in words:
+        if pos == "NOUN" and context.tags[run[-1]] not in _NEVER_A_NOUN:
+            yield run[0], run[-1] + 1, lemma, inventory.candidates(lemma, pos)
+
+
+def _words(context: Context, inventory: Forms, run: Sequence[int]) -> list[tuple[str, str]]:
+    """(lemma, part of speech) of the words whose form or lemma these tokens are."""
+    words = [context.tokens[i].lower() for i in run]
+    forms = [words]
+    if context.lemmas[run[0]]:
+        forms.append([context.lemmas[run[0]], *words[1:]])
+    if context.lemmas[run[-1]]:
+        forms.append([*words[:-1], context.lemmas[run[-1]]])
+    pieces = dict.fromkeys(word_pieces(" ".join(form)) for form in forms)
+    return [word for form in pieces for word in inventory.words_of_form(form)]

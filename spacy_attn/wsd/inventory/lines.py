@@ -1,0 +1,157 @@
+"""Lines of JSON that people write: every error names file, line, field and reason.
+
+By hand and not by a validation library: the offsets are checked against the text beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from spacy_attn.errors import InventoryError
+from spacy_attn.wsd.sense import Example
+
+__all__ = ["Line", "normal_form", "read_lines"]
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Each line that is not blank.
+
+    Raises:
+        InventoryError: the file cannot be read, or a line is no JSON object.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InventoryError(f"{path} cannot be read: {error.strerror}") from error
+    for number, raw in enumerate(lines, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise InventoryError(
+                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
+            ) from error
+        if not line:
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InventoryError(
+                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno})"
+            ) from error
+        except (ValueError, RecursionError) as error:  # a number or a nesting beyond limits
+            raise InventoryError(f"{path}, line {number}: not JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise InventoryError(f"{path}, line {number}: must be one JSON object, like {{...}}")
+        yield Line(path, number, record)
+
+
+def normal_form(word: str) -> str:
+    """Lower case, words separated by one space: ``Hot_Spot`` -> ``hot spot``."""
+    return " ".join(word.replace("_", " ").lower().split())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record and where it stands; every check names file, line, field and reason."""
+
+    path: Path
+    number: int
+    record: dict[str, Any]
+
+    def fail(self, name: str, reason: str) -> NoReturn:
+        """Raise the error of one field."""
+        raise InventoryError(f"{self.path}, line {self.number}, field {name!r}: {reason}")
+
+    def only(self, known: set[str]) -> None:
+        """Refuse unknown fields."""
+        for name in self.record:
+            if name not in known:
+                self.fail(name, f"is unknown; legal are {', '.join(sorted(known))}")
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A field that holds a text."""
+        return self.check_text(name, self.record.get(name, default), default is None)
+
+    def check_text(self, name: str, value: object, is_required: bool = True) -> str:
+        """A value that must be a text."""
+        if not isinstance(value, str):
+            self.fail(name, f"must be a text, got {_short(value)}")
+        if is_required and not value.strip():
+            self.fail(name, f"must be a text that is not empty, got {_short(value)}")
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            self.fail(name, "holds half of a surrogate pair, which is no character")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """A field that holds a list of texts."""
+        value = self.record.get(name, [])
+        if not isinstance(value, list):
+            self.fail(name, f"must be a list of texts, got {_short(value)}")
+        return [self.check_text(f"{name}[{i}]", item) for i, item in enumerate(value)]
+
+    def lemma(self) -> str:
+        """The field ``lemma`` in lower case, one space between words."""
+        lemma = normal_form(self.text("lemma"))
+        if not lemma:
+            self.fail("lemma", f"{self.record['lemma']!r} holds no word")
+        return lemma
+
+    def one_of(self, name: str, legal: Sequence[str], default: str | None = None) -> str:
+        """A field with one of some allowed values."""
+        value = self.text(name, default)
+        if value not in legal:
+            self.fail(name, f"{value!r} is none of {', '.join(filter(None, legal))}")
+        return value
+
+    def count(self, name: str) -> int:
+        """A field with a whole number from 0."""
+        value = self.record.get(name, 0)
+        if type(value) is not int or value < 0:
+            self.fail(name, f"must be a whole number from 0, got {_short(value)}")
+        return value
+
+    def span(self, start: object, end: object, name: str, text: str) -> tuple[int, int]:
+        """Start and end of a word within its text."""
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+            self.fail(
+                name,
+                f"start = {_short(start)}, end = {_short(end)}: must be characters of its text, "
+                f"0 <= start < end <= {len(text)}",
+            )
+        if not text[start:end].strip():
+            self.fail(name, f"start = {start}, end = {end}: white space alone is no word")
+        return start, end
+
+    def cues(self, text: str) -> Iterator[tuple[int, int]]:
+        """The places of the field ``cues``."""
+        value = self.record.get("cues", [])
+        if not isinstance(value, list):
+            self.fail("cues", f"must be a list of [start, end], got {_short(value)}")
+        for i, item in enumerate(value):
+            if not isinstance(item, list) or len(item) != 2:
+                self.fail(f"cues[{i}]", f"must be [start, end], got {_short(item)}")
+            yield self.span(item[0], item[1], f"cues[{i}]", text)
+
+    def examples(self) -> Iterator[Example]:
+        """The examples of the field ``examples``."""
+        value = self.record.get("examples", [])
+        if not isinstance(value, list):
+            self.fail("examples", f"must be a list, got {_short(value)}")
+        for i, item in enumerate(value):
+            name = f"examples[{i}]"
+            if not isinstance(item, dict) or set(item) != {"text", "start", "end"}:
+                self.fail(
+                    name, f'must be {{"text": ..., "start": ..., "end": ...}}, got {_short(item)}'
+                )
+            text = self.check_text(name, item["text"])
+            start, end = self.span(item["start"], item["end"], name, text)
+            yield Example(text, start, end)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,206 @@
+"""What a sense method is, and what some methods can do besides.
+
+    SenseMethod   named in a config; ``prepare(inventory, resources)`` gives a
+    FittedMethod  ``score(texts, targets)`` gives log-scores of the candidates
+
+That is all a method needs. What only some can do is a Protocol of its own: read the vectors of an
+encoder (:class:`EncodingMethod`), fix the choices it made on a text (:class:`StepwiseMethod`),
+give its log-odds as a formula (:class:`DifferentiableMethod`), give a target a vector
+(:class:`VectorMethod`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from spacy_attn._types import Encoder, Floats1d, Floats2d
+from spacy_attn.errors import explain_missing_package
+from spacy_attn.wsd.context import Context, Resources, Target
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+from spacy_attn.wsd.vectors import Texts
+
+__all__ = [
+    "DifferentiableMethod",
+    "EncodingMethod",
+    "FittedMethod",
+    "LogOdds",
+    "Method",
+    "Needs",
+    "SenseMethod",
+    "StepwiseMethod",
+    "VectorMethod",
+    "as_decided",
+    "encoder_of",
+]
+
+
+class FittedMethod(Protocol):
+    """A method made ready for one inventory."""
+
+    @property
+    def name(self) -> str:
+        """The short name, as it is written into results."""
+        ...
+
+    @property
+    def temperature(self) -> float:
+        """Log-scores are divided by it before the softmax."""
+        ...
+
+    def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
+        """Log-scores of the candidates of each target, up to a constant.
+
+        Only targets with two or more candidates are asked about.
+
+        *Shape:* for each target (n_candidates,)
+        """
+        ...
+
+
+class SenseMethod(Protocol):
+    """Decides senses once it is prepared for an inventory. Register yours (see README)."""
+
+    @property
+    def name(self) -> str:
+        """The short name."""
+        ...
+
+    def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
+        """Compute once what does not depend on the texts."""
+        ...
+
+
+# -- what some methods can do ---------------------------------------------------------------
+
+
+@runtime_checkable
+class EncodingMethod(Protocol):
+    """A fitted method that reads contextual vectors."""
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What makes them; None where this one needs none after all."""
+        ...
+
+
+@runtime_checkable
+class StepwiseMethod(Protocol):
+    """A fitted method that looks further, or asks another method, where it is in doubt."""
+
+    def as_decided(self, texts: Texts, target: Target) -> FittedMethod:
+        """What decides every text in the way in which this one decides a target."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableMethod(Protocol):
+    """A fitted method whose log-odds are a formula of the tokens' vectors."""
+
+    def log_odds(self, texts: Texts, target: Target, chosen: int, other: int) -> LogOdds:
+        """The formula of two candidates of a target, by their index."""
+        ...
+
+
+@runtime_checkable
+class VectorMethod(Protocol):
+    """A fitted method that compares vectors."""
+
+    @property
+    def has_context(self) -> bool:
+        """Whether the vector of a word depends on its text."""
+        ...
+
+    def target_vectors(self, texts: Texts, targets: Sequence[Target]) -> Floats2d:
+        """The vectors that it compares with those of senses. *Shape:* (n_targets, width)"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogOdds:
+    """How far one sense is ahead of another, as a formula of the tokens' vectors.
+
+    With ``t`` the mean vector of the target's tokens and ``c`` that of its context, ``|`` for side
+    by side and ``u(x)`` for x at unit length, the log-odds of the two senses are
+    ``examples . (u(t) | u(c)) + bias + gloss . u(to_target t + to_context c)``.
+
+    *Shape:* examples (2 * width,), gloss (z width,), to_target and to_context (z width, width)
+    """
+
+    examples: Floats1d
+    bias: float
+    gloss: Floats1d
+    to_target: Floats2d
+    to_context: Floats2d
+    bounds: tuple[int, int, int, int]  # start and end of the target, first and end of the context
+
+    @property
+    def context_tokens(self) -> list[int]:
+        """Those whose mean is the context vector: the target's where there are no others."""
+        start, end, low, high = self.bounds
+        around = [i for i in range(low, high) if not start <= i < end]
+        return around or list(range(start, end))
+
+
+def encoder_of(fitted: FittedMethod) -> Encoder | None:
+    """The encoder whose vectors a method reads, or None."""
+    return fitted.encoder if isinstance(fitted, EncodingMethod) else None
+
+
+def as_decided(fitted: FittedMethod, texts: Texts, target: Target) -> FittedMethod:
+    """The method as it decides one target, to be explained.
+
+    Without the word that decides, a method may be in doubt and look further, or ask another,
+    which may say the same; an explanation is of what it did with the text as it is.
+    """
+    return fitted.as_decided(texts, target) if isinstance(fitted, StepwiseMethod) else fitted
+
+
+# -- how the package's own methods are put together -----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a method reads besides the inventory."""
+
+    encoders: tuple[str, ...] = ()  # by name
+    models: tuple[Path, ...] = ()  # sense models
+    vectors: tuple[str | None, ...] = ()  # files of static ones; None is the GloVe wheel
+
+    @classmethod
+    def of(cls, methods: Iterable[SenseMethod]) -> Needs:
+        """What several methods need together."""
+        needs = [method.needs for method in methods if isinstance(method, Method)]
+        return cls(
+            tuple(name for each in needs for name in each.encoders),
+            tuple(path for each in needs for path in each.models),
+            tuple(name for each in needs for name in each.vectors),
+        )
+
+
+@dataclass(frozen=True)
+class Method:
+    """A name, the function that prepares it, and what it needs.
+
+    The function is one of a module or a partial of one: a spawned child gets it pickled.
+    """
+
+    name: str
+    make: Callable[[SenseInventory, Resources], FittedMethod]
+    needs: Needs = Needs()
+
+    def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
+        """See :class:`SenseMethod`.
+
+        Raises:
+            ResourceError: a package or a model is not on this machine.
+        """
+        with explain_missing_package(f"the method {self.name}"):
+            return self.make(inventory, resources)
+
+
+def texts_of(contexts: Texts | Sequence[Context]) -> Texts:
+    """Contexts as a source of vectors; one that is one already stays."""
+    return contexts if isinstance(contexts, Texts) else Texts(contexts)

@@ -1,0 +1,171 @@
+"""The registry of sense methods.
+
+A method is named in a config by a short name (``"lesk"``: its newest version) or by its
+registered one (``{"@sense_methods": "spacy_attn.lesk.v1"}``), which also takes arguments.
+Others register theirs under the entry point group ``spacy_attn_sense_methods``, or with
+``@registry.sense_methods("NAME")``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import catalogue
+from spacy.util import registry
+
+from spacy_attn.errors import ConfigError, SpacyAttnError
+from spacy_attn.models import glove_files, model_files, resolve_encoder
+from spacy_attn.wsd.method import Method, SenseMethod
+
+__all__ = [
+    "DATA",
+    "SELF_ATTENTION_MODEL",
+    "SENSE_MODEL",
+    "check_arguments",
+    "files_of",
+    "registry",
+    "sense_method",
+    "short_names",
+    "temperature_of",
+    "weights_of",
+]
+
+_NAMESPACE = ("spacy_attn", "sense_methods")
+if not hasattr(registry, "sense_methods"):
+    registry.sense_methods = catalogue.create(  # type: ignore[attr-defined]
+        *_NAMESPACE, entry_points=True
+    )
+
+DATA = Path(str(files("spacy_attn") / "data"))
+SENSE_MODEL = DATA / "senses_minilm.safetensors"
+SELF_ATTENTION_MODEL = DATA / "self_attention.safetensors"
+_OWN = re.compile(r"spacy_attn\.(\w+)\.v(\d+)")
+# In tables and messages the cheapest come first, and those that are not named here last.
+_CHEAPEST_FIRST = ("random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec",
+                   "self_attention", "cascade", "attention", "ensemble")  # fmt: skip
+
+
+def short_names() -> dict[str, str]:
+    """Short names, cheapest first, and the newest version of each."""
+    newest: dict[str, int] = {}
+    for registered in _registered():
+        if own := _OWN.fullmatch(registered):
+            newest[own[1]] = max(int(own[2]), newest.get(own[1], 0))
+    known = [name for name in _CHEAPEST_FIRST if name in newest]
+    order = known + sorted(set(newest) - set(known))
+    return {name: f"spacy_attn.{name}.v{newest[name]}" for name in order}
+
+
+def _registered() -> set[str]:
+    """All registered names; no module is imported for it."""
+    points = catalogue.AVAILABLE_ENTRY_POINTS.select(group="_".join(_NAMESPACE))
+    own = {key[-1] for key in catalogue.REGISTRY if key[:-1] == _NAMESPACE}
+    return own | {point.name for point in points}
+
+
+def sense_method(
+    method: str | dict[str, Any] | SenseMethod, setting: str = "method"
+) -> SenseMethod:
+    """The method of a short or registered name; an object is given back as it is.
+
+    Args:
+        method: the name, ``{"@sense_methods": NAME, ARGUMENT: ...}``, or the object.
+        setting: what the name was given as, for the error.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    known = registry.sense_methods  # type: ignore[attr-defined]
+    if isinstance(method, dict) and "@sense_methods" in method:
+        return _resolve(method, setting)
+    if isinstance(method, str):
+        name = short_names().get(method, method)
+        if name in known:
+            made: SenseMethod = known.get(name)()
+            return made
+    elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
+        return method
+    short = short_names()
+    legal = ", ".join([*short, *sorted(_registered() - set(short.values()))])
+    raise ConfigError(
+        f'{setting} = {method!r}; legal are {legal}, or {{"@sense_methods": "NAME", ...}}'
+    )
+
+
+def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
+    try:
+        resolved = registry.resolve({"method": block})
+    except SpacyAttnError:
+        raise
+    except ValueError as error:  # confection's own errors, over several lines
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{setting} = {json.dumps(block)} is not legal: {reason}") from error
+    return sense_method(resolved["method"], setting)
+
+
+# -- for the modules of the methods ---------------------------------------------------------
+
+
+def check_arguments(temperature: float | None = None, window: int = 1) -> None:
+    """Refuse what no method can take.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+    if temperature is not None and not temperature > 0:
+        raise ConfigError(f"temperature = {temperature}; legal is null or a number above 0")
+    if window < 1:
+        raise ConfigError(f"window = {window}; legal is 1 or more tokens each side of the word")
+
+
+def temperature_of(name: str, given: float | None) -> float:
+    """The given temperature, else the fitted one of a method, else 1."""
+    return given if given is not None else _temperatures().get(name, 1.0)
+
+
+@lru_cache(maxsize=1)
+def _temperatures() -> dict[str, float]:
+    """Fitted on the inventory's own examples held out in turn (``spacy_attn.train.calibrate``)."""
+    path = DATA / "calibration.json"
+    if not path.is_file():
+        return {}
+    fitted: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["temperatures"]
+    return fitted
+
+
+# -- what a method reads --------------------------------------------------------------------
+
+
+def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """What a saved pipeline must hold to need nothing else: encoders, by name, and sense models.
+
+    The bundled models are not among them, nor what a user's own method reads.
+    """
+    if not isinstance(method, Method):
+        return (), ()
+    own = (SENSE_MODEL, SELF_ATTENTION_MODEL)
+    return method.needs.encoders, tuple(path for path in method.needs.models if path not in own)
+
+
+def files_of(method: SenseMethod) -> list[Path] | None:
+    """The files with weights and vectors that a method reads; None of a user's own method.
+
+    Raises:
+        ResourceError: one is not on this machine.
+    """
+    if not isinstance(method, Method):
+        return None
+    needs = method.needs
+    files = [file for name in needs.encoders for file in model_files(resolve_encoder(name).path)]
+    files += needs.models
+    for name in needs.vectors:
+        own = [] if name is None else [Path(name)]
+        if own and own[0].is_dir():  # vectors of train-word2vec
+            own = [file for file in own[0].rglob("*") if file.is_file()]
+        files += glove_files() if name is None else own
+    return list(dict.fromkeys(files))

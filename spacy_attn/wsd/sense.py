@@ -1,0 +1,34 @@
+"""A sense of a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["POS_TAGS", "Example", "Sense"]
+
+POS_TAGS = ("NOUN", "VERB", "ADJ", "ADV")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A sentence in which ``text[start:end]`` is used in a sense."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """One sense of a lemma."""
+
+    id: str
+    lemma: str  # lower case, words separated by one space
+    pos: str  # NOUN, VERB, ADJ or ADV
+    definition: str
+    examples: tuple[Example, ...] = ()
+    supersense: str = ""
+    forms: tuple[str, ...] = ()  # irregular inflections, lower case
+    order: str = ""  # "counted", "judged" or ""
+    wordnet: tuple[str, ...] = ()  # WordNet 3.0 sense keys
+    row: int = -1  # number among the senses of WordNet; -1 in other inventories
