@@ -73,8 +73,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def annotate_files(inputs, output, annotator, *, on_progress=None, **options):
-    options = JobOptions(**options)
-    return annotate_files_with(inputs, output, annotator, options, on_progress=on_progress)
+    made = JobOptions(**options)
+    return annotate_files_with(inputs, output, annotator, made, on_progress=on_progress)
 
 
 def write_jsonl(path, records):

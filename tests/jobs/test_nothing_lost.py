@@ -36,13 +36,13 @@ def folder(tmp_path, monkeypatch):
 
 def job(inputs, output, **options):
     on_progress = options.pop("on_progress", None)
-    options = JobOptions(**options)
-    return annotate_files(inputs, output, TOY, options, on_progress=on_progress)
+    made = JobOptions(**options)
+    return annotate_files(inputs, output, TOY, made, on_progress=on_progress)
 
 
 def read(name, **options):
-    options = JobOptions(**options)
-    return [r for source in find_sources([name]) for r in read_records(source, options)]
+    made = JobOptions(**options)
+    return [r for source in find_sources([name]) for r in read_records(source, made)]
 
 
 def texts(records):

@@ -42,8 +42,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def job(output, **options):
-    options = JobOptions(**{"batch_size": 4, "resume": True} | options)
-    return annotate_files(["a.jsonl"], output, TOY, options)
+    made = JobOptions(**{"batch_size": 4, "resume": True} | options)
+    return annotate_files(["a.jsonl"], output, TOY, made)
 
 
 def contents(folder, name):

@@ -29,8 +29,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def read(name, added=("senses",), **options):
-    options = JobOptions(**options)
-    return [r for source in find_sources([name]) for r in read_records(source, options, added)]
+    made = JobOptions(**options)
+    return [r for source in find_sources([name]) for r in read_records(source, made, added)]
 
 
 def annotate(inputs, output, **options):
