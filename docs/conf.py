@@ -29,7 +29,6 @@ exclude_patterns = ["_build", "reference/api/modules.rst"]
 
 # -- pages --------------------------------------------------------------------------------------
 myst_heading_anchors = 3  # page.md#a-heading works as on GitHub
-myst_enable_extensions = ["deflist"]
 suppress_warnings = [
     "myst.header",  # included pages begin with a heading of a lower level
     "ref.python",  # a name that is imported into its package has two targets
