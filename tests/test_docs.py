@@ -125,7 +125,8 @@ def test_every_page_is_two_clicks_from_the_readme() -> None:
 def test_paths_of_the_repository_exist(page: Path) -> None:
     prose = re.sub(r"^```.*?^```$", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
     paths = re.findall(r"`((?:spacy_attn|benchmarks|docs|scripts|tests|examples)/[\w./-]*)`", prose)
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    made = "docs/_build/html"  # by make docs
+    assert [path for path in paths if not (ROOT / path).exists() and path != made] == []
 
 
 def test_every_command_is_in_the_reference() -> None:
