@@ -121,6 +121,32 @@ def test_every_page_is_two_clicks_from_the_readme() -> None:
     assert {name_of(page) for page in PAGES} <= {name_of(p) for p in {README, *first, *second}}
 
 
+#: What users ask, and what they must find where README.md sends them.
+QUESTIONS = {
+    "my own senses": '"definition"',
+    "Which method": "`ensemble`",
+    "How fast": 'precision = "auto"',
+    "GPU": '"cuda"',
+    "without internet access": "--no-index",
+    "missing or broken": "spacy-attn doctor",
+    "Why was this sense chosen": "occlusion",
+    "folder of Parquet files": "*.parquet",
+    "train it on my data": "train-senses --data",
+    "other languages": "an encoder for the language",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_readme_leads_to_answers(question: str) -> None:
+    (row,) = re.findall(rf"^\| [^|]*{question}[^|]*\| (.+) \|$", TEXT[README], re.MULTILINE)
+    ((path, anchor),) = _LINK.findall(row)
+    text = TEXT[ROOT / path]
+    if anchor:
+        sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+        text = next(s for s in sections if anchor in s.partition("\n")[0].lower().replace(" ", "-"))
+    assert QUESTIONS[question] in text
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_paths_of_the_repository_exist(page: Path) -> None:
     prose = re.sub(r"^```.*?^```$", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
