@@ -13,7 +13,7 @@ import numpy as np
 from spacy_attn._types import PlainData
 from spacy_attn.compare.metrics import Bools1d
 from spacy_attn.compare.report.findings import attention_and_classics
-from spacy_attn.compare.report.tables import Result, count_disputes, rights_of
+from spacy_attn.compare.report.tables import Result
 
 __all__ = ["MOST_SHOWN", "Disputed", "Disputes", "Part", "disputes_of", "parts_of"]
 
@@ -66,9 +66,30 @@ def parts_of(item: PlainData) -> tuple[Part, ...]:
     )
 
 
+def _rights(result: Result) -> tuple[list[str], Bools1d]:
+    """The systems whose predictions are there, and what they got right.
+
+    *Shape:* (n_instances, n_systems)
+    """
+    items = result.get("instances") or []
+    names = [s["name"] for s in result["systems"] if items and s["name"] in items[0]["predictions"]]
+    rows = [[bool(item["predictions"][name][2]) for name in names] for item in items]
+    return names, np.array(rows, dtype=bool).reshape(len(items), len(names))
+
+
+def _counts(right: Bools1d) -> list[list[int]]:
+    """How many instances the one gets right and the other wrong.
+
+    *Shape:* (n_instances, n_systems) -> (n_systems, n_systems)
+    """
+    ones = right.astype(np.int64)
+    counts: list[list[int]] = (ones.T @ (1 - ones)).tolist()
+    return counts
+
+
 def disputes_of(result: Result) -> Disputes | None:
     """The instances that one system gets right and another wrong, at most 200 for each pair."""
-    names, right = rights_of(result)
+    names, right = _rights(result)
     if len(names) < 2 or not (right.any(axis=1) & ~right.all(axis=1)).any():
         return None
     items = result["instances"]
@@ -90,7 +111,7 @@ def disputes_of(result: Result) -> Disputes | None:
         for i in sorted(kept)
         if "text" in items[i]
     ]
-    return Disputes(names, count_disputes(right), chosen, listed)
+    return Disputes(names, _counts(right), chosen, listed)
 
 
 def _first_pair(result: Result, names: Sequence[str]) -> tuple[int, int]:

@@ -110,6 +110,7 @@ def report_html(
         n_words=len(tables.word_counts(result)),
         n_published=sum(map(tables.is_published, result["systems"])),
         strata=tables.strata_of(result),
+        short=tables.short_of_examples(result),
         notes=tables.notes(result),
         wins=classic_wins(result),
         tables=tables.page_tables(result),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import numpy as np
-
-from spacy_attn.compare.metrics import Bools1d
 from spacy_attn.compare.report.numbers import between, number, p_value, share, signed
 from spacy_attn.compare.results import PUBLISHED
 
-__all__ = ["Point", "Result", "Row", "Table", "count_disputes", "curves_of", "group_tables",
-           "headline", "is_published", "notes", "page_tables", "pareto_front", "rights_of",
-           "short_of_examples", "strata_of", "word_counts"]  # fmt: skip
+__all__ = ["Point", "Result", "Row", "Table", "curves_of", "group_tables", "headline",
+           "is_published", "notes", "page_tables", "pareto_front", "short_of_examples",
+           "strata_of", "word_counts"]  # fmt: skip
 
 Result: TypeAlias = Mapping[str, Any]  # the contents of results.json
 Row: TypeAlias = Mapping[str, Any]  # one of its "systems"
@@ -41,15 +37,10 @@ class Table:
     rows: list[list[str]]
     dim: frozenset[int] = frozenset()  # rows that were not run here
     best: frozenset[tuple[int, int]] = frozenset()  # (row, column) of what leads its column
-    notes: tuple[str, ...] = ()
 
 
 def _table(
-    title: str,
-    systems: Sequence[Row],
-    columns: Columns,
-    notes: Sequence[str] = (),
-    best: Collection[str] = (),
+    title: str, systems: Sequence[Row], columns: Columns, best: Collection[str] = ()
 ) -> Table:
     """A row for each system, without the columns that say nothing of any.
 
@@ -57,7 +48,6 @@ def _table(
         title: above it.
         systems: the rows.
         columns: what a cell says of a system; "-" is nothing.
-        notes: below it.
         best: heads of the columns whose highest value is marked.
     """
     cells = {head: [cell(system) for system in systems] for head, cell in columns.items()}
@@ -71,7 +61,7 @@ def _table(
     }
     rows = [[_name(system), *(c[i] for c in cells.values())] for i, system in enumerate(systems)]
     dim = frozenset(i for i, system in enumerate(systems) if is_published(system))
-    return Table(title, ["system", *cells], rows, dim, frozenset(marked), tuple(notes))
+    return Table(title, ["system", *cells], rows, dim, frozenset(marked))
 
 
 def is_published(system: Row) -> bool:
@@ -91,7 +81,7 @@ def headline(result: Result) -> Table:
     title = _headline_title(result)
     if _is_tested(result):
         title += f"; p: McNemar's test against {result['baseline']}, Holm-corrected"
-    columns = _headline_columns({"p": lambda s: p_value((s.get("comparison") or {}).get("p_holm"))})
+    columns = _headline_columns({"p": _corrected})
     return _table(title, result["systems"], columns)
 
 
@@ -102,6 +92,11 @@ def _headline_title(result: Result) -> str:
 def _is_tested(result: Result) -> bool:
     has_tests = any(system.get("comparison") for system in result["systems"])
     return result.get("baseline") is not None and has_tests
+
+
+def _corrected(system: Row) -> str:
+    """The p value against the baseline."""
+    return p_value((system.get("comparison") or {}).get("p_holm"))
 
 
 def _headline_columns(tests: Columns) -> Columns:
@@ -177,10 +172,8 @@ def page_tables(result: Result) -> dict[str, Table]:
         **group_tables(result),
         "words": _words(result),
         "distance": _curve(result, "distance_curve", "Accuracy by tokens before the cue"),
-        "learning": _learning(result),
+        "learning": _curve(result, "learning_curve", "Accuracy by examples a sense"),
         "calibration": _calibration(result),
-        "disputes": _dispute_counts(result),
-        "manifest": _manifest(result),
     }
     return {name: table for name, table in tables.items() if table is not None}
 
@@ -189,24 +182,17 @@ def _page_headline(result: Result) -> Table:
     """The terminal's table, the stratum ``plain`` before it and more of the tests."""
     plain: Columns = {"plain": _share_in("strata", "plain")} if "plain" in strata_of(result) else {}
     tests: Columns = {}
-    said = []
     if _is_tested(result):
         name = result["baseline"]
         baseline = next((s for s in result["systems"] if s["name"] == name), None)
         tests = {
             f"against {name}": lambda s: _difference(s, baseline),
             "only this : only baseline": _only_one_right,
-            "p (Holm)": lambda s: p_value((s.get("comparison") or {}).get("p_holm")),
+            "p (Holm)": _corrected,
         }
-        n = sum(bool(system.get("comparison")) for system in result["systems"])
-        said.append(
-            f"against {name}: difference in accuracy; * p < 0.05, ** p < 0.01, *** p < 0.001 "
-            f"by McNemar's test, corrected for {n} comparisons after Holm. Only this : only "
-            "baseline: the instances that one of the two alone gets right."
-        )
     columns = {**plain, **_headline_columns(tests)}
     best = ("plain", "accuracy", "macro-F1", "supersense")
-    return _table(_headline_title(result), result["systems"], columns, said, best)
+    return _table(_headline_title(result), result["systems"], columns, best)
 
 
 def _difference(system: Row, baseline: Row | None) -> str:
@@ -235,15 +221,8 @@ def _cost(result: Result) -> Table | None:
         "share of tokens encoded": lambda s: share(s.get("share_of_tokens_encoded")),
         "on the front": lambda s: "yes" if s["name"] in front else "-",
     }
-    said = [
-        "On the front: no other system is both at least as accurate and at least as fast, and "
-        "better in one of the two."
-    ]
-    left_out = [system["name"] for system in result["systems"] if is_published(system)]
-    if left_out:
-        said.append(f"Not run here, so without a cost: {', '.join(left_out)}.")
     run = [system for system in result["systems"] if not is_published(system)]
-    table = _table("What it costs", run, columns, said)
+    table = _table("What it costs", run, columns)
     return table if len(table.heads) > 2 else None
 
 
@@ -306,7 +285,7 @@ def short_of_examples(result: Result) -> dict[int, int]:
     return {at["size"]: at["short"] for points in systems.values() for at in points if at["short"]}
 
 
-def _curve(result: Result, key: str, title: str, notes: Sequence[str] = ()) -> Table | None:
+def _curve(result: Result, key: str, title: str) -> Table | None:
     """A column for each place on a curve."""
     cells = {
         name: {x: f"{share(accuracy)} ({between(bounds)})" for x, accuracy, *bounds in points}
@@ -315,15 +294,7 @@ def _curve(result: Result, key: str, title: str, notes: Sequence[str] = ()) -> T
     places = sorted({x for row in cells.values() for x in row})
     rows = [[name, *(row.get(x, "-") for x in places)] for name, row in cells.items()]
     heads = ["system", *(f"{x:,g}" for x in places)]
-    return Table(title, heads, rows, notes=tuple(notes)) if places else None
-
-
-def _learning(result: Result) -> Table | None:
-    short = sorted(short_of_examples(result).items())
-    said = ", ".join(f"{n:,} at {size}" for size, n in short)
-    note = f"Hollow markers: senses with fewer examples use all that they have ({said})."
-    title = "Accuracy by examples a sense"
-    return _curve(result, "learning_curve", title, [note] if short else [])
+    return Table(title, heads, rows) if places else None
 
 
 def _calibration(result: Result) -> Table | None:
@@ -336,61 +307,10 @@ def _calibration(result: Result) -> Table | None:
         "coverage": lambda s: share(s.get("coverage")),
         "precision": lambda s: share(s.get("precision")),
     }
-    said = (
-        "Mean probability above precision: the system is surer than it should be. Precision: "
-        "accuracy on the instances that get an answer."
-    )
-    return _table("Calibration", systems, columns, [said]) if systems else None
+    return _table("Calibration", systems, columns) if systems else None
 
 
 def _mean_probability(system: Row) -> float | None:
     bins = [each for each in system.get("reliability") or [] if each["n"]]
     n = sum(each["n"] for each in bins)
     return sum(each["n"] * each["confidence"] for each in bins) / n if n else None
-
-
-def rights_of(result: Result) -> tuple[list[str], Bools1d]:
-    """The systems whose predictions are there, and what they got right.
-
-    *Shape:* (n_instances, n_systems)
-    """
-    items = result.get("instances") or []
-    names = [s["name"] for s in result["systems"] if items and s["name"] in items[0]["predictions"]]
-    rows = [[bool(item["predictions"][name][2]) for name in names] for item in items]
-    return names, np.array(rows, dtype=bool).reshape(len(items), len(names))
-
-
-def count_disputes(right: Bools1d) -> list[list[int]]:
-    """How many instances the one gets right and the other wrong.
-
-    *Shape:* (n_instances, n_systems) -> (n_systems, n_systems)
-    """
-    ones = right.astype(np.int64)
-    counts: list[list[int]] = (ones.T @ (1 - ones)).tolist()
-    return counts
-
-
-def _dispute_counts(result: Result) -> Table | None:
-    names, right = rights_of(result)
-    if len(names) < 2:
-        return None
-    rows = [
-        [name, *("-" if i == j else f"{n:,}" for j, n in enumerate(row))]
-        for i, (name, row) in enumerate(zip(names, count_disputes(right), strict=True))
-    ]
-    title = "Instances that the system of the row gets right and that of the column wrong"
-    return Table(title, ["right", *names], rows)
-
-
-def _manifest(result: Result) -> Table | None:
-    rows = [[key, value] for key, value in _flat("", result.get("manifest") or {})]
-    return Table("Manifest", ["key", "value"], rows) if rows else None
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Nested data as dotted keys."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
-    else:
-        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
