@@ -31,7 +31,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.common import (
     DATA,
@@ -49,12 +48,11 @@ from benchmarks.word_experts import (
     PARTS,
     Ints1d,
     Mix,
-    Occurrence,
     Recipe,
+    Scores,
     Word,
-    cached,
-    encode_all,
-    encoder_settings,
+    encode,
+    encoders,
     mixed,
     most_frequent,
     nearest_mean,
@@ -67,7 +65,6 @@ from benchmarks.word_experts import (
 )
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.metrics import macro_f1
-from spacy_attn.encoder.device import pick_device, pick_precision
 from spacy_attn.models import glove_files
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import SenseHead
@@ -109,10 +106,10 @@ class CrossValidation:
         self.words = words
         self.rows = [capped(word, cap) for word in words]
         self._splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
-        self._known: dict[Recipe, list[NDArray[np.float64]]] = {}
+        self._known: dict[Recipe, list[Scores]] = {}
         self.tried: dict[str, dict[str, float]] = {}
 
-    def held_out(self, recipe: Recipe) -> list[NDArray[np.float64]]:
+    def held_out(self, recipe: Recipe) -> list[Scores]:
         """For each word. *Shape:* of each (n_rows, n_senses)"""
         if recipe not in self._known:
             self._known[recipe] = [
@@ -121,7 +118,7 @@ class CrossValidation:
             ]
         return self._known[recipe]
 
-    def _of_word(self, recipe: Recipe, word: Word, rows: Ints1d) -> NDArray[np.float64]:
+    def _of_word(self, recipe: Recipe, word: Word, rows: Ints1d) -> Scores:
         out = np.zeros((len(rows), len(word.senses)))
         for train, test in self._splitter.split(rows, word.y[rows]):
             out[test] = probabilities(recipe, word, rows[train], rows[test])
@@ -147,7 +144,7 @@ class CrossValidation:
 
 
 def answers(
-    words: Sequence[Word], decided: Sequence[NDArray[np.float64]], rows: Sequence[Ints1d]
+    words: Sequence[Word], decided: Sequence[Scores], rows: Sequence[Ints1d]
 ) -> tuple[list[str], list[str], list[str]]:
     """Word, right sense and chosen sense of each row."""
     names: list[str] = []
@@ -198,26 +195,6 @@ def choose(cv: CrossValidation) -> dict[str, Mix]:
 
 def _blocks(encoder: str, *parts: str) -> tuple[str, ...]:
     return tuple(f"{encoder} {part}" for part in parts)
-
-
-def precision_check(items: Sequence[Occurrence], precision: str, radius: int) -> Result:
-    """Cross-validated scores of the same training sentences in float32 and in what was picked."""
-    train = [item for item in items if not item.is_test]
-    full = words_of(train, {"row": np.arange(len(train))[:, None]})
-    rows = np.concatenate([word.blocks["row"][capped(word, 60), 0] for word in full])
-    few = [train[i] for i in rows]
-    recipe = Recipe(_blocks("raw", "target", "context"), 25.0)
-    out: Result = {"n": len(few)}
-    chosen = {}
-    for name in dict.fromkeys(("float32", precision)):
-        array = encode_all(few, encoder_settings(name)["raw"], radius)
-        cv = CrossValidation(words_of(few, split_parts("raw", array)))
-        accuracy, f1 = cv.score((recipe,))
-        out[name] = {"accuracy": round(accuracy, 4), "macro_f1": round(f1, 4)}
-        chosen[name] = answers(cv.words, cv.held_out(recipe), cv.rows)[2]
-    pairs = zip(chosen["float32"], chosen[precision], strict=True)
-    out["decided_otherwise"] = sum(a != b for a, b in pairs)
-    return out
 
 
 # -- measuring on the test split ------------------------------------------------------------------
@@ -338,13 +315,9 @@ def short(words: Sequence[Word], n: int) -> int:
 
 def spread(found: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Mean and standard deviation (of a sample) over draws of accuracy and macro-F1."""
-    values = np.array(found)
-    names = ("accuracy", "macro_f1")
-    means = {name: round(float(values[:, k].mean()), 4) for k, name in enumerate(names)}
-    deviations = {
-        f"{name}_sd": round(float(values[:, k].std(ddof=1)), 4) for k, name in enumerate(names)
-    }
-    return means | deviations
+    means, deviations = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
+    names = ("accuracy", "macro_f1", "accuracy_sd", "macro_f1_sd")
+    return dict(zip(names, rounded([*means, *deviations]), strict=True))
 
 
 def classic_wins(systems: Sequence[Result]) -> Iterator[Result]:
@@ -362,14 +335,9 @@ def run() -> Result:
     """The whole benchmark."""
     items = read(CORPUS)
     head = SenseHead.load(SENSE_MODEL)
-    precision = pick_precision("auto", pick_device("auto"))
-    check = precision_check(items, precision, head.context_radius)
-    # Faster arithmetic only where it is as good on training sentences, within 0.1 points.
-    if check[precision]["accuracy"] < check["float32"]["accuracy"] - 0.001:
-        precision = "float32"
     blocks: dict[str, Any] = dict(static_blocks(items, shared_vectors(None)))
-    for name, settings in encoder_settings(precision).items():
-        blocks |= split_parts(name, cached(items, settings, head.context_radius))
+    for name, encoder in encoders().items():
+        blocks |= split_parts(name, encode(items, encoder, head.context_radius))
     words = words_of(items, blocks)
     del blocks
     cv = CrossValidation(words)
@@ -382,8 +350,7 @@ def run() -> Result:
         "n_words": len(words),
         "n_senses": sum(len(word.senses) for word in words),
         "baseline": BASELINE,
-        "precision": precision,
-        "precision_check": check,
+        "precision": "float32",
         "systems": systems,
         "chosen": {name: [str(recipe) for recipe in mix] for name, mix in chosen.items()},
         "cross_validation": {

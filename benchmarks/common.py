@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from spacy_attn.compare.manifest import ROOT, manifest
+from spacy_attn.compare.manifest import ROOT as ROOT
+from spacy_attn.compare.manifest import manifest as manifest
 from spacy_attn.compare.manifest import sha256 as sha256
 from spacy_attn.compare.metrics import holm, interval, mcnemar
 from spacy_attn.compare.report import numbers
 from spacy_attn.compare.report.numbers import percent as percent
-from spacy_attn.compare.report.numbers import share as exact  # noqa: F401
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.wsd.context import Context
 
@@ -361,6 +361,8 @@ def number(digits: int) -> Callable[[float], str]:
 
 
 whole = number(0)
+#: Three digits.
+exact = numbers.share
 
 
 def machine(result: Result) -> str:

@@ -29,6 +29,7 @@ import numpy as np
 
 import spacy_attn
 from benchmarks.common import SEED, Result, progress, publish, sha256
+from benchmarks.kept import Kept
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED, Dataset, Instance, half_of, open_dataset
 from spacy_attn.compare.metrics import interval
@@ -83,34 +84,6 @@ class Tally:
             "precision_at_k": float(precision),
             **{n: None if c is None else float(c) for n, c in zip(names, checked, strict=True)},
         }
-
-
-class Kept:
-    """Answers of earlier runs, one a line; a last line that was cut off is asked again."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: dict[str, Found] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        self._before = "" if text.endswith("\n") or not text else "\n"
-        for line in text.splitlines():
-            try:
-                key, found = json.loads(line)
-            except ValueError:
-                continue
-            self._known[key] = found
-
-    def get(self, key: str, make: Callable[[], Found]) -> Found:
-        """The answer, made now where there is none."""
-        if key not in self._known:
-            start = time.perf_counter()
-            found = make()
-            self._known[key] = {**found, "seconds": round(time.perf_counter() - start, 3)}
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{self._before}{json.dumps([key, self._known[key]])}\n")
-            self._before = ""
-        return self._known[key]
 
 
 def state() -> str:
@@ -176,14 +149,16 @@ def answers(
     half, items = asked.half(frozen=frozen)
 
     def found(item: Instance) -> Found:
+        started = time.perf_counter()
         subject = asked.decided_right(half, item)
-        return {} if subject is None else look(subject, cue_tokens(subject, item))
+        out = {} if subject is None else look(subject, cue_tokens(subject, item))
+        return {**out, "seconds": round(time.perf_counter() - started, 3)}
 
+    code = state()
     for item in progress(items, "frozen half" if frozen else "open half"):
         text = half.contexts[item.context].text
-        parts = [more, text, item.start, item.end, item.lemma, item.pos, item.gold, item.cues]
-        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-        answer = kept.get(key, partial(found, item))
+        about = [item.start, item.end, item.lemma, item.pos, item.gold, item.cues]
+        answer = kept.get([code, more, text, *about], partial(found, item))
         if len(answer) > 1:  # more than the seconds that it took
             yield answer
 
@@ -298,7 +273,7 @@ def tables_of(found: Sequence[Found]) -> Result:
 
 def run(limit: int | None) -> Result:
     asked = Asked(limit)
-    kept = Kept(cache_folder() / "benchmarks" / f"explanations-{state()}.jsonl")
+    kept = Kept(cache_folder() / "benchmarks" / "explanations")
     opened = list(answers(asked, kept, look_into_heads, frozen=False, more="open"))
     chosen = choose(opened)
     vectors = shared_vectors(None, "zero")

@@ -69,7 +69,8 @@ def read_ieer(path: Path = IEER) -> list[Document]:
 def _paragraphs(tree: Iterable[Any], raw: str) -> Iterator[Paragraph]:
     """Cut a tree of NLTK's where a line of the raw text is indented."""
     masked = re.sub(r"<[^<>]*>", lambda mark: "\0" * len(mark.group()), raw)
-    text, entities, position = "", [], 0
+    entities: list[LabelledSpan] = []
+    text, position = "", 0
     for words, label in _chunks(tree):
         for i, word in enumerate(words):
             start = masked.index(word, position)
@@ -154,7 +155,7 @@ def align(paragraph: Paragraph, doc: Doc, seen: Counter[str]) -> tuple[LabelledS
     """
     spans: list[LabelledSpan] = []
     for start, end, label in paragraph.entities:
-        span = doc.char_span(start, end, alignment_mode="expand")
+        span: Any = doc.char_span(start, end, alignment_mode="expand")
         seen["entities"] += 1
         if spans and span.start < spans[-1][1]:
             seen["dropped"] += 1

@@ -61,7 +61,7 @@ def shown(
     """What is published of a row; macro-F1 is over the senses of the set."""
     words = [item.lemma for item in dataset.instances]
     gold = [mapping.get(item.gold[0], item.gold[0]) for item in dataset.instances]
-    chosen = [mapping.get(each.sense, each.sense) if each else None for each in said]
+    chosen = [None if p is None else mapping.get(p.sense, p.sense) for p in said]
     return {
         "name": row["name"],
         "accuracy": round(row["accuracy"], 4),

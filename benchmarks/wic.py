@@ -38,7 +38,6 @@ from benchmarks.common import (
     Result,
     accuracy,
     comparisons,
-    context_of_tokens,
     duel,
     need,
     one_sentence,
@@ -46,21 +45,17 @@ from benchmarks.common import (
     publish,
     unit,
 )
-from benchmarks.word_experts import encoder_settings
+from benchmarks.word_experts import Occurrence, encode, encoders
 from spacy_attn import load_pipeline
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
 from spacy_attn.components.adapter import resources_of
-from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
-from spacy_attn.settings import EncoderSettings
-from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import SynsetFiles, find_wordnet
-from spacy_attn.wsd.methods.occurrence import occurrences
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import SenseHead
 
@@ -160,7 +155,7 @@ def wordnet_examples() -> set[str] | None:
 
 def cosines(a: Any, b: Any) -> Floats1d:
     """Of each row with the other; 0 where one is zero. *Shape:* (n, width) twice -> (n,)"""
-    return np.einsum("nw,nw->n", unit(a), unit(b)).astype(np.float64)
+    return np.asarray(np.einsum("nw,nw->n", unit(a), unit(b)), dtype=np.float64)
 
 
 def static_similarities(pairs: Sequence[Pair], vectors: Any) -> dict[str, Floats1d]:
@@ -196,36 +191,22 @@ def _mean(pair: Pair, k: int, vectors: Any) -> Any:
     return known.mean(axis=0) if len(known) else np.zeros(vectors.width, np.float32)
 
 
-def parts_of(pairs: Sequence[Pair], settings: EncoderSettings, radius: int) -> list[Any]:
-    """Target and context vectors of the first and of the second sentences.
-
-    *Shape:* of both (n, 2 * width)
-    """
-    encoder = shared_encoder(settings)
-    out = []
-    for k in (0, 1):
-        blocks = []
-        for first in progress(range(0, len(pairs), 512), "encoding"):
-            part = pairs[first : first + 512]
-            contexts = [context_of_tokens(pair.sentences[k]) for pair in part]
-            arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-            places = [pair.indices[k] for pair in part]
-            targets = [Target(i, at, at + 1, "", ()) for i, at in enumerate(places)]
-            blocks.append(occurrences(contexts, arrays, targets, radius))
-        out.append(np.concatenate(blocks))
-    return out
-
-
 def similarities(pairs: Sequence[Pair], head: SenseHead) -> dict[str, Floats1d]:
     """All similarities of all pairs. *Shape:* of each (n,)"""
     out = static_similarities(pairs, shared_vectors(None))
-    for name, settings in encoder_settings("float32").items():
-        one, two = parts_of(pairs, settings, head.context_radius)
-        half = one.shape[1] // 2
-        out[f"{name} target"] = cosines(one[:, :half], two[:, :half])
-        out[f"{name} context"] = cosines(one[:, half:], two[:, half:])
+    sides = [
+        [Occurrence(p.lemma, "", False, p.sentences[k], p.indices[k]) for p in pairs]
+        for k in (0, 1)
+    ]
+    for name, encoder in encoders().items():
+        one, two = (encode(side, encoder, head.context_radius) for side in sides)
+        width = encoder.width
+        out[f"{name} target"] = cosines(one[:, :width], two[:, :width])
+        context = slice(width, 2 * width)
+        out[f"{name} context"] = cosines(one[:, context], two[:, context])
         if name == "adapted":
-            out["adapted z"] = cosines(head.z(one), head.z(two))
+            z = [head.z(side[:, : 2 * width]) for side in (one, two)]
+            out["adapted z"] = cosines(*z)
     return out
 
 
@@ -375,7 +356,7 @@ def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
         except ResourceError as error:  # definitions, where there is no WordNet
             print(f"{method} is left out: {error}", file=sys.stderr)
             continue
-        out[method] = same_sense([p.sense if p else None for p in answers.predictions])
+        out[method] = same_sense([None if p is None else p.sense for p in answers.predictions])
     return out
 
 

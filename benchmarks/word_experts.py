@@ -6,7 +6,6 @@ that of its context, read sentence by sentence; beside them the mean over the wh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Floats2d, context_of_tokens, progress, records, unit
+from spacy_attn._types import Encoder
 from spacy_attn.encoder.huggingface import shared_encoder
-from spacy_attn.models import cache_folder
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.methods.attention import fit_examples
 from spacy_attn.wsd.methods.occurrence import occurrences
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
@@ -28,6 +27,7 @@ NEAR = 3  # words each side of the target in the narrow window of static vectors
 PARTS = ("target", "context", "text")
 
 Ints1d = NDArray[np.int64]
+Scores = NDArray[np.float64]  # (n_rows, n_senses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def words_of(items: Sequence[Occurrence], blocks: dict[str, Any]) -> list[Word]:
     out = []
     for name in dict.fromkeys(names.tolist()):
         rows = np.flatnonzero(names == name)
-        mine = [items[int(i)] for i in rows]
+        mine = [items[i] for i in rows.tolist()]
         senses = tuple(sorted({item.sense for item in mine}))
         out.append(
             Word(
@@ -124,46 +124,24 @@ def words_of(items: Sequence[Occurrence], blocks: dict[str, Any]) -> list[Word]:
 # -- vectors ----------------------------------------------------------------------------------
 
 
-def encode(
-    encoder: Any, contexts: Sequence[Context], targets: Sequence[Target], radius: int
-) -> Floats2d:
-    """Target, context and whole text of each occurrence, side by side; one target a text.
+def encode(items: Sequence[Occurrence], encoder: Encoder, radius: int) -> Floats2d:
+    """Target, context and whole text of each occurrence, side by side.
 
     *Shape:* (n, 3 * width)
     """
-    arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-    whole = np.stack([array.mean(axis=0) for array in arrays])
-    return np.concatenate([occurrences(contexts, arrays, targets, radius), whole], axis=1)
-
-
-def encode_all(items: Sequence[Occurrence], settings: EncoderSettings, radius: int) -> Any:
-    """The same for all, a few hundred texts at a time. *Shape:* (n, 3 * width), float16"""
-    encoder = shared_encoder(settings)
-    out = np.empty((len(items), 3 * encoder.width), dtype=np.float16)
-    step = 512
-    for first in progress(range(0, len(items), step), "encoding"):
-        part = items[first : first + step]
+    blocks = []
+    for first in progress(range(0, len(items), 512), "encoding"):
+        part = items[first : first + 512]
         contexts = [context_of_tokens(item.tokens) for item in part]
+        arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
         targets = [
             Target(i, item.index, item.index + 1, item.word, ()) for i, item in enumerate(part)
         ]
-        out[first : first + step] = encode(encoder, contexts, targets, radius)
-    return out
-
-
-def cached(items: Sequence[Occurrence], settings: EncoderSettings, radius: int) -> Any:
-    """:func:`encode_all`, kept in the user's cache, mapped. *Shape:* (n, 3 * width), float16"""
-    encoder = shared_encoder(settings)
-    text = "\n".join(f"{item.index} {' '.join(item.tokens)}" for item in items)
-    key = f"1\n{encoder.identity}\n{radius}\n{text}"
-    name = f"coarsewsd20-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
-    path = cache_folder() / "benchmarks" / name
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npy")
-        np.save(part, encode_all(items, settings, radius))
-        part.replace(path)
-    return np.load(path, mmap_mode="r")
+        whole = np.stack([array.mean(axis=0) for array in arrays])
+        blocks.append(
+            np.concatenate([occurrences(contexts, arrays, targets, radius), whole], axis=1)
+        )
+    return np.concatenate(blocks)
 
 
 def static_blocks(items: Sequence[Occurrence], vectors: Any) -> dict[str, Floats2d]:
@@ -184,10 +162,11 @@ def static_blocks(items: Sequence[Occurrence], vectors: Any) -> dict[str, Floats
     return {f"static {name}": block for name, block in blocks.items()}
 
 
-def encoder_settings(precision: str) -> dict[str, EncoderSettings]:
+def encoders() -> dict[str, Encoder]:
     """The encoder as it comes and with the shipped adapter, reading sentence by sentence."""
-    plain = EncoderSettings(unit="sentence", precision=precision)
-    return {"raw": plain, "adapted": replace(plain, adapter=str(SENSE_MODEL))}
+    plain = EncoderSettings(unit="sentence")
+    adapted = replace(plain, adapter=str(SENSE_MODEL))
+    return {"raw": shared_encoder(plain), "adapted": shared_encoder(adapted)}
 
 
 def split_parts(name: str, array: Any) -> dict[str, Any]:
@@ -204,47 +183,48 @@ def side_by_side(word: Word, blocks: Sequence[str], rows: Ints1d) -> Floats2d:
 # -- classifiers --------------------------------------------------------------------------------
 
 
-def probabilities(recipe: Recipe, word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+def model_of(recipe: Recipe) -> Any:
+    """The classifier of scikit-learn, not fitted."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    weights = "balanced" if recipe.is_balanced else None
+    model = LogisticRegression(C=recipe.penalty, max_iter=3000, class_weight=weights)
+    if not recipe.blocks[0].startswith("tf-idf"):
+        return model
+    words = TfidfVectorizer(  # tokens are the set's own: blanks part them
+        tokenizer=str.split, token_pattern=None, sublinear_tf=True,
+        ngram_range=(1, int(recipe.blocks[0][-1])),
+    )  # fmt: skip
+    return make_pipeline(words, model)
+
+
+def features(recipe: Recipe, word: Word, rows: Ints1d) -> Any:
+    """Texts for tf-idf, else vectors. *Shape:* (n_rows, ...)"""
+    if recipe.blocks[0].startswith("tf-idf"):
+        return [word.texts[i] for i in rows]
+    return side_by_side(word, recipe.blocks, rows)
+
+
+def probabilities(recipe: Recipe, word: Word, train: Ints1d, test: Ints1d) -> Scores:
     """Of each sense for the test rows, fitted on the training rows.
 
     *Shape:* (n_train,), (n_test,) -> (n_test, n_senses)
     """
-    from sklearn.linear_model import LogisticRegression
-
-    if recipe.blocks[0].startswith("tf-idf"):
-        seen, asked = _tfidf(int(recipe.blocks[0][-1]), word, train, test)
-    else:
-        seen = side_by_side(word, recipe.blocks, train)
-        asked = side_by_side(word, recipe.blocks, test)
-    model = LogisticRegression(
-        C=recipe.penalty, max_iter=3000, class_weight="balanced" if recipe.is_balanced else None
-    )
-    model.fit(seen, word.y[train])
+    model = model_of(recipe).fit(features(recipe, word, train), word.y[train])
     out = np.zeros((len(test), len(word.senses)))
-    out[:, model.classes_] = model.predict_proba(asked)
+    out[:, model.classes_] = model.predict_proba(features(recipe, word, test))
     return out
 
 
-def _tfidf(n: int, word: Word, train: Ints1d, test: Ints1d) -> tuple[Any, Any]:
-    """Weighted n-grams up to a length, vocabulary and weights of the training rows alone."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    # Tokens are the set's own: blanks part them.
-    vectorizer = TfidfVectorizer(
-        tokenizer=str.split, token_pattern=None, ngram_range=(1, n), sublinear_tf=True
-    )
-    seen = vectorizer.fit_transform([word.texts[i] for i in train])
-    return seen, vectorizer.transform([word.texts[i] for i in test])
-
-
-def mixed(mix: Mix, word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+def mixed(mix: Mix, word: Word, train: Ints1d, test: Ints1d) -> Scores:
     """Mean probabilities of several classifiers. *Shape:* (n_test, n_senses)"""
-    return np.mean([probabilities(recipe, word, train, test) for recipe in mix], axis=0)
+    found = [probabilities(recipe, word, train, test) for recipe in mix]
+    return np.asarray(np.mean(found, axis=0))
 
 
-def nearest_mean(
-    blocks: Sequence[str], word: Word, train: Ints1d, test: Ints1d
-) -> NDArray[np.float64]:
+def nearest_mean(blocks: Sequence[str], word: Word, train: Ints1d, test: Ints1d) -> Scores:
     """Cosine to the mean vector of each sense: 1NN of the sense vectors, as in the paper.
 
     *Shape:* (n_test, n_senses)
@@ -254,7 +234,7 @@ def nearest_mean(
     return np.asarray(unit(side_by_side(word, blocks, test)) @ unit(means).T, dtype=np.float64)
 
 
-def most_frequent(word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64]:
+def most_frequent(word: Word, train: Ints1d, test: Ints1d) -> Scores:
     """The commonest sense of the training rows, always. *Shape:* (n_test, n_senses)"""
     counts = np.bincount(word.y[train], minlength=len(word.senses)).astype(float)
     return np.tile(counts / counts.sum(), (len(test), 1))
@@ -262,7 +242,7 @@ def most_frequent(word: Word, train: Ints1d, test: Ints1d) -> NDArray[np.float64
 
 def regression(
     blocks: Sequence[str], penalty: float, word: Word, train: Ints1d, test: Ints1d
-) -> NDArray[np.float64]:
+) -> Scores:
     """What the attention method makes of examples: ridge regression. *Shape:* (n_test, n_senses)"""
     seen = side_by_side(word, blocks, train)
     examples = [seen[word.y[train] == k] for k in range(len(word.senses))]

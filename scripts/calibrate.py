@@ -11,6 +11,7 @@ Run it again whenever the inventory or the sense model changes.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 
 from spacy_attn.compare.manifest import manifest
@@ -21,8 +22,10 @@ from spacy_attn.train.calibrate import (
     MemoGlosses,
     Prepare,
     blank_resources,
-    calibrate,
+    held_out_scores,
 )
+from spacy_attn.wsd.context import Resources
+from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
@@ -39,8 +42,12 @@ def main() -> None:
     encoder = MemoEncoder(shared_encoder(adapted))
     glosses = MemoGlosses(shared_encoder(EncoderSettings()))
     head = SenseHead.load(SENSE_MODEL)
+
+    def prepare(name: str, part: Inventory) -> FittedMethod:
+        return sense_method(name).prepare(part, resources)
+
     prepares: dict[str, Prepare] = {
-        name: partial(sense_method(name).prepare, resources=resources)
+        name: partial(prepare, name)
         for name in short_names()
         # Examples are written evenly over the senses: they say nothing of frequencies. What a
         # cascade says is calibrated by its two methods; self_attention brings its temperature.
@@ -48,9 +55,9 @@ def main() -> None:
         not in ("random", "first_sense", "cascade", "ensemble", "attention", "self_attention")
     }
     prepares["attention"] = lambda part: Attention(part, resources, encoder, glosses, head)
-    temperatures = calibrate(prepares, inventory, resources)
+    temperatures = temperatures_of(prepares, inventory, resources)
     together = {"ensemble": _ensemble(prepares, temperatures)}
-    temperatures |= calibrate(together, inventory, resources)
+    temperatures |= temperatures_of(together, inventory, resources)
     result = {
         "temperatures": temperatures,
         "manifest": manifest(
@@ -64,6 +71,16 @@ def main() -> None:
     for path in DATA.glob("senses-*.safetensors"):
         path.chmod(0o644)
     print(json.dumps(temperatures, indent=1))
+
+
+def temperatures_of(
+    methods: Mapping[str, Prepare], inventory: Inventory, resources: Resources
+) -> dict[str, float]:
+    """The temperature of each method, fitted on the examples, each held out in turn."""
+    found = {
+        name: held_out_scores(prepare, inventory, resources) for name, prepare in methods.items()
+    }
+    return {name: round(fit_temperature(*scores), 4) for name, scores in found.items()}
 
 
 def _ensemble(prepares: dict[str, Prepare], temperatures: dict[str, float]) -> Prepare:

@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.attention import __main__ as command
 from benchmarks.attention import domains, rows, runs
-from benchmarks.attention.finished_runs import FinishedRuns, OutOfTime
 from benchmarks.attention.mixers import make_mixer
 from benchmarks.attention.runs import (
     MAIN,
@@ -21,6 +20,7 @@ from benchmarks.attention.runs import (
     pointed,
     verdict,
 )
+from benchmarks.kept import Kept, OutOfTime
 from spacy_attn.encoder.static_network import n_parameters
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
@@ -98,23 +98,23 @@ def test_the_pointing_game_by_hand():
     assert pointed(Points(), row, {1, 3}) == (0.0, pytest.approx(2 / 3))
 
 
-def test_finished_runs_are_kept_and_time_ends(tmp_path):
+def test_answers_are_kept_and_time_ends(tmp_path):
     calls = []
 
     def make():
         calls.append(1)
-        return {"right": np.array([True, False])}
+        return {"right": [True, False]}
 
-    runs = FinishedRuns(tmp_path / "kept")
+    kept = Kept(tmp_path / "kept")
     for _ in range(2):
-        assert runs.of({"seed": 1}, make)["right"].tolist() == [True, False]
+        assert kept.get({"seed": 1}, make) == {"right": [True, False]}
     assert len(calls) == 1
-    assert runs.has({"seed": 1})
-    assert not runs.has({"seed": 2})
-    over = FinishedRuns(tmp_path / "kept", seconds=-1)
-    assert over.of({"seed": 1}, make)["right"].tolist() == [True, False]
+    assert kept.has({"seed": 1})
+    assert not kept.has({"seed": 2})
+    over = Kept(tmp_path / "kept", seconds=-1)
+    assert over.get({"seed": 1}, make) == {"right": [True, False]}
     with pytest.raises(OutOfTime, match="the time is over; what is finished stands in"):
-        over.of({"seed": 2}, make)
+        over.get({"seed": 2}, make)
 
 
 def test_accuracy_by_distance_of_the_cue():

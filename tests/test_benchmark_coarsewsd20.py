@@ -37,7 +37,6 @@ from benchmarks.word_experts import (
     static_blocks,
     words_of,
 )
-from spacy_attn.wsd.context import Target
 
 LINES = [
     {"word": "bat", "split": "train", "index": 1, "tokens": ["the", "bat", "flew"],
@@ -112,8 +111,8 @@ def test_static_blocks_by_hand(monkeypatch):
 
 
 def test_encode_by_hand():
-    contexts = [context_of_tokens(["a", "b", "c", "d", "e"])]
-    row = encode(ToyEncoder(), contexts, [Target(0, 1, 2, "b", ())], 2)[0]
+    items = [Occurrence("b", "", False, ("a", "b", "c", "d", "e"), 1)]
+    row = encode(items, ToyEncoder(), 2)[0]
     # target 1; context 0, 2 and 3; whole text 0 to 4
     assert row[[0, 2, 4]].tolist() == [1.0, pytest.approx(5 / 3), 2.0]
 
@@ -135,12 +134,10 @@ def test_tfidf_knows_the_training_rows_alone():
     word = toy_word()
     got = probabilities(Recipe(("tf-idf 1",), 125.0), word, word.train, word.test)
     assert (got.argmax(axis=1) == word.y[word.test]).all()  # the words night and ball decide
-    changed = Word(word.name, word.senses, word.y, word.is_test,
-                   tuple(t if not out else t + " w3" for t, out in
-                         zip(word.texts, word.is_test, strict=True)))  # fmt: skip
-    seen, _ = word_experts._tfidf(1, word, word.train, word.test)
-    again, _ = word_experts._tfidf(1, changed, word.train, word.test)
-    assert (seen != again).nnz == 0
+    model = word_experts.model_of(Recipe(("tf-idf 1",), 125.0))
+    model.fit([word.texts[i] for i in word.train], word.y[word.train])
+    known = set(model[0].vocabulary_)
+    assert known == set(" ".join(word.texts[i] for i in word.train).split())
 
 
 def test_nearest_mean_is_sklearns():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmarks.common import RESULTS
-from benchmarks.explanations import Kept, Tally, choose, cue_tokens, score_of
+from benchmarks.explanations import Tally, choose, cue_tokens, score_of
 from spacy_attn.compare.dataset import Instance
 from spacy_attn.explain.explanation import DEFAULT_WAY
 from spacy_attn.explain.weigh import DECIDING, Weights
@@ -44,26 +44,6 @@ def test_the_best_layer_and_head_are_those_that_point_most_often():
     assert best["attention, best layer"] == {"kind": "attention", "layer": 2, "head": None}
     assert best["attention, best head"] == {"kind": "attention", "layer": 1, "head": 1}
     assert "rollout, best head" not in best
-
-
-def test_an_answer_is_made_once_and_a_line_cut_off_is_made_again(tmp_path):
-    path = tmp_path / "kept.jsonl"
-    made = []
-
-    def make(name):
-        made.append(name)
-        return {"gap": 0.1}
-
-    first = Kept(path).get("one", lambda: make("one"))
-    kept = Kept(path)
-    assert kept.get("one", lambda: make("one")) == first
-    kept.get("two", lambda: make("two"))
-    path.write_text(path.read_text(encoding="utf-8")[:-5], encoding="utf-8")
-    for _ in range(2):
-        again = Kept(path)
-        again.get("one", lambda: make("one"))
-        again.get("two", lambda: make("two"))
-    assert made == ["one", "two", "two"]
 
 
 def test_cues_are_all_tokens_that_they_touch():

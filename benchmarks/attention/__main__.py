@@ -22,11 +22,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.attention import claims, domains, rows, runs
-from benchmarks.attention.finished_runs import FinishedRuns, OutOfTime
 from benchmarks.attention.mixers import MIXERS
 from benchmarks.attention.patterns import PATTERNS
 from benchmarks.attention.runs import Bench, Run, Settings, Spec
 from benchmarks.common import ROOT, SEED, Result, one_sentence, publish
+from benchmarks.kept import Kept, OutOfTime
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.methods.registry import DATA
@@ -63,8 +63,7 @@ def make_table(given: argparse.Namespace) -> None:
     run, specs, epochs, name = TABLES[given.what]
     settings = Settings(given.seeds or 5, given.epochs or epochs, given.examples, given.limit)
     kind = domains.DomainBench if given.what == "domains" else Bench
-    finished = FinishedRuns(given.kept, given.within)
-    bench = kind(load_inventory("homographs"), finished, settings)
+    bench = kind(load_inventory("homographs"), Kept(given.kept, given.within), settings)
     try:
         bench.prepare(specs(), given.part or (0, 1))
     except OutOfTime as error:

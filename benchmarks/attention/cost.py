@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.attention.finished_runs import FinishedRuns, OutOfTime
 from benchmarks.attention.patterns import PATTERNS, Pattern, patterned
 from benchmarks.common import (
     ROOT,
@@ -37,6 +36,7 @@ from benchmarks.common import (
     seconds,
     sha256,
 )
+from benchmarks.kept import Kept, OutOfTime
 from spacy_attn.encoder.self_attention import SelfAttentionLayer
 
 RESULT = "attention-cost"
@@ -274,12 +274,12 @@ def main() -> None:
         return
     result: Result = {"device": given.device, "repeats": given.repeats, "width": WIDTH,
                       "heads": HEADS, "phases": {}}  # fmt: skip
-    finished = FinishedRuns(given.kept, given.within)
+    kept = Kept(given.kept, given.within)
     for phase in PHASES:
         curves: dict[str, list[Result]] = {}
         for system in dict.fromkeys(["full", *given.systems]):
             try:
-                curves[system] = points_of(finished, given, system, phase)
+                curves[system] = points_of(kept, given, system, phase)
             except OutOfTime as error:
                 raise SystemExit(str(error)) from error
             except RuntimeError as error:  # one that fails does not cost the others their rows
@@ -293,9 +293,7 @@ def main() -> None:
     draw(result, PICTURE if given.output is None else given.output.with_suffix(".svg"))
 
 
-def points_of(
-    finished: FinishedRuns, given: argparse.Namespace, system: str, phase: str
-) -> list[Result]:
+def points_of(kept: Kept, given: argparse.Namespace, system: str, phase: str) -> list[Result]:
     """What :func:`measure` gives in a process of its own, or gave before.
 
     Raises:
@@ -304,17 +302,15 @@ def points_of(
     """
     options = ["--longest", str(given.longest), "--repeats", str(given.repeats),
                "--device", given.device]  # fmt: skip
-
-    def make() -> dict[str, Any]:
-        points = in_child("attention.cost", "--worker", system, phase, *options)
-        return {key: np.array([p[key] for p in points]) for key in ("tokens", "seconds", "mib")}
-
     here = Path(__file__)
     code = [sha256(ROOT / "spacy_attn" / "encoder" / "self_attention.py")]
     code.append(sha256(here if system in MODELS else here.with_name("patterns.py")))
-    found = finished.of({"system": system, "phase": phase, "options": options, "code": code}, make)
-    rows = zip(*(found[key].tolist() for key in ("tokens", "seconds", "mib")), strict=True)
-    return [{"tokens": n, "seconds": seconds, "mib": mib} for n, seconds, mib in rows]
+    found = kept.get(
+        {"system": system, "phase": phase, "options": options, "code": code},
+        lambda: {"points": in_child("attention.cost", "--worker", system, phase, *options)},
+    )
+    points: list[Result] = found["points"]
+    return points
 
 
 def _lengths(phase: str, longest: int) -> list[int]:

@@ -52,10 +52,6 @@ class DomainBench(Bench):
             shared_vectors(None), None, semcor=SEMCOR, masc=MASC, limit=self.given.limit
         )
 
-    def measured(self, run: Run) -> dict[str, NDArray[Any]]:
-        """Which held-out occurrences are right, those of each source after the other."""
-        return self.finished.of(self.made_of(run), lambda: self._measure(run))
-
     def made_of(self, run: Run) -> dict[str, Any]:
         """All that decides what a run gives."""
         corpora = [sha256(path) for path in CORPORA]
@@ -66,17 +62,18 @@ class DomainBench(Bench):
             "corpora": corpora,
         }
 
-    def _measure(self, run: Run) -> dict[str, NDArray[Any]]:
+    def measure(self, run: Run) -> Result:
+        """Which held-out occurrences are right, those of each source after the other."""
         material = self.material
         empty = Test([], [], np.zeros(0, np.int64), [])
         made = train(World(material, material.train, empty), run)
         held_out = material.held_out
         return {
             "right": np.concatenate([answers(made, rows) for rows in held_out.values()]),
-            "n": np.array([len(rows) for rows in held_out.values()]),
-            "sources": np.array(list(held_out)),
+            "n": [len(rows) for rows in held_out.values()],
+            "sources": list(held_out),
             "first": np.concatenate([_first_is_right(rows) for rows in held_out.values()]),
-            "n_train": np.array(len(material.train)),
+            "n_train": len(material.train),
         }
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.attention.finished_runs import FinishedRuns
 from benchmarks.attention.mixers import mixer_of
 from benchmarks.attention.patterns import Pattern
 from benchmarks.common import ROOT, Result, rounded, sha256
+from benchmarks.kept import Kept
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
@@ -212,12 +212,12 @@ class Bench:
 
     Args:
         inventory: whose examples are learnt from.
-        finished: where runs are kept.
+        kept: runs that are finished.
         given: seeds, epochs, examples of a sense, and the limit of the test set.
     """
 
-    def __init__(self, inventory: Inventory, finished: FinishedRuns, given: Settings) -> None:
-        self.inventory, self.finished, self.given = inventory, finished, given
+    def __init__(self, inventory: Inventory, kept: Kept, given: Settings) -> None:
+        self.inventory, self.kept, self.given = inventory, kept, given
         self._key: tuple[int | None, int] | None = None  # of the world that is kept
         self._world: World | None = None
 
@@ -247,10 +247,17 @@ class Bench:
         ]
 
     def measured(self, run: Run) -> dict[str, NDArray[Any]]:
+        """See :meth:`measure`."""
+
+        def make() -> Result:
+            return {name: np.asarray(each).tolist() for name, each in self.measure(run).items()}
+
+        found = self.kept.get(self.made_of(run), make)
+        return {name: np.array(each) for name, each in found.items()}
+
+    def measure(self, run: Run) -> Result:
         """See :func:`measure`."""
-        return self.finished.of(
-            self.made_of(run), lambda: measure(self.world(run.examples, run.seed), run)
-        )
+        return measure(self.world(run.examples, run.seed), run)
 
     def values(self, spec: Spec, key: str = "right") -> NDArray[Any]:
         """One measure of a system. *Shape:* (n_seeds, n)"""
@@ -259,7 +266,7 @@ class Bench:
     def prepare(self, specs: Sequence[Spec], part: tuple[int, int]) -> None:
         """Make those runs that are the part of one of several processes."""
         for run in self.runs(specs)[part[0] :: part[1]]:
-            if not self.finished.has(self.made_of(run)):
+            if not self.kept.has(self.made_of(run)):
                 print(f"{run}: {self.measured(run)['right'].mean():.4f}", flush=True)
 
     def made_of(self, run: Run) -> dict[str, Any]:
@@ -278,7 +285,7 @@ class Bench:
         return {"n": len(self.test.rows), "n_train": n_train, **asdict(self.given)}
 
 
-def measure(world: World, run: Run) -> dict[str, NDArray[Any]]:
+def measure(world: World, run: Run) -> Result:
     """Train one system and measure all that any table asks of it.
 
     ``right``: the test set; ``narrow``: with two tokens each side; ``hits`` and ``blind``: the
@@ -287,7 +294,7 @@ def measure(world: World, run: Run) -> dict[str, NDArray[Any]]:
     """
     started = time.perf_counter()
     made, test = train(world, run), world.test
-    out: dict[str, Any] = {"seconds": time.perf_counter() - started}
+    out: Result = {"seconds": time.perf_counter() - started}
     out["parameters"] = [made.n_parameters["mixer"], made.n_parameters["all"]]
     out["right"] = answers(made, test.rows)
     if run.examples in EXAMPLES:
@@ -296,7 +303,7 @@ def measure(world: World, run: Run) -> dict[str, NDArray[Any]]:
         out["narrow"] = answers(made, [clipped(row, 2) for row in test.rows])
     if not run.changes and run.system == MAIN and run.examples not in EXAMPLES:
         out["hits"], out["blind"] = pointing_game(made, test)
-    return {name: np.asarray(value) for name, value in out.items()}
+    return out
 
 
 def clipped(row: Occurrence, radius: int) -> Occurrence:

@@ -59,13 +59,14 @@ def spacy_curated_transformers(model: str) -> Run:
                   "with_spans": {
                       "@architectures": "spacy-curated-transformers.WithStridedSpans.v1"}},
     }  # fmt: skip
-    component = nlp.add_pipe("curated_transformer", config=config)
+    component: Any = nlp.add_pipe("curated_transformer", config=config)
     from spacy.util import registry
 
-    component.model.get_ref("piece_encoder").init = registry.model_loaders.get(
+    loaders: Any = registry.model_loaders  # type: ignore[attr-defined]
+    component.model.get_ref("piece_encoder").init = loaders.get(
         "spacy-curated-transformers.HFPieceEncoderLoader.v1"
     )(name=model)
-    component.model.get_ref("transformer").init = registry.model_loaders.get(
+    component.model.get_ref("transformer").init = loaders.get(
         "spacy-curated-transformers.HFTransformerEncoderLoader.v1"
     )(name=model)
     nlp.initialize()

@@ -51,7 +51,7 @@ def rows() -> str:
     sizes = [s["parameters"]["mixer"] for s in systems.values() if s["parameters"]["mixer"]]
 
     def name(system: Result) -> str:
-        base, _, pattern = system["name"].partition(", ")
+        base, _, pattern = str(system["name"]).partition(", ")
         if base.startswith("attention"):
             return f"attention, {pattern or 'full'}"
         return _NAMES.get(base, base)
@@ -105,7 +105,7 @@ def claims() -> str:
 
     def over_other(row: Result) -> str | None:
         other = row.get("over_other")
-        return other and f"{_with_interval(other)}: {other['verdict']}"
+        return f"{_with_interval(other)}: {other['verdict']}" if other else None
 
     gaps = [row for row in result["claims"] if row.get("gap")]
     kinds = list(gaps[0]["gap"])

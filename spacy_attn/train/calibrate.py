@@ -27,7 +27,6 @@ __all__ = [
     "MemoEncoder",
     "MemoGlosses",
     "blank_resources",
-    "calibrate",
     "choose_few_shot",
     "held_out_scores",
 ]
@@ -179,14 +178,3 @@ def loss(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
     temperature = fit_temperature(scores, gold)
     pairs = zip(scores, gold, strict=True)
     return -float(sum(log_softmax(s, temperature)[g] for s, g in pairs)) / len(gold)
-
-
-def calibrate(
-    methods: dict[str, Prepare], inventory: Inventory, resources: Resources
-) -> dict[str, float]:
-    """The temperature of each method, fitted on the held-out examples."""
-    out = {}
-    for name, prepare in methods.items():
-        scores, gold = held_out_scores(prepare, inventory, resources)
-        out[name] = round(fit_temperature(scores, gold), 4)
-    return out
