@@ -413,16 +413,21 @@ def _in_pairs(productions: Iterable[Any]) -> list[Any]:
     from nltk.grammar import Nonterminal, ProbabilisticProduction
 
     pairs: list[Any] = []
-    rests: dict[tuple[Any, ...], Any] = {}  # the end of a right side and the symbol for it
+    rests: dict[tuple[Any, Any], Any] = {}  # what a right side ends in, and the symbol for it
     for each in productions:
-        lhs, rhs, prob = each.lhs(), each.rhs(), each.prob()
-        while len(rhs) > 2 and rhs[1:] not in rests:
-            rest = rests[rhs[1:]] = Nonterminal(len(rests))
-            pairs.append(ProbabilisticProduction(lhs, (rhs[0], rest), prob=prob))
-            lhs, rhs, prob = rest, rhs[1:], 1.0
+        rhs = each.rhs()
+        new = []
         if len(rhs) > 2:
-            rhs = (rhs[0], rests[rhs[1:]])
-        pairs.append(ProbabilisticProduction(lhs, rhs, prob=prob))
+            rest = rhs[-1]
+            for symbol in reversed(rhs[1:-1]):
+                end = (symbol, rest)
+                if end not in rests:
+                    rests[end] = Nonterminal(len(rests))
+                    new.append(ProbabilisticProduction(rests[end], end, prob=1.0))
+                rest = rests[end]
+            rhs = (rhs[0], rest)
+        pairs.append(ProbabilisticProduction(each.lhs(), rhs, prob=each.prob()))
+        pairs.extend(reversed(new))
     return pairs
 
 
