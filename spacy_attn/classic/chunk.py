@@ -141,10 +141,10 @@ class GrammarChunker:
         """
         if len(words) != len(tags):
             raise RecordError(f"{len(words)} words and {len(tags)} tags; give each word one tag")
-        legal = [tag if _TAG.fullmatch(tag) else _NO_TAG for tag in tags]
+        readable = [tag if _TAG.fullmatch(tag) else _NO_TAG for tag in tags]
         return [
             (start + first, start + end, label)
-            for start, part in _parts(legal)
+            for start, part in _parts(readable)
             for first, end, label in self._apply(part)
         ]
 
@@ -221,12 +221,19 @@ def _read_grammar(grammar: str) -> Any:
 def _explain(grammar: str, read: type) -> str:
     """One sentence that names the first line with which the grammar cannot be read."""
     lines = grammar.split("\n")
-    for number in range(1, len(lines) + 1):
+
+    def error_of(number: int) -> Exception | None:
         try:
             read("\n".join(lines[:number]))
         except (ValueError, IndexError, re.error) as error:
-            return (
-                f"line {number} of the chunk grammar cannot be read: {lines[number - 1].strip()!r} "
-                f"({error}); a line is LABEL: {{<TAG>...}} or one rule, and has no other colon"
-            )
-    return "the chunk grammar cannot be read"  # pragma: no cover  the last prefix is all of it
+            return error
+        return None
+
+    good, bad = 0, len(lines)  # by halves: a grammar may have many lines
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if error_of(middle) else (middle, bad)
+    return (
+        f"line {bad} of the chunk grammar cannot be read: {lines[bad - 1].strip()!r} "
+        f"({error_of(bad)}); a line is LABEL: {{<TAG>...}} or one rule, and has no other colon"
+    )

@@ -105,7 +105,7 @@ def check_merge_rule(rule: str) -> None:
         ConfigError: it is not in :data:`MERGE_RULES`.
     """
     if rule not in MERGE_RULES:
-        raise ConfigError(f"merge = {rule!r} is no rule; legal are {', '.join(MERGE_RULES)}")
+        raise ConfigError(f"merge = {rule!r} is no rule; allowed: {', '.join(MERGE_RULES)}")
 
 
 def free_entities(

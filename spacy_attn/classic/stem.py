@@ -64,7 +64,7 @@ class Stemmer:
         min_length: for regexp: shorter words are left as they are; in characters.
 
     Raises:
-        ConfigError: a setting is illegal, or the pattern is no regular expression.
+        ConfigError: a setting is wrong, or the pattern is no regular expression.
         ResourceError: NLTK is not installed.
 
     Papers: M. F. Porter, An algorithm for suffix stripping, Program 14(3), 1980; M. F. Porter,
@@ -83,7 +83,7 @@ class Stemmer:
     ) -> None:
         if algorithm not in ALGORITHMS:
             raise ConfigError(
-                f"algorithm = {algorithm!r} is no stemmer; legal are {', '.join(ALGORITHMS)}"
+                f"algorithm = {algorithm!r} is no stemmer; allowed: {', '.join(ALGORITHMS)}"
             )
         if pattern is not None and algorithm != "regexp":
             raise ConfigError(
@@ -91,7 +91,7 @@ class Stemmer:
                 f"{algorithm!r}; change the algorithm or take the pattern out"
             )
         if min_length < 0:
-            raise ConfigError(f"min_length = {min_length}; legal is a number of characters from 0")
+            raise ConfigError(f"min_length = {min_length}; allowed: a number of characters from 0")
         self._settings: dict[str, Any] = {
             "language": snowball_language(language) if algorithm == "snowball" else language,
             "mode": _porter_mode(mode),
@@ -132,9 +132,9 @@ def snowball_language(language: str) -> str:
     """
     name = LANGUAGES.get(language.lower(), language.lower())
     if name not in {*LANGUAGES.values(), "porter"}:
-        legal = sorted({*LANGUAGES.values(), "porter"})
+        allowed = sorted({*LANGUAGES.values(), "porter"})
         raise ConfigError(
-            f"Snowball has no stemmer for language = {language!r}; legal are {', '.join(legal)}, "
+            f"Snowball has no stemmer for language = {language!r}; allowed: {', '.join(allowed)}, "
             f"or a code of {', '.join(LANGUAGES)}"
         )
     return name
@@ -143,7 +143,7 @@ def snowball_language(language: str) -> str:
 def _porter_mode(mode: str) -> str:
     if mode.lower() not in PORTER_MODES:
         raise ConfigError(
-            f"mode = {mode!r} is no mode of the Porter stemmer; legal are {', '.join(PORTER_MODES)}"
+            f"mode = {mode!r} is no mode of the Porter stemmer; allowed: {', '.join(PORTER_MODES)}"
         )
     return mode.lower()
 

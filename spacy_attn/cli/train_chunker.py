@@ -59,7 +59,7 @@ def train_chunker(
     from spacy_attn.train.chunker import read_labelled_files, score_tagger
 
     if task not in TASKS:
-        raise ConfigError(f"--task {task} is unknown; legal are {', '.join(TASKS)}")
+        raise ConfigError(f"--task {task} is unknown; allowed: {', '.join(TASKS)}")
     inputs = [*data, dev] if dev else data
     _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None

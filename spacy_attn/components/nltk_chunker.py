@@ -68,7 +68,7 @@ def make_nltk_chunker(
         scorer: what ``nlp.evaluate`` calls, with spans_key.
 
     Raises:
-        ConfigError: a setting is illegal, both a grammar and a model are given, the grammar
+        ConfigError: a setting is wrong, both a grammar and a model are given, the grammar
             has a mistake, or the span group is written by somebody else.
         ResourceError: NLTK is missing. (A file that is not there is an error at the first text,
             because a saved pipeline brings its grammar or tagger along.)

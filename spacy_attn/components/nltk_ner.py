@@ -66,7 +66,7 @@ def make_nltk_ner(
         spans_key: span group to write in place of ``doc.ents``.
 
     Raises:
-        ConfigError: a setting is illegal, the span group is written by somebody else, or
+        ConfigError: a setting is wrong, the span group is written by somebody else, or
             NLTK's own chunker is asked for in another language than English.
     """
     if model is None and nlp.lang not in {"en", "xx"}:
@@ -113,7 +113,7 @@ class NltkNer:
             )
         if spans_key == "":
             raise ConfigError(
-                "spans_key = ''; legal are the name of a span group, and null for doc.ents"
+                "spans_key = ''; allowed: the name of a span group, and null for doc.ents"
             )
         self.name = name
         self.model = None if model is None else Path(model).expanduser().absolute()

@@ -88,7 +88,7 @@ def make_nltk_parser(
         details_attr: Span attribute for edges, log-probability and uncovered words.
 
     Raises:
-        ConfigError: a setting is illegal, the grammar has a mistake, or an attribute is taken.
+        ConfigError: a setting is wrong, the grammar has a mistake, or an attribute is taken.
         ResourceError: NLTK is not installed. (A file that is not there is an error at the first
             text, because a saved pipeline brings its grammar along.)
     """
@@ -145,7 +145,7 @@ class NltkParser:
             )
         if terminals not in TERMINALS:
             raise ConfigError(
-                f"terminals = {terminals!r} is nothing that tokens have here; legal are "
+                f"terminals = {terminals!r} is nothing that tokens have here; allowed: "
                 f"{', '.join(TERMINALS)}"
             )
         if len({attr, status_attr, details_attr}) < 3:

@@ -66,7 +66,7 @@ def make_nltk_stemmer(
         attr: Token attribute to write.
 
     Raises:
-        ConfigError: a setting is illegal, the algorithm does not know the language, or the
+        ConfigError: a setting is wrong, the algorithm does not know the language, or the
             attribute is taken by somebody else.
         ResourceError: NLTK is not installed.
     """

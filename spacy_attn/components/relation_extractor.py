@@ -33,8 +33,13 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Config
 
-from spacy_attn.classic.clauses import read_relations
-from spacy_attn.classic.relations import BUNDLED, RelationPattern, load_patterns, parse_patterns
+from spacy_attn.classic.relations import (
+    BUNDLED,
+    RelationPattern,
+    load_patterns,
+    parse_patterns,
+    read_relations,
+)
 from spacy_attn.components.extensions import (
     install_relation_extension,
     refuse_shared_names,

@@ -61,7 +61,7 @@ def make_word2vec(
         hooks: whether ``vector`` and ``similarity`` of spaCy use these vectors.
 
     Raises:
-        ConfigError: a setting is illegal, the attribute is taken by somebody else, or the
+        ConfigError: a setting is wrong, the attribute is taken by somebody else, or the
             default vectors are asked for in another language than English.
     """
     if vectors is None and nlp.lang not in {"en", "xx"}:
@@ -139,7 +139,7 @@ class Word2Vec:
         """Take over a config that ``to_bytes`` wrote.
 
         Raises:
-            ConfigError: the bytes hold something else, or an illegal setting.
+            ConfigError: the bytes hold something else, or a wrong setting.
         """
         del exclude
         return self._restore(data, "these bytes")
@@ -154,7 +154,7 @@ class Word2Vec:
         """Take over a config that ``to_disk`` wrote.
 
         Raises:
-            ConfigError: the folder holds something else, or an illegal setting.
+            ConfigError: the folder holds something else, or a wrong setting.
         """
         del exclude
         file = Path(path, "config.json")

@@ -12,16 +12,17 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from nltk.parse import ChartParser, ViterbiParser
 
-from spacy_attn.classic import parse
 from spacy_attn.classic.parse import (
     EXAMPLE_GRAMMAR,
     STATUSES,
     GrammarParser,
+    bounded,
     escape_leaf,
     is_grammar_text,
     read_grammar_file,
     read_tree,
 )
+from spacy_attn.classic.parse.bounded import no_own_limit
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 #: Every way to bracket the words: 30 of them have 10^15 trees.
@@ -225,7 +226,7 @@ def test_seconds_are_bounded(grammar):
 def test_time_is_looked_at_all_along(grammar, monkeypatch):
     """The clock goes a second at each look; the work between two looks is short."""
     clock = itertools.count()
-    monkeypatch.setattr(parse, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(bounded, "perf_counter", lambda: next(clock))
     found = GrammarParser(grammar, max_seconds=1000).parse(["a"] * 60)
     assert found.status == "over_max_seconds"
     assert next(clock) == 1000 + 2  # looked at from 0 to 1001, the first time that is too late
@@ -248,17 +249,17 @@ def test_limit_of_nltk_itself_is_lifted():
     class WithoutLimit:
         def __init__(self, grammar): ...
 
-    assert parse._no_own_limit(WithLimit) == {"max_time": None}
-    assert parse._no_own_limit(WithoutLimit) == {}
+    assert no_own_limit(WithLimit) == {"max_time": None}
+    assert no_own_limit(WithoutLimit) == {}
 
 
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
         ({"method": "earley"}, "method = 'earley' .* legal are auto, chart, viterbi"),
-        ({"max_edges": 0}, "max_edges = 0; legal is a whole number from 1"),
-        ({"max_seconds": 0.0}, "max_seconds = 0.0; legal is a number above 0"),
-        ({"max_seconds": math.nan}, "max_seconds = nan; legal is a number above 0"),
+        ({"max_edges": 0}, "max_edges = 0; allowed: a whole number from 1"),
+        ({"max_seconds": 0.0}, "max_seconds = 0.0; allowed: a number above 0"),
+        ({"max_seconds": math.nan}, "max_seconds = nan; allowed: a number above 0"),
         ({"method": "viterbi"}, r"method = 'viterbi' needs a probability .*\[1\.0\].*'chart'"),
     ],
 )
@@ -402,3 +403,21 @@ def test_grammar_files(tmp_path):
     for name in ("bats fly " * 1000, "bats\0"):
         with pytest.raises(ResourceError, match="cannot be read"):
             read_grammar_file(name)
+
+
+def test_a_right_side_of_20000_symbols_is_read_in_linear_work():
+    """Once cutting it in pairs took a minute, before any limit for a sentence counts."""
+    n = 20_000
+    grammar = f"S -> {' '.join(['A'] * n)} [0.5] | A [0.5]\nA -> 'a' [1.0]\n"
+    parser = GrammarParser(grammar, max_edges=100)
+    assert parser.parse(["a"]).tree == "(S (A a))"
+    assert len(parser._productions) == n + 1
+
+
+def test_equal_ends_of_right_sides_are_shared():
+    grammar = "S -> A B C D [0.5] | E B C D [0.5]\n" + "".join(
+        f"{symbol} -> '{symbol.lower()}' [1.0]\n" for symbol in "ABCDE"
+    )
+    parser = GrammarParser(grammar)
+    assert parser.parse(list("ebcd")).tree == "(S (E e) (B b) (C c) (D d))"
+    assert len(parser._productions) == 5 + 2 + 2

@@ -146,7 +146,7 @@ BAD_NODE = {"LEFT_ID": "verb", "REL_OP": "~", "RIGHT_ID": "object", "RIGHT_ATTRS
 def test_a_broken_line_is_one_sentence(tmp_path, text, problem):
     file = tmp_path / "own.jsonl"
     file.write_text(line(name="good") + "\n" + text + "\n")
-    with pytest.raises(ResourceError, match=rf"own\.jsonl, line 2: .*{problem}.*; legal is one"):
+    with pytest.raises(ResourceError, match=rf"own\.jsonl, line 2: .*{problem}.*; allowed: one"):
         load_patterns(file)
 
 
@@ -159,14 +159,14 @@ def test_a_name_is_there_once():
 def test_a_file_without_a_pattern(tmp_path, text):
     file = tmp_path / "own.jsonl"
     file.write_text(text)
-    with pytest.raises(ResourceError, match=r"own\.jsonl has no pattern; legal is one JSON"):
+    with pytest.raises(ResourceError, match=r"own\.jsonl has no pattern; allowed: one JSON"):
         load_patterns(file)
 
 
 def test_a_file_that_is_no_text(tmp_path):
     file = tmp_path / "own.jsonl"
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ResourceError, match=r"own\.jsonl is not UTF-8 .*; legal is one JSON"):
+    with pytest.raises(ResourceError, match=r"own\.jsonl is not UTF-8 .*; allowed: one JSON"):
         load_patterns(file)
 
 

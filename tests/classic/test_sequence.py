@@ -11,14 +11,17 @@ from nltk.tree import Tree
 from safetensors.numpy import load, save
 
 from benchmarks.common import DATA
-from spacy_attn.classic import sequence
 from spacy_attn.classic.sequence import (
+    TASKS,
     SequenceTagger,
+    features,
     iob_spans,
     repair_iob,
     spans_to_iob,
     train_sequence_tagger,
 )
+from spacy_attn.classic.sequence import tagger as tagger_module
+from spacy_attn.classic.sequence.labels import follows
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 CONLL = DATA / "nltk" / "conll2000.zip"
@@ -69,7 +72,7 @@ def test_illegal_sequences_are_repaired(labels, legal):
 
 @pytest.mark.parametrize("label", ["", "B", "B-", "NP", "o", "L-NP", "-NP", "B_NP"])
 def test_what_is_no_label_is_refused(label):
-    with pytest.raises(RecordError, match=f"{label!r} is no IOB label; legal are O, B-TYPE"):
+    with pytest.raises(RecordError, match=f"{label!r} is no IOB label; allowed: O, B-TYPE"):
         repair_iob(["O", label])
 
 
@@ -103,13 +106,13 @@ def test_spans_that_labels_cannot_say(spans, reason):
     ],
 )  # fmt: skip
 def test_shape(word, shape):
-    assert sequence._shape(word) == shape
+    assert features._shape(word) == shape
 
 
 # -- tagging -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", sequence.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_learns_its_data_and_generalises_over_tags(task):
     tagger = train_sequence_tagger(SENTENCES, task=task, epochs=5)
     for sentence in SENTENCES:
@@ -141,12 +144,12 @@ def test_scores_are_those_of_nltk(monkeypatch):
         ours = tagger.tag(words, tags)
         lower = ["<s>", *(word.lower() for word in words)]
         history = ["<s>", "<s>", *ours]
-        for i, features in enumerate(sequence._token_features(words, tags, "entities")):
+        for i, found in enumerate(features.token_features(words, tags, "entities")):
             l_2, l_1 = history[i : i + 2]
-            features += sequence._history_features(l_2, l_1, tags[i], [*tags, "<s>"][i + 1])
-            features += sequence._history_word_features(l_1, lower[i], lower[i + 1])
-            theirs, _ = models[0].predict(dict.fromkeys(features, 1))
-            if sequence._follows(theirs, l_1):
+            found += features.history_features(l_2, l_1, tags[i], [*tags, "<s>"][i + 1])
+            found += features.history_word_features(l_1, lower[i], lower[i + 1])
+            theirs, _ = models[0].predict(dict.fromkeys(found, 1))
+            if follows(theirs, l_1):
                 assert ours[i] == theirs
                 n_compared += 1
     assert n_compared > 150
@@ -175,7 +178,7 @@ def test_unknown_words_and_tags(tagger):
 
 def test_the_cache_changes_nothing_and_is_bounded(tagger, monkeypatch):
     words, tags, labels = columns(SENTENCES[0])
-    monkeypatch.setattr(sequence, "_MOST_CACHED", 2)
+    monkeypatch.setattr(tagger_module, "_MOST_CACHED", 2)
     fresh = copy.deepcopy(tagger)
     assert [fresh.tag(words, tags) for _ in range(3)] == [labels] * 3
     assert len(fresh._cache) <= 2
@@ -270,6 +273,8 @@ DAMAGE = [
     ({"rows": np.zeros(2, dtype=np.int32)}, "is damaged"),
     ({"columns": np.full(1, -1, dtype=np.int32)}, "is damaged"),
     ({"weights": np.zeros(1, dtype=np.float32)}, "is damaged"),
+    ({"weights": np.full(1, np.nan, dtype=np.float32)}, "is damaged"),
+    ({"header": {"features": "features"}}, "is damaged"),
 ]
 
 
@@ -286,6 +291,22 @@ def test_files_of_another_kind(tmp_path, data, reason):
 def test_damaged_files(tagger, change, reason):
     with pytest.raises(ResourceError, match=rf"in these bytes {reason}"):
         SequenceTagger.from_bytes(altered(tagger.to_bytes(), **change))
+
+
+def test_a_header_that_is_nested_deeply():
+    header = np.frombuffer(b"[" * 100_000, dtype=np.uint8)
+    with pytest.raises(ResourceError, match="no trained tagger in these bytes; train one with"):
+        SequenceTagger.from_bytes(save({"header": header}))
+
+
+def test_more_labels_and_features_than_memory_are_refused(tagger):
+    """A file of two megabytes whose matrix would have 80 GB."""
+    names = {
+        "labels": ["O", *(f"B-{i}" for i in range(100_000))],
+        "features": [str(i) for i in range(200_000)],
+    }
+    with pytest.raises(ResourceError, match=r"in these bytes is damaged"):
+        SequenceTagger.from_bytes(altered(tagger.to_bytes(), header=names))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])

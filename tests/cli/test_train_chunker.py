@@ -52,7 +52,7 @@ def test_the_same_seed_makes_the_same_file(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["$", "-o", "$.model", "--task", "names"], 2, "--task names is unknown; legal are chunks"),
+        (["$", "-o", "$.model", "--task", "names"], 2, "--task names is unknown; allowed: chunks"),
         (["$", "-o", "."], 2, "is a folder; give the name of a file in it"),
         (["$", "-o", "$/model"], 1, "cannot write"),
         (["$.nowhere", "-o", "$.model"], 1, "cannot read"),

@@ -338,8 +338,8 @@ def test_two_instances(model):
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"merge": "overwrite"}, "merge = 'overwrite' is no rule; legal are fill, keep, replace"),
-        ({"spans_key": ""}, "spans_key = ''; legal are the name of a span group, and null"),
+        ({"merge": "overwrite"}, "merge = 'overwrite' is no rule; allowed: fill, keep, replace"),
+        ({"spans_key": ""}, "spans_key = ''; allowed: the name of a span group, and null"),
         ({"model": ""}, "model = ''; give the path of a tagger, or null"),
         ({"binary": True, "model": "m"}, "binary = true is for NLTK's own chunker.*remove one"),
     ],

@@ -630,7 +630,7 @@ def test_own_noun_pattern_with_all_roles(vocab, write):
 def test_a_broken_file_is_refused_when_the_pipe_is_added(write):
     nlp = spacy.blank("en")
     path = write(SUBJECT_ONLY, {**SUBJECT_ONLY, "name": "x", "roles": {"subject": "who"}})
-    with pytest.raises(ResourceError, match=r"own\.jsonl, line 2: roles = .*; legal is one JSON"):
+    with pytest.raises(ResourceError, match=r"own\.jsonl, line 2: roles = .*; allowed: one JSON"):
         nlp.add_pipe("relation_extractor", config={"patterns": str(path)})
 
 

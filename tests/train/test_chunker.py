@@ -84,7 +84,7 @@ def test_packed_columns(tmp_path):
         ("bat NN", "line 4: 'bat NN' has not the columns word, tag and IOB label"),
         ("bat", "line 4: 'bat' has not the columns"),
         ("bat\t\tB-NP", "line 4: .* has not the columns"),
-        ("bat NN NP", "line 4: 'NP' is no IOB label; legal are O"),
+        ("bat NN NP", "line 4: 'NP' is no IOB label; allowed: O"),
         ("1 bat bat NOUN NN", "line 4: 'bat' is no IOB label"),  # CoNLL-U
         ("x" * 500, r"line 4: 'x{57}\.\.\.' has not the columns"),
     ],

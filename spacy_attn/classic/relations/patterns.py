@@ -26,7 +26,7 @@ __all__ = [
     "parse_patterns",
 ]
 
-BUNDLED = Path(__file__).parent.parent / "data" / "relations.jsonl"
+BUNDLED = Path(__file__).parents[2] / "data" / "relations.jsonl"
 
 TokenSpan = tuple[int, int]  # first token and the one after the last
 
@@ -34,7 +34,7 @@ ROLES = ("subject", "predicate", "object", "particle", "preposition")
 KINDS = ("clause", "noun")
 
 _LEGAL = (
-    'legal is one JSON object a line: {"name": "object", "pattern": [DependencyMatcher nodes], '
+    'allowed: one JSON object a line: {"name": "object", "pattern": [DependencyMatcher nodes], '
     '"roles": {"predicate": "RIGHT_ID", ...}}, with roles among ' + ", ".join(ROLES)
 )
 _KEYS = {"name", "pattern", "roles", "kind", "word"}
