@@ -79,7 +79,7 @@ def test_other_algorithms():
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"algorithm": "Snowball"}, "legal are snowball, porter, lancaster, regexp"),
+        ({"algorithm": "Snowball"}, "allowed: snowball, porter, lancaster, regexp"),
         ({"algorithm": "regexp", "pattern": "*"}, r"pattern = '\*' is no regular expression"),
         ({"language": ""}, "language = ''; give a language, or null"),
         ({"attr": "no name"}, "attr = 'no name' cannot be an attribute name"),
