@@ -62,7 +62,7 @@ def test_blocks_of_data_are_well_formed(page: Path) -> None:
                 assert value.get("factory") in {None, *factories}, block
 
 
-def test_make_targets_and_extras_exist() -> None:
+def test_what_shell_lines_name_exists() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     commands = [
@@ -83,6 +83,11 @@ def test_make_targets_and_extras_exist() -> None:
         for group in re.findall(r'(?:spacy-attn|"\.)\[([\w,-]+)\]', text)
         for extra in group.split(",")
     }
+    modules = {text.split()[2] for text in texts if text.startswith("python -m benchmarks")}
+    assert modules
+    for name in modules:
+        path = ROOT / name.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
     assert made <= targets
     assert extras <= set(project["optional-dependencies"])
 
