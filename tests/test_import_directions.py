@@ -1,6 +1,6 @@
 """The house keeps its order: who may import whom, what is heavy, who prints.
 
-    errors _types files models <- classic | encoder | wsd <- methods, train <- components
+    errors _types files models settings <- classic | encoder | wsd <- backends, train <- components
                          <- explain | compare | jobs <- spacy_attn itself <- cli
 
 Parts divided by ``|`` never import each other. Imports inside functions count like any other.
@@ -19,9 +19,9 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
-    ({"errors", "_types", "files", "models", "sentences"}, True),
+    ({"errors", "_types", "files", "models", "sentences", "settings"}, True),
     ({"classic", "encoder", "wsd"}, False),
-    ({"methods", "train"}, True),
+    ({"backends", "train"}, True),
     ({"components"}, True),
     ({"explain", "compare", "jobs"}, False),
     ({"__init__"}, True),  # the public names
@@ -163,7 +163,7 @@ def modules() -> dict[str, Path]:
 
 def test_the_package_is_seen() -> None:
     seen = {name.split(".")[1] for name in modules()}
-    assert {"classic", "encoder", "wsd", "components", "jobs", "cli", "methods"} <= seen
+    assert {"classic", "encoder", "wsd", "components", "jobs", "cli", "backends"} <= seen
 
 
 @pytest.mark.parametrize("module", modules())
@@ -178,8 +178,8 @@ def test_module(module: str) -> None:
         ("wsd.lesk", "from ..classic.vectors import x", "wsd imports classic"),
         ("encoder.__init__", "from ..wsd import x", "encoder imports wsd"),
         ("models", "import spacy_attn.wsd.methods.lesk", "models imports wsd"),
-        ("classic.stem", "def f():\n    import spacy_attn.methods", "classic imports methods"),
-        ("methods", "from spacy_attn import components", "methods imports components"),
+        ("classic.stem", "def f():\n    import spacy_attn.backends", "classic imports backends"),
+        ("backends", "from spacy_attn import components", "backends imports components"),
         ("jobs.job", "from spacy_attn.explain import x", "jobs imports explain"),
         ("jobs.job", "from spacy_attn import install_extensions", "jobs imports __init__"),
         ("jobs.job", "import spacy_attn", "jobs imports __init__"),
@@ -212,8 +212,8 @@ def test_a_violation_is_found(module: str, source: str, reason: str) -> None:
         ("wsd.x", "def f():\n    import sklearn"),
         ("encoder.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("train.x", "import torch\nfrom spacy_attn.wsd.methods.lesk import Lesk"),
-        ("methods", "def f():\n    from spacy_attn.train.calibrate import x"),
-        ("components.x", "from spacy_attn.methods import METHODS\nfrom . import extensions"),
+        ("backends", "def f():\n    from spacy_attn.train.calibrate import x"),
+        ("components.x", "from spacy_attn.backends import LocalModels\nfrom . import extensions"),
         ("models", "from spacy_attn.errors import ResourceError"),
         ("explain.x", "from spacy_attn.components.scorer import x"),
         ("cli.x", "import typer\nfrom spacy_attn import models\nprint(1)"),
