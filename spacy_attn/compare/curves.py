@@ -33,7 +33,6 @@ __all__ = [
     "SIZES",
     "distance_curve",
     "distance_task",
-    "has_examples",
     "learning_points",
     "learns",
     "pushed",
@@ -52,11 +51,6 @@ _DO_NOT_LEARN = ("random", "first_sense", "lesk")  # from examples
 def learns(spec: MethodSpec) -> bool:
     """Whether a method may do better with more examples."""
     return resolve_method(spec).name not in _DO_NOT_LEARN
-
-
-def has_examples(task: Task) -> bool:
-    """Whether there are examples to learn from."""
-    return task.inventory.has_examples
 
 
 def learning_points(

@@ -24,7 +24,6 @@ from spacy_attn.compare.curves import (
     SIZES,
     distance_curve,
     distance_task,
-    has_examples,
     learning_points,
     learns,
 )
@@ -49,7 +48,6 @@ from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
 from spacy_attn.wsd.sense import Sense
@@ -249,7 +247,7 @@ def run(
     """
     options.check()
     on_progress("reading", 0, 0)
-    nlp = load_pipeline(options.pipeline, fields=("tokens",))
+    nlp = load_pipeline(options.pipeline, components=())
     for name, factory in nlp.pipe_factories.items():
         if factory == "sense_disambiguator":
             nlp.remove_pipe(name)
@@ -267,7 +265,7 @@ def run(
     if options.output is not None and not options.end_to_end:
         plan.has_map = task.dataset.may_quote
         if options.curves:
-            plan.learners = [name for name in specs if has_examples(task) and learns(specs[name])]
+            plan.learners = [n for n in specs if inventory.has_examples and learns(specs[n])]
             plan.far = distance_task(task, tagged_by(nlp))
     answers, failed = run_systems(
         systems, plan, in_process=options.in_process, on_progress=on_progress
@@ -278,7 +276,7 @@ def run(
         (name,) = specs
         result["tune"] = tune(task, answers[name], specs[name], options.source, options.tune)
     if options.output is not None:
-        files = [*task.dataset.files, _inventory_file(inventory, options.source), *peers.values()]
+        files = [*task.dataset.files, _inventory_file(options.source), *peers.values()]
         command = _command(options, specs, peers)
         result["manifest"] = manifest(command, files, seed=0, in_process=options.in_process)
         _write(options.output / _RESULTS, to_json(result))
@@ -357,8 +355,8 @@ def _task(nlp: Language, options: Options, inventory: SenseInventory) -> Task:
 
 
 def _seen(inventory: SenseInventory) -> Callable[[Sense], bool] | None:
-    """Which senses of WordNet the bundled model has met in its training corpora."""
-    if not isinstance(inventory, WordNetInventory):
+    """Which senses the bundled model has met in its training corpora; None where it has none."""
+    if inventory.synset_of_row is None:
         return None
     seen = SenseVectors.load(SENSE_MODEL).seen
     return lambda sense: bool(seen[sense.row])
@@ -367,11 +365,9 @@ def _seen(inventory: SenseInventory) -> Callable[[Sense], bool] | None:
 # -- files ----------------------------------------------------------------------------------
 
 
-def _inventory_file(inventory: SenseInventory, source: str) -> Path:
-    if isinstance(inventory, WordNetInventory):
-        return inventory.path
-    bundled = DATA / f"{source}.jsonl"
-    return bundled if bundled.is_file() else Path(source)
+def _inventory_file(source: str) -> Path:
+    bundled = (DATA / f"{source}{ending}" for ending in (".jsonl", ".npz"))
+    return next(filter(Path.is_file, bundled), Path(source))
 
 
 def _command(options: Options, specs: Mapping[str, MethodSpec], peers: Mapping[str, Path]) -> str:

@@ -11,7 +11,6 @@ import spacy
 from spacy_attn.compare.curves import (
     distance_curve,
     distance_task,
-    has_examples,
     learning_points,
     learns,
     pushed,
@@ -121,6 +120,5 @@ def test_a_learning_curve(task, toy_model, toy_sense_model):
 
 def test_no_learning_curve_without_examples(task):
     lexicon = replace(task, inventory=shared_lexicon())
-    assert (has_examples(task), has_examples(lexicon)) == (True, False)
     with pytest.raises(ConfigError, match="needs an inventory with examples"):
         learning_points(MethodSystem("lesk"), lexicon, quiet)

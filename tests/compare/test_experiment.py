@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.common import DATA
+from spacy_attn.backends import LocalModels
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import open_dataset, peers_of
 from spacy_attn.compare.experiment import compare, run_systems
@@ -178,7 +179,7 @@ def test_allamended():
 
     data = open_dataset(path, no_texts)
     inventory = WordNetInventory(wordnet=None)
-    task = gold_task(data, inventory, Resources(tokenize=no_texts))
+    task = gold_task(data, inventory, Resources(no_texts, LocalModels()))
     published = PublishedPredictions(peers_of(data)["esc"])
     chosen = {"first_sense": MethodSystem("first_sense"), "esc": published}
     result = compare(task, chosen, seen=lambda s: inventory.count(s) > 0, in_process=True)
