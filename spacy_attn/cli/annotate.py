@@ -268,6 +268,9 @@ def _say_plan(plan: JobPlan) -> str:
     )
     if plan.hours is not None:
         lines.append(f"the whole takes about {plan.hours:,.2f} hours")
+    if plan.peak_mb is not None:
+        each = f"each of {plan.n_process} processes" if plan.n_process > 1 else "the process"
+        lines.append(f"{each} takes about {plan.peak_mb:,.0f} MB of memory with such records")
     return "\n".join([*lines, "nothing was written"])
 
 

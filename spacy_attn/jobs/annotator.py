@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -28,6 +28,7 @@ from spacy_attn.jobs.fields import (
     read_doc,
     read_senses,
 )
+from spacy_attn.jobs.pieces import cut, join, may_cut
 from spacy_attn.jobs.records import find_surrogate
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ _JOINING_FACTORIES: Final = frozenset(
 )
 _REASON_CHARS: Final = 500
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
-_BATCH_CHARS: Final = 1_000_000
+_BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
+_PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
 # Holds a word of the bundled inventory, so that every component has something to do.
 _FIRST_TEXT: Final = "The bat flew at night."
 
@@ -122,7 +124,8 @@ class Annotator:
         """
         if self._nlp is None:
             nlp = self._make_pipeline()
-            _lift_length_limit(nlp)
+            if not self.with_doc:  # the whole Doc is one record
+                _lift_length_limit(nlp)
             _run_first_text(nlp)
             object.__setattr__(self, "_nlp", nlp)
             return nlp
@@ -213,10 +216,7 @@ class Annotator:
         if self.with_doc:
             read[DOC_FIELD] = read_doc
 
-        def read_all(doc: Doc, text: str) -> Row:
-            return {name: reader(doc, text) for name, reader in read.items()}
-
-        return [row for run in _runs(texts) for row in self._annotate(run, read_all)]
+        return self._annotate_all(texts, read)
 
     def _read_senses(self, doc: Doc, text: str) -> list[PlainData]:
         return read_senses(doc, text, self.spans_key)
@@ -233,7 +233,30 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
-        return self._annotate(texts, self._read_senses)
+        rows = self._annotate_all(texts, {"senses": self._read_senses})
+        return [row if isinstance(row, TextError) else row["senses"] for row in rows]
+
+    def _annotate_all(
+        self, texts: Sequence[Any], readers: Mapping[str, Reader]
+    ) -> list[Row | TextError]:
+        """A row for each text; long ones go through the pipeline in pieces, where it allows it."""
+        is_cut = not self.with_doc and may_cut(self.load())
+        pieces = [
+            list(cut(text, _PIECE_CHARS)) if is_cut and isinstance(text, str) else [(0, text)]
+            for text in texts
+        ]
+
+        def read(doc: Doc, text: str) -> Row:
+            return {name: reader(doc, text) for name, reader in readers.items()}
+
+        runs = _runs([piece for each in pieces for _, piece in each])
+        found = iter([row for run in runs for row in self._annotate(run, read)])
+        rows: list[Row | TextError] = []
+        for each in pieces:
+            of_text = [next(found) for _ in each]
+            errors = [row for row in of_text if isinstance(row, TextError)]
+            rows.append(errors[0] if errors else join(of_text, [start for start, _ in each]))
+        return rows
 
     def _annotate(self, texts: Sequence[str], read: Reader) -> list[Any]:
         nlp = self.load()
@@ -386,8 +409,8 @@ def _check_text(text: object, max_length: int) -> str | None:
         return f"the text is not a string but of type {type(text).__name__}"
     if len(text) > max_length:
         return (
-            f"the text has {len(text):,} characters and the pipeline's parser or NER takes at "
-            f"most {max_length:,}; split it, or use a --pipeline without them"
+            f"the text has {len(text):,} characters and the pipeline's parser or NER, or a whole "
+            f"Doc, takes at most {max_length:,}; split it, or use a --pipeline without them"
         )
     return find_surrogate(text)
 

@@ -12,6 +12,7 @@ end the part becomes ``OUT``. At any moment memory holds a few chunks, however l
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -58,6 +59,8 @@ class JobPlan:
     n_failed: int  # of them
     seconds: float  # that they took, without loading
     hours: float | None  # for the whole, with as many processes as cores used; None: unknown
+    n_process: int
+    peak_mb: float | None  # of memory that this process took, as each will; None: unknown
 
 
 def annotate_files(
@@ -158,7 +161,19 @@ def plan_job(
         n_failed=len(_divide(chunk, rows)[1]),
         seconds=seconds,
         hours=hours,
+        n_process=call.n_process,
+        peak_mb=_peak_mb(),
     )
+
+
+def _peak_mb() -> float | None:
+    """The most memory that this process has taken, where the system tells."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 # -- checks before any work ------------------------------------------------------------

@@ -265,6 +265,7 @@ def test_dry_run_writes_nothing(folder):
     assert (code, out) == (0, b"")
     assert "1 input files, 12 bytes, to out.jsonl" in err
     assert "tried 2 records, 1 failed" in err
+    assert "the process takes about " in err
     assert "nothing was written" in err
     assert sorted(path.name for path in folder.iterdir()) == before
 

@@ -191,8 +191,8 @@ def test_length_limit_holds_only_with_parser_or_ner(annotator):
     hungry = Annotator(factory=make_hungry)
     assert hungry.annotate(["x" * 21, "x" * 20]) == [
         TextError(
-            "the text has 21 characters and the pipeline's parser or NER takes at most 20; "
-            "split it, or use a --pipeline without them"
+            "the text has 21 characters and the pipeline's parser or NER, or a whole Doc, takes at "
+            "most 20; split it, or use a --pipeline without them"
         ),
         [],
     ]
