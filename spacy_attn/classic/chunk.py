@@ -158,8 +158,9 @@ class GrammarChunker:
             if self.grammar == DEFAULT_GRAMMAR:  # a matter of the machine, not of the rules
                 logger.warning(
                     "chunks of %d tokens are left out, as a rule took too long; is the machine "
-                    "overloaded?", len(tags),
-                )  # fmt: skip
+                    "overloaded?",
+                    len(tags),
+                )
                 return []
             raise ConfigError(
                 f"a rule of the chunk grammar takes too long on a sentence of {len(tags)} tokens; "

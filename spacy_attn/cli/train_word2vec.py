@@ -91,16 +91,30 @@ def train_word2vec(
     from spacy_attn.train.word2vec import train_word2vec as train
 
     config = Word2VecConfig(
-        algorithm=algorithm, architecture=architecture, dimensions=dimensions, window=window,
-        min_count=min_count, epochs=epochs, negative=negative, learning_rate=learning_rate,
-        sample=sample, min_ngram=min_ngram, max_ngram=max_ngram, buckets=buckets, tokens=tokens,
-        lang=lang, lower=lower, seed=seed,
-    )  # fmt: skip
+        algorithm=algorithm,
+        architecture=architecture,
+        dimensions=dimensions,
+        window=window,
+        min_count=min_count,
+        epochs=epochs,
+        negative=negative,
+        learning_rate=learning_rate,
+        sample=sample,
+        min_ngram=min_ngram,
+        max_ngram=max_ngram,
+        buckets=buckets,
+        tokens=tokens,
+        lang=lang,
+        lower=lower,
+        seed=seed,
+    )
     console = Console(stderr=True, highlight=False)
     columns = (
-        TextColumn("{task.description}"), BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading texts", total=None)
 
@@ -114,9 +128,16 @@ def train_word2vec(
 
         try:
             path = train(
-                inputs, output, config, text_key=text_key, input_format=input_format,
-                threads=threads, processes=n_process, overwrite=overwrite, report=report,
-            )  # fmt: skip
+                inputs,
+                output,
+                config,
+                text_key=text_key,
+                input_format=input_format,
+                threads=threads,
+                processes=n_process,
+                overwrite=overwrite,
+                report=report,
+            )
         except KeyboardInterrupt:
             console.print("give the same command again to go on from the last finished epoch")
             raise

@@ -20,7 +20,7 @@ from spacy_attn.classic.chunk import (
 )
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
-from spacy_attn.components.tagged import tagged_sentences
+from spacy_attn.components.tagged import find_spans
 from spacy_attn.errors import ConfigError, ResourceError
 
 __all__ = ["NltkChunker", "make_nltk_chunker"]
@@ -166,12 +166,7 @@ class NltkChunker:
         Raises:
             ConfigError, ResourceError: as ``__call__``.
         """
-        found: list[LabelledSpan] = []
-        for tokens in tagged_sentences(doc, self.name):
-            words, tags = [token.text for token in tokens], [token.tag_ for token in tokens]
-            for start, end, label in self.chunker.find(words, tags):
-                found.append((tokens[start].i, tokens[end - 1].i + 1, label))
-        return found
+        return find_spans(self, doc)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
         """Precision, recall and F1 of the span group, for ``nlp.evaluate``."""

@@ -17,7 +17,7 @@ from spacy_attn.classic.entities import (
 )
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
-from spacy_attn.components.tagged import tagged_sentences
+from spacy_attn.components.tagged import find_spans
 from spacy_attn.errors import ConfigError
 
 __all__ = ["NltkNer", "make_nltk_ner"]
@@ -147,12 +147,7 @@ class NltkNer:
         Raises:
             ConfigError, ResourceError: as ``__call__``.
         """
-        spans: list[LabelledSpan] = []
-        for tokens in tagged_sentences(doc, self.name):
-            words, tags = [token.text for token in tokens], [token.tag_ for token in tokens]
-            for start, end, label in self.chunker.find(words, tags):
-                spans.append((tokens[start].i, tokens[end - 1].i + 1, label))
-        return spans
+        return find_spans(self, doc)
 
     def _write_ents(self, doc: Doc) -> None:
         blocked = [t.i for t in doc if (t.ent_iob_, t.ent_type_) == _BLOCKED]

@@ -269,8 +269,9 @@ class NltkParser:
                 logger.warning(
                     "%s: nothing in this pipeline sets sentence boundaries, so each Doc is parsed "
                     "as one sentence; run: nlp.add_pipe('sentencizer', before=%r)",
-                    self.name, self.name,
-                )  # fmt: skip
+                    self.name,
+                    self.name,
+                )
             yield doc[:]
 
     def _parse(self, sentence: Span) -> Parse:

@@ -182,8 +182,10 @@ class RelationExtractor:
             parts = [(sent.start, sent.as_doc()) for sent in sentences]
             logger.warning(
                 "%s: a sentence of more than %d tokens is passed over; is its text prose, and "
-                "does the pipeline set sentences?", self.name, MAX_SENTENCE,
-            )  # fmt: skip
+                "does the pipeline set sentences?",
+                self.name,
+                MAX_SENTENCE,
+            )
         for start, part in parts:
             for key, tokens in self._matcher(part):
                 # By the matcher's own strings: the Doc may come from another pipeline's vocab.

@@ -1,14 +1,41 @@
-"""Sentences with part-of-speech tags, as NLTK's chunkers read them from a Doc."""
+"""What NLTK's chunkers find in a Doc, sentence by sentence of tagged words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from spacy.tokens import Doc, Token
 
+from spacy_attn.classic.chunk import Chunker
+from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.errors import ConfigError
 
-__all__ = ["tagged_sentences"]
+__all__ = ["find_spans", "tagged_sentences"]
+
+
+class _Component(Protocol):
+    name: str
+
+    @property
+    def chunker(self) -> Chunker:
+        """What finds the spans of a sentence; its file is read at the first one."""
+        ...
+
+
+def find_spans(component: _Component, doc: Doc) -> list[LabelledSpan]:
+    """The chunks or entities of a Doc, as token spans.
+
+    Raises:
+        ConfigError: the Doc has words and no tags, or as the chunker.
+        ResourceError: as the chunker.
+    """
+    found: list[LabelledSpan] = []
+    for tokens in tagged_sentences(doc, component.name):
+        words, tags = [token.text for token in tokens], [token.tag_ for token in tokens]
+        for start, end, label in component.chunker.find(words, tags):
+            found.append((tokens[start].i, tokens[end - 1].i + 1, label))
+    return found
 
 
 def tagged_sentences(doc: Doc, name: str) -> Iterator[list[Token]]:

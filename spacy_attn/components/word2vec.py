@@ -207,9 +207,12 @@ def install_word2vec_extension(
             logger.warning(
                 "token._.%s now reads %s (%s) in this process, no longer %s (%s); to keep both, "
                 "give one component another attr",
-                attr, file or GLOVE, unknown, before.keywords["vectors"] or GLOVE,
+                attr,
+                file or GLOVE,
+                unknown,
+                before.keywords["vectors"] or GLOVE,
                 before.keywords["unknown"],
-            )  # fmt: skip
+            )
             Token.set_extension(attr, getter=getter, force=True)
         return
     _install(Token, attr, setting="attr", getter=getter)

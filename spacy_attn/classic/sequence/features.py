@@ -58,9 +58,12 @@ def token_features(words: Sequence[str], tags: Sequence[str], task: str) -> Iter
 def history_features(l_2: str, l_1: str, t: str, t1: str) -> list[str]:
     """Features of the two labels before a token, alone and with tags."""
     return [
-        f"l-1={l_1}", f"l-2l-1={l_2} {l_1}", f"l-1t={l_1} {t}", f"l-2l-1t={l_2} {l_1} {t}",
+        f"l-1={l_1}",
+        f"l-2l-1={l_2} {l_1}",
+        f"l-1t={l_1} {t}",
+        f"l-2l-1t={l_2} {l_1} {t}",
         f"l-1tt+1={l_1} {t} {t1}",
-    ]  # fmt: skip
+    ]
 
 
 def history_word_features(l_1: str, w_1: str, w: str) -> tuple[str, str]:

@@ -130,9 +130,12 @@ class SequenceTagger:
 
         rows, columns = np.nonzero(self._weights)
         header = {
-            "format": _FORMAT, "version": _VERSION, "task": self.task, "labels": self.labels,
+            "format": _FORMAT,
+            "version": _VERSION,
+            "task": self.task,
+            "labels": self.labels,
             "features": list(self._features),
-        }  # fmt: skip
+        }
         arrays = {
             "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
             "rows": rows.astype(np.int32),

@@ -23,8 +23,9 @@ __all__ = ["COLUMNS", "digest_of", "lexicon_digest", "read_lexicon", "write_lexi
 Arrays = dict[str, NDArray[Any]]
 
 #: All arrays by name, in the order that the digest is taken in.
-COLUMNS = ("lemmas", "exceptions", "n_senses", "offset", "type", "lexfile", "lex_id", "head",
-           "head_id", "count", "synset")  # fmt: skip
+COLUMNS = tuple(
+    "lemmas exceptions n_senses offset type lexfile lex_id head head_id count synset".split()
+)
 _LARGE = ("lemmas", "synset")
 
 
