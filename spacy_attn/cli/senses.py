@@ -13,7 +13,6 @@ from rich.table import Table
 
 from spacy_attn.cli.terminal import refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.methods.registry import short_names
 
 __all__ = ["senses"]
 
@@ -46,7 +45,7 @@ def senses(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.side_by_side import side_by_side
-    from spacy_attn.wsd.methods.registry import sense_method
+    from spacy_attn.wsd.methods.registry import sense_method, short_names
 
     if not names:
         raise ConfigError(f"--methods {methods!r} names none; legal are {', '.join(short_names())}")
