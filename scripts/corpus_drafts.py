@@ -3,9 +3,13 @@
     python scripts/corpus_drafts.py tasks words.jsonl -o drafts/            # what a writer reads
     python scripts/corpus_drafts.py check drafts/003.txt --data ../shared/data
     python scripts/corpus_drafts.py build drafts/ -o corpus/ --data ../shared/data
+    python scripts/corpus_drafts.py sample corpus/000.tsv ... -o labels/a   # to label blind
+    python scripts/corpus_drafts.py agree labels/ -o agreement.json
 
 A task lists words with all their senses; those marked ``*`` are wanted. A draft has a line for
 each sentence, ``12b|The [[match]] went out.``: number of the word, letter of the sense, sentence.
+Blind labels are lines like ``17 c``, number of the question and letter of the definition, ``none``
+where none fits, ``unclear`` where more than one does.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import random
 import re
 import sys
 from collections import Counter, defaultdict
@@ -247,18 +252,82 @@ def build(args: argparse.Namespace) -> None:
     """Write the good sentences of all drafts as ``corpus/*.tsv``, a file for each task."""
     checker = Checker(args.words, args.data)
     total = 0
+    seen: set[str] = set()
     for draft in sorted(args.drafts.glob("[0-9][0-9][0-9].txt")):
         good, problems = review(draft, checker)
         rows = sorted({(n, len(a), a, s) for n, a, s in good})
         lines = []
         for number, _, name, sentence in rows:
             key = checker.words[number]["senses"][_index(name)][0]
+            plain = sentence.replace("[[", "").replace("]]", "").lower()
+            if plain in seen:
+                print(f"stands in an earlier file: {sentence}")
+                continue
+            seen.add(plain)
             lines.append(f"{key}\t{sentence}")
         args.output.mkdir(exist_ok=True)
         (args.output / f"{draft.stem}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         total += len(lines)
         print(f"{draft.stem}: {len(lines)} sentences, {len(problems)} refused")
     print(f"{total} sentences")
+
+
+def sample(args: argparse.Namespace) -> None:
+    """Questions for a labeller (``.txt``) and the answers that the writer meant (``.key.json``)."""
+    wordnet = WordNet()
+    rows = []
+    for file in args.files:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        rng = random.Random(f"{args.seed} {file.stem}")  # noqa: S311 - a draw, not a secret
+        rows += [(file.stem, *line.split("\t")) for line in rng.sample(lines, len(lines) // 10)]
+    rng = random.Random(args.seed)  # noqa: S311
+    rng.shuffle(rows)
+    questions, keys = [], []
+    for i, (stem, key, sentence) in enumerate(rows):
+        sense = wordnet.senses[key]
+        senses = list(wordnet.candidates(sense.lemma, sense.pos))
+        rng.shuffle(senses)
+        lemma = sense.lemma.replace("_", " ")
+        questions.append(f"#{i} {lemma} {sense.pos}: {sentence}")
+        questions += [f"  {letter(k)} {wordnet.gloss(s)[0]}" for k, s in enumerate(senses)]
+        meant = letter([s.key for s in senses].index(key))
+        keys.append({"file": stem, "key": key, "meant": meant, "n_senses": len(senses),
+                     "pos": sense.pos, "sentence": sentence})  # fmt: skip
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.with_suffix(".txt").write_text("\n".join(questions) + "\n", encoding="utf-8")
+    args.output.with_suffix(".key.json").write_text(json.dumps(keys), encoding="utf-8")
+    print(f"{len(rows)} questions")
+
+
+def agree(args: argparse.Namespace) -> None:
+    """How often blind labels are what the writer meant; the others are listed."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    disputed = []
+    for file in sorted(args.labels.glob("*.key.json")):
+        keys = json.loads(file.read_text(encoding="utf-8"))
+        answers = file.with_name(file.name.replace(".key.json", ".labels.txt"))
+        said = dict(line.split()[:2] for line in answers.read_text("utf-8").splitlines() if line)
+        for i, key in enumerate(keys):
+            answer = said.get(str(i))
+            if answer is None:
+                continue
+            n = key["n_senses"]
+            size = "2" if n == 2 else "3 to 5" if n < 6 else "6 to 10" if n < 11 else "11 and more"
+            outcome = "agree" if answer == key["meant"] else answer
+            outcome = outcome if outcome in ("agree", "none", "unclear") else "other"
+            for group in ("all", f"file {key['file']}", key["pos"], f"senses {size}"):
+                groups[group][outcome] += 1
+            if outcome != "agree":
+                disputed.append({**key, "said": answer})
+    table = {
+        name: {"n": sum(c.values()), "agreement": round(c["agree"] / sum(c.values()), 4), **c}
+        for name, c in sorted(groups.items())
+    }
+    args.output.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    rest = args.output.with_suffix(".disputed.jsonl")
+    rest.write_text("".join(json.dumps(row) + "\n" for row in disputed), encoding="utf-8")
+    for name, row in table.items():
+        print(name, row)
 
 
 def _index(name: str) -> int:
@@ -284,6 +353,15 @@ def main() -> None:
     every.add_argument("drafts", type=Path)
     every.add_argument("-o", "--output", type=Path, required=True)
     every.set_defaults(run=build)
+    draw = commands.add_parser("sample", help="draw a tenth of some files, to label blind")
+    draw.add_argument("files", type=Path, nargs="+")
+    draw.add_argument("--seed", type=int, default=0)
+    draw.add_argument("-o", "--output", type=Path, required=True, help="name without a suffix")
+    draw.set_defaults(run=sample)
+    compared = commands.add_parser("agree", help="agreement of blind labels with what was meant")
+    compared.add_argument("labels", type=Path, help="folder with .key.json and .labels.txt")
+    compared.add_argument("-o", "--output", type=Path, required=True)
+    compared.set_defaults(run=agree)
     for each in (one, every):
         each.add_argument("--words", type=Path, required=True, help="list of corpus_words.py")
         each.add_argument("--data", type=Path, help="folder with the evaluation sets")

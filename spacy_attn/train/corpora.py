@@ -1,8 +1,8 @@
 """Readers of the sense-annotated corpora that the sense model is trained on.
 
 SemCor and MASC come as JSONL, one sentence a line (see ``benchmarks/README.md`` for
-sources and licences); WordNet's example sentences come from the user's own WordNet.
-All three become :class:`TaggedSentence`.
+sources and licences); WordNet's example sentences come from the user's own WordNet; the written
+corpus is the project's own text (``corpus/README.md``). All become :class:`TaggedSentence`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacy_attn.errors import RecordError
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-__all__ = ["TaggedSentence", "read_masc", "read_semcor", "read_wordnet_examples"]
+__all__ = ["TaggedSentence", "read_masc", "read_semcor", "read_wordnet_examples", "read_written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,36 @@ def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
                         [(start, start + len(lemma), [sense.key])],
                     )
                     break
+
+
+def read_written(folder: Path) -> Iterator[TaggedSentence]:
+    """The written corpus: ``*.tsv``, a line each: sense key, tab, ``The [[bat]] flew.``
+
+    Tokens are those of spaCy's English tokenizer.
+
+    Raises:
+        RecordError: a line has no key, or not one word in double brackets.
+    """
+    import spacy
+
+    make_doc = spacy.blank("en").make_doc
+    for file in sorted(folder.glob("*.tsv")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            key, _, marked = line.partition("\t")
+            before, opened, rest = marked.partition("[[")
+            word, closed, after = rest.partition("]]")
+            if not (key and opened and closed and word) or "[[" in after:
+                raise RecordError(
+                    f"{file}, line {number}: must be a sense key, a tab and a sentence with one "
+                    "word in double brackets, such as The [[bat]] flew at night."
+                )
+            doc = make_doc(before + word + after)
+            span = doc.char_span(len(before), len(before) + len(word), alignment_mode="expand")
+            assert span is not None  # noqa: S101 - expanded to whole tokens
+            target = (span.start, span.end, [key])
+            yield TaggedSentence(
+                f"{file.stem}-{number}", "written", [token.text for token in doc], [target]
+            )
 
 
 def _is_form(token: str, lemma: str) -> bool:

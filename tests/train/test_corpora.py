@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 
+import pytest
+
+from spacy_attn.errors import RecordError
 from spacy_attn.train.corpora import (
     TaggedSentence,
     read_masc,
     read_semcor,
     read_wordnet_examples,
+    read_written,
     split_corpora,
 )
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
@@ -96,3 +100,31 @@ def test_split_holds_out_whole_documents_and_genres():
     }
     again = split_corpora(semcor, masc, [])
     assert again == split
+
+
+def test_a_written_sentence_has_the_word_between_brackets(tmp_path):
+    (tmp_path / "000.tsv").write_text(
+        "bat%1:05:00::\tThe [[bats]] didn't fly.\nget_up%2:38:00::\tShe [[got up]] late.\n"
+    )
+    (tmp_path / "README.md").write_text("no sentences")
+    assert list(read_written(tmp_path)) == [
+        TaggedSentence(
+            "000-1", "written", ["The", "bats", "did", "n't", "fly", "."],
+            [(1, 2, ["bat%1:05:00::"])],
+        ),
+        TaggedSentence(
+            "000-2", "written", ["She", "got", "up", "late", "."], [(1, 3, ["get_up%2:38:00::"])]
+        ),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["The [[bat]] flew.", "bat%1:05:00::\tThe bat flew.", "x\tA [[b]] and a [[b]].", "x\t[[]]"],
+)
+def test_another_line_is_refused_with_its_number(tmp_path, line):
+    (tmp_path / "000.tsv").write_text(f"x\tA [[good]] one.\n{line}\n")
+    with pytest.raises(
+        RecordError, match=r"000\.tsv, line 2: must be a sense key, a tab and"
+    ):
+        list(read_written(tmp_path))

@@ -1,0 +1,108 @@
+"""The written corpus: every line can be trained on, and nothing in it is anybody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
+FILES = sorted((ROOT / "corpus").glob("*.tsv"))
+
+
+@pytest.fixture(scope="module")
+def drafts() -> ModuleType:
+    """The script that checks drafts: the same rules hold for what it has built."""
+    spec = spec_from_file_location("corpus_drafts", ROOT / "scripts" / "corpus_drafts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows() -> Iterator[tuple[str, int, str, str]]:
+    """File, line number, sense key and sentence."""
+    for file in FILES:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            key, _, sentence = line.partition("\t")
+            yield file.name, number, key, sentence
+
+
+def unmarked(sentence: str) -> str:
+    return sentence.replace("[[", "").replace("]]", "")
+
+
+def test_every_key_is_one_of_wordnet() -> None:
+    lexicon = shared_lexicon()
+    pos = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
+    known: dict[tuple[str, str], set[str]] = {}
+    for file, number, key, _ in rows():
+        lemma, _, rest = key.partition("%")
+        word = lemma.replace("_", " "), pos[rest[0]]
+        if word not in known:
+            known[word] = {sense.id for sense in lexicon.candidates(*word)}
+        assert key in known[word], f"{file}, line {number}: {key}"
+
+
+def test_each_sentence_has_one_word_between_brackets_and_a_length() -> None:
+    for file, number, _, sentence in rows():
+        where = f"{file}, line {number}: {sentence}"
+        assert len(re.findall(r"\[\[[^\[\]]+\]\]", sentence)) == 1, where
+        assert sentence.count("[[") == sentence.count("]]") == 1, where
+        assert sentence.isprintable(), where
+        assert 4 <= len(unmarked(sentence).split()) <= 40, where
+
+
+def test_no_sentence_stands_twice() -> None:
+    counts = Counter(unmarked(sentence).lower() for *_, sentence in rows())
+    assert [sentence for sentence, n in counts.items() if n > 1] == []
+
+
+def test_nothing_is_shared_with_the_bundled_test_set(drafts: ModuleType) -> None:
+    lines = (ROOT / "spacy_attn" / "data" / "homographs.test.jsonl").read_text("utf-8").splitlines()
+    held = set()
+    for line in lines:
+        held |= drafts.ngrams(drafts.words_of(json.loads(line)["text"]), 8)
+    for file, number, _, sentence in rows():
+        shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 8) & held
+        assert not shared, f"{file}, line {number}: {shared}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation sets are not on this machine")
+def test_nothing_is_shared_with_the_evaluation_sets(drafts: ModuleType) -> None:
+    held = set()
+    for text in drafts.evaluation(DATA):
+        held |= drafts.ngrams(drafts.words_of(text), 8)
+    for file, number, _, sentence in rows():
+        shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 8) & held
+        assert not shared, f"{file}, line {number}: {shared}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_wordnet() is None, reason="WordNet is not on this machine")
+def test_no_example_of_wordnet_is_copied(drafts: ModuleType) -> None:
+    wordnet = WordNet()
+    examples: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+    for file, number, key, sentence in rows():
+        sense = wordnet.senses[key]
+        word = sense.lemma, sense.pos
+        if word not in examples:
+            examples[word] = set()
+            for other in wordnet.candidates(*word):
+                for text in wordnet.gloss(other)[1]:
+                    examples[word] |= drafts.ngrams(drafts.words_of(text), 5)
+        shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 5) & examples[word]
+        assert not shared, f"{file}, line {number}: {shared}"
