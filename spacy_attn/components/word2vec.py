@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypedDict
 
 from spacy.language import Language
@@ -18,7 +19,7 @@ from spacy.tokens import Doc, Token
 from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.classic.vectors import GLOVE, check_choice, shared_vectors
+from spacy_attn.classic.vectors import GLOVE, KeyedVectorsAdapter, check_choice, shared_vectors
 from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError
@@ -26,6 +27,9 @@ from spacy_attn.errors import ConfigError
 __all__ = ["Word2Vec", "install_word2vec_extension", "make_word2vec", "static_vectors"]
 
 logger = logging.getLogger("spacy_attn")
+
+_LOOK_AGAIN = 0.1  # seconds
+_MOST_RECENT = 4  # files and rules
 
 DEFAULT_CONFIG = """
 [word2vec]
@@ -237,9 +241,24 @@ def _span_vectors(doc: Doc, start: int, end: int, *, vectors: str | None, unknow
 
 
 def _get_word_vector(token: Token, vectors: str | None, unknown: str) -> Floats1d:
-    rows = _span_vectors(token.doc, token.i, token.i + 1, vectors=vectors, unknown=unknown)
-    row: Floats1d = rows[0]
+    lemmas = [token.lemma_] if unknown == "lemma" else None
+    row: Floats1d = _recent_vectors(vectors, unknown).vectors([token.text], lemmas)[0]
     return row
+
+
+_recent: dict[tuple[str | None, str], tuple[float, KeyedVectorsAdapter]] = {}
+
+
+def _recent_vectors(vectors: str | None, unknown: str) -> KeyedVectorsAdapter:
+    """``shared_vectors``, which looks at the file: for single tokens ten times a second."""
+    now = monotonic()
+    looked, found = _recent.get((vectors, unknown), (-_LOOK_AGAIN, None))
+    if found is None or now - looked >= _LOOK_AGAIN:
+        if len(_recent) >= _MOST_RECENT:
+            _recent.clear()
+        found = shared_vectors(vectors, unknown)
+        _recent[vectors, unknown] = now, found
+    return found
 
 
 def _absolute(vectors: str | None) -> str | None:

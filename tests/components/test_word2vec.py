@@ -84,6 +84,18 @@ def test_two_instances_read_one_file_once(file):
     assert shared_vectors(str(file)).table is table
 
 
+def test_a_file_that_was_written_again_is_read_again(file, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(word2vec, "monotonic", lambda: now)
+    doc = pipeline(file)("bat")
+    np.testing.assert_array_equal(doc[0]._.word2vec, [3, -4])
+    file.write_text("bat 5 6\n")
+    np.testing.assert_array_equal(doc[0]._.word2vec, [3, -4])  # single tokens: not each time
+    np.testing.assert_array_equal(static_vectors(doc, vectors=str(file)), [[5, 6]])
+    now = 0.1
+    np.testing.assert_array_equal(doc[0]._.word2vec, [5, 6])
+
+
 def test_two_files_side_by_side(file, tmp_path):
     (tmp_path / "other.txt").write_text("bat 7 7 7\n")
     nlp = pipeline(file)

@@ -62,7 +62,7 @@ def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapt
     check_choice(path, unknown)
     key = GLOVE if path is None or path == GLOVE else os.path.abspath(os.path.expanduser(path))
     kept = _kept.pop(key, None)
-    if kept is None or kept[0] != (_states(kept[1]) or kept[0]):
+    if kept is None or (key != GLOVE and kept[0] != (_states(kept[1]) or kept[0])):
         table = load_vectors(key).table
         kept = _states(table), table
     _kept[key] = kept
@@ -72,6 +72,7 @@ def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapt
 
 
 def _states(table: Table) -> list[FileState]:
+    """Of the files of a table; none where one of them is gone."""
     try:
         return [file_state(file) for file in table.files]
     except OSError:
