@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +51,9 @@ from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, 
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
 from spacy_attn.components.adapter import resources_of
-from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files
 from spacy_attn.wsd.inventory.wordnet import shared_lexicon
-from spacy_attn.wsd.inventory.wordnet_files import SynsetFiles, find_wordnet
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import SenseHead
 
@@ -141,12 +139,13 @@ def balanced_unseen(is_seen: Bools1d, is_same: Bools1d) -> Bools1d:
     return out
 
 
-def wordnet_examples() -> set[str] | None:
-    """All example sentences of the user's WordNet; None where there is none."""
-    folder = find_wordnet()
-    if folder is None:
-        return None
-    glosses = SynsetFiles(folder).glosses()
+def wordnet_examples() -> set[str]:
+    """All example sentences of the user's WordNet.
+
+    Raises:
+        ResourceError: there is none.
+    """
+    glosses = WordNet().synsets.glosses()
     return {plain(each) for _, gloss in glosses for each in re.findall(r'"([^"]+)"', gloss)}
 
 
@@ -346,16 +345,12 @@ def same_sense(chosen: Sequence[str | None]) -> tuple[Bools1d, Bools1d]:
 
 
 def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
-    """For each method that can run here what :func:`same_sense` says."""
+    """For each method what :func:`same_sense` says."""
     nlp = load_pipeline()
     task = gold_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
     out = {}
     for method in progress(METHODS, "methods"):
-        try:
-            answers = MethodSystem(method)(task, lambda done, total: None)
-        except ResourceError as error:  # definitions, where there is no WordNet
-            print(f"{method} is left out: {error}", file=sys.stderr)
-            continue
+        answers = MethodSystem(method)(task, lambda done, total: None)
         out[method] = same_sense([None if p is None else p.sense for p in answers.predictions])
     return out
 
@@ -363,14 +358,14 @@ def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
 # -- measuring ----------------------------------------------------------------------------------
 
 
-def row(name: str, kind: str, has_read: bool, right: Bools1d, unseen: Bools1d | None) -> Result:
-    """The row of a system. *Shape:* right (n_dev,), unseen (n_unseen,) or None"""
+def row(name: str, kind: str, has_read: bool, right: Bools1d, unseen: Bools1d) -> Result:
+    """The row of a system. *Shape:* right (n_dev,), unseen (n_unseen,)"""
     return {
         "name": name,
         "kind": kind,
         "has_read": has_read,
         **accuracy(right),
-        "unseen": None if unseen is None else accuracy(unseen),
+        "unseen": accuracy(unseen),
         "right": right,
         "right_unseen": unseen,
     }
@@ -378,24 +373,22 @@ def row(name: str, kind: str, has_read: bool, right: Bools1d, unseen: Bools1d | 
 
 def duels(rows: Sequence[Result]) -> Result:
     """Attention against classic: among rows that have not read the pairs, and on unseen pairs."""
+
+    def best(key: str, mine: Sequence[Result]) -> Result:
+        names, kinds, rights = ([each[k] for each in mine] for k in ("name", "kind", key))
+        return duel(names, kinds, rights)
+
     fair = [each for each in rows if not each["has_read"]]
-    out = {}
-    for place, key, mine in (("dev", "right", fair), ("unseen", "right_unseen", list(rows))):
-        if mine[0][key] is not None:
-            names, kinds = ([each[name] for each in mine] for name in ("name", "kind"))
-            out[place] = duel(names, kinds, [each[key] for each in mine])
-    return out
+    return {"dev": best("right", fair), "unseen": best("right_unseen", rows)}
 
 
 def compare_with(baseline: str, rows: Sequence[Result]) -> None:
     """Put McNemar's test against a row into all others, and take out what it needed."""
     names = [each["name"] for each in rows]
-    for key, place in (("right", ""), ("right_unseen", "unseen")):
-        rights = [each.pop(key) for each in rows]
-        if rights[0] is None:
-            continue
-        for each, found in zip(rows, comparisons(names, rights, baseline), strict=True):
-            (each[place] if place else each)["comparison"] = found
+    for key in ("right", "right_unseen"):
+        tests = comparisons(names, [each.pop(key) for each in rows], baseline)
+        for each, found in zip(rows, tests, strict=True):
+            (each if key == "right" else each["unseen"])["comparison"] = found
 
 
 def run() -> Result:
@@ -403,27 +396,22 @@ def run() -> Result:
     pairs = read(FOLDER, "train") + read(FOLDER, "dev")
     is_same = np.array([pair.is_same for pair in pairs])
     is_train = np.array([pair.is_train for pair in pairs])
-    examples = wordnet_examples()
-    is_seen = None if examples is None else seen_by(pairs, examples)
-    is_unseen = None if is_seen is None else balanced_unseen(is_seen, is_same)
+    is_seen = seen_by(pairs, wordnet_examples())
+    is_unseen = balanced_unseen(is_seen, is_same)
     values = similarities(pairs, SenseHead.load(SENSE_MODEL))
     values["both target"] = (values["raw target"] + values["adapted target"]) / 2
     rows = []
     for system in SYSTEMS:
         right = answers_of(system, values, is_same, is_train) == is_same[~is_train]
-        unseen = None
-        if is_unseen is not None:
-            said = answers_unseen(system, values, is_same, is_train, is_unseen)
-            unseen = said == is_same[is_unseen]
+        said = answers_unseen(system, values, is_same, is_train, is_unseen)
         has_read = any(name in _HAVE_READ for name in system.features)
-        rows.append(row(system.name, system.kind, has_read, right, unseen))
+        rows.append(row(system.name, system.kind, has_read, right, said == is_same[is_unseen]))
     for method, (said, known) in decisions(pairs).items():
         # A pair with a word that the inventory does not know counts as wrong.
         right = (said == is_same) & known
         kind = "attention" if method == "attention" else "classic"
-        unseen = None if is_unseen is None else right[is_unseen]
-        name = f"decisions of {method}"
-        rows.append(row(name, kind, method in _HAVE_READ, right[~is_train], unseen))
+        name, has_read = f"decisions of {method}", method in _HAVE_READ
+        rows.append(row(name, kind, has_read, right[~is_train], right[is_unseen]))
         rows[-1]["unknown"] = int((~known[~is_train]).sum())
     found = duels(rows)
     compare_with(BASELINE, rows)
@@ -431,8 +419,8 @@ def run() -> Result:
         "dataset": "WiC, development part",
         "n": int((~is_train).sum()),
         "n_train": int(is_train.sum()),
-        "n_unseen": None if is_unseen is None else int(is_unseen.sum()),
-        "n_dev_with_wordnet_example": None if is_seen is None else int((is_seen & ~is_train).sum()),
+        "n_unseen": int(is_unseen.sum()),
+        "n_dev_with_wordnet_example": int((is_seen & ~is_train).sum()),
         "baseline": BASELINE,
         "systems": rows,
         "duels": found,
