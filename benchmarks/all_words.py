@@ -44,7 +44,7 @@ from spacy_attn.compare.task import (
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
 from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, short_names
@@ -155,7 +155,7 @@ def run() -> Result:
     """Every system on its tasks, in one process of its own."""
     nlp = load_pipeline()
     nlp.disable_pipe("sense_disambiguator")
-    wordnet, inventory = WordNet(), shared_lexicon()
+    wordnet, inventory = WordNet(), wordnet_inventory()
     resources, tag = resources_of(nlp), tagged_by(nlp)
     weight, tried = choose_weight(gold_task(held_out(inventory, wordnet), inventory, resources))
     dataset = open_dataset(ALLAMENDED, tag)

@@ -35,7 +35,7 @@ from spacy_attn.train.sense_model import open_trainer
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer, TrainConfig
 from spacy_attn.wsd.inventory.jsonl import load_inventory
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 SIZES = ((384, 384), (112, 192), (64, 192), (64, 128), (32, 192))  # rank and width; first: whole
@@ -54,7 +54,7 @@ def trained(
     """The trainer of a finished run, the untrained encoder and its hash."""
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
-    table = SenseTable(WordNet(), shared_lexicon())
+    table = SenseTable(WordNet(), wordnet_inventory())
     trainer = open_trainer(model, resolved.path, table, config, folder, base, base_sha256, None)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=trainer.device)
     trainer.encoder.load_state_dict(saved["encoder"])
@@ -78,7 +78,7 @@ def main() -> None:
         width_shipped = len(file.get_tensor("wordnet.project"))
     config = TrainConfig(**notes["config"])
     trainer, base, base_sha256 = trained(folder, others, notes["base_model"], config)
-    wordnet, inventory = trainer.table.wordnet, shared_lexicon()
+    wordnet, inventory = trainer.table.wordnet, wordnet_inventory()
     split = split_corpora(list(read_semcor(SEMCOR, wordnet)), [], [])
     rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
     resources = blank_resources(load_inventory("homographs"))

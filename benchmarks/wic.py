@@ -52,7 +52,7 @@ from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.models import glove_files
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import SenseHead
@@ -347,7 +347,7 @@ def same_sense(chosen: Sequence[str | None]) -> tuple[Bools1d, Bools1d]:
 def decisions(pairs: Sequence[Pair]) -> dict[str, tuple[Bools1d, Bools1d]]:
     """For each method what :func:`same_sense` says."""
     nlp = load_pipeline()
-    task = gold_task(dataset(pairs), shared_lexicon(), resources_of(nlp))
+    task = gold_task(dataset(pairs), wordnet_inventory(), resources_of(nlp))
     out = {}
     for method in progress(METHODS, "methods"):
         answers = MethodSystem(method)(task, lambda done, total: None)

@@ -1,8 +1,8 @@
 """One contract for every factory and every sense method that this distribution registers.
 
 The names come from the metadata of the installed package. A new factory is covered as soon as
-it has an entry in ``TOYS``, a new method with one in ``METHOD_ARGUMENTS``; without it the
-contract fails and says so.
+it has an entry in ``TOYS`` (without it the contract fails and says so), a new method at once;
+``METHOD_ARGUMENTS`` holds what methods need that read models.
 """
 
 from __future__ import annotations
@@ -635,8 +635,6 @@ def test_several_processes(factory: str, start_method: str, workers: tuple[Path,
 
 @pytest.fixture(params=SENSE_METHODS)
 def method_name(request: pytest.FixtureRequest) -> str:
-    if request.param not in METHOD_ARGUMENTS:
-        pytest.fail(f"add toy arguments for {request.param} to METHOD_ARGUMENTS")
     name: str = request.param
     return name
 
@@ -648,7 +646,7 @@ def make_fitted(method_name: str, world: dict[str, str]) -> Callable[..., Any]:
     from spacy_attn.wsd.inventory.jsonl import load_inventory
 
     def make(*, pickled: bool = False) -> Any:
-        arguments = on_world(METHOD_ARGUMENTS[method_name], world)
+        arguments = on_world(METHOD_ARGUMENTS.get(method_name, {}), world)
         method = spacy.registry.sense_methods.get(method_name)(**arguments)
         if pickled:
             method = pickle.loads(pickle.dumps(method))  # noqa: S301  our own bytes

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def unmarked(sentence: str) -> str:
 
 
 def test_every_key_is_one_of_wordnet() -> None:
-    lexicon = shared_lexicon()
+    lexicon = wordnet_inventory()
     pos = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
     known: dict[tuple[str, str], set[str]] = {}
     for file, number, key, _ in rows():

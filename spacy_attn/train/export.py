@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
+from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseNetwork, SenseTrainer
+from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.inventory.jsonl import Inventory
 
 __all__ = [

@@ -40,13 +40,13 @@ from torch import Tensor, nn
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.rows import Row, RowTarget, batches, join
-from spacy_attn.train.sense_table import RELATIONS, SenseTable
+from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
+from spacy_attn.train.sense_table import SenseTable
 
-__all__ = ["SenseNetwork", "SenseTrainer", "TrainConfig"]
+__all__ = ["SenseTrainer", "TrainConfig"]
 
 logger = logging.getLogger("spacy_attn")
 
-_SCALE = 12.0  # of z . s at the start
 _GLOSS_PIECES = 64  # of a sense's text
 
 
@@ -80,105 +80,6 @@ class TrainConfig:
         """Weight of a corpus in the loss."""
         weights = {"semcor": 1.0, "wordnet": self.weight_wordnet, "own": self.weight_own}
         return weights.get(genre, self.weight_masc)
-
-
-class SenseNetwork(nn.Module):
-    """The projections and the sense residuals.
-
-    Args:
-        glosses: vectors of the rows' texts. *Shape:* (n_rows, hidden)
-        above: mean of those of their hypernyms. *Shape:* the same
-        composition: see :meth:`~.sense_table.SenseTable.composition`.
-        given: fixed vectors that a row starts from, or None. *Shape:* (n_rows, hidden)
-    """
-
-    def __init__(
-        self,
-        glosses: Tensor,
-        above: Tensor,
-        composition: tuple[Tensor, Tensor],
-        given: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        self.glosses: Tensor
-        self.glosses_above: Tensor
-        self.related: Tensor
-        self.shares: Tensor
-        self.kind: Tensor
-        self.given: Tensor
-        n_rows, hidden = glosses.shape
-        self.target, self.context, self.gloss, self.above = (
-            nn.Linear(hidden, hidden, bias=False) for _ in range(4)
-        )
-        self.residual = nn.Embedding(n_rows + 1, hidden, sparse=True)  # the last stays zero
-        self.scale = nn.Parameter(torch.tensor(math.log(_SCALE)))
-        self.share = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.3, 0.5]))  # of each relation
-        for linear in (self.target, self.context, self.gloss):
-            nn.init.eye_(linear.weight)
-        nn.init.zeros_(self.above.weight)
-        nn.init.zeros_(self.residual.weight)
-        kinds = [i for i, n in enumerate(RELATIONS.values()) for _ in range(n)]
-        start = torch.zeros(n_rows, hidden) if given is None else given
-        for name, tensor in (
-            ("glosses", glosses), ("glosses_above", above), ("given", start),
-            ("related", composition[0]), ("shares", composition[1]), ("kind", torch.tensor(kinds)),
-        ):  # fmt: skip
-            self.register_buffer(name, tensor, persistent=False)
-
-    def projections(self) -> list[nn.Parameter]:
-        """All parameters but the residuals."""
-        return [p for name, p in self.named_parameters() if not name.startswith("residual")]
-
-    def occurrence(self, target: Tensor, context: Tensor) -> Tensor:
-        """The vector z of each occurrence.
-
-        *Shape:* two (n, hidden) -> (n, hidden), rows of unit length
-        """
-        return F.normalize(self.target(target) + self.context(context), dim=-1)
-
-    def senses(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a sense has from its text, from its neighbours, and its own residual.
-
-        *Shape:* (n,) -> three (n, hidden)
-        """
-        share = self.shares[rows] * self.share[self.kind]
-        neighbours = self.residual(self.related[rows]) * share.unsqueeze(-1)
-        shared = self.gloss(self.glosses[rows]) + self.above(self.glosses_above[rows])
-        shared = shared + self.given[rows]
-        return shared, neighbours.sum(1), self.residual(rows)
-
-
-def token_means(hidden: Tensor, owner: Tensor, n_tokens: int) -> Tensor:
-    """Mean of the pieces of each token.
-
-    *Shape:* (batch, pieces, hidden), owner (batch, pieces) with ``n_tokens`` for pieces
-    of no token -> (batch, n_tokens, hidden)
-    """
-    batch, _, width = hidden.shape
-    sums = hidden.new_zeros(batch, n_tokens + 1, width)
-    sums.scatter_add_(1, owner.unsqueeze(-1).expand_as(hidden), hidden)
-    counts = hidden.new_zeros(batch, n_tokens + 1)
-    counts.scatter_add_(1, owner, torch.ones_like(owner, dtype=hidden.dtype))
-    return sums[:, :n_tokens] / counts[:, :n_tokens].clamp(min=1).unsqueeze(-1)
-
-
-def occurrence_parts(
-    tokens: Tensor, lengths: Tensor, where: Tensor, starts: Tensor, ends: Tensor, radius: int
-) -> tuple[Tensor, Tensor]:
-    """Mean target vector and mean vector of the tokens within ``radius`` of it.
-
-    *Shape:* tokens (batch, n_tokens, hidden), lengths (batch,), where/starts/ends (n,)
-    -> two (n, hidden); the context of a one-token text is the target itself.
-    """
-    sums = F.pad(tokens.cumsum(1), (0, 0, 1, 0))
-    inside = sums[where, ends] - sums[where, starts]
-    low = (starts - radius).clamp(min=0)
-    high = torch.minimum(ends + radius, lengths[where])
-    around = sums[where, high] - sums[where, low] - inside
-    n_inside = (ends - starts).unsqueeze(-1)
-    n_around = (high - low).unsqueeze(-1) - n_inside
-    target = inside / n_inside
-    return target, torch.where(n_around > 0, around / n_around.clamp(min=1), target)
 
 
 class SenseTrainer:

@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d
 from spacy_attn.errors import explain_missing_package
-from spacy_attn.wsd.context import Context, Resources, Target
+from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.vectors import Texts
 
@@ -199,8 +199,3 @@ class Method:
         """
         with explain_missing_package(f"the method {self.name}"):
             return self.make(inventory, resources)
-
-
-def texts_of(contexts: Texts | Sequence[Context]) -> Texts:
-    """Contexts as a source of vectors; one that is one already stays."""
-    return contexts if isinstance(contexts, Texts) else Texts(contexts)

@@ -19,7 +19,7 @@ from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import tagged_by
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.inventory.jsonl import load_inventory
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 
 
 def quiet(done, total):
@@ -119,6 +119,6 @@ def test_a_learning_curve(task, toy_model, toy_sense_model):
 
 
 def test_no_learning_curve_without_examples(task):
-    lexicon = replace(task, inventory=shared_lexicon())
+    lexicon = replace(task, inventory=wordnet_inventory())
     with pytest.raises(ConfigError, match="needs an inventory with examples"):
         learning_points(MethodSystem("lesk"), lexicon, quiet)

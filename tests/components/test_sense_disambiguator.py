@@ -30,7 +30,7 @@ from spacy_attn.wsd.annotation import SenseAnnotation
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory.find import find_targets
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.methods import registry as method_registry
 from spacy_attn.wsd.methods.lesk import lesk_v1
 from spacy_attn.wsd.sense import Sense
@@ -919,14 +919,14 @@ def test_wordnet_needs_parts_of_speech():
 @pytest.mark.parametrize("method", ["lesk", "lesk_extended", "word2vec"])
 def test_without_wordnet_the_first_text_says_what_is_missing(method, monkeypatch):
     monkeypatch.setattr("spacy_attn.wsd.inventory.wordnet.find_wordnet", lambda: None)
-    shared_lexicon.cache_clear()
+    wordnet_inventory.cache_clear()
     try:
         nlp = wordnet_pipeline(method=method)
         doc = Doc(nlp.vocab, words=["bats"], pos=["NOUN"], lemmas=["bat"])
         with pytest.raises(ResourceError, match=r"apt-get install wordnet-base"):
             nlp.get_pipe("sense_disambiguator")(doc)
     finally:
-        shared_lexicon.cache_clear()
+        wordnet_inventory.cache_clear()
 
 
 # -- vectors of a component before this one, and stored weights ---------------------------------

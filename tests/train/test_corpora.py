@@ -124,7 +124,5 @@ def test_a_written_sentence_has_the_word_between_brackets(tmp_path):
 )
 def test_another_line_is_refused_with_its_number(tmp_path, line):
     (tmp_path / "000.tsv").write_text(f"x\tA [[good]] one.\n{line}\n")
-    with pytest.raises(
-        RecordError, match=r"000\.tsv, line 2: must be a sense key, a tab and"
-    ):
+    with pytest.raises(RecordError, match=r"000\.tsv, line 2: must be a sense key, a tab and"):
         list(read_written(tmp_path))

@@ -35,8 +35,9 @@ from spacy_attn.train.export import (
     write_sense_model,
 )
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
+from spacy_attn.train.sense_network import occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer, TrainConfig, occurrence_parts, token_means
+from spacy_attn.train.senses import SenseTrainer, TrainConfig
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -164,8 +165,9 @@ def test_token_means_and_parts_equal_a_loop():
         length = [3, 4][int(where[i])]
         rows = tokens[where[i], :length].numpy()
         words = ["x"] * length
-        one = Context(" ".join(words), words, [(j, j) for j in range(length)], words, words, rows)
-        expected = occurrences([one], [Target(0, int(starts[i]), int(ends[i]), "x", ())], 1)[0]
+        one = Context(" ".join(words), words, [(j, j) for j in range(length)], words, words)
+        word = Target(0, int(starts[i]), int(ends[i]), "x", ())
+        expected = occurrences([one], [rows], [word], 1)[0]
         assert np.allclose(np.concatenate([target[i], context[i]]), expected, atol=1e-6)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.inventory.wordnet import shared_lexicon
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 
 __all__ = ["open_inventory"]
 
@@ -39,4 +39,4 @@ def open_inventory(
             f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
             "your own with inventory = 'senses.jsonl'"
         )
-    return shared_lexicon().with_names() if names else shared_lexicon()
+    return wordnet_inventory().with_names() if names else wordnet_inventory()

@@ -37,7 +37,7 @@ from spacy_attn.wsd.inventory.wordnet_files import (
 )
 from spacy_attn.wsd.sense import Example, Sense
 
-__all__ = ["WordNetInventory", "shared_lexicon"]
+__all__ = ["WordNetInventory", "wordnet_inventory"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -349,6 +349,6 @@ def _is_form(word: str, stem: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def shared_lexicon() -> WordNetInventory:
+def wordnet_inventory() -> WordNetInventory:
     """The package's lexicon, read once per process."""
     return WordNetInventory()

@@ -37,7 +37,13 @@ from spacy_attn.wsd.methods.word2vec import gloss_weights
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["GlossVectors", "PrototypeHead", "Prototypes", "SenseCounts", "self_attention_v1"]
+__all__ = [
+    "GlossVectors",
+    "PrototypeHead",
+    "PrototypicalSenses",
+    "SenseCounts",
+    "self_attention_v1",
+]
 
 
 def self_attention_v1(
@@ -70,7 +76,7 @@ def _make(
     static = resources.models.static_vectors(vectors)
     encoder = resources.models.network(path, static)
     head, counts = PrototypeHead.load(path), SenseCounts.load(path)
-    return Prototypes(inventory, resources, encoder, static, head, counts, temperature)
+    return PrototypicalSenses(inventory, resources, encoder, static, head, counts, temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ class GlossVectors:
         return unit
 
 
-class Prototypes:
+class PrototypicalSenses:
     """See the module.
 
     Args:
@@ -285,7 +291,7 @@ class Prototypes:
         return self.head.z(occurrences(contexts, arrays, targets, radius, across=True))
 
 
-def _prepared(method: Prototypes, sense: Sense) -> tuple[Floats1d, float]:
+def _prepared(method: PrototypicalSenses, sense: Sense) -> tuple[Floats1d, float]:
     return method.prepare_sense(sense)
 
 

@@ -1,4 +1,4 @@
-"""Prototypes against arithmetic written out."""
+"""PrototypicalSenses against arithmetic written out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods.self_attention import (
     GlossVectors,
     PrototypeHead,
-    Prototypes,
+    PrototypicalSenses,
     SenseCounts,
 )
 from spacy_attn.wsd.sense import Example, Sense
@@ -69,7 +69,7 @@ def head(**more):
 
 
 def scores(text, inventory=TOY, **more):
-    method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(**more))
+    method = PrototypicalSenses(inventory, RESOURCES, Copies(), Static(), head(**more))
     contexts = [context_of(NLP(text))]
     targets = find_targets(contexts[0], inventory)
     return method.score(Texts(contexts), targets)[0]
@@ -96,16 +96,16 @@ def test_many_examples_count_more_than_one():
 
 
 def test_nothing_to_score():
-    method = Prototypes(TOY, RESOURCES, Copies(), Static(), head())
+    method = PrototypicalSenses(TOY, RESOURCES, Copies(), Static(), head())
     assert method.score(Texts([]), []) == []
     assert method.name == "self_attention"
     assert method.temperature == 0.7
-    given = Prototypes(TOY, RESOURCES, Copies(), Static(), head(), temperature=2.0)
+    given = PrototypicalSenses(TOY, RESOURCES, Copies(), Static(), head(), temperature=2.0)
     assert given.temperature == 2.0
 
 
 def test_it_reads_the_words_around():
-    method = Prototypes(TOY, RESOURCES, Copies(), Static(), head(context_radius=1))
+    method = PrototypicalSenses(TOY, RESOURCES, Copies(), Static(), head(context_radius=1))
     context = context_of(NLP("ball cave bat cave ball"))
     method.score(Texts([context]), [Target(0, 2, 3, "bat", TOY.senses)])
     assert method.encoder.reads[0] == [[(1, 4)]]
@@ -146,7 +146,9 @@ def test_wordnet_has_counts_and_a_prior(toy_lexicon, toy_wordnet):
     rows = np.array(sorted([animal.row, club.row]), np.int32)
     assert rows.tolist() == [animal.row, club.row]
     known = replace(counts(inventory.digest), rows=rows)
-    method = Prototypes(inventory, RESOURCES, Copies(), Static(), head(gloss_weight=0.0), known)
+    method = PrototypicalSenses(
+        inventory, RESOURCES, Copies(), Static(), head(gloss_weight=0.0), known
+    )
     contexts = [context_of(NLP("cave bat"))]
     target = Target(0, 1, 2, "bat", (animal, club))
     obtained = method.score(Texts(contexts), [target])[0]
@@ -157,7 +159,7 @@ def test_wordnet_has_counts_and_a_prior(toy_lexicon, toy_wordnet):
 def test_counts_of_another_lexicon(toy_lexicon, toy_wordnet):
     inventory = WordNetInventory(toy_lexicon, toy_wordnet)
     with pytest.raises(ResourceError, match=r"trained for a lexicon of WordNet with hash other,"):
-        Prototypes(inventory, RESOURCES, Copies(), Static(), head(), counts("other"))
+        PrototypicalSenses(inventory, RESOURCES, Copies(), Static(), head(), counts("other"))
 
 
 def test_a_head_that_is_none(tmp_path):

@@ -262,7 +262,7 @@ def test_definitions_of_hypernyms_count_among_a_senses_words(family):
 
 @pytest.mark.skipif(find_wordnet() is None, reason="no WordNet 3.0 on this machine")
 def test_the_hypernym_of_the_real_bat():
-    inventory = lexicon.shared_lexicon()
+    inventory = lexicon.wordnet_inventory()
     bat = inventory.candidates("bat", "NOUN")[0]
     (definition,) = inventory.hypernym_definitions(bat)
     assert "placenta" in definition  # bat is a placental mammal
