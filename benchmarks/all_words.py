@@ -26,8 +26,8 @@ from spacy_attn.compare.dataset import (
     open_dataset,
     peers_of,
 )
-from spacy_attn.compare.experiment import AskSystem, run_systems
-from spacy_attn.compare.process import answer
+from spacy_attn.compare.experiment import run_systems
+from spacy_attn.compare.process import Ask, answer
 from spacy_attn.compare.results import score
 from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
 from spacy_attn.compare.task import (
@@ -168,7 +168,7 @@ def run() -> Result:
     systems[f"attention, prior {weight}"] = WithPrior(weight)
     systems |= {name: PublishedPredictions(path) for name, path in peers_of(dataset).items()}
 
-    def plan(name: str, ask: AskSystem) -> dict[str, Answers]:
+    def plan(name: str, ask: Ask) -> dict[str, Answers]:
         mine = tasks if name in FEW else ["given"]
         return {task: ask(answer, tasks[task], task) for task in mine}
 

@@ -18,9 +18,9 @@ from typing import Any
 from benchmarks.common import DATA, ROOT, SEED, Result, need, publish, records, rounded
 from spacy_attn import load_pipeline
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
-from spacy_attn.compare.experiment import AskSystem, run_systems
+from spacy_attn.compare.experiment import run_systems
 from spacy_attn.compare.metrics import macro_f1
-from spacy_attn.compare.process import answer
+from spacy_attn.compare.process import Ask, answer
 from spacy_attn.compare.results import score
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Answers, Prediction, end_to_end_task, gold_task, tagged_by
@@ -84,7 +84,7 @@ def run() -> Result:
     plain = end_to_end_task(dataset, inventory, resources, tag)
     ends: dict[str, Answers] = {}
 
-    def plan(name: str, ask: AskSystem) -> Answers:
+    def plan(name: str, ask: Ask) -> Answers:
         if name == END_TO_END:
             ends[name] = ask(answer, plain)
         return ask(answer, given)

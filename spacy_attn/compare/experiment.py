@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 from spacy.language import Language
 
@@ -29,7 +29,7 @@ from spacy_attn.compare.curves import (
 )
 from spacy_attn.compare.dataset import half_of, is_raganato, open_dataset, peers_of
 from spacy_attn.compare.manifest import manifest
-from spacy_attn.compare.process import Ask, Question, answer, own_process, this_process
+from spacy_attn.compare.process import Ask, Report, answer, own_process, quiet, this_process
 from spacy_attn.compare.results import score, to_json
 from spacy_attn.compare.systems import (
     MethodSpec,
@@ -58,31 +58,15 @@ _RESULTS = "results.json"
 
 T = TypeVar("T")
 
-#: Called with what is under way, the steps done and all steps.
-Report: TypeAlias = Callable[[str, int, int], None]
-
-
-def _quiet(what: str, done: int, total: int) -> None:
-    """No report."""
-
-
 # -- systems and what they are asked --------------------------------------------------------
-
-
-class AskSystem(Protocol):
-    """Puts a question to the system at hand; a note says in the report which one."""
-
-    def __call__(self, question: Question[T], task: Task, note: str = "") -> T:
-        """The answer; see :class:`~spacy_attn.compare.process.Ask`."""
-        ...
 
 
 def run_systems(
     systems: Mapping[str, System],
-    plan: Callable[[str, AskSystem], T],
+    plan: Callable[[str, Ask], T],
     *,
     in_process: bool = False,
-    on_progress: Report = _quiet,
+    on_progress: Report = quiet,
 ) -> tuple[dict[str, T], dict[str, str]]:
     """Follow a plan with each system, one after the other, each in one process of its own.
 
@@ -102,9 +86,10 @@ def run_systems(
     failed: dict[str, str] = {}
     for name, system in systems.items():
         is_here = in_process or isinstance(system, PublishedPredictions)
+        report = partial(_report, on_progress, name)
         try:
-            with this_process(system) if is_here else own_process(system) as ask:
-                done[name] = plan(name, _reporting(name, ask, on_progress))
+            with (this_process if is_here else own_process)(system, report) as ask:
+                done[name] = plan(name, ask)
         except SpacyAttnError as error:
             failed[name] = str(error)
     if not done:
@@ -112,13 +97,8 @@ def run_systems(
     return done, failed
 
 
-def _reporting(name: str, ask: Ask, on_progress: Report) -> AskSystem:
-    def asked(question: Question[T], task: Task, note: str = "") -> T:
-        what = f"{name}, {note}" if note else name
-        on_progress(what, 0, 0)
-        return ask(question, task, partial(on_progress, what))
-
-    return asked
+def _report(on_progress: Report, name: str, note: str, done: int, total: int) -> None:
+    on_progress(f"{name}, {note}" if note else name, done, total)
 
 
 def compare(
@@ -127,7 +107,7 @@ def compare(
     *,
     seen: Callable[[Sense], bool] | None = None,
     in_process: bool = False,
-    on_progress: Report = _quiet,
+    on_progress: Report = quiet,
 ) -> PlainData:
     """Run systems on one task and measure them; see :func:`run_systems`, :func:`score`."""
     answers, failed = run_systems(
@@ -226,7 +206,7 @@ class Options:
 def run(
     options: Options,
     *,
-    on_progress: Report = _quiet,
+    on_progress: Report = quiet,
     on_left_out: Callable[[str, str], None] = lambda name, reason: None,
 ) -> PlainData:
     """Compare as the command line does, and write ``results.json`` where a folder is named.
@@ -296,7 +276,7 @@ class _Plan:
     distance: dict[str, Answers] = field(default_factory=dict)
     vector_map: PlainData | None = None
 
-    def __call__(self, name: str, ask: AskSystem) -> Answers:
+    def __call__(self, name: str, ask: Ask) -> Answers:
         """The answers that count. What fails besides is left out."""
         answers = ask(answer, self.task)
         if name in self.learners:

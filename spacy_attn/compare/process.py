@@ -4,8 +4,8 @@ A system stays in its process and answers one question after another, so that it
 once. A question is a function of the system, a task and where to report progress::
 
     with own_process(system) as ask:
-        answers = ask(answer, task, on_progress)
-        points = ask(learning_points, task, on_progress)
+        answers = ask(answer, task)
+        points = ask(learning_points, task, "few examples")
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from spacy_attn.compare.task import Answers, OnProgress, System, Task
 from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
 
-__all__ = ["Ask", "Question", "answer", "own_process", "this_process"]
+__all__ = ["Ask", "Question", "Report", "answer", "own_process", "quiet", "this_process"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -37,11 +37,15 @@ T = TypeVar("T")
 Question: TypeAlias = Callable[[Any, Task, OnProgress], T]
 
 
+#: Called with a note, the steps done and all steps.
+Report: TypeAlias = Callable[[str, int, int], None]
+
+
 class Ask(Protocol):
     """Puts a question to a system, in whatever process it is."""
 
-    def __call__(self, question: Question[T], task: Task, on_progress: OnProgress, /) -> T:
-        """The answer.
+    def __call__(self, question: Question[T], task: Task, note: str = "") -> T:
+        """The answer; the note says in reports of progress which one it is.
 
         Raises:
             ConfigError: question or task cannot be sent to another process.
@@ -80,18 +84,30 @@ def answer(system: System, task: Task, on_progress: OnProgress) -> Answers:
     return found
 
 
+def quiet(note: str, done: int, total: int) -> None:
+    """No report."""
+
+
 @contextmanager
-def this_process(system: System) -> Iterator[Ask]:
+def this_process(system: System, on_progress: Report = quiet) -> Iterator[Ask]:
     """Ask a system here, which measures no memory."""
-    yield lambda question, task, on_progress: question(system, task, on_progress)
+
+    def ask(question: Question[T], task: Task, note: str = "") -> T:
+        on_progress(note, 0, 0)
+        return question(system, task, partial(on_progress, note))
+
+    yield ask
 
 
 @contextmanager
-def own_process(system: System, n_threads: int | None = None) -> Iterator[Ask]:
+def own_process(
+    system: System, on_progress: Report = quiet, n_threads: int | None = None
+) -> Iterator[Ask]:
     """Ask a system in a fresh process, which ends with the block.
 
     Args:
         system: pickled by name.
+        on_progress: called here with the note of a question, texts done and all texts.
         n_threads: of torch in the child; None takes ours.
 
     Raises:
@@ -105,12 +121,13 @@ def own_process(system: System, n_threads: int | None = None) -> Iterator[Ask]:
     threads = torch.get_num_threads() if n_threads is None else n_threads
     child = context.Process(target=_serve, args=(theirs, threads), daemon=True)
 
-    def ask(question: Question[T], task: Task, on_progress: OnProgress, /) -> T:
+    def ask(question: Question[T], task: Task, note: str = "") -> T:
         message = _pickled((sent, question, task))
+        on_progress(note, 0, 0)
         try:
             ours.send_bytes(message)
             while isinstance(reply := ours.recv(), tuple):
-                on_progress(*reply)
+                on_progress(note, *reply)
         except (EOFError, ConnectionError) as error:
             child.join()
             raise ResourceError(_died(child.exitcode)) from error

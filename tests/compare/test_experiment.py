@@ -12,7 +12,7 @@ from spacy_attn.backends import LocalModels
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import open_dataset, peers_of
 from spacy_attn.compare.experiment import compare, run_systems
-from spacy_attn.compare.process import answer
+from spacy_attn.compare.process import answer, this_process
 from spacy_attn.compare.report.tables import group_tables, headline, notes
 from spacy_attn.compare.results import to_json
 from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
@@ -99,9 +99,10 @@ def test_each_system_has_one_process_for_its_whole_plan(task, monkeypatch):
     opened, told = [], []
 
     @contextmanager
-    def own(system):
+    def own(system, on_progress):
         opened.append(system)
-        yield lambda question, task, on_progress: question(system, task, on_progress)
+        with this_process(system, on_progress) as ask:
+            yield ask
 
     monkeypatch.setattr(experiment, "own_process", own)
     systems = {name: MethodSystem(name) for name in ("first_sense", "lesk")}

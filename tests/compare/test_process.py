@@ -45,20 +45,20 @@ def where_it_is(system, task, on_progress):
 def test_a_function_in_its_own_process(task):
     held = bytearray(400_000_000)  # this process's memory is not that of the child
     told = []
-    with own_process(always_last) as ask:
-        answers = ask(answer, task, lambda *now: told.append(now))
+    with own_process(always_last, lambda *now: told.append(now)) as ask:
+        answers = ask(answer, task, "a note")
     assert [p and p.sense for p in answers.predictions] == [
         "bat.club", "bat.club", "bank.river", "bank.river", None,
     ]  # fmt: skip
-    assert told == [(1, 1)]
+    assert told == [("a note", 0, 0), ("a note", 1, 1)]
     assert 50 < answers.peak_rss_mb < len(held) / 1e6 + 150
 
 
 def test_a_system_is_loaded_once_for_all_questions(task):
     with own_process(MethodSystem("lesk"), n_threads=1) as ask:
-        first = ask(where_it_is, task, quiet)
-        answers = ask(answer, task, quiet)
-        again = ask(where_it_is, task, quiet)
+        first = ask(where_it_is, task)
+        answers = ask(answer, task)
+        again = ask(where_it_is, task)
     here = MethodSystem("lesk")(task, quiet)
     chosen = [[p and p.sense for p in each.predictions] for each in (answers, here)]
     assert chosen[0] == chosen[1]
@@ -71,7 +71,7 @@ def test_a_question_that_fails_leaves_the_others(task):
     with own_process(fails) as ask:
         for _ in range(2):
             with pytest.raises(ResourceError, match=r"^KeyError: 'toy' \(--debug shows where\)$"):
-                ask(answer, task, quiet)
+                ask(answer, task)
 
 
 def test_a_process_that_dies(task):
@@ -79,7 +79,7 @@ def test_a_process_that_dies(task):
     with own_process(dies) as ask:
         for _ in range(2):
             with pytest.raises(ResourceError, match=reason):
-                ask(answer, task, quiet)
+                ask(answer, task)
 
 
 def test_what_fails_is_a_sentence_and_a_trace(task):
@@ -102,9 +102,9 @@ def test_what_no_child_can_have(task):
     with pytest.raises(ConfigError, match=reason), own_process(lambda task, on_progress: None):
         pass
     with own_process(few) as ask, pytest.raises(ConfigError, match=reason):
-        ask(lambda system, task, on_progress: None, task, quiet)
+        ask(lambda system, task, on_progress: None, task)
 
 
 def test_in_this_process_no_memory_is_measured(task):
     with this_process(always_last) as ask:
-        assert ask(answer, task, quiet).peak_rss_mb is None
+        assert ask(answer, task).peak_rss_mb is None
