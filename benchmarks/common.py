@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors
 from spacy_attn.compare.manifest import ROOT as ROOT
 from spacy_attn.compare.manifest import manifest as manifest
 from spacy_attn.compare.manifest import sha256 as sha256
@@ -44,7 +45,6 @@ SEED = 0
 
 Result = dict[str, Any]
 Bools1d = NDArray[np.bool_]
-Floats2d = NDArray[np.float32]
 
 
 # -- data and results ----------------------------------------------------------------------------
@@ -147,6 +147,28 @@ def context_of_tokens(tokens: Sequence[str]) -> Context:
         at += len(token) + 1
     blank = ("",) * len(tokens)
     return Context(" ".join(tokens), tuple(tokens), offsets, blank, blank)
+
+
+def encoded(
+    sentences: Sequence[Sequence[str]], encoder: Encoder
+) -> Iterator[tuple[list[Context], list[Floats2d]]]:
+    """Tokenised sentences and the vectors of their tokens, some hundred at a time.
+
+    *Shape:* of each sentence (n_tokens, width)
+    """
+    for first in progress(range(0, len(sentences), 512), "encoding"):
+        contexts = [context_of_tokens(tokens) for tokens in sentences[first : first + 512]]
+        yield (
+            contexts,
+            list(encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])),
+        )
+
+
+def static_mean(words: Iterable[str], vectors: StaticVectors) -> Floats1d:
+    """Mean vector of the words that have one; zero for none. *Shape:* (width,)"""
+    rows = np.asarray(vectors.vectors(list(words)), dtype=np.float32).reshape(-1, vectors.width)
+    known = rows[rows.any(axis=1)]
+    return known.mean(axis=0) if len(known) else np.zeros(vectors.width, np.float32)
 
 
 def unit(rows: Any) -> Floats2d:

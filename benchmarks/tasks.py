@@ -38,15 +38,16 @@ from benchmarks.common import (
     Result,
     accuracy,
     comparisons,
-    context_of_tokens,
     duel,
+    encoded,
     file_megabytes,
     need,
     one_sentence,
-    progress,
     publish,
     seconds,
+    static_mean,
 )
+from spacy_attn._types import Encoder, Floats2d, StaticVectors
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import glove_files, model_files, resolve_encoder
@@ -132,25 +133,14 @@ def _lines(path: Path, name: str) -> Iterator[str]:
 # -- vectors ----------------------------------------------------------------------------------
 
 
-def static_means(sentences: Sequence[Sequence[str]], vectors: Any) -> Any:
-    """Mean vector of the words that have one; zero for none. *Shape:* (n, width)"""
-    out = np.zeros((len(sentences), vectors.width), dtype=np.float32)
-    for i, sentence in enumerate(sentences):
-        rows = vectors.vectors([word.lower() for word in sentence])
-        known = rows[rows.any(axis=1)]
-        if len(known):
-            out[i] = known.mean(axis=0)
-    return out
+def static_means(sentences: Sequence[Sequence[str]], vectors: StaticVectors) -> Floats2d:
+    """Mean vector of the words that have one. *Shape:* (n, width)"""
+    return np.stack([static_mean(map(str.lower, words), vectors) for words in sentences])
 
 
-def attention_means(sentences: Sequence[Sequence[str]], encoder: Any) -> Any:
+def attention_means(sentences: Sequence[Sequence[str]], encoder: Encoder) -> Floats2d:
     """Mean of the tokens' contextual vectors. *Shape:* (n, width)"""
-    blocks = []
-    for first in progress(range(0, len(sentences), 512), "encoding"):
-        contexts = [context_of_tokens(sentence) for sentence in sentences[first : first + 512]]
-        arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
-        blocks.append(np.stack([array.mean(axis=0) for array in arrays]))
-    return np.concatenate(blocks)
+    return np.stack([a.mean(axis=0) for _, arrays in encoded(sentences, encoder) for a in arrays])
 
 
 def encoder_settings() -> dict[str, EncoderSettings]:

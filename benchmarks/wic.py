@@ -42,6 +42,7 @@ from benchmarks.common import (
     one_sentence,
     progress,
     publish,
+    static_mean,
     unit,
 )
 from benchmarks.word_experts import Occurrence, encode, encoders
@@ -163,7 +164,9 @@ def static_similarities(pairs: Sequence[Pair], vectors: Any) -> dict[str, Floats
     *Shape:* of each (n,)
     """
     words = vectors.vectors([pair.lemma for pair in pairs])
-    means = [np.stack([_mean(pair, k, vectors) for pair in pairs]) for k in (0, 1)]
+    means = [
+        np.stack([static_mean(sorted(_bag(pair, k)), vectors) for pair in pairs]) for k in (0, 1)
+    ]
     shared = [len(_bag(pair, 0) & _bag(pair, 1)) / max(1, len(_bag(pair, 0) | _bag(pair, 1)))
               for pair in pairs]  # fmt: skip
     same_form = [_form(pair, 0) == _form(pair, 1) for pair in pairs]
@@ -182,12 +185,6 @@ def _form(pair: Pair, k: int) -> str:
 def _bag(pair: Pair, k: int) -> set[str]:
     others = (w.lower() for i, w in enumerate(pair.sentences[k]) if i != pair.indices[k])
     return {word for word in others if word.isalpha()}
-
-
-def _mean(pair: Pair, k: int, vectors: Any) -> Any:
-    rows = vectors.vectors(sorted(_bag(pair, k)))
-    known = rows[rows.any(axis=1)] if len(rows) else rows
-    return known.mean(axis=0) if len(known) else np.zeros(vectors.width, np.float32)
 
 
 def similarities(pairs: Sequence[Pair], head: SenseHead) -> dict[str, Floats1d]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Floats2d, context_of_tokens, progress, records, unit
-from spacy_attn._types import Encoder
+from benchmarks.common import encoded, records, static_mean, unit
+from spacy_attn._types import Encoder, Floats2d, StaticVectors
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Target
@@ -129,37 +129,34 @@ def encode(items: Sequence[Occurrence], encoder: Encoder, radius: int) -> Floats
 
     *Shape:* (n, 3 * width)
     """
-    blocks = []
-    for first in progress(range(0, len(items), 512), "encoding"):
-        part = items[first : first + 512]
-        contexts = [context_of_tokens(item.tokens) for item in part]
-        arrays = encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
+    blocks, at = [], 0
+    for contexts, arrays in encoded([item.tokens for item in items], encoder):
+        part = items[at : at + len(contexts)]
+        at += len(contexts)
         targets = [
             Target(i, item.index, item.index + 1, item.word, ()) for i, item in enumerate(part)
         ]
         whole = np.stack([array.mean(axis=0) for array in arrays])
-        blocks.append(
-            np.concatenate([occurrences(contexts, arrays, targets, radius), whole], axis=1)
-        )
+        parts = occurrences(contexts, arrays, targets, radius)
+        blocks.append(np.concatenate([parts, whole], axis=1))
     return np.concatenate(blocks)
 
 
-def static_blocks(items: Sequence[Occurrence], vectors: Any) -> dict[str, Floats2d]:
+def static_blocks(items: Sequence[Occurrence], vectors: StaticVectors) -> dict[str, Floats2d]:
     """Means of the static vectors of the other words: near the target, and of the whole text.
 
     *Shape:* of each (n, width)
     """
-    blocks = {name: np.zeros((len(items), vectors.width), np.float32) for name in ("near", "text")}
-    for i, item in enumerate(items):
-        lower = [token.lower() for token in item.tokens]
-        rows = vectors.vectors(lower)
-        is_other = np.arange(len(lower)) != item.index
-        near = is_other & (np.abs(np.arange(len(lower)) - item.index) <= NEAR)
-        for name, chosen in (("near", near), ("text", is_other)):
-            known = rows[chosen & rows.any(axis=1)]
-            if len(known):
-                blocks[name][i] = known.mean(axis=0)
-    return {f"static {name}": block for name, block in blocks.items()}
+
+    def means(radius: int) -> Floats2d:
+        out = []
+        for item in items:
+            low = max(0, item.index - radius)
+            others = [*item.tokens[low : item.index], *item.tokens[item.index + 1 :][:radius]]
+            out.append(static_mean(map(str.lower, others), vectors))
+        return np.stack(out)
+
+    return {"static near": means(NEAR), "static text": means(max(len(i.tokens) for i in items))}
 
 
 def encoders() -> dict[str, Encoder]:
