@@ -26,9 +26,9 @@ from benchmarks.common import MASC, SEMCOR, Result, publish
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Task, gold_task, right_of
 from spacy_attn.models import resolve_encoder
-from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import read_semcor, split_corpora
 from spacy_attn.train.export import base_of, write_sense_model
+from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.rows import rows_of
 from spacy_attn.train.sense_model import RESULT as MODEL
 from spacy_attn.train.sense_model import open_trainer

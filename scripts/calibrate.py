@@ -17,7 +17,7 @@ from functools import partial
 from spacy_attn.compare.manifest import manifest
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.calibrate import (
+from spacy_attn.train.held_out import (
     MemoEncoder,
     MemoGlosses,
     Prepare,

@@ -212,7 +212,7 @@ def test_a_violation_is_found(module: str, source: str, reason: str) -> None:
         ("wsd.x", "def f():\n    import sklearn"),
         ("encoder.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("train.x", "import torch\nfrom spacy_attn.wsd.methods.lesk import Lesk"),
-        ("backends", "def f():\n    from spacy_attn.train.calibrate import x"),
+        ("backends", "def f():\n    from spacy_attn.train.held_out import x"),
         ("components.x", "from spacy_attn.backends import LocalModels\nfrom . import extensions"),
         ("models", "from spacy_attn.errors import ResourceError"),
         ("explain.x", "from spacy_attn.components.scorer import x"),

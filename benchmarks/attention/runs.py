@@ -26,7 +26,7 @@ from benchmarks.kept import Kept
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.encoder.static_network import NetworkConfig, StaticContextEncoder
-from spacy_attn.train.calibrate import blank_resources
+from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.occurrences import Occurrence, of_labels
 from spacy_attn.train.self_attention import SelfAttentionConfig, SelfAttentionTrainer
 from spacy_attn.train.self_attention_model import Material, read_material

@@ -32,7 +32,7 @@ from spacy_attn.compare.experiment import Options
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.calibrate import (
+from spacy_attn.train.held_out import (
     MemoEncoder,
     MemoGlosses,
     blank_resources,

@@ -229,7 +229,7 @@ def choose_few_shot_settings(
     """
     from spacy_attn.encoder.huggingface import HuggingFaceEncoder
     from spacy_attn.settings import EncoderSettings
-    from spacy_attn.train.calibrate import (
+    from spacy_attn.train.held_out import (
         MemoEncoder,
         MemoGlosses,
         blank_resources,

@@ -16,8 +16,8 @@ from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256
-from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
+from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.occurrences import (
     Occurrence,
     Scored,

@@ -245,7 +245,7 @@ def _add_labels(
 
 
 def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
-    from spacy_attn.train.calibrate import blank_resources
+    from spacy_attn.train.held_out import blank_resources
     from spacy_attn.wsd.context import tokens_within
 
     resources = blank_resources(table.inventory or load_inventory("homographs"))

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.train.calibrate import blank_resources
 from spacy_attn.train.corpora import TaggedSentence
+from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.occurrences import SenseList, cut, of_examples, of_labels, of_sentences
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory

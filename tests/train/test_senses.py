@@ -18,13 +18,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train import sense_model
-from spacy_attn.train.calibrate import (
-    MemoEncoder,
-    accuracy,
-    blank_resources,
-    folds,
-    held_out_scores,
-)
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.export import (
     encoder_change,
@@ -33,6 +26,13 @@ from spacy_attn.train.export import (
     pack_senses,
     sense_vectors,
     write_sense_model,
+)
+from spacy_attn.train.held_out import (
+    MemoEncoder,
+    accuracy,
+    blank_resources,
+    folds,
+    held_out_scores,
 )
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
 from spacy_attn.train.sense_network import occurrence_parts, token_means

@@ -130,7 +130,7 @@ def temperature_of(name: str, given: float | None) -> float:
 
 @lru_cache(maxsize=1)
 def _temperatures() -> dict[str, float]:
-    """Fitted on the inventory's own examples held out in turn (``spacy_attn.train.calibrate``)."""
+    """Fitted on the inventory's own examples held out in turn (``spacy_attn.train.held_out``)."""
     path = DATA / "calibration.json"
     if not path.is_file():
         return {}
