@@ -179,14 +179,21 @@ class Word2Vec:
     def _restore(self, data: bytes, where: str) -> Word2Vec:
         try:
             saved: Any = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             saved = None
-        if not isinstance(saved, dict) or set(saved) != set(Settings.__annotations__):
+        if not _is_settings(saved):
             raise ConfigError(
                 f"no config of word2vec in {where}; save the pipeline again with nlp.to_disk"
             )
         self._configure(saved["vectors"], saved["attr"], saved["unknown"], saved["hooks"])
         return self
+
+
+def _is_settings(saved: Any) -> bool:
+    if not isinstance(saved, dict) or set(saved) != set(Settings.__annotations__):
+        return False
+    texts = [saved["attr"], saved["unknown"], saved["vectors"] or ""]
+    return all(isinstance(text, str) for text in texts) and isinstance(saved["hooks"], bool)
 
 
 def install_word2vec_extension(

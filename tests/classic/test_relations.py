@@ -122,6 +122,7 @@ BAD_NODE = {"LEFT_ID": "verb", "REL_OP": "~", "RIGHT_ID": "object", "RIGHT_ATTRS
     [
         ("{", "Expecting property name"),
         ("[1]", r"'\[1\]' is no JSON object"),
+        ("[" * 100_000, "nested too deeply"),
         (line(nodes=[]), "unknown key 'nodes'"),
         (line(name=""), "name = '' is no name"),
         (line(name=None), "name = None is no name"),

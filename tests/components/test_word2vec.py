@@ -202,7 +202,19 @@ def test_pipeline_travels_through_disk(file, tmp_path):
     np.testing.assert_array_equal(nlp("bat")[0]._.w2v, [3, -4])
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b'{"vectors": null}', b"\xff"])
+FOREIGN = [
+    b"",
+    b"[]",
+    b'{"vectors": null}',
+    b"\xff",
+    b"[" * 100_000,
+    b'{"vectors": null, "attr": 3, "unknown": "zero", "hooks": false}',
+    b'{"vectors": null, "attr": "x", "unknown": ["zero"], "hooks": false}',
+    b'{"vectors": {}, "attr": "x", "unknown": "zero", "hooks": 1}',
+]
+
+
+@pytest.mark.parametrize("data", FOREIGN)
 def test_foreign_bytes_are_refused(file, tmp_path, data):
     with pytest.raises(ConfigError, match="no config of word2vec in these bytes"):
         Word2Vec(vectors=file).from_bytes(data)

@@ -33,7 +33,7 @@ TokenSpan = tuple[int, int]  # first token and the one after the last
 ROLES = ("subject", "predicate", "object", "particle", "preposition")
 KINDS = ("clause", "noun")
 
-_LEGAL = (
+_ALLOWED = (
     'allowed: one JSON object a line: {"name": "object", "pattern": [DependencyMatcher nodes], '
     '"roles": {"predicate": "RIGHT_ID", ...}}, with roles among ' + ", ".join(ROLES)
 )
@@ -165,7 +165,7 @@ def load_patterns(path: str | Path) -> list[RelationPattern]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ResourceError(f"{file} is not UTF-8 ({error}); {_LEGAL}") from error
+        raise ResourceError(f"{file} is not UTF-8 ({error}); {_ALLOWED}") from error
     except OSError as error:
         raise ResourceError(
             f"the pattern file {file} cannot be read ({error.strerror}); make it readable or give "
@@ -195,15 +195,18 @@ def parse_patterns(text: str, where: str) -> list[RelationPattern]:
         except (ValueError, re.error) as error:
             # spaCy's own messages have several lines.
             problem = " ".join(str(error).split())
-            raise ResourceError(f"{where}, line {number}: {problem}; {_LEGAL}") from error
+            raise ResourceError(f"{where}, line {number}: {problem}; {_ALLOWED}") from error
         patterns[pattern.name] = pattern
     if not patterns:
-        raise ResourceError(f"{where} has no pattern; {_LEGAL}")
+        raise ResourceError(f"{where} has no pattern; {_ALLOWED}")
     return list(patterns.values())
 
 
 def _parse_line(line: str) -> RelationPattern:
-    record: Any = json.loads(line)
+    try:
+        record: Any = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"{line[:40]!r} is no JSON object")
     unknown = sorted(set(record) - _KEYS)
