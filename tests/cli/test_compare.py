@@ -127,7 +127,11 @@ def test_a_report_that_cannot_be_drawn_leaves_the_results(run, toy, tmp_path, mo
     assert 'run: pip install "spacy-attn[plots]"' in err.splitlines()[-2]
 
 
-def test_curves_and_a_map_where_the_data_allows_them(run, toy, toy_vectors, tmp_path):
+def test_curves_and_a_map_where_the_data_allows_them(run, toy, toy_vectors, tmp_path, monkeypatch):
+    opened, ask = [], experiment.this_process
+    monkeypatch.setattr(
+        experiment, "this_process", lambda *given: (opened.append(given[0]), ask(*given))[1]
+    )
     rows = [json.loads(line) for line in Path(toy[0]).read_text().splitlines()]
     text = "He saw the bat. It was night in the cave."
     rows += [{**rows[1], "text": text, "start": 11, "end": 14, "cues": [[23, 28]]}]
@@ -137,6 +141,7 @@ def test_curves_and_a_map_where_the_data_allows_them(run, toy, toy_vectors, tmp_
     code, _, _ = run(*arguments, "-o", tmp_path / "out")
     assert code == 0
     result = read(tmp_path / "out")
+    assert len(opened) == 2  # each system answered everything in one place
     assert set(result["learning_curve"]["systems"]) == {"static"}  # lesk knows no examples
     assert result["distance_curve"]["n"] == 1
     assert set(result["distance_curve"]["systems"]) == {"lesk", "static"}

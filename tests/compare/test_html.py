@@ -495,6 +495,13 @@ def test_a_row_is_known_by_its_method(result):
     assert any("mine, the most accurate classic method" in text for text in classic_wins(result))
 
 
+def test_a_method_that_reads_contextual_vectors_is_not_classic(result):
+    result["systems"][1]["encoder"] = "the identity of an encoder"  # such as a cascade
+    assert any("word2vec, the most accurate classic" in text for text in classic_wins(result))
+    del result["systems"][2]["method"]  # a function, which may read anything
+    assert classic_wins(result) == []
+
+
 def test_many_words_are_cut(result):
     words = {f"word{i:02}": 0.5 for i in range(20)}
     result["systems"][0]["by_word"] = words

@@ -11,8 +11,6 @@ from spacy_attn.compare.report.tables import Result, Row, is_published, strata_o
 __all__ = ["attention_and_classics", "classic_wins"]
 
 _MOST_NAMED: Final = 12  # words that a sentence names
-#: Methods that use no contextual vectors; a cascade or an ensemble is partly attention itself.
-_CLASSIC: Final = ("random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec")
 _ATTENTION: Final = ("attention", "self_attention")
 
 
@@ -23,10 +21,18 @@ def attention_and_classics(result: Result) -> tuple[Row | None, list[Row]]:
         key=lambda system: float(system["accuracy"]),
         reverse=True,
     )
-    classics = [system for system in run if _method(system) in _CLASSIC]
+    classics = [system for system in run if _is_classic(system)]
     ours = [system for system in run if _method(system) in _ATTENTION]
     ours.sort(key=lambda system: system["name"] != "attention")
     return (ours[0] if ours else None), classics
+
+
+def _is_classic(system: Row) -> bool:
+    """Whether a row is a sense method that reads no contextual vectors.
+
+    A cascade or an ensemble with attention does; what a function reads is not known.
+    """
+    return "method" in system and "encoder" not in system and _method(system) not in _ATTENTION
 
 
 def _method(system: Row) -> str:
