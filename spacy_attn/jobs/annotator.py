@@ -10,25 +10,29 @@ each process loads the pipeline when the first text arrives.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.jobs.fields import (
     DOC_FIELD,
     ERROR_FIELD,
     FIELDS,
-    Field,
     Row,
     read_doc,
     read_senses,
 )
 from spacy_attn.jobs.pieces import cut, join, may_cut
+from spacy_attn.jobs.pipelines import (
+    FIRST_TEXT,
+    NOT_THE_TEXT,
+    check_order,
+    describe,
+    import_code,
+    lift_length_limit,
+    run_first_text,
+)
 from spacy_attn.jobs.records import find_surrogate
 
 if TYPE_CHECKING:
@@ -40,22 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
 
-# These say that the call or the installation is wrong: no text can succeed, the job stops.
-_NOT_THE_TEXT: Final = (ConfigError, InventoryError, ResourceError)
-# spaCy's limit of 1,000,000 characters guards the memory of these components only.
-_HUNGRY_FACTORIES: Final = frozenset({"parser", "ner", "beam_parser", "beam_ner"})
-# Components of spaCy after which spans and arrays of earlier ones are stale.
-_JOINING_FACTORIES: Final = frozenset(
-    {"merge_noun_chunks", "merge_entities", "merge_subtokens", "token_splitter"}
-)
-_REASON_CHARS: Final = 500
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
-# Holds a word of the bundled inventory, so that every component has something to do.
-_FIRST_TEXT: Final = "The bat flew at night."
-
-_imported: set[str] = set()  # files of users that this process has run
 
 
 class PipelineFactory(Protocol):
@@ -125,15 +116,15 @@ class Annotator:
         if self._nlp is None:
             nlp = self._make_pipeline()
             if not self.with_doc:  # the whole Doc is one record
-                _lift_length_limit(nlp)
-            _run_first_text(nlp)
+                lift_length_limit(nlp)
+            run_first_text(nlp)
             object.__setattr__(self, "_nlp", nlp)
             return nlp
         return self._nlp
 
     def _make_pipeline(self) -> Language:
         if self.code is not None:
-            _import_code(self.code)
+            import_code(self.code)
         settings = {"inventory": self.inventory, "method": self.method}
         if self.factory is not None:
             return self.factory(self.pipeline, **settings)
@@ -148,7 +139,7 @@ class Annotator:
             needs=[name for each in wanted for name in each.needs],
             **settings,
         )
-        _check_order(nlp, wanted)
+        check_order(nlp, wanted)
         return nlp
 
     @property
@@ -194,7 +185,7 @@ class Annotator:
         if "vectors" in self.fields and self._found_width is None:
             nlp = self.load()
             with _memory_zone(nlp):
-                width = FIELDS["vectors"].read(nlp(_FIRST_TEXT), _FIRST_TEXT).shape[1]
+                width = FIELDS["vectors"].read(nlp(FIRST_TEXT), FIRST_TEXT).shape[1]
             object.__setattr__(self, "_found_width", int(width))
         return self._found_width
 
@@ -279,7 +270,7 @@ class Annotator:
             try:
                 with _memory_zone(nlp):
                     return self._run(nlp, texts, read)
-            except _NOT_THE_TEXT:
+            except NOT_THE_TEXT:
                 raise
             except Exception:  # noqa: S110  # whatever it was, one by one shows whose it is
                 pass
@@ -289,11 +280,11 @@ class Annotator:
         try:
             with _memory_zone(nlp):
                 return self._run(nlp, [text], read)[0]
-        except _NOT_THE_TEXT:
+        except NOT_THE_TEXT:
             raise
         except Exception as error:
             # Only words are kept: the exception's frames hold Docs of the closed zone.
-            return TextError(f"the pipeline failed: {_describe(error)}")
+            return TextError(f"the pipeline failed: {describe(error)}")
 
     def _run(self, nlp: Language, texts: list[str], read: Reader) -> list[Any]:
         """Results are built inside the memory zone and hold nothing that lives in it."""
@@ -325,74 +316,6 @@ def _runs(texts: Sequence[Any]) -> Iterator[list[Any]]:
         yield run
 
 
-def _import_code(path: str) -> None:
-    """Run a file of the user, once in each process.
-
-    Raises:
-        ConfigError: it is not there, or fails.
-    """
-    from spacy.util import import_file
-
-    place = str(Path(path).resolve())
-    if place in _imported:
-        return
-    if not os.path.isfile(place):
-        raise ConfigError(f"code / --code {path} is no file: name the Python file to import")
-    try:
-        import_file("python_code", place)
-    except Exception as error:
-        raise ConfigError(f"code / --code {path} cannot be imported: {_describe(error)}") from error
-    _imported.add(place)
-
-
-def _check_order(nlp: Language, wanted: Sequence[Field]) -> None:
-    """Refuse a pipeline that cannot write the fields.
-
-    Raises:
-        ConfigError: it lacks a component, or joins tokens behind what was written for them.
-    """
-    factories = [nlp.get_pipe_meta(name).factory for name in nlp.pipe_names]
-    for each in wanted:
-        if each.written_by and not set(each.written_by) & set(factories):
-            *others, last = each.written_by
-            raise ConfigError(
-                f"the field {each.name} needs a component that finds them ({', '.join(others)} "
-                f"or {last}): name such a --pipeline"
-            )
-    writers = {each.component for each in wanted if each.component is not None}
-    first = next((i for i, factory in enumerate(factories) if factory in writers), None)
-    for name, factory in list(zip(nlp.pipe_names, factories, strict=True))[first or 0 :]:
-        if first is not None and factory in _JOINING_FACTORIES:
-            raise ConfigError(
-                f"the pipeline joins or splits tokens ({name}) after {nlp.pipe_names[first]} has "
-                f"written about them, so that its places would be wrong: put {name} before it"
-            )
-
-
-def _lift_length_limit(nlp: Language) -> None:
-    names = nlp.pipe_names
-    if not any(nlp.get_pipe_meta(name).factory in _HUNGRY_FACTORIES for name in names):
-        nlp.max_length = sys.maxsize
-
-
-def _run_first_text(nlp: Language) -> None:
-    """Let components load what they load late, before the first memory zone opens.
-
-    What is built inside a zone must not outlive it, and a missing model is told here.
-    """
-    for _name, component in nlp.pipeline:
-        prepare = getattr(component, "prepared", None)
-        if prepare is not None:
-            prepare()
-    try:
-        for _doc in nlp.pipe([_FIRST_TEXT]):
-            pass
-    except _NOT_THE_TEXT:
-        raise
-    except Exception:  # noqa: S110  # the records will tell, each with its own reason
-        pass
-
-
 @contextmanager
 def _memory_zone(nlp: Language) -> Iterator[None]:
     """Free the strings and lexemes of these texts at the end; zones do not nest."""
@@ -413,8 +336,3 @@ def _check_text(text: object, max_length: int) -> str | None:
             f"Doc, takes at most {max_length:,}; split it, or use a --pipeline without them"
         )
     return find_surrogate(text)
-
-
-def _describe(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:_REASON_CHARS]

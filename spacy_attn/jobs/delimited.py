@@ -53,13 +53,10 @@ def delimiter_of(source: Source, wanted: str | None) -> str:
     return "\t" if source.format == "tsv" else ","
 
 
-def guess_delimiter(header: list[str]) -> str | None:
-    """Another delimiter, where a header of one column looks divided by it."""
-    if len(header) != 1:
-        return None
-    counts = {each: header[0].count(each) for each in ";\t|,"}
-    found = max(counts, key=counts.__getitem__)
-    return found if counts[found] else None
+def guess_delimiter(header: list[str], delimiter: str, text_key: str) -> str | None:
+    """Another delimiter, by which the header has the column of the text."""
+    line = delimiter.join(header)
+    return next((each for each in ";\t|," if text_key in line.split(each)), None)
 
 
 def read_header(source: Source, encoding: str, delimiter: str, limit: int) -> list[str]:
@@ -115,7 +112,8 @@ def read_delimited(
                         return
                     yield _to_record(source, number, header, values, n_bytes(), text_key, encoding)
                 except _BadRow as error:
-                    yield BadRecord(source.name, number, str(error), error.shown, n_bytes())
+                    shown = _unescape(error.shown)
+                    yield BadRecord(source.name, number, str(error), shown, n_bytes())
         except (_BadRow, OSError) as error:
             reason = f"the rest of the file cannot be read as {source.format}: {error}"
             yield BadRecord(source.name, max(1, number), reason, "", 0)

@@ -101,9 +101,11 @@ def _check_columns(
     if names.count(text_key) != 1:
         shown = ", ".join(names[:20]) or "none"
         hint = f"name it with {option_name('text_key')}"
-        divider = guess_delimiter(names) if source.format != "parquet" else None
-        if divider is not None:
-            hint = f"it looks divided by {divider!r}: give that as {option_name('delimiter')}"
+        if source.format != "parquet":
+            used = delimiter_of(source, options.delimiter)
+            divider = guess_delimiter(names, used, text_key)
+            if divider is not None:
+                hint = f"it looks divided by {divider!r}: give that as {option_name('delimiter')}"
         raise ConfigError(
             f"input {source.name} has no single column {text_key!r} (columns: {shown}); {hint}"
         )

@@ -573,10 +573,19 @@ def test_many_open_quotes_take_linear_time(folder):
     assert not texts(records)
 
 
+def test_bad_row_of_bytes_is_shown_as_other_records(folder):
+    (folder / "a.csv").write_bytes(b"id,text\n1,caf\xe9,x\n")
+    (bad,) = read("a.csv")
+    assert bad.raw == "1,caf\\xe9,x"
+
+
 def test_delimiter(folder):
     (folder / "a.csv").write_text("id;text\n1;bat, bat\n")
     with pytest.raises(ConfigError, match=r"looks divided by ';': give that as .*--delimiter"):
         job(["a.csv"], "out.jsonl")
+    (folder / "b.csv").write_text("id, no;text\n1;bat\n")
+    with pytest.raises(ConfigError, match=r"looks divided by ';'"):
+        job(["b.csv"], "out.jsonl")
     job(["a.csv"], "out.jsonl", delimiter=";")
     assert read_jsonl("out.jsonl")[0]["text"] == "bat, bat"
     with pytest.raises(ConfigError, match="--delimiter is ';;': allowed is one character"):
