@@ -59,6 +59,7 @@ def test_pieces_give_what_the_whole_gives(monkeypatch):
     (whole,) = annotator.annotate_rows([text])
     monkeypatch.setattr(annotator_module, "_PIECE_CHARS", 50)
     (pieces,) = annotator.annotate_rows([text])
+    assert isinstance(whole, dict)
     assert pieces == whole
     assert annotator.annotate([text]) == [whole["senses"]]
 
@@ -73,5 +74,6 @@ def test_memory_for_a_long_text_is_bounded():
     annotator.annotate_rows(["a bat"])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (row,) = annotator.annotate_rows([text])
+    assert isinstance(row, dict)
     assert len(row["tokens"]) == 25_000 * 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1.5 * 2**20  # KB
