@@ -78,7 +78,7 @@ def explain(
 
     Every explanation says how far the sense's probability falls without the words it names, and
     with them alone, beside as many random words.
-    """  # fmt: skip
+    """
     refuse_broken_text(texts)
     _check_endings(html, plot, weights)
     if head is not None and layer is None:
@@ -110,9 +110,10 @@ def explain(
 def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
     """A wrong name is told before models load."""
     for option, path, legal in (
-        ("--html", html, (".html", ".htm")), ("--plot", plot, (".svg", ".png")),
+        ("--html", html, (".html", ".htm")),
+        ("--plot", plot, (".svg", ".png")),
         ("--weights", weights, (".npz",)),
-    ):  # fmt: skip
+    ):
         if path is not None and path.suffix not in legal:
             raise ConfigError(f"{option} {path}: legal are names that end in {' or '.join(legal)}")
 
@@ -155,16 +156,25 @@ def _print(explanation: Explanation) -> None:
     )
     console.print(_bars(explanation, way))
     table = Table(
-        "weighed by", "top word", "without", "random", "alone", "random", "agrees", box=None,
+        "weighed by",
+        "top word",
+        "without",
+        "random",
+        "alone",
+        "random",
+        "agrees",
+        box=None,
         padding=(0, 1),
-    )  # fmt: skip
+    )
     for name, trust in explanation.trust.items():
         top = explanation.weights[name].top(1)
         word = explanation.subject.context.tokens[top[0]] if top else ""
         numbers = (
-            trust.comprehensiveness, trust.comprehensiveness_random,
-            trust.sufficiency, trust.sufficiency_random,
-        )  # fmt: skip
+            trust.comprehensiveness,
+            trust.comprehensiveness_random,
+            trust.sufficiency,
+            trust.sufficiency_random,
+        )
         rho = explanation.agreement.get((way, name))
         agrees = "" if rho is None else f"{rho:+.2f}"
         cells = (f"{number:+.2f}" for number in numbers)

@@ -69,8 +69,15 @@ def train_attention(
     )
     with training_progress("reading") as report:
         path = train_self_attention(
-            output, network, config,
-            vectors=vectors, inventory=None if inventory == "none" else inventory,
-            data=data, semcor=semcor, masc=masc, limit=limit, report=report,
-        )  # fmt: skip
+            output,
+            network,
+            config,
+            vectors=vectors,
+            inventory=None if inventory == "none" else inventory,
+            data=data,
+            semcor=semcor,
+            masc=masc,
+            limit=limit,
+            report=report,
+        )
     typer.echo(str(path))

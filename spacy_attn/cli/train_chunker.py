@@ -65,8 +65,11 @@ def train_chunker(
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
     console = Console(stderr=True, highlight=False)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         now = bar.add_task("reading", total=None)
         sentences = read_labelled_files(data, task=task, spans_key=spans_key)

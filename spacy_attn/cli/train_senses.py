@@ -82,13 +82,27 @@ def train_senses(
     if semcor is None and data is not None and start is None:
         start = SENSE_MODEL
     config = TrainConfig(
-        epochs=epochs, learning_rate=learning_rate, weight_masc=weight_masc,
-        precision=precision, seed=seed, drop_residual=drop_residual,
-    )  # fmt: skip
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_masc=weight_masc,
+        precision=precision,
+        seed=seed,
+        drop_residual=drop_residual,
+    )
     with training_progress("reading corpora") as report:
         path = train_sense_model(
-            model, output, config, semcor=semcor, masc=masc, data=data, inventory=inventory,
-            rank=rank, width=width, start=start, average=average or (),
-            report=report, limit=limit,
-        )  # fmt: skip
+            model,
+            output,
+            config,
+            semcor=semcor,
+            masc=masc,
+            data=data,
+            inventory=inventory,
+            rank=rank,
+            width=width,
+            start=start,
+            average=average or (),
+            report=report,
+            limit=limit,
+        )
     typer.echo(str(path))

@@ -203,13 +203,24 @@ def make_attention_encoder(
             component of the pipeline writes it.
     """
     settings = {
-        "model": model, "layers": layers, "adapter": adapter, "strength": strength,
+        "model": model,
+        "layers": layers,
+        "adapter": adapter,
+        "strength": strength,
         "precision": precision,
-        "device": device, "dtype": dtype, "unit": unit, "window": window, "overlap": overlap,
+        "device": device,
+        "dtype": dtype,
+        "unit": unit,
+        "window": window,
+        "overlap": overlap,
         "batch_pieces": batch_pieces,
-        "attr": attr, "token_attr": token_attr, "model_attr": model_attr, "hooks": hooks,
-        "keep": keep, "store_weights": store_weights,
-    }  # fmt: skip
+        "attr": attr,
+        "token_attr": token_attr,
+        "model_attr": model_attr,
+        "hooks": hooks,
+        "keep": keep,
+        "store_weights": store_weights,
+    }
     refuse_shared_names(nlp, name, _written_names(settings))
     return AttentionEncoder(name, settings)
 

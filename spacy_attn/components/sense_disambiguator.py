@@ -105,8 +105,11 @@ class SenseDisambiguator:
     def __getstate__(self) -> dict[str, Any]:
         """For a spawned child, which prepares its methods itself: models are not pickled."""
         return {
-            **self.__dict__, "_fitted": {}, "_nlp": None, "_reads_last": self.reads_last,
-        }  # fmt: skip
+            **self.__dict__,
+            "_fitted": {},
+            "_nlp": None,
+            "_reads_last": self.reads_last,
+        }
 
     @property
     def reads_last(self) -> bool:
@@ -191,8 +194,9 @@ class SenseDisambiguator:
         """Find the targets of some Docs, decide, and write the span groups."""
         self._install()  # a spawned child starts without extensions
         # Most texts of a small inventory end here: nothing more is read of them.
-        held = [doc for doc, may in zip(docs, may_hold_words(docs, self.inventory), strict=True)
-                if may]  # fmt: skip
+        held = [
+            doc for doc, may in zip(docs, may_hold_words(docs, self.inventory), strict=True) if may
+        ]
         texts = Texts(list(contexts_of(held)), self._stored_vectors_of(held))
         targets = find_all(self.inventory, texts)
         found: dict[int, list[Answer]] = {}
@@ -242,8 +246,14 @@ class SenseDisambiguator:
                 self._warn_of_missed_vectors(docs, encoder.identity)
         if n_stored:
             attr = self.config["vectors_attr"]
-            logger.log(level, "%s: reuses doc._.%s of %d texts (%s)", self.name, attr, n_stored,
-                       encoder.identity)  # fmt: skip
+            logger.log(
+                level,
+                "%s: reuses doc._.%s of %d texts (%s)",
+                self.name,
+                attr,
+                n_stored,
+                encoder.identity,
+            )
         self._has_reported = self._has_reported or bool(n_own or n_stored)
 
     def _warn_of_missed_vectors(self, docs: Sequence[Doc], identity: str) -> None:
@@ -257,9 +267,12 @@ class SenseDisambiguator:
                 "%s encodes texts again that have doc._.%s: they were made with other settings "
                 "(%s); to compute them once, give attention_encoder the settings that %s reads "
                 "with: %s",
-                self.name, self.config["vectors_attr"], other, self.name,
+                self.name,
+                self.config["vectors_attr"],
+                other,
+                self.name,
                 "; ".join(differing_settings(other, identity)),
-            )  # fmt: skip
+            )
 
     def _write(self, doc: Doc, answers: list[Answer]) -> None:
         answers.sort(key=attrgetter("target.start"))  # those of the back-off came last
@@ -324,10 +337,16 @@ def make_sense_disambiguator(
         nlp,
         name,
         {
-            "inventory": inventory, "method": method, "threshold": threshold,
-            "backoff": backoff, "attr": attr, "spans_key": spans_key, "names": names,
-            "vectors_attr": vectors_attr, "model_attr": model_attr,
+            "inventory": inventory,
+            "method": method,
+            "threshold": threshold,
+            "backoff": backoff,
+            "attr": attr,
+            "spans_key": spans_key,
+            "names": names,
+            "vectors_attr": vectors_attr,
+            "model_attr": model_attr,
             "store_weights": store_weights,
         },
         scorer,
-    )  # fmt: skip
+    )

@@ -238,9 +238,10 @@ def head_vectors(
     """
     model = inspected_model(encoder.settings)
     for name, value, low, high in (
-        ("layer", layer, 1, model.n_layers), ("head", head, 0, model.n_heads - 1),
+        ("layer", layer, 1, model.n_layers),
+        ("head", head, 0, model.n_heads - 1),
         ("token", token, 0, len(offsets) - 1),
-    ):  # fmt: skip
+    ):
         if not low <= value <= high:
             raise ConfigError(f"{name} = {value}; legal is {low} to {high}")
     reading = encoder.reading(text, offsets)

@@ -171,12 +171,19 @@ def _is_bert_tokenizer(config: dict[str, Any], tokenizer: dict[str, Any]) -> boo
 def _names_of(config: dict[str, Any]) -> set[str]:
     """Names of the weights that BERT must have at least, by transformers' present names."""
     layers = range(int(config["num_hidden_layers"]))
-    parts = ("attention.self.query", "attention.output.dense", "attention.output.LayerNorm",
-             "intermediate.dense", "output.dense", "output.LayerNorm")  # fmt: skip
+    parts = (
+        "attention.self.query",
+        "attention.output.dense",
+        "attention.output.LayerNorm",
+        "intermediate.dense",
+        "output.dense",
+        "output.LayerNorm",
+    )
     modules = {f"encoder.layer.{i}.{part}" for i in layers for part in parts}
     modules.add("embeddings.LayerNorm")
-    embeddings = {f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position",
-                                                                     "token_type")}  # fmt: skip
+    embeddings = {
+        f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")
+    }
     return embeddings | {f"{m}.{part}" for m in modules for part in ("weight", "bias")}
 
 

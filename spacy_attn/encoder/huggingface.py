@@ -180,9 +180,14 @@ class HuggingFaceEncoder:
         units = self._units(text, offsets, first, end, len(encoded.ids), reads)
         windows = tuple(self._windows(units, first, end)) if len(offsets) else ()
         return Reading(
-            tuple(encoded.ids), tuple(encoded.tokens), first, end, windows,
-            tuple(self._prefix), tuple(self._suffix),
-        )  # fmt: skip
+            tuple(encoded.ids),
+            tuple(encoded.tokens),
+            first,
+            end,
+            windows,
+            tuple(self._prefix),
+            tuple(self._suffix),
+        )
 
     def embed(self, texts: Sequence[str]) -> Floats2d:
         """One vector for each text: the mean over all its pieces, special tokens included.

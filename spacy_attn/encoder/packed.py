@@ -352,16 +352,22 @@ def _fused_layer(layer: _Layer) -> _Layer:
         return reordered(pair[0]), pair[1]
 
     return _Layer(
-        one(layer.query_key_value), one(layer.attention_out), layer.attention_norm,
-        one(layer.intermediate), one(layer.out), layer.norm,
-    )  # fmt: skip
+        one(layer.query_key_value),
+        one(layer.attention_out),
+        layer.attention_norm,
+        one(layer.intermediate),
+        one(layer.out),
+        layer.norm,
+    )
 
 
 def _take_layer(name: str, pair: Callable[[str], tuple[Tensor, Tensor]]) -> _Layer:
     parts = [pair(f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
     return _Layer(
         (torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
-        pair(f"{name}.attention.output.dense"), pair(f"{name}.attention.output.LayerNorm"),
+        pair(f"{name}.attention.output.dense"),
+        pair(f"{name}.attention.output.LayerNorm"),
         pair(f"{name}.intermediate.dense"),
-        pair(f"{name}.output.dense"), pair(f"{name}.output.LayerNorm"),
-    )  # fmt: skip
+        pair(f"{name}.output.dense"),
+        pair(f"{name}.output.LayerNorm"),
+    )

@@ -31,8 +31,15 @@ from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_position
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.sentences import sentence_starts
 
-__all__ = ["MakeMixer", "NetworkConfig", "StaticContextEncoder", "StaticContextNetwork",
-           "inner_width", "n_parameters", "read_model"]  # fmt: skip
+__all__ = [
+    "MakeMixer",
+    "NetworkConfig",
+    "StaticContextEncoder",
+    "StaticContextNetwork",
+    "inner_width",
+    "n_parameters",
+    "read_model",
+]
 
 _BATCH_TOKENS = 8192
 _LONGEST = 512  # tokens; a longer sentence is cut into parts that do not see each other

@@ -67,9 +67,7 @@ def head_of(
         ConfigError: no such layer, head or token, or an architecture that is not known.
     """
     encoder = encoder or shared_encoder(EncoderSettings())
-    return head_vectors(
-        encoder, doc.text, offsets_of(doc), layer=layer, head=head, token=token
-    )  # fmt: skip
+    return head_vectors(encoder, doc.text, offsets_of(doc), layer=layer, head=head, token=token)
 
 
 def save_attention(
@@ -108,9 +106,13 @@ def save_attention(
     if layer is not None and head is not None:
         context = subject.context
         found = head_vectors(
-            subject.encoder, context.text, context.offsets, layer=layer, head=head,
+            subject.encoder,
+            context.text,
+            context.offsets,
+            layer=layer,
+            head=head,
             token=subject.target.start,
-        )  # fmt: skip
+        )
         arrays |= {"queries": found.queries, "keys": found.keys, "values": found.values}
         arrays["pieces"] = np.array(found.pieces, dtype=np.str_)
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

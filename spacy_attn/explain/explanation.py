@@ -49,8 +49,10 @@ class Explanation:
     def to_json(self) -> PlainData:
         """The numbers as plain data; weights are of the words of the context."""
         context, target, decision = (
-            self.subject.context, self.subject.target, self.subject.decision,
-        )  # fmt: skip
+            self.subject.context,
+            self.subject.target,
+            self.subject.decision,
+        )
         start, end = context.offsets[target.start][0], context.offsets[target.end - 1][1]
         scores = dict(decision.ranked)
         words = sorted({i for weights in self.weights.values() for i in weights.words})
@@ -75,9 +77,11 @@ class Explanation:
                 for i in words
             ],
             "trust": {
-                way: {**{k: _rounded(v) for k, v in asdict(found).items()},
-                      "is_better_than_random": found.is_better_than_random,
-                      "gap": None if (gap := self.weights[way].gap) is None else _rounded(gap)}
+                way: {
+                    **{k: _rounded(v) for k, v in asdict(found).items()},
+                    "is_better_than_random": found.is_better_than_random,
+                    "gap": None if (gap := self.weights[way].gap) is None else _rounded(gap),
+                }
                 for way, found in self.trust.items()
             },
             "agreement": [
@@ -85,7 +89,7 @@ class Explanation:
                 for pair, rho in self.agreement.items()
             ],
             "left_out": dict(self.left_out),
-        }  # fmt: skip
+        }
 
     def to_html(self) -> str:
         """One page that needs nothing else; see :func:`spacy_attn.explain.render.page`."""
@@ -172,9 +176,15 @@ def _explained(
         raise ResourceError(f"nothing can be explained: {'; '.join(left_out.values())}")
     checks = dict(zip(weights, trust(subject, list(weights.values())), strict=True))
     return Explanation(
-        text_index, subject, weights, checks, agreement(list(weights.values())), left_out, made,
+        text_index,
+        subject,
+        weights,
+        checks,
+        agreement(list(weights.values())),
+        left_out,
+        made,
         pieces,
-    )  # fmt: skip
+    )
 
 
 def _static_vectors(given: StaticVectors | None) -> StaticVectors:

@@ -81,9 +81,7 @@ def trust(
     gone, kept = np.split(falls, 2)
     n = len(named)
     random_gone, random_kept = float(gone[n:].mean()), float(kept[n:].mean())
-    return [
-        Trust(k, float(gone[i]), random_gone, float(kept[i]), random_kept) for i in range(n)
-    ]  # fmt: skip
+    return [Trust(k, float(gone[i]), random_gone, float(kept[i]), random_kept) for i in range(n)]
 
 
 def agreement(weighed: Sequence[Weights]) -> dict[tuple[str, str], float | None]:

@@ -108,9 +108,12 @@ def _attribute(
         work.embedded.requires_grad_(False)
         return found.detach()[0].sum(-1).numpy(), None
     found = IntegratedGradients(work.margins).attribute(
-        work.embedded, work.baseline(), n_steps=steps, method="gausslegendre",
+        work.embedded,
+        work.baseline(),
+        n_steps=steps,
+        method="gausslegendre",
         internal_batch_size=max(1, _MOST_PIECES // work.embedded.shape[1]),
-    )  # fmt: skip
+    )
     pieces = found.detach()[0].sum(-1).numpy()
     with_text, without = work.margin(), float(work.margins(work.baseline()))
     gap = abs(float(pieces.sum()) - (with_text - without))

@@ -36,8 +36,15 @@ logger = logging.getLogger("spacy_attn")
 METHODS: Final = {"pca": "PCA", "tsne": "t-SNE"}
 SUFFIXES: Final = (".png", ".svg")
 COLOURS: Final = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B4513",
-)  # fmt: skip
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#8B4513",
+)
 _MARKERS: Final = "osD^vP*X"
 _INCHES: Final = (10.0, 7.0)
 _DPI: Final = 150
@@ -208,9 +215,15 @@ def _draw(points: Sequence[Point], places: Points2d, words: Sequence[str], sourc
     for i, point in enumerate(points):
         is_chosen = _is_chosen(point, words)
         axes.scatter(
-            places[i, 0], places[i, 1], s=110 if is_chosen else 28, c=COLOURS[point.group],
-            marker=_MARKERS[point.group], edgecolors="white", linewidths=0.8, zorder=3,
-        )  # fmt: skip
+            places[i, 0],
+            places[i, 1],
+            s=110 if is_chosen else 28,
+            c=COLOURS[point.group],
+            marker=_MARKERS[point.group],
+            edgecolors="white",
+            linewidths=0.8,
+            zorder=3,
+        )
     _legend(axes, list(dict.fromkeys(words)))
     canvas.draw()  # decides where everything is, in pixels
     _label(figure, axes, points, places, words)
@@ -226,9 +239,15 @@ def _legend(axes: Any, words: Sequence[str]) -> None:
         for i, word in enumerate(words)
     ]
     axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncol=len(words), frameon=False,
-        borderaxespad=0.3, handletextpad=0.2, columnspacing=1.2,
-    )  # fmt: skip
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        ncol=len(words),
+        frameon=False,
+        borderaxespad=0.3,
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )
 
 
 def _label(
@@ -247,10 +266,18 @@ def _label(
     for i in order:
         is_chosen = _is_chosen(points[i], words)
         text = axes.text(
-            0, 0, _shown(points[i].word), color=_darker(COLOURS[points[i].group]), zorder=4,
-            fontsize=13 if is_chosen else 9, fontweight="bold" if is_chosen else "normal",
-            transform=None, ha="left", va="bottom", parse_math=False,
-        )  # fmt: skip
+            0,
+            0,
+            _shown(points[i].word),
+            color=_darker(COLOURS[points[i].group]),
+            zorder=4,
+            fontsize=13 if is_chosen else 9,
+            fontweight="bold" if is_chosen else "normal",
+            transform=None,
+            ha="left",
+            va="bottom",
+            parse_math=False,
+        )
         size = text.get_window_extent(renderer)
         box, is_far = _free_spot(pixels[i], radii[i] + 3, (size.width, size.height), taken, frame)
         taken.append(box)
@@ -261,9 +288,15 @@ def _label(
             middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
             end = axes.transData.inverted().transform(_edge(box, pixels[i], middle))
             axes.plot(
-                [places[i][0], end[0]], [places[i][1], end[1]], lw=0.6,
-                color=COLOURS[points[i].group], alpha=0.6, zorder=2, scalex=False, scaley=False,
-            )  # fmt: skip
+                [places[i][0], end[0]],
+                [places[i][1], end[1]],
+                lw=0.6,
+                color=COLOURS[points[i].group],
+                alpha=0.6,
+                zorder=2,
+                scalex=False,
+                scaley=False,
+            )
 
 
 def _is_chosen(point: Point, words: Sequence[str]) -> bool:

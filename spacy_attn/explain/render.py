@@ -106,9 +106,15 @@ def arcs(explanation: Explanation, way: str) -> tuple[list[tuple[float, str, boo
         left, right = sorted((middles[i], origin))
         weight = float(weights.values[i])
         found.append(
-            Arc(round(left, 1), round(right, 1), 18.0 + 22 * rank,
-                round(1 + 4 * abs(weight) / most, 2), weight, context.tokens[i])
-        )  # fmt: skip
+            Arc(
+                round(left, 1),
+                round(right, 1),
+                18.0 + 22 * rank,
+                round(1 + 4 * abs(weight) / most, 2),
+                weight,
+                context.tokens[i],
+            )
+        )
     return line, found
 
 
@@ -174,9 +180,15 @@ def plot(explanation: Explanation, path: str | Path, way: str) -> None:
         axes.axis("off")
         for middle, text, is_target in line:
             axes.text(
-                middle, -12, _drawn(text), ha="center", va="center", family="DejaVu Sans Mono",
-                size=9, weight="bold" if is_target else "normal",
-            )  # fmt: skip
+                middle,
+                -12,
+                _drawn(text),
+                ha="center",
+                va="center",
+                family="DejaVu Sans Mono",
+                size=9,
+                weight="bold" if is_target else "normal",
+            )
         for arc in found:
             _draw_arc(axes, arc)
         data = io.BytesIO()
@@ -190,13 +202,21 @@ def _draw_arc(axes: Any, arc: Arc) -> None:
     middle, half = (arc.left + arc.right) / 2, (arc.right - arc.left) / 2
     speaks_for = arc.weight >= 0
     axes.plot(
-        middle + half * x, arc.height * (1 - x**4), linewidth=arc.thickness / 1.5,
-        color=_COLOURS["for" if speaks_for else "against"], linestyle="-" if speaks_for else "--",
-    )  # fmt: skip
+        middle + half * x,
+        arc.height * (1 - x**4),
+        linewidth=arc.thickness / 1.5,
+        color=_COLOURS["for" if speaks_for else "against"],
+        linestyle="-" if speaks_for else "--",
+    )
     axes.text(
-        middle, arc.height + 4, f"{arc.weight:+.2f}", ha="center", va="bottom", size=8,
+        middle,
+        arc.height + 4,
+        f"{arc.weight:+.2f}",
+        ha="center",
+        va="bottom",
+        size=8,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-    )  # fmt: skip
+    )
 
 
 def _drawn(text: str) -> str:
@@ -215,19 +235,26 @@ def _shown(explanation: Explanation) -> PlainData:
         height = max([40.0, *(arc.height + 22 for arc in found)])
         width = max(middle + _CHARACTER * len(text) / 2 for middle, text, _ in line)
         views[way] = {
-            "tokens": shaded(explanation, way), "line": line, "arcs": found,
-            "width": round(width + 20), "height": round(height + 30), "base": round(height),
-        }  # fmt: skip
+            "tokens": shaded(explanation, way),
+            "line": line,
+            "arcs": found,
+            "width": round(width + 20),
+            "height": round(height + 30),
+            "base": round(height),
+        }
     pairs = record["agreement"]
     return {
-        "record": record, "labels": labels, "views": views, "pairs": pairs,
+        "record": record,
+        "labels": labels,
+        "views": views,
+        "pairs": pairs,
         "pieces": [
             (token, " ".join(pieces))
             for token, pieces in zip(context.tokens, explanation.pieces, strict=False)
             if not token.isspace()
         ],
         "heads": _heads(explanation),
-    }  # fmt: skip
+    }
 
 
 def _heads(explanation: Explanation) -> PlainData | None:
@@ -250,7 +277,9 @@ def _heads(explanation: Explanation) -> PlainData | None:
     best = others.argmax(axis=-1)
     return {
         "data": {
-            "tokens": tokens, "row": _hundredths(row), "column": _hundredths(column),
+            "tokens": tokens,
+            "row": _hundredths(row),
+            "column": _hundredths(column),
             "special": _hundredths(special),
         },
         "layers": [
@@ -264,7 +293,7 @@ def _heads(explanation: Explanation) -> PlainData | None:
             for at, number in enumerate(made.layers)
         ],
         "n_left_out": len(explanation.subject.context.tokens) - len(tokens),
-    }  # fmt: skip
+    }
 
 
 def _hundredths(weights: NDArray[np.float32]) -> Any:

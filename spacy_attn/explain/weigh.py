@@ -95,9 +95,14 @@ def weigh(
         values = _attention(subject, way, layer, head, attention)
     elif way in ("integrated_gradients", "gradient_x_input"):
         found = gradient_attribution(
-            subject.fitted, subject.context, subject.target, subject.chosen, subject.runner_up,
-            kind=way, steps=steps,
-        )  # fmt: skip
+            subject.fitted,
+            subject.context,
+            subject.target,
+            subject.chosen,
+            subject.runner_up,
+            kind=way,
+            steps=steps,
+        )
         values, gap = found.weights, found.gap
     elif way == "static":
         values = _static(subject, vectors)

@@ -186,8 +186,10 @@ def write_sense_model(
     change = encoder_change(trainer.encoder, base, rank, strength)
     tensors = {name: tensor.half() for name, tensor in change.items()}
     for name, linear in (
-        ("target", network.target), ("context", network.context), ("gloss", network.gloss)
-    ):  # fmt: skip
+        ("target", network.target),
+        ("context", network.context),
+        ("gloss", network.gloss),
+    ):
         tensors[f"head.{name}"] = linear.weight.detach().cpu().half()
     tensors["head.scale"] = network.scale.detach().cpu().reshape(1).float()
     tensors["wordnet.project"] = torch.from_numpy(packed.project).half()
@@ -202,11 +204,12 @@ def write_sense_model(
         "strength": strength,
         "few_shot": dict(few_shot),
         "wordnet": {
-            "lexicon": table.lexicon.digest, "n_senses": table.lexicon.n_senses,
+            "lexicon": table.lexicon.digest,
+            "n_senses": table.lexicon.n_senses,
             "temperature": temperature,
         },
         **(notes or {}),
-    }  # fmt: skip
+    }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, path, metadata={"manifest": json.dumps(manifest, sort_keys=True)})
     path.chmod(0o644)

@@ -53,9 +53,12 @@ def rows_of(
     for first in range(0, len(sentences), _AT_ONCE):
         chunk = sentences[first : first + _AT_ONCE]
         encoded = tokenizer(
-            [list(s.tokens) for s in chunk], is_split_into_words=True, add_special_tokens=False,
-            return_attention_mask=False, verbose=False,
-        )  # fmt: skip
+            [list(s.tokens) for s in chunk],
+            is_split_into_words=True,
+            add_special_tokens=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
         for i, sentence in enumerate(chunk):
             targets = [t for t in (target(*x) for x in sentence.targets) if t is not None]
             owner = encoded.word_ids(i)

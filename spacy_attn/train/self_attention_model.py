@@ -40,8 +40,16 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.self_attention import GlossVectors
 
-__all__ = ["RESULT", "Material", "read_material", "round_weights", "spread", "texts_of",
-           "train_self_attention", "write_model"]  # fmt: skip
+__all__ = [
+    "RESULT",
+    "Material",
+    "read_material",
+    "round_weights",
+    "spread",
+    "texts_of",
+    "train_self_attention",
+    "write_model",
+]
 
 RESULT = "self_attention.safetensors"
 _OUT, _SPLIT_SEED = 0.1, 1  # of examples and labels; SemCor and MASC by split_corpora
@@ -228,11 +236,15 @@ def write_model(
     for name, tensor in trainer.network.state_dict().items():
         tensors[f"network.{name}"] = tensor.detach().cpu().half().contiguous()
     manifest: dict[str, Any] = {
-        "network": asdict(trainer.network.config), "config": asdict(trainer.config),
-        "head": head, "vectors": trainer.vectors.identity, "curve": trainer.curve,
-        "parameters": trainer.n_parameters, "occurrences": len(material.train),
+        "network": asdict(trainer.network.config),
+        "config": asdict(trainer.config),
+        "head": head,
+        "vectors": trainer.vectors.identity,
+        "curve": trainer.curve,
+        "parameters": trainer.n_parameters,
+        "occurrences": len(material.train),
         "corpora": corpora,
-    }  # fmt: skip
+    }
     if material.lexicon is not None:
         manifest["lexicon"] = material.lexicon.digest
         tensors |= _wordnet_tensors(trainer, material)
@@ -253,8 +265,9 @@ def _wordnet_tensors(trainer: SelfAttentionTrainer, material: Material) -> dict[
     vectors = totals[seen][order]
     scales = np.abs(vectors).max(axis=1, keepdims=True, initial=1e-9) / 127
     arrays = {
-        "rows": rows[order], "counts": counts[seen][order].astype(np.int32),
+        "rows": rows[order],
+        "counts": counts[seen][order].astype(np.int32),
         "vectors": np.rint(vectors / scales).astype(np.int8),
         "scales": scales[:, 0].astype(np.float32),
-    }  # fmt: skip
+    }
     return {f"wordnet.{name}": torch.from_numpy(array) for name, array in arrays.items()}

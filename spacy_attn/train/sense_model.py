@@ -116,9 +116,12 @@ def train_sense_model(
 
         seen |= SenseVectors.load(start).seen
     settings: dict[str, Any] = {
-        "rank": rank, "width": width, "seen": seen, "notes": notes,
+        "rank": rank,
+        "width": width,
+        "seen": seen,
+        "notes": notes,
         "temperature": _temperature(trainer, held_out),
-    }  # fmt: skip
+    }
     write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
     few = choose_few_shot_settings(model, path, own or load_inventory("homographs"), *_WINDOW)
     write_sense_model(path, trainer, base, base_sha256, few_shot=few, **settings)
@@ -249,9 +252,11 @@ def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
     from spacy_attn.wsd.context import tokens_within
 
     resources = blank_resources(table.inventory or load_inventory("homographs"))
-    known = table.wordnet.senses if table.inventory is None else {
-        sense.id for sense in table.inventory.senses
-    }  # fmt: skip
+    known = (
+        table.wordnet.senses
+        if table.inventory is None
+        else {sense.id for sense in table.inventory.senses}
+    )
     out = []
     for i, item in enumerate(read_labelled(data)):
         if item.sense not in known:
@@ -287,12 +292,16 @@ def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float
 
 
 def _seen(table: SenseTable, corpora: Any) -> Any:
-    keys = [] if corpora is None else [
-        key
-        for document in corpora.train
-        for sentence in document
-        for _, _, allowed in sentence.targets
-        if len(allowed) == 1
-        for key in allowed
-    ]  # fmt: skip
+    keys = (
+        []
+        if corpora is None
+        else [
+            key
+            for document in corpora.train
+            for sentence in document
+            for _, _, allowed in sentence.targets
+            if len(allowed) == 1
+            for key in allowed
+        ]
+    )
     return table.seen(keys)

@@ -53,9 +53,13 @@ class SenseNetwork(nn.Module):
         kinds = [i for i, n in enumerate(RELATIONS.values()) for _ in range(n)]
         start = torch.zeros(n_rows, hidden) if given is None else given
         for name, tensor in (
-            ("glosses", glosses), ("glosses_above", above), ("given", start),
-            ("related", composition[0]), ("shares", composition[1]), ("kind", torch.tensor(kinds)),
-        ):  # fmt: skip
+            ("glosses", glosses),
+            ("glosses_above", above),
+            ("given", start),
+            ("related", composition[0]),
+            ("shares", composition[1]),
+            ("kind", torch.tensor(kinds)),
+        ):
             self.register_buffer(name, tensor, persistent=False)
 
     def projections(self) -> list[nn.Parameter]:

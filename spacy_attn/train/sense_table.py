@@ -22,8 +22,16 @@ __all__ = ["RELATIONS", "SenseTable"]
 
 #: What a synset shares with its neighbours, and how many of each kind are looked at.
 RELATIONS = {"hypernym": 3, "hypernym's hypernym": 3, "similar": 3, "derived": 4, "supersense": 1}
-_SIGNS = {"@": "hypernym", "@i": "hypernym", "&": "similar", "\\": "similar", "<": "similar",
-          "+": "derived", "*": "similar", "$": "similar"}  # fmt: skip
+_SIGNS = {
+    "@": "hypernym",
+    "@i": "hypernym",
+    "&": "similar",
+    "\\": "similar",
+    "<": "similar",
+    "+": "derived",
+    "*": "similar",
+    "$": "similar",
+}
 _EXAMPLES = 2  # sentences of a synset that its text holds
 _SYNONYMS = 6
 
@@ -127,9 +135,12 @@ class SenseTable:
             above = [r for h in kinds["hypernym"][:3] for r in related[h]["hypernym"]]
             supersense = SUPERSENSES.index(self.wordnet.senses[self._keys[row]].supersense)
             found = (
-                kinds["hypernym"], list(dict.fromkeys(above)), kinds["similar"],
-                kinds["derived"], [self.n_synsets + supersense],
-            )  # fmt: skip
+                kinds["hypernym"],
+                list(dict.fromkeys(above)),
+                kinds["similar"],
+                kinds["derived"],
+                [self.n_synsets + supersense],
+            )
             at = 0
             for most, others in zip(RELATIONS.values(), found, strict=True):
                 others = others[:most]

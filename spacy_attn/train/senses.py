@@ -229,8 +229,10 @@ class SenseTrainer:
         projections = self.network.projections()
         dense = torch.optim.AdamW(
             [{"params": projections}, {"params": encoder}],
-            weight_decay=0.01, betas=(0.9, 0.98), fused=True,
-        )  # fmt: skip
+            weight_decay=0.01,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
         # The residual table has a row for each synset, and a step touches hundreds.
         sparse = torch.optim.SparseAdam(self.network.residual.parameters())
         rates = (config.projection_rate, config.learning_rate, config.residual_rate)
@@ -252,11 +254,13 @@ class SenseTrainer:
                 if report and number % 25 == 24:
                     report(
                         {
-                            "epoch": epoch, "batch": number + 1, "batches": len(these),
+                            "epoch": epoch,
+                            "batch": number + 1,
+                            "batches": len(these),
                             "loss": float(np.mean(losses[-100:])),
                             "seconds": time.perf_counter() - started,
                         }
-                    )  # fmt: skip
+                    )
             record = {
                 "epoch": epoch + 1,
                 "loss": round(float(np.mean(losses)), 4),
@@ -344,13 +348,18 @@ class SenseTrainer:
         temporary = self.folder / "checkpoint.pt.part"
         torch.save(
             {
-                "epoch": epoch, "step": self.step, "total": total, "curve": self.curve,
-                "config": asdict(self.config), "rng": rng.getstate(),
+                "epoch": epoch,
+                "step": self.step,
+                "total": total,
+                "curve": self.curve,
+                "config": asdict(self.config),
+                "rng": rng.getstate(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "network": self.network.state_dict(), "encoder": self.encoder.state_dict(),
+                "network": self.network.state_dict(),
+                "encoder": self.encoder.state_dict(),
             },
             temporary,
-        )  # fmt: skip
+        )
         temporary.replace(self.folder / "checkpoint.pt")
         (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
 
@@ -372,8 +381,9 @@ class SenseTrainer:
                 raise ConfigError(f"{folder} holds no run; give a folder of train-senses")
             saved = torch.load(path, weights_only=True, map_location=self.device)
             states.append((saved["network"], saved["encoder"]))
-        for module, parts in zip((self.network, self.encoder), zip(*states, strict=True),
-                                 strict=True):  # fmt: skip
+        for module, parts in zip(
+            (self.network, self.encoder), zip(*states, strict=True), strict=True
+        ):
             try:
                 module.load_state_dict(_mean_state(parts))
             except (KeyError, RuntimeError) as error:

@@ -34,10 +34,15 @@ def build_lexicon(wordnet: WordNet, path: Path) -> None:
                 synset = synsets.setdefault((pos, sense.offset), len(synsets))
                 words.setdefault(lemma, []).append(
                     (
-                        int(kind), int(lexfile), int(lex_id), row_of[head] if head else -1,
-                        int(head_id or 0), sense.count, synset,
+                        int(kind),
+                        int(lexfile),
+                        int(lex_id),
+                        row_of[head] if head else -1,
+                        int(head_id or 0),
+                        sense.count,
+                        synset,
                     )
-                )  # fmt: skip
+                )
     columns = np.array([row for lemma in lemmas for row in words[lemma]], dtype=np.int32).T
     names = ("type", "lexfile", "lex_id", "head", "head_id", "count", "synset")
     kinds = ("int8", "int8", "int8", "int32", "int8", "int32", "int32")

@@ -37,7 +37,13 @@ def read_labelled(path: Path) -> Iterator[LabelledTarget]:
         record, text = line.record, line.text("text")
         start, end = line.span(record.get("start"), record.get("end"), "start", text)
         yield LabelledTarget(
-            text, start, end, line.lemma(), line.one_of("pos", POS_TAGS),
-            line.text("sense"), line.text("stratum", default=""), tuple(line.cues(text)),
+            text,
+            start,
+            end,
+            line.lemma(),
+            line.one_of("pos", POS_TAGS),
+            line.text("sense"),
+            line.text("stratum", default=""),
+            tuple(line.cues(text)),
             record.get("frozen") is True,
-        )  # fmt: skip
+        )

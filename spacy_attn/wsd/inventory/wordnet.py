@@ -49,13 +49,29 @@ _NO_COMPOUND: Mapping[str, int] = MappingProxyType({})
 
 #: morphy(7WN): endings that are taken off a form to find a lemma.
 _DETACHED = {
-    "NOUN": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"),
-             ("men", "man"), ("ies", "y")),
-    "VERB": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""),
-             ("ing", "e"), ("ing", "")),
+    "NOUN": (
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    "VERB": (
+        ("s", ""),
+        ("ies", "y"),
+        ("es", "e"),
+        ("es", ""),
+        ("ed", "e"),
+        ("ed", ""),
+        ("ing", "e"),
+        ("ing", ""),
+    ),
     "ADJ": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
     "ADV": (),
-}  # fmt: skip
+}
 
 
 class WordNetInventory:
@@ -253,9 +269,16 @@ class WordNetInventory:
         return tuple(senses)
 
     def _sense(
-        self, lemma: str, row: int, kind: int, lexfile: int, lex_id: int, head: int, head_id: int,
+        self,
+        lemma: str,
+        row: int,
+        kind: int,
+        lexfile: int,
+        lex_id: int,
+        head: int,
+        head_id: int,
         synset: int,
-    ) -> Sense:  # fmt: skip
+    ) -> Sense:
         satellite = f"{self._lemmas[head].replace(' ', '_')}:{head_id:02d}" if head >= 0 else ":"
         key = f"{lemma.replace(' ', '_')}%{kind}:{lexfile:02d}:{lex_id:02d}:{satellite}"
         pos, definition, examples = _POS_OF_TYPE[kind], "", list[str]()
@@ -263,10 +286,16 @@ class WordNetInventory:
         if synsets is not None:
             definition, examples = synsets.gloss(pos, int(self._arrays["offset"][synset]))
         return Sense(
-            key, lemma, pos, definition,
+            key,
+            lemma,
+            pos,
+            definition,
             examples=tuple(filter(None, (_example(text, lemma) for text in examples))),
-            supersense=SUPERSENSES[lexfile], order="counted", wordnet=(key,), row=row,
-        )  # fmt: skip
+            supersense=SUPERSENSES[lexfile],
+            order="counted",
+            wordnet=(key,),
+            row=row,
+        )
 
     def _open_synsets(self) -> SynsetFiles | None:
         with self._lock:
@@ -297,10 +326,12 @@ class WordNetInventory:
         """Whether synsets stand where the lexicon says; in another version all have moved."""
         rows = range(0, self.n_senses, max(1, self.n_senses // 16))
         places = [
-            (_POS_OF_TYPE[int(self._arrays["type"][row])],
-             int(self._arrays["offset"][self._arrays["synset"][row]]))
+            (
+                _POS_OF_TYPE[int(self._arrays["type"][row])],
+                int(self._arrays["offset"][self._arrays["synset"][row]]),
+            )
             for row in rows
-        ]  # fmt: skip
+        ]
         return all(synsets.line(pos, at).startswith(f"{at:08d} ") for pos, at in places)
 
 

@@ -92,10 +92,15 @@ def attention_v1(
     """
     check_arguments(temperature)
     plain = EncoderSettings(
-        model or DEFAULT_ENCODER, strength=1.0 if strength is None else strength,
-        precision=precision, window=window, overlap=overlap, batch_pieces=batch_pieces,
-        margin=margin, device=device,
-    )  # fmt: skip
+        model or DEFAULT_ENCODER,
+        strength=1.0 if strength is None else strength,
+        precision=precision,
+        window=window,
+        overlap=overlap,
+        batch_pieces=batch_pieces,
+        margin=margin,
+        device=device,
+    )
     path = None if sense_model == "none" else Path(sense_model) if sense_model else SENSE_MODEL
     make = partial(_make, plain=plain, path=path, strength=strength, temperature=temperature)
     return Method("attention", make, Needs((plain.model,), () if path is None else (path,)))

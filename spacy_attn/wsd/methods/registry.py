@@ -46,8 +46,18 @@ SENSE_MODEL = DATA / "senses_minilm.safetensors"
 SELF_ATTENTION_MODEL = DATA / "self_attention.safetensors"
 _OWN = re.compile(r"spacy_attn\.(\w+)\.v(\d+)")
 # In tables and messages the cheapest come first, and those that are not named here last.
-_CHEAPEST_FIRST = ("random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec",
-                   "self_attention", "cascade", "attention", "ensemble")  # fmt: skip
+_CHEAPEST_FIRST = (
+    "random",
+    "first_sense",
+    "lesk",
+    "lesk_extended",
+    "tfidf",
+    "word2vec",
+    "self_attention",
+    "cascade",
+    "attention",
+    "ensemble",
+)
 
 
 def short_names() -> dict[str, str]:
