@@ -93,8 +93,8 @@ def read_fasttext(path: Path) -> Content:
         _, version, width, *_, shortest, longest, _ = _unpack(file, "<14i")
         (_sample,) = _unpack(file, "<d")
         n_entries, n_words, n_labels, _n_tokens, n_pruned = _unpack(file, "<3i2q")
-        if version != 12 or n_labels or n_entries != n_words or n_pruned > 0:
-            raise Damaged("it is no unsupervised fastText model of version 12")
+        if version not in (11, 12) or n_labels or n_entries != n_words or n_pruned > 0:
+            raise Damaged("it is no unsupervised fastText model of version 11 or 12")
         words = [_next_word(file) for _ in range(n_words)]
         is_quantized, n_rows, columns = _unpack(file, "<?2q")
         n_left = path.stat().st_size - file.tell()

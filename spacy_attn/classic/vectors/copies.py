@@ -68,8 +68,10 @@ def _copy(folder: Path, files: Sequence[Path], read: Callable[[], Content]) -> T
         with suppress(Damaged):
             return open_store(folder, files)
         shutil.rmtree(folder, ignore_errors=True)
-    for outdated in list(folder.parent.glob(f"{folder.name.partition('-')[0]}-*")):
-        shutil.rmtree(outdated, ignore_errors=True)
+    place = folder.name.partition("-")[0]
+    for pattern in (f"{place}-*", f".{place}-*"):  # of a file that has changed; of a killed process
+        for outdated in list(folder.parent.glob(pattern)):
+            shutil.rmtree(outdated, ignore_errors=True)
     content = read()
     write_store(folder, content, {"sources": [file.name for file in content.files]})
     return open_store(folder, files)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import lzma
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +57,10 @@ def read_lexicon(path: Path) -> tuple[Arrays, str]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in COLUMNS}
             digest: bytes = archive["digest"].tobytes()
-    except (zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"damaged: {error}") from error
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # zlib's and lzma's own; a Python may be built without lzma
+        raise ValueError(str(error)) from error
     return arrays, digest.hex()
 
 

@@ -246,6 +246,15 @@ def test_a_changed_file_is_converted_again_and_the_old_copy_goes(cached, tmp_pat
     assert len(copies_in(cached)) == 1
 
 
+def test_what_a_killed_process_left_goes_too(cached, tmp_path):
+    path = write_text(tmp_path / "v.txt")
+    load_vectors(path)
+    (copy,) = copies_in(cached)
+    copy.rename(copy.with_name(f".{copy.name}.1a2b3c4d"))
+    load_vectors(path)
+    assert copies_in(cached) == [copy]
+
+
 def test_a_damaged_copy_is_made_anew(cached, tmp_path):
     path = write_text(tmp_path / "v.txt")
     load_vectors(path)
