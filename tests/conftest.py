@@ -12,10 +12,13 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 # Properties: few examples each time, many in make test-all (--hypothesis-profile=many).
 for name, n_examples in {"few": 50, "many": 300}.items():
@@ -27,7 +30,8 @@ settings.load_profile("few")
 # Children inherit it: nothing may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# Toy matrices gain nothing from threads, and the threads of two test processes wait for each other.
+# Before torch is imported: toy matrices gain nothing from threads, and the threads of two test
+# processes wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WORDS = "the bat flew swing at night ball bank river money a in cave he hit with of and".split()
@@ -237,6 +241,19 @@ def toy_lexicon(tmp_path_factory: pytest.TempPathFactory, toy_wordnet: Path) -> 
     path = tmp_path_factory.mktemp("lexicon") / "toy.npz"
     build_lexicon(WordNet(toy_wordnet), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def spacy_english() -> Language:
+    """spaCy's English pipeline, loaded once; a test that adds a component removes it."""
+    import spacy
+
+    from spacy_attn.models import resolve_pipeline
+
+    name = resolve_pipeline(None)
+    if name is None:
+        pytest.skip("en_core_web_sm is not installed; the extra [models] has it")
+    return spacy.load(name)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,6 @@ from spacy_attn.classic.relations import BUNDLED, load_patterns
 from spacy_attn.components import relation_extractor
 from spacy_attn.components.relation_extractor import RelationExtractor
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.models import resolve_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = ROOT / "tests" / "data"
@@ -448,13 +447,10 @@ def vocab():
 
 
 @pytest.fixture
-def english():
-    name = resolve_pipeline(None)
-    if name is None:
-        pytest.skip("en_core_web_sm is not installed; the extra [models] has it")
-    nlp = spacy.load(name)
-    nlp.add_pipe("relation_extractor")
-    return nlp
+def english(spacy_english):
+    spacy_english.add_pipe("relation_extractor")
+    yield spacy_english
+    spacy_english.remove_pipe("relation_extractor")
 
 
 def parsed(vocab, parse, entities=""):

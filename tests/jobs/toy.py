@@ -1,9 +1,14 @@
-"""A toy pipeline for jobs: every "bat" is an animal, "explode" fails, "die" kills its process."""
+"""A toy pipeline for jobs: every "bat" is an animal, "explode" fails, "die" kills its process.
+
+At "wait" it makes a file ``waiting`` and waits to be interrupted.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import spacy
 from spacy.language import Language
@@ -19,6 +24,9 @@ def toy(doc):
         raise ValueError("boom")
     if "die" in doc.text:
         os.kill(os.getpid(), signal.SIGKILL)
+    if doc.text == "wait":
+        Path("waiting").touch()
+        time.sleep(120)
     records = [
         {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5}
         for t in doc
