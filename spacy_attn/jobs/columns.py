@@ -137,7 +137,10 @@ def _is_row(record: Record) -> bool:
 
 
 def _carry_rows(records: Sequence[Record], schema: pa.Schema) -> list[pa.Table]:
-    """Rows of Parquet keep what they are: neighbours are sliced together."""
+    """Rows of Parquet keep what they are: neighbours are sliced together.
+
+    Slicing works for all types; taking rows by number does not.
+    """
     import pyarrow as pa
 
     pieces: list[pa.Table] = []

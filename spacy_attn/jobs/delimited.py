@@ -201,7 +201,8 @@ class _Rows:
                 values = next(csv.reader([first.text], delimiter=self._delimiter))
             else:
                 self._put_back(lines[1:])
-                raise _BadRow(self._explain(first, lines[-1], error), first.text) from None
+                reason = self._explain(first, lines[-1], error)
+                raise _BadRow(reason, first.text.rstrip("\r\n")) from None
         if self.n_columns is not None and values and len(values) != self.n_columns:
             self._put_back(lines[1:])
             reason = f"{len(values)} columns in place of {self.n_columns}"
