@@ -1,9 +1,9 @@
-"""Which way of weighing words points at the word that decides?
+"""Which attribution method points at the word that decides?
 
     python -m benchmarks.explanations [--limit N]
 
 Every instance of the bundled test set names its cues: the words by which a person decides. Of the
-instances that the default method gets right, each way weighs the words of the context; measured
+instances that the default method gets right, each method weighs the words of the context; measured
 are how often its heaviest word is a cue (the pointing game, Zhang et al. 2018), the share of cues
 among as many heaviest words as there are cues, and comprehensiveness and sufficiency. Layers and
 heads of attention are chosen on the open half; the tables are of the frozen half.
@@ -37,10 +37,10 @@ from spacy_attn.compare.task import tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.components.pipeline import load_pipeline
 from spacy_attn.encoder.attention_map import KINDS, AttentionMap
-from spacy_attn.explain.attribution import context_words
-from spacy_attn.explain.faithfulness import trust
-from spacy_attn.explain.subject import Subject, component_of, decided
-from spacy_attn.explain.weigh import DECIDING, Weights, map_around, target_row, weigh
+from spacy_attn.explain.attribution import DECIDING, Weights, attribute, map_around, target_row
+from spacy_attn.explain.decision import Subject, component_of, decided
+from spacy_attn.explain.occlusion import context_words
+from spacy_attn.explain.trust import trust
 from spacy_attn.models import cache_folder
 from spacy_attn.wsd.context import Target, tokens_within
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
@@ -58,7 +58,7 @@ Score = list[float]  # whether the heaviest word is a cue, and the share among t
 
 @dataclass
 class Tally:
-    """What was counted of one way: a score of each instance, and two checks where they were made.
+    """What was counted of one method: a score of each instance, and two checks where made.
 
     *Shape:* scores (n, 2), checks (n, 2)
     """
@@ -212,30 +212,32 @@ def choose(found: Sequence[Found]) -> Result:
 def weighed(
     subject: Subject, maps: dict[str, AttentionMap], best: Result, vectors: Any
 ) -> dict[str, Weights]:
-    """Every way, by the name that it has in the table."""
-    out = {way: weigh(subject, way, steps=STEPS) for way in DECIDING}
+    """Every attribution, by the name that it has in the table."""
+    out = {attribution: attribute(subject, attribution, steps=STEPS) for attribution in DECIDING}
     for kind, made in maps.items():
         label = f"{kind}, last layer" if kind == "rollout" else f"{kind}, mean"
-        out[label] = weigh(subject, kind, attention=made)
+        out[label] = attribute(subject, kind, attention=made)
     for name, where in best.items():
-        out[name] = weigh(
+        out[name] = attribute(
             subject, where["kind"], layer=where["layer"], head=where["head"],
             attention=maps[where["kind"]],
         )  # fmt: skip
-    out.update({way: weigh(subject, way, vectors=vectors) for way in SIMPLE})
+    out.update(
+        {attribution: attribute(subject, attribution, vectors=vectors) for attribution in SIMPLE}
+    )
     return out
 
 
 def look_into_ways(subject: Subject, cues: set[int], *, best: Result, vectors: Any) -> Found:
-    """Scores, comprehensiveness and sufficiency of every way, and scores of every layer."""
+    """Scores, comprehensiveness and sufficiency of every attribution, and scores of every layer."""
     maps = maps_of(subject)
-    ways = weighed(subject, maps, best, vectors)
-    checks = trust(subject, list(ways.values()), draws=1)
+    attributions = weighed(subject, maps, best, vectors)
+    checks = trust(subject, list(attributions.values()), draws=1)
     return {
-        "gap": ways["integrated_gradients"].gap,
+        "gap": attributions["integrated_gradients"].gap,
         "ways": {
             name: [*score_of(weights, cues), check.comprehensiveness, check.sufficiency]
-            for (name, weights), check in zip(ways.items(), checks, strict=True)
+            for (name, weights), check in zip(attributions.items(), checks, strict=True)
         },
         "layers": {
             f"{kind}, {layer}": score_of(
@@ -249,14 +251,14 @@ def look_into_ways(subject: Subject, cues: set[int], *, best: Result, vectors: A
 
 def tables_of(found: Sequence[Found]) -> Result:
     """The rows of the frozen half."""
-    ways: dict[str, Tally] = {}
+    attributions: dict[str, Tally] = {}
     layers: dict[str, Tally] = {}
     for each in found:
         for name, (pointed, precision, gone, alone) in each["ways"].items():
-            ways.setdefault(name, Tally()).add((pointed, precision), gone, alone)
+            attributions.setdefault(name, Tally()).add((pointed, precision), gone, alone)
         for name, score in each["layers"].items():
             layers.setdefault(name, Tally()).add(score)
-    rows = [tally.row(name) for name, tally in ways.items()]
+    rows = [tally.row(name) for name, tally in attributions.items()]
     by_layer = []
     for name, tally in layers.items():
         kind, layer = name.split(", ")

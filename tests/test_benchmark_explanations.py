@@ -10,8 +10,8 @@ import numpy as np
 from benchmarks.common import RESULTS
 from benchmarks.explanations import Tally, choose, cue_tokens, score_of
 from spacy_attn.compare.dataset import Instance
-from spacy_attn.explain.explanation import DEFAULT_WAY
-from spacy_attn.explain.weigh import DECIDING, Weights
+from spacy_attn.explain.attribution import DECIDING, Weights
+from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTION
 from spacy_attn.wsd.context import Context
 
 
@@ -55,9 +55,9 @@ def test_cues_are_all_tokens_that_they_touch():
 
 
 def test_the_default_is_the_one_that_won():
-    """Of the ways that explain the decision, by the table of the frozen half."""
+    """Of the methods that explain the decision, by the table of the frozen half."""
     result = json.loads((RESULTS / "explanations.json").read_text(encoding="utf-8"))
     rates = {row["name"]: row["pointing"] for row in result["ways"]}
-    assert max(DECIDING, key=lambda way: rates[way]) == DEFAULT_WAY
+    assert max(DECIDING, key=lambda attribution: rates[attribution]) == DEFAULT_ATTRIBUTION
     assert result["half"] == "frozen"
     assert {"attention, mean", "norms, mean", "rollout, last layer", "random"} < set(rates)

@@ -17,7 +17,7 @@ from spacy_attn.errors import ConfigError
 
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
-    from spacy_attn.explain.render import ShadedToken
+    from spacy_attn.explain.page import ShadedToken
 
 __all__ = ["explain"]
 
@@ -85,14 +85,16 @@ def explain(
         raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.attention import save_attention
-    from spacy_attn.explain.explanation import DEFAULT_WAYS
+    from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS
     from spacy_attn.explain.explanation import explain as explain_texts
 
-    ways = DEFAULT_WAYS if by is None else tuple(w.strip() for w in by.split(",") if w.strip())
+    attributions = (
+        DEFAULT_ATTRIBUTIONS if by is None else tuple(w.strip() for w in by.split(",") if w.strip())
+    )
     console = Console(stderr=True)
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory, method=method)
-        found = explain_texts(nlp, texts, word, ways=ways, layer=layer, head=head)
+        found = explain_texts(nlp, texts, word, attributions=attributions, layer=layer, head=head)
     _write_files(found, html, plot)
     if weights is not None:
         save_attention(_only(found, "--weights").subject, weights, layer=layer, head=head)
@@ -103,8 +105,8 @@ def explain(
             _print(each)
         if not found:
             typer.echo("no ambiguous word of the inventory in these texts")
-    for way, reason in _left_out(found).items():
-        console.print(f"[yellow]{way} was left out:[/] {escape(reason)}", soft_wrap=True)
+    for attribution, reason in _left_out(found).items():
+        console.print(f"[yellow]{attribution} was left out:[/] {escape(reason)}", soft_wrap=True)
 
 
 def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
@@ -119,8 +121,8 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
 
 
 def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> None:
-    from spacy_attn.explain.render import page
-    from spacy_attn.explain.render import plot as draw
+    from spacy_attn.explain.page import page
+    from spacy_attn.explain.page import plot as draw
 
     if html is not None:
         html.write_text(page(found), encoding="utf-8")
@@ -136,14 +138,14 @@ def _only(found: list[Explanation], option: str) -> Explanation:
 
 
 def _print(explanation: Explanation) -> None:
-    from spacy_attn.explain.render import shaded
-    from spacy_attn.explain.weigh import LABELS
+    from spacy_attn.explain.attribution import LABELS
+    from spacy_attn.explain.page import shaded
 
     console = Console(highlight=False)
     record = explanation.to_json()
-    way = next(iter(explanation.weights))
+    attribution = next(iter(explanation.weights))
     console.print()
-    console.print(_text_of(shaded(explanation, way)), soft_wrap=True)
+    console.print(_text_of(shaded(explanation, attribution)), soft_wrap=True)
     console.print(
         f"   [bold cyan]{visible(record['text'])}[/] is [bold green]{escape(record['sense'])}[/] "
         f"{record['score']:.2f}  {escape(record['definition'])}"
@@ -154,7 +156,7 @@ def _print(explanation: Explanation) -> None:
         f"{escape(second['definition'])}",
         style="dim",
     )
-    console.print(_bars(explanation, way))
+    console.print(_bars(explanation, attribution))
     table = Table(
         "weighed by",
         "top word",
@@ -175,24 +177,24 @@ def _print(explanation: Explanation) -> None:
             trust.sufficiency,
             trust.sufficiency_random,
         )
-        rho = explanation.agreement.get((way, name))
+        rho = explanation.agreement.get((attribution, name))
         agrees = "" if rho is None else f"{rho:+.2f}"
         cells = (f"{number:+.2f}" for number in numbers)
         table.add_row(LABELS[name], visible(word), *cells, agrees)
     console.print(table)
-    for note in _notes(explanation, way):
+    for note in _notes(explanation, attribution):
         console.print(f"   {note}", style="dim")
 
 
-def _notes(explanation: Explanation, way: str) -> list[str]:
+def _notes(explanation: Explanation, attribution: str) -> list[str]:
     """What the numbers of the table mean."""
-    from spacy_attn.explain.weigh import LABELS
+    from spacy_attn.explain.attribution import LABELS
 
     n_words = next(iter(explanation.trust.values())).n_words
     notes = [
         f"How far the probability falls without the heaviest fifth of the words ({n_words} here; "
         "more is better) and with these alone (less is better).",
-        f"agrees: rank correlation with {LABELS[way]}.",
+        f"agrees: rank correlation with {LABELS[attribution]}.",
     ]
     gap = next((w.gap for w in explanation.weights.values() if w.gap is not None), None)
     if gap is not None:
@@ -214,9 +216,9 @@ def _text_of(tokens: list[ShadedToken]) -> Text:
     return out
 
 
-def _bars(explanation: Explanation, way: str) -> Table:
+def _bars(explanation: Explanation, attribution: str) -> Table:
     """The words that weigh most, with a block for each."""
-    weights = explanation.weights[way]
+    weights = explanation.weights[attribution]
     most = max((abs(float(weights.values[i])) for i in weights.words), default=0.0) or 1.0
     table = Table(box=None, padding=(0, 1), show_header=False)
     for i in sorted(weights.words, key=lambda i: -abs(float(weights.values[i])))[:5]:
@@ -230,4 +232,4 @@ def _bars(explanation: Explanation, way: str) -> Table:
 
 
 def _left_out(found: list[Explanation]) -> dict[str, str]:
-    return {way: reason for each in found for way, reason in each.left_out.items()}
+    return {attribution: reason for each in found for attribution, reason in each.left_out.items()}

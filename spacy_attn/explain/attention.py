@@ -19,8 +19,8 @@ from spacy_attn.encoder.attention_map import (
 )
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
 from spacy_attn.errors import ConfigError
-from spacy_attn.explain.subject import Subject
-from spacy_attn.explain.weigh import map_around
+from spacy_attn.explain.attribution import map_around
+from spacy_attn.explain.decision import Subject
 from spacy_attn.settings import EncoderSettings
 
 __all__ = ["attention_of", "head_of", "save_attention"]

@@ -1,116 +1,189 @@
-"""Which words of the context decided, found by taking them away."""
+"""Ways to weigh the words of a context, all by the same names and over the same words.
+
+Those that can be checked speak of the decision: ``occlusion``, ``integrated_gradients`` and
+``gradient_x_input`` give log-odds for the chosen sense against the runner-up. The others show
+what the encoder looked at (``attention``, ``norms``, ``rollout``: the target's row), what is
+alike without any context (``static``), what is near (``nearness``), or nothing (``random``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn._types import CharSpan
-from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.method import FittedMethod, as_decided
-from spacy_attn.wsd.vectors import Texts
+from spacy_attn._types import StaticVectors
+from spacy_attn.encoder.attention_map import AttentionMap, attention_map
+from spacy_attn.errors import ConfigError
+from spacy_attn.explain.decision import Subject
+from spacy_attn.explain.gradients import gradient_attribution
+from spacy_attn.explain.occlusion import context_words, occlusion
 
-__all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
+__all__ = ["ATTRIBUTIONS", "DECIDING", "LABELS", "Weights", "attribute", "map_around", "target_row"]
 
-RADIUS = 25  # tokens each side of the target that are explained
-_AT_ONCE = 2**15  # tokens of the texts that are encoded together: 50 MB of vectors
+AROUND: Final = 100  # tokens each side of the target whose attention is looked at
 
-
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """How much one token speaks for the chosen sense."""
-
-    token: int
-    text: str
-    span: CharSpan
-    weight: float  # log-probability of the sense with the token less that without it
-
-
-def context_words(context: Context, target: Target, radius: int = RADIUS) -> list[int]:
-    """The tokens round a target that can be a reason: not white space, not punctuation."""
-    low, high = max(0, target.start - radius), target.end + radius
-    return [
-        i
-        for i in range(low, min(high, len(context.tokens)))
-        if not target.start <= i < target.end and any(c.isalnum() for c in context.tokens[i])
-    ]
+#: Methods that explain the decision, and methods that only show something of it.
+DECIDING: Final = ("occlusion", "integrated_gradients", "gradient_x_input")
+ATTRIBUTIONS: Final = (*DECIDING, "attention", "norms", "rollout", "static", "nearness", "random")
+LABELS: Final = {
+    "occlusion": "occlusion",
+    "integrated_gradients": "integrated gradients",
+    "gradient_x_input": "gradient x input",
+    "attention": "attention",
+    "norms": "attention x value norms",
+    "rollout": "attention rollout",
+    "static": "static similarity",
+    "nearness": "nearness",
+    "random": "random",
+}
 
 
-def occlusion(
-    fitted: FittedMethod,
-    context: Context,
-    target: Target,
-    chosen: int,
-    radius: int = RADIUS,
-    against: int | None = None,
-) -> list[Attribution]:
-    """Blank each word of the context in turn and see how the chosen sense's probability falls.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """How much each token weighs; 0 for the target and for what is no word of its context.
 
-    Zeiler and Fergus 2014, section 4, for words. A word is replaced by as many blanks as it
-    has characters, so that all other offsets stay, and loses its lemma and tag; white space
-    and punctuation are left out.
+    *Shape:* values (n_tokens,)
+    """
+
+    attribution: str
+    words: tuple[int, ...]  # the tokens that are weighed
+    values: NDArray[np.float32]
+    gap: float | None = None  # of integrated gradients: see Gradients.gap
+
+    def top(self, k: int) -> list[int]:
+        """The tokens that weigh most, the first of equals first."""
+        return sorted(self.words, key=lambda i: -float(self.values[i]))[:k]
+
+
+def attribute(
+    subject: Subject,
+    attribution: str,
+    *,
+    layer: int | None = None,
+    head: int | None = None,
+    steps: int = 32,
+    vectors: StaticVectors | None = None,
+    attention: AttentionMap | None = None,
+) -> Weights:
+    """Weigh the words round a target.
 
     Args:
-        fitted: the method that decided.
-        context: the text; needs no vectors.
-        target: the word.
-        chosen: index of the sense among its candidates.
-        radius: tokens each side of the target that are tried.
-        against: index of another sense: weights are then of the log-odds of the two.
+        subject: the decision.
+        attribution: one of ``ATTRIBUTIONS``.
+        layer: of attention, norms and rollout, 1 the first; None takes the mean over all layers,
+            or the last of a rollout.
+        head: 0 the first; None takes the mean over the heads.
+        steps: of integrated gradients.
+        vectors: for "static".
+        attention: the map of the text, where it was made before.
 
-    Returns:
-        One record for each tried token, those that speak most for the sense first.
+    Raises:
+        ConfigError: an unknown attribution method, layer or head; a sense method that has no
+            attention or gradients; or "static" without vectors.
+        ResourceError: a package or a model is missing.
     """
-    tried = context_words(context, target, radius)
-    log_p = log_probabilities_without(fitted, context, target, [(), *((i,) for i in tried)])
-    value = log_p[:, chosen] - (0.0 if against is None else log_p[:, against])
-    found = [
-        Attribution(i, context.tokens[i], context.offsets[i], float(value[0] - without))
-        for i, without in zip(tried, value[1:], strict=True)
-    ]
-    return sorted(found, key=lambda a: -a.weight)
+    if attribution not in ATTRIBUTIONS:
+        raise ConfigError(f"attribution = {attribution!r}; legal are {', '.join(ATTRIBUTIONS)}")
+    words = tuple(context_words(subject.context, subject.target))
+    gap = None
+    if attribution in ("attention", "norms", "rollout"):
+        values = _attention(subject, attribution, layer, head, attention)
+    elif attribution in ("integrated_gradients", "gradient_x_input"):
+        found = gradient_attribution(
+            subject.fitted,
+            subject.context,
+            subject.target,
+            subject.chosen,
+            subject.runner_up,
+            kind=attribution,
+            steps=steps,
+        )
+        values, gap = found.weights, found.gap
+    elif attribution == "static":
+        values = _static(subject, vectors)
+    else:
+        values = _PLAIN[attribution](subject)
+    only = np.zeros(len(subject.context.tokens), dtype=np.float32)
+    only[list(words)] = values[list(words)]
+    return Weights(attribution, words, only, gap)
 
 
-def log_probabilities_without(
-    fitted: FittedMethod, context: Context, target: Target, blanked: Sequence[Iterable[int]]
-) -> NDArray[np.float64]:
-    """What a method says of a target where some tokens of its text are blank.
-
-    Args:
-        fitted: the method.
-        context: the text; needs no vectors.
-        target: the word.
-        blanked: the tokens to blank, once for each question.
-
-    *Shape:* (len(blanked), n_candidates)
-    """
-    own = replace(target, context=0)
-    if len(target.candidates) > 1:
-        fitted = as_decided(fitted, Texts([context]), own)
-    rows: list[NDArray[np.float64]] = []
-    n = max(1, _AT_ONCE // max(1, len(context.tokens)))
-    for first in range(0, len(blanked), n):
-        contexts = [_without(context, tokens) for tokens in blanked[first : first + n]]
-        targets = [replace(target, context=i) for i in range(len(contexts))]
-        scores = fitted.score(Texts(contexts), targets)
-        rows += [log_softmax(score, fitted.temperature) for score in scores]
-    return np.stack(rows)
+def map_around(subject: Subject, kind: str = "attention") -> AttentionMap:
+    """The attention of the tokens round a target, so that long texts fit."""
+    context, target = subject.context, subject.target
+    low, high = max(0, target.start - AROUND), min(len(context.tokens), target.end + AROUND)
+    return attention_map(
+        subject.encoder, context.text, context.offsets, kind=kind, within=(low, high)
+    )
 
 
-def _without(context: Context, blanked: Iterable[int]) -> Context:
-    tokens = list(blanked)
-    if not tokens:
-        return context
-    text = list(context.text)
-    columns = {name: list(getattr(context, name)) for name in ("tokens", "lemmas", "tags")}
-    for token in tokens:
-        start, end = context.offsets[token]
-        blank = " " * (end - start)
-        text[start:end] = blank
-        for name, value in (("tokens", blank), ("lemmas", ""), ("tags", "")):
-            columns[name][token] = value
-    return replace(context, text="".join(text), **columns)
+def target_row(
+    made: AttentionMap, subject: Subject, layer: int | None = None, head: int | None = None
+) -> NDArray[np.float32]:
+    """What the target looks at: the mean over its tokens. *Shape:* (n_tokens,) of the text"""
+    if layer is None:
+        weights = made.of(-1) if made.kind == "rollout" else made.weights.mean(axis=(0, 1))
+    else:
+        weights = made.of(layer, head)
+    own = slice(subject.target.start - made.first, subject.target.end - made.first)
+    row = np.zeros(len(subject.context.tokens), dtype=np.float32)
+    row[made.first : made.first + len(made.tokens)] = weights[own].mean(axis=0)
+    return row
+
+
+def _attention(
+    subject: Subject, kind: str, layer: int | None, head: int | None, made: AttentionMap | None
+) -> NDArray[np.float32]:
+    if made is None or made.kind != kind:
+        made = map_around(subject, kind)
+    return target_row(made, subject, layer, head)
+
+
+def _occlusion(subject: Subject) -> NDArray[np.float32]:
+    out = np.zeros(len(subject.context.tokens), dtype=np.float32)
+    for each in occlusion(
+        subject.fitted, subject.context, subject.target, subject.chosen, against=subject.runner_up
+    ):
+        out[each.token] = each.weight
+    return out
+
+
+def _static(subject: Subject, vectors: StaticVectors | None) -> NDArray[np.float32]:
+    """Cosine of each word's static vector to the target's. *Shape:* (n_tokens,)"""
+    if vectors is None:
+        raise ConfigError(
+            "attribution = 'static' needs vectors; give a gensim file, or install the models"
+        )
+    rows = vectors.vectors([token.lower() for token in subject.context.tokens])
+    target = rows[subject.target.start : subject.target.end].mean(axis=0)
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(target)
+    cosines: NDArray[np.float32] = rows @ target / np.maximum(lengths, 1e-9)
+    return cosines
+
+
+def _nearness(subject: Subject) -> NDArray[np.float32]:
+    """One over the distance in tokens, the left of two first. *Shape:* (n_tokens,)"""
+    places = np.arange(len(subject.context.tokens))
+    start, end = subject.target.start, subject.target.end - 1
+    distance = np.maximum(np.maximum(start - places, places - end), 1)
+    return (1 / distance).astype(np.float32)
+
+
+def _random(subject: Subject) -> NDArray[np.float32]:
+    """The same for the same text and place in every run. *Shape:* (n_tokens,)"""
+    key = f"{subject.target.start}\n{subject.context.text}"
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    rng = np.random.default_rng(seed)
+    return rng.random(len(subject.context.tokens), dtype=np.float32)
+
+
+_PLAIN: Final[dict[str, Callable[[Subject], NDArray[np.float32]]]] = {
+    "occlusion": _occlusion,
+    "nearness": _nearness,
+    "random": _random,
+}

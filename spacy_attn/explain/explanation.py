@@ -1,4 +1,4 @@
-"""Why a word got its sense here: the words of its context weighed in several ways, with checks."""
+"""Why a word has its sense here, by several attribution methods, with checks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from spacy.language import Language
 from spacy_attn._types import PlainData, StaticVectors
 from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.explain.faithfulness import Trust, agreement, trust
-from spacy_attn.explain.subject import Subject, subjects_of
-from spacy_attn.explain.weigh import WAYS, Weights, map_around, weigh
+from spacy_attn.explain.attribution import ATTRIBUTIONS, Weights, attribute, map_around
+from spacy_attn.explain.decision import Subject, subjects_of
+from spacy_attn.explain.trust import Trust, agreement, trust
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["DEFAULT_WAY", "DEFAULT_WAYS", "Explanation", "explain"]
+__all__ = ["DEFAULT_ATTRIBUTION", "DEFAULT_ATTRIBUTIONS", "Explanation", "explain"]
 
-#: The way that points at the deciding word most often: benchmarks/results/explanations.json.
-DEFAULT_WAY: Final = "occlusion"
-DEFAULT_WAYS: Final = tuple(way for way in WAYS if way not in ("nearness", "random"))
+#: The one that points at the deciding word most often: benchmarks/results/explanations.json.
+DEFAULT_ATTRIBUTION: Final = "occlusion"
+DEFAULT_ATTRIBUTIONS: Final = tuple(
+    attribution for attribution in ATTRIBUTIONS if attribution not in ("nearness", "random")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +31,10 @@ class Explanation:
 
     text_index: int
     subject: Subject
-    weights: Mapping[str, Weights]  # by way, the one to believe first
+    weights: Mapping[str, Weights]  # by attribution, the one to believe first
     trust: Mapping[str, Trust]
     agreement: Mapping[tuple[str, str], float | None]
-    left_out: Mapping[str, str]  # way to reason
+    left_out: Mapping[str, str]  # by attribution method: why
     attention: AttentionMap | None  # round the target; None where the method has none
     pieces: tuple[tuple[str, ...], ...]  # of each token, as the encoder's vocabulary writes them
 
@@ -72,17 +74,22 @@ class Explanation:
                     "start": context.offsets[i][0],
                     "end": context.offsets[i][1],
                     "wordpieces": list(self.pieces[i]) if self.pieces else [],
-                    "weights": {way: _rounded(w.values[i]) for way, w in self.weights.items()},
+                    "weights": {
+                        attribution: _rounded(w.values[i])
+                        for attribution, w in self.weights.items()
+                    },
                 }
                 for i in words
             ],
             "trust": {
-                way: {
+                attribution: {
                     **{k: _rounded(v) for k, v in asdict(found).items()},
                     "is_better_than_random": found.is_better_than_random,
-                    "gap": None if (gap := self.weights[way].gap) is None else _rounded(gap),
+                    "gap": None
+                    if (gap := self.weights[attribution].gap) is None
+                    else _rounded(gap),
                 }
-                for way, found in self.trust.items()
+                for attribution, found in self.trust.items()
             },
             "agreement": [
                 {"ways": list(pair), "rank_correlation": None if rho is None else _rounded(rho)}
@@ -92,14 +99,14 @@ class Explanation:
         }
 
     def to_html(self) -> str:
-        """One page that needs nothing else; see :func:`spacy_attn.explain.render.page`."""
-        from spacy_attn.explain.render import page
+        """One page that needs nothing else; see :func:`spacy_attn.explain.page.page`."""
+        from spacy_attn.explain.page import page
 
         return page([self])
 
     def _repr_html_(self) -> str:
         """For notebooks: the page in a frame of its own."""
-        from spacy_attn.explain.render import frame
+        from spacy_attn.explain.page import frame
 
         return frame([self])
 
@@ -110,7 +117,7 @@ def explain(
     word: str | None = None,
     *,
     method: str | None = None,
-    ways: Sequence[str] = DEFAULT_WAYS,
+    attributions: Sequence[str] = DEFAULT_ATTRIBUTIONS,
     layer: int | None = None,
     head: int | None = None,
     vectors: StaticVectors | None = None,
@@ -122,30 +129,32 @@ def explain(
         texts: the texts.
         word: as it is written, or its lemma; None explains every word of the inventory.
         method: name of a sense method; None takes that of the pipeline.
-        ways: how the context is weighed: names of ``WAYS``. One that cannot run here is left out
-            and told, unless it is the only one.
+        attributions: attribution methods, names of ``ATTRIBUTIONS``. One that cannot run here is
+            left out and told, unless it is the only one.
         layer: of attention, norms and rollout, 1 the first; None takes the mean over all.
         head: 0 the first; None takes the mean over the heads.
         vectors: for "static"; None takes GloVe where it is installed.
 
     Raises:
-        ConfigError: an unknown way, layer or head, or no such word.
-        ResourceError: no way can run.
+        ConfigError: an unknown attribution, layer or head, or no such word.
+        ResourceError: no attribution method can run.
     """
-    unknown = [way for way in ways if way not in WAYS]
-    if unknown or not ways:
-        raise ConfigError(f"way = {', '.join(unknown)!r}; legal are {', '.join(WAYS)}")
+    unknown = [attribution for attribution in attributions if attribution not in ATTRIBUTIONS]
+    if unknown or not attributions:
+        raise ConfigError(
+            f"attributions = {', '.join(unknown)!r}; legal are {', '.join(ATTRIBUTIONS)}"
+        )
     options: dict[str, Any] = {"layer": layer, "head": head}
     found = []
     for i, subject in subjects_of(nlp, texts, word, method):
-        found.append(_explained(i, subject, ways, vectors, options))
+        found.append(_explained(i, subject, attributions, vectors, options))
     return found
 
 
 def _explained(
     text_index: int,
     subject: Subject,
-    ways: Sequence[str],
+    attributions: Sequence[str],
     vectors: StaticVectors | None,
     options: dict[str, Any],
 ) -> Explanation:
@@ -155,7 +164,7 @@ def _explained(
     try:
         encoder, context = subject.encoder, subject.context
     except ConfigError:
-        pass  # Lesk and its like: each way says for itself what it lacks
+        pass  # Lesk and its like: each says for itself what it lacks
     else:
         made = map_around(subject)
         reading = encoder.reading(context.text, context.offsets)
@@ -164,14 +173,16 @@ def _explained(
         if options["layer"] is not None:
             made.of(options["layer"], options["head"])  # a wrong one is an error, not left out
     weights: dict[str, Weights] = {}
-    for way in ways:
+    for attribution in attributions:
         try:
-            static = _static_vectors(vectors) if way == "static" else None
-            weights[way] = weigh(subject, way, vectors=static, attention=made, **options)
+            static = _static_vectors(vectors) if attribution == "static" else None
+            weights[attribution] = attribute(
+                subject, attribution, vectors=static, attention=made, **options
+            )
         except (ConfigError, ResourceError) as error:
-            if len(ways) == 1:
+            if len(attributions) == 1:
                 raise
-            left_out[way] = str(error)
+            left_out[attribution] = str(error)
     if not weights:
         raise ResourceError(f"nothing can be explained: {'; '.join(left_out.values())}")
     checks = dict(zip(weights, trust(subject, list(weights.values())), strict=True))

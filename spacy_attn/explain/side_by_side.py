@@ -12,8 +12,8 @@ from spacy_attn._types import Floats1d, PlainData
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.explain.attribution import occlusion
-from spacy_attn.explain.subject import component_of
+from spacy_attn.explain.decision import component_of
+from spacy_attn.explain.occlusion import occlusion
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import disambiguate, find_all

@@ -99,8 +99,8 @@ def test_files(run, toy, tmp_path):
         (["--html", "a.txt"], "--html a.txt: legal are names that end in .html or .htm"),
         (["--weights", "a.csv"], "--weights a.csv: legal are names that end in .npz"),
         (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
-        (["--by", "lime"], "way = 'lime'; legal are occlusion, integrated_gradients"),
-        (["--by", " , "], "way = ''; legal are occlusion"),
+        (["--by", "lime"], "attributions = 'lime'; legal are occlusion, integrated_gradients"),
+        (["--by", " , "], "attributions = ''; legal are occlusion"),
         (["--word", "cave"], "word = 'cave': no text has it with two senses or more"),
     ],
 )

@@ -10,7 +10,7 @@ from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.attention import attention_of, head_of, save_attention
-from spacy_attn.explain.subject import subjects_of
+from spacy_attn.explain.decision import subjects_of
 from spacy_attn.settings import EncoderSettings
 
 

@@ -12,8 +12,8 @@ import torch
 from spacy_attn.encoder.inspected import inspected_model
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import gradients
+from spacy_attn.explain.decision import subjects_of
 from spacy_attn.explain.gradients import gradient_attribution
-from spacy_attn.explain.subject import subjects_of
 
 TEXT = "he hit the ball with a bat at night"
 

@@ -11,8 +11,8 @@ import pytest
 
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.explain.explanation import explain
-from spacy_attn.explain.render import page
-from tests.explain.test_render import HOSTILE, TEXTS
+from spacy_attn.explain.page import page
+from tests.explain.test_page import HOSTILE, TEXTS
 
 pytest.importorskip("jinja2")
 pytest.importorskip("captum")
@@ -78,7 +78,7 @@ def test_the_keyboard_switches_the_way(browser, opened):
 
 def test_a_head_shows_its_row_and_column(browser, opened, toy_nlp):
     from spacy_attn.encoder.attention_map import attention_map
-    from spacy_attn.explain.subject import subjects_of
+    from spacy_attn.explain.decision import subjects_of
 
     opened(TEXTS[1:])
     browser.execute_script("document.querySelector('.heads-of').open = true")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.explain.weigh import DECIDING, LABELS, Weights
+from spacy_attn.explain.attribution import DECIDING, LABELS, Weights
 
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
@@ -60,10 +60,10 @@ class Arc:
     word: str
 
 
-def shaded(explanation: Explanation, way: str) -> list[ShadedToken]:
+def shaded(explanation: Explanation, attribution: str) -> list[ShadedToken]:
     """The tokens of the text with their weights, white space as it stands."""
     context, target = explanation.subject.context, explanation.subject.target
-    weights = explanation.weights[way]
+    weights = explanation.weights[attribution]
     most = _greatest(weights)
     named = _named(weights)
     starts = [*(start for start, _ in context.offsets), len(context.text)]
@@ -80,13 +80,15 @@ def shaded(explanation: Explanation, way: str) -> list[ShadedToken]:
     ]
 
 
-def arcs(explanation: Explanation, way: str) -> tuple[list[tuple[float, str, bool]], list[Arc]]:
+def arcs(
+    explanation: Explanation, attribution: str
+) -> tuple[list[tuple[float, str, bool]], list[Arc]]:
     """The words in a line, as (middle, text, whether it is the target), and arcs over them.
 
     Only the words round the target that have an arc, and those between, are in the line.
     """
     context, target = explanation.subject.context, explanation.subject.target
-    weights = explanation.weights[way]
+    weights = explanation.weights[attribution]
     named = sorted(_named(weights))
     first = min([target.start, *named])
     last = max([target.end - 1, *named])
@@ -134,10 +136,15 @@ def page(explanations: Sequence[Explanation]) -> str:
     )
     environment.filters["two"] = _two_decimals
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    ways = list(dict.fromkeys(way for each in explanations for way in each.weights))
+    attributions = list(
+        dict.fromkeys(attribution for each in explanations for attribution in each.weights)
+    )
     made = template.render(
         words=", ".join(dict.fromkeys(each.subject.target.lemma for each in explanations)),
-        ways=[(way, LABELS[way], way in DECIDING) for way in ways],
+        attributions=[
+            (attribution, LABELS[attribution], attribution in DECIDING)
+            for attribution in attributions
+        ],
         shown=[_shown(each) for each in explanations],
         script_hash="SCRIPT_HASH",
     )
@@ -155,22 +162,24 @@ def frame(explanations: Sequence[Explanation]) -> str:
     )
 
 
-def plot(explanation: Explanation, path: str | Path, way: str) -> None:
+def plot(explanation: Explanation, path: str | Path, attribution: str) -> None:
     """Arcs from the target to the words that weigh most, as ``.svg`` or ``.png``.
 
     Raises:
-        ConfigError: another ending, or a way that this explanation has not.
+        ConfigError: another ending, or an attribution method that this explanation lacks.
         ResourceError: matplotlib is not installed.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: legal are names that end in {' or '.join(SUFFIXES)}")
-    if way not in explanation.weights:
-        raise ConfigError(f"way = {way!r}; legal are {', '.join(explanation.weights)}")
+    if attribution not in explanation.weights:
+        raise ConfigError(
+            f"attribution = {attribution!r}; legal are {', '.join(explanation.weights)}"
+        )
     with explain_missing_package("a picture"):
         import matplotlib as mpl
         from matplotlib.figure import Figure
-    line, found = arcs(explanation, way)
+    line, found = arcs(explanation, attribution)
     width = max(middle for middle, _, _ in line) + 60
     top = max([60.0, *(arc.height + 30 for arc in found)])
     with mpl.rc_context({"svg.hashsalt": "spacy_attn", "svg.fonttype": "path"}):
@@ -228,14 +237,14 @@ def _shown(explanation: Explanation) -> PlainData:
     """What the template shows of one explanation."""
     record = explanation.to_json()
     context = explanation.subject.context
-    labels = {way: LABELS[way] for way in explanation.weights}
+    labels = {attribution: LABELS[attribution] for attribution in explanation.weights}
     views = {}
-    for way in explanation.weights:
-        line, found = arcs(explanation, way)
+    for attribution in explanation.weights:
+        line, found = arcs(explanation, attribution)
         height = max([40.0, *(arc.height + 22 for arc in found)])
         width = max(middle + _CHARACTER * len(text) / 2 for middle, text, _ in line)
-        views[way] = {
-            "tokens": shaded(explanation, way),
+        views[attribution] = {
+            "tokens": shaded(explanation, attribution),
             "line": line,
             "arcs": found,
             "width": round(width + 20),
@@ -301,7 +310,7 @@ def _hundredths(weights: NDArray[np.float32]) -> Any:
 
 
 def _named(weights: Weights) -> set[int]:
-    """The words that weigh most, whichever way they speak, and weigh something."""
+    """The words that weigh most, for either sense, and weigh something."""
     ranked = sorted(weights.words, key=lambda i: -abs(float(weights.values[i])))
     return {i for i in ranked[:_NAMED] if weights.values[i]}
 

@@ -17,9 +17,9 @@ from itertools import combinations
 import numpy as np
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.explain.attribution import context_words, log_probabilities_without
-from spacy_attn.explain.subject import Subject
-from spacy_attn.explain.weigh import Weights
+from spacy_attn.explain.attribution import Weights
+from spacy_attn.explain.decision import Subject
+from spacy_attn.explain.occlusion import context_words, log_probabilities_without
 
 __all__ = ["Trust", "agreement", "trust"]
 
@@ -39,7 +39,7 @@ class Trust:
 
     @property
     def is_better_than_random(self) -> bool:
-        """Whether the named words matter more than others, both ways."""
+        """Whether the named words matter more than others, both attributions."""
         return (
             self.comprehensiveness > self.comprehensiveness_random
             and self.sufficiency < self.sufficiency_random
@@ -92,9 +92,9 @@ def agreement(weighed: Sequence[Weights]) -> dict[tuple[str, str], float | None]
     for one, other in combinations(weighed, 2):
         a, b = (np.array([w.values[i] for i in w.words]) for w in (one, other))
         if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-            out[one.way, other.way] = None
+            out[one.attribution, other.attribution] = None
         else:
-            out[one.way, other.way] = float(spearmanr(a, b).statistic)
+            out[one.attribution, other.attribution] = float(spearmanr(a, b).statistic)
     return out
 
 

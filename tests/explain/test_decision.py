@@ -6,8 +6,8 @@ import pytest
 
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ConfigError
+from spacy_attn.explain.decision import decided, subjects_of
 from spacy_attn.explain.gradients import gradient_attribution
-from spacy_attn.explain.subject import decided, subjects_of
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.methods.cascade import Cascade
 from spacy_attn.wsd.methods.lesk import Lesk

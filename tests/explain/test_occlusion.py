@@ -10,7 +10,7 @@ import pytest
 import spacy
 
 from spacy_attn.components.adapter import context_of, resources_of
-from spacy_attn.explain.attribution import Attribution, occlusion
+from spacy_attn.explain.occlusion import Attribution, occlusion
 from spacy_attn.wsd.decide import log_softmax, margin_between
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.jsonl import load_inventory

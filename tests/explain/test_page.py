@@ -12,9 +12,9 @@ import pytest
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import explanation as explanation_module
-from spacy_attn.explain.explanation import DEFAULT_WAYS, explain
-from spacy_attn.explain.render import arcs, frame, page, plot, shaded
-from spacy_attn.explain.weigh import WAYS
+from spacy_attn.explain.attribution import ATTRIBUTIONS
+from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS, explain
+from spacy_attn.explain.page import arcs, frame, page, plot, shaded
 
 pytest.importorskip("jinja2")
 TEXTS = ["he hit the ball with a bat", "the bat flew at night"]
@@ -55,12 +55,12 @@ def test_the_record_is_plain_data(made):
     assert (first["text_index"], second["text_index"]) == (0, 1)
     assert (first["text"], first["start"], first["end"]) == ("bat", 23, 26)
     assert json.loads(json.dumps(first)) == first
-    assert first["ways"] == list(DEFAULT_WAYS)
+    assert first["ways"] == list(DEFAULT_ATTRIBUTIONS)
     assert [word["text"] for word in first["words"]] == "he hit the ball with a".split()
     for word in first["words"]:
         assert TEXTS[0][word["start"] : word["end"]] == word["text"]
-        assert set(word["weights"]) == set(DEFAULT_WAYS)
-    assert set(first["trust"]) == set(DEFAULT_WAYS)
+        assert set(word["weights"]) == set(DEFAULT_ATTRIBUTIONS)
+    assert set(first["trust"]) == set(DEFAULT_ATTRIBUTIONS)
     assert first["trust"]["integrated_gradients"]["gap"] < 0.05
     assert first["trust"]["occlusion"]["gap"] is None
     for found in first["trust"].values():
@@ -69,29 +69,31 @@ def test_the_record_is_plain_data(made):
         worse = min(gained, spared)
         assert abs(worse) < 2e-4 or found["is_better_than_random"] == (worse > 0)
     assert first["runner_up"]["score"] <= first["score"]
-    assert len(first["agreement"]) == len(DEFAULT_WAYS) * (len(DEFAULT_WAYS) - 1) / 2
+    assert (
+        len(first["agreement"]) == len(DEFAULT_ATTRIBUTIONS) * (len(DEFAULT_ATTRIBUTIONS) - 1) / 2
+    )
     assert first["left_out"] == {}
 
 
 def test_a_way_that_cannot_run_is_left_out_with_its_reason(toy_nlp, made, monkeypatch):
-    (found,) = made(TEXTS[:1], method="lesk", ways=("occlusion", "attention", "nearness"))
+    (found,) = made(TEXTS[:1], method="lesk", attributions=("occlusion", "attention", "nearness"))
     assert list(found.weights) == ["occlusion", "nearness"]
     assert "looks through no encoder" in found.left_out["attention"]
     with pytest.raises(ConfigError, match="looks through no encoder"):
-        made(method="lesk", ways=("attention",))
+        made(method="lesk", attributions=("attention",))
 
     def missing(given):
         raise ResourceError("no vectors; run: pip install")
 
     monkeypatch.setattr(explanation_module, "_static_vectors", missing)
-    (found,) = explain(toy_nlp, TEXTS[:1], ways=("static", "nearness"))
+    (found,) = explain(toy_nlp, TEXTS[:1], attributions=("static", "nearness"))
     assert found.left_out == {"static": "no vectors; run: pip install"}
     assert "no vectors; run: pip install" in found.to_html()
 
 
 def test_wrong_names_are_told(made):
-    with pytest.raises(ConfigError, match="way = 'lime'; legal are occlusion"):
-        made(ways=("occlusion", "lime"))
+    with pytest.raises(ConfigError, match=r"attributions? = 'lime'; legal are occlusion"):
+        made(attributions=("occlusion", "lime"))
     with pytest.raises(ConfigError, match="layer = 9; this map has 1, 2, or -1"):
         made(layer=9)
 
@@ -104,7 +106,7 @@ def test_the_page_is_whole_and_needs_nothing_else(made):
     names = [tag for tag, _ in tags.seen]
     assert not {"img", "link", "iframe", "object"} & set(names)
     radios = [attrs["id"] for tag, attrs in tags.seen if tag == "input"]
-    assert radios == [f"way-{way}" for way in DEFAULT_WAYS]
+    assert radios == [f"way-{attribution}" for attribution in DEFAULT_ATTRIBUTIONS]
     assert names.count("article") == 2
     assert sum(tag == "button" for tag in names) == 2 * 2 * 2  # texts, layers, heads
     ids = [attrs["id"] for _, attrs in tags.seen if "id" in attrs]
@@ -136,7 +138,7 @@ def test_markup_in_a_text_stays_text(made):
 
 
 def test_the_numbers_are_there_without_colour(made):
-    (found,) = made(TEXTS[1:], ways=("occlusion",))
+    (found,) = made(TEXTS[1:], attributions=("occlusion",))
     source = page([found])
     tokens = {token.text: token for token in shaded(found, "occlusion")}
     for word in ("flew", "night"):
@@ -154,7 +156,7 @@ def test_the_shaded_text_is_the_text(made):
 
 
 def test_arcs_go_from_the_target_to_the_named_words(made):
-    (found,) = made(TEXTS[1:], ways=("nearness",))
+    (found,) = made(TEXTS[1:], attributions=("nearness",))
     line, drawn = arcs(found, "nearness")
     places = {text: middle for middle, text, _ in line}
     assert [text for _, text, is_target in line if is_target] == ["bat"]
@@ -165,7 +167,7 @@ def test_arcs_go_from_the_target_to_the_named_words(made):
 
 
 def test_a_word_alone_can_be_shown(made, tmp_path):
-    (found,) = made(["bat"], ways=("occlusion",))
+    (found,) = made(["bat"], attributions=("occlusion",))
     assert Tags(page([found])).open == []
     pytest.importorskip("matplotlib")
     plot(found, tmp_path / "alone.svg", "occlusion")
@@ -191,8 +193,8 @@ def test_a_long_document_fits(made):
     assert found.left_out == {}
     assert found.attention.weights.nbytes < 1_000_000
     tokens = found.subject.context.tokens
-    for way in ("occlusion", "integrated_gradients", "attention"):
-        assert found.weights[way].values[tokens.index("flew")] != 0
+    for attribution in ("occlusion", "integrated_gradients", "attention"):
+        assert found.weights[attribution].values[tokens.index("flew")] != 0
     assert f"{len(tokens) - 201} tokens further away" in page([found])
 
 
@@ -208,9 +210,9 @@ def test_a_notebook_gets_it_in_a_frame(made):
 def test_what_cannot_be_drawn_is_told(made, tmp_path):
     with pytest.raises(ConfigError, match="there is nothing to show"):
         page([])
-    (found,) = made(TEXTS[:1], ways=("occlusion",))
+    (found,) = made(TEXTS[:1], attributions=("occlusion",))
     with pytest.raises(ConfigError, match=r"a\.gif: legal are names that end in \.svg or \.png"):
         plot(found, tmp_path / "a.gif", "occlusion")
-    with pytest.raises(ConfigError, match="way = 'norms'; legal are occlusion"):
+    with pytest.raises(ConfigError, match="attribution = 'norms'; legal are occlusion"):
         plot(found, tmp_path / "a.svg", "norms")
-    assert set(DEFAULT_WAYS) < set(WAYS)
+    assert set(DEFAULT_ATTRIBUTIONS) < set(ATTRIBUTIONS)
