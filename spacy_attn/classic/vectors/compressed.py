@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shlex
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -45,6 +46,7 @@ class _Bounded(io.RawIOBase):
     """A gzip file that gives up when it has given too much."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = gzip.open(path)
         self._left = most_bytes(path)
 
@@ -55,7 +57,10 @@ class _Bounded(io.RawIOBase):
         n = self._file.readinto(buffer)
         self._left -= n
         if self._left < 0:
-            raise Damaged("it grows more than 50 times when it is decompressed")
+            raise Damaged(
+                f"it grows more than {_TIMES} times when it is decompressed (if that is as it "
+                f"should be: gunzip -k {shlex.quote(str(self._path))})"
+            )
         return n
 
     def close(self) -> None:
