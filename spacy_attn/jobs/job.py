@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["JobPlan", "annotate_files", "plan_job"]
 
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
+_BYTES_PER_CHAR: Final = 16  # a row of Parquet with more beside its text counts by its bytes
 
 Chunk: TypeAlias = list[Record | BadRecord]
 
@@ -265,12 +266,22 @@ def _cut_chunks(records: Iterable[Record | BadRecord], batch_size: int) -> Itera
     n_chars = 0
     for record in records:
         chunk.append(record)
-        n_chars += len(record.text) if isinstance(record, Record) else len(record.raw)
+        n_chars += _size(record)
         if len(chunk) >= batch_size or n_chars >= _CHUNK_CHARS:
             yield chunk
             chunk, n_chars = [], 0
     if chunk:
         yield chunk
+
+
+def _size(record: Record | BadRecord) -> int:
+    if isinstance(record, BadRecord):
+        return len(record.raw)
+    if record.row is None:
+        return len(record.text)
+    batch, _ = record.row
+    n_bytes: int = batch.nbytes // batch.num_rows
+    return max(len(record.text), n_bytes // _BYTES_PER_CHAR)
 
 
 def _annotate(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["is_text", "parquet_schema", "read_docbin", "read_parquet"]
 
-_ROWS: Final = 1024  # of a table that are decoded at a time
+# Of a table, decoded at a time: few, because a small file may hold large rows (one value of a
+# dictionary, many times), and these are cheap beside what annotates them.
+_ROWS: Final = 16
 _MAX_DOCBIN_BYTES: Final = 2**30  # a DocBin is read whole; unpacked it may take this much
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -333,3 +336,41 @@ def test_times_finer_than_pythons_are_text_in_json(folder):
     assert record.pop("senses") == SENSES
     assert record == {"text": "bat", "at": (said := "2026-01-02T00:00:00.000000003"),
                       "many": [said], "in": {"at": said}}  # fmt: skip
+
+
+SMALL_FILE = """
+import resource
+import sys
+import pyarrow.parquet as pq
+from spacy_attn.jobs import JobOptions, annotate_files
+from tests.jobs.toy import TOY
+
+TOY.load()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+options = JobOptions(max_record_bytes=1_000_000)
+print(annotate_files(["a.parquet"], sys.argv[1], TOY, options).n_in)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("large", ["text", "beside"])
+@pytest.mark.parametrize("output", ["out.jsonl", "out.parquet"])
+def test_small_parquet_of_large_rows_takes_little_memory(folder, large, output):
+    """A dictionary holds the large value once; all rows together would take 2 GB."""
+    columns = {"text": ["bat"] * 1024, "beside": ["no"] * 1024, large: ["x" * 2_000_000] * 1024}
+    if large == "beside" and output == "out.jsonl":
+        columns = {name: values[:100] for name, values in columns.items()}  # it is all written
+    pq.write_table(pa.table(columns), "a.parquet")
+    assert (folder / "a.parquet").stat().st_size < 200_000
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_FILE, output],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    n_in, megabytes = map(int, done.stdout.split())
+    assert n_in == len(columns["text"])
+    assert megabytes < 600
