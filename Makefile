@@ -47,7 +47,8 @@ test-lowest:  ## the main suite with the lowest versions that pyproject.toml all
 		--resolution lowest-direct --no-header --no-annotate -o $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install $(QUIET) -c $(LOWEST)/lowest.txt \
 		-e ".[models,dev,jobs,plots,explain]"
-	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "not slow and not cluster and not release"
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "not slow and not cluster and not release" \
+		-W default::DeprecationWarning -W default::FutureWarning  # of old beside new packages
 
 test-python:  ## the main suite with another Python: make test-python PYTHON=python3.12
 	$(MAKE) test PYTHON=$(PYTHON) VENV=.venv-$(notdir $(PYTHON)) STAMPS=.venv-$(notdir $(PYTHON))
