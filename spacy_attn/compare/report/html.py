@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -24,19 +23,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 __all__ = ["report_html", "write_report"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A point of the map."""
-
-    sense: str
-    parts: tuple[Part, ...]
-
-    @property
-    def label(self) -> str:
-        """What the point says."""
-        return f"{self.sense}: {''.join(part.text for part in self.parts)}"
 
 
 def write_report(result: tables.Result, folder: str | Path) -> list[Path]:
@@ -103,7 +89,8 @@ def report_html(
     environment.filters["sha256"] = _script_hash
     sentences = _sentences(result)
     points = _place_labels(result)
-    points |= {f"map-point-{i}": sentence.label for i, sentence in enumerate(sentences)}
+    for i, (sense, parts) in enumerate(sentences):
+        points[f"map-point-{i}"] = f"{sense}: {''.join(part.text for part in parts)}"
     inlined = {n: inline_svg(drawn[n], picture, points) for n, picture in pictures.items()}
     page = environment.get_template("page.html.j2").render(
         result=result,
@@ -131,12 +118,12 @@ def _script_hash(script: str) -> str:
 # -- figures in the page -------------------------------------------------------------------
 
 
-def _sentences(result: tables.Result) -> list[Sentence]:
-    """The points of the map, with their texts where these may be shown."""
+def _sentences(result: tables.Result) -> list[tuple[str, tuple[Part, ...]]]:
+    """The senses of the points of the map, and their texts where these may be shown."""
     points = (result.get("vector_map") or {}).get("points") or []
     texts = {item["id"]: parts_of(item) for item in result.get("instances") or [] if "text" in item}
     return [
-        Sentence(point["sense"], texts.get(point["instance"], (Part(str(point["instance"])),)))
+        (point["sense"], texts.get(point["instance"], (Part(str(point["instance"])),)))
         for point in points
     ]
 
