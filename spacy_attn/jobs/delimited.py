@@ -120,9 +120,14 @@ def read_delimited(
 
 
 def _to_record(
-    source: Source, number: int, header: list[str], values: list[str], n_bytes: int, text_key: str,
+    source: Source,
+    number: int,
+    header: list[str],
+    values: list[str],
+    n_bytes: int,
+    text_key: str,
     encoding: str,
-) -> Record | BadRecord:  # fmt: skip
+) -> Record | BadRecord:
     row: dict[str, Any] = {**source.partition, **dict(zip(header, values, strict=True))}
     if source.partition:  # behind the columns of the file
         row = {**{name: row[name] for name in header}, **row}

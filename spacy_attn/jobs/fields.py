@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
     from spacy_attn._types import PlainData
 
-__all__ = ["DOC_FIELD", "ERROR_FIELD", "FIELDS", "Field", "Row", "parse_fields", "read_senses",
-           "vectors_type"]  # fmt: skip
+__all__ = [
+    "DOC_FIELD",
+    "ERROR_FIELD",
+    "FIELDS",
+    "Field",
+    "Row",
+    "parse_fields",
+    "read_senses",
+    "vectors_type",
+]
 
 ERROR_FIELD: Final = "error"  # why a text failed; null where it did not
 DOC_FIELD: Final = "doc"  # the whole Doc as bytes, for DocBin
@@ -186,9 +194,13 @@ def _records(*columns: str) -> Callable[[], pa.DataType]:
 
         part = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("text", pa.string())])
         types = {
-            "start": pa.int32(), "end": pa.int32(), "score": pa.float64(), "negated": pa.bool_(),
-            "subject": part, "object": part,
-        }  # fmt: skip
+            "start": pa.int32(),
+            "end": pa.int32(),
+            "score": pa.float64(),
+            "negated": pa.bool_(),
+            "subject": part,
+            "object": part,
+        }
         return pa.list_(pa.struct([(name, types.get(name, pa.string())) for name in columns]))
 
     return make

@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["RayAnnotator", "RaySummary", "RayWorkers", "annotate_dataset", "annotate_with_ray"]
 
 _BATCH_ROWS: Final = 1024
-_READERS: Final = {".parquet": "read_parquet", ".jsonl": "read_json", ".csv": "read_csv",
-                   ".txt": "read_text"}  # fmt: skip
+_READERS: Final = {
+    ".parquet": "read_parquet",
+    ".jsonl": "read_json",
+    ".csv": "read_csv",
+    ".txt": "read_text",
+}
 _WRITERS: Final = {"parquet": "write_parquet", "jsonl": "write_json"}
 _RETRIES: Final = 3  # of a chunk whose actor died; Ray starts another one
 _CHUNKS_PER_ACTOR: Final = 2  # one at work, one waiting
