@@ -43,19 +43,21 @@ class EncoderSettings:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision = {self.precision!r}; legal are {', '.join(PRECISIONS)}")
+            raise ConfigError(
+                f"precision = {self.precision!r}; allowed are {', '.join(PRECISIONS)}"
+            )
         if not self.device.startswith(DEVICES):
-            raise ConfigError(f"device = {self.device!r}; legal are {', '.join(DEVICES)}")
+            raise ConfigError(f"device = {self.device!r}; allowed are {', '.join(DEVICES)}")
         if self.unit not in UNITS:
-            raise ConfigError(f"unit = {self.unit!r}; legal are {', '.join(UNITS)}")
+            raise ConfigError(f"unit = {self.unit!r}; allowed are {', '.join(UNITS)}")
         if not self.layers:
             raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
         if self.batch_pieces < 1:
-            raise ConfigError(f"batch_pieces = {self.batch_pieces}; legal is 1 or more")
+            raise ConfigError(f"batch_pieces = {self.batch_pieces}; allowed is 1 or more")
         if not 0.0 <= self.strength <= 1.0:
-            raise ConfigError(f"strength = {self.strength}; legal is 0 (none) to 1 (all of it)")
+            raise ConfigError(f"strength = {self.strength}; allowed is 0 (none) to 1 (all of it)")
         if self.margin < 0:
-            raise ConfigError(f"margin = {self.margin}; legal is 0 or more wordpieces")
+            raise ConfigError(f"margin = {self.margin}; allowed is 0 or more wordpieces")
         check_window(self.window, self.overlap)
 
 
@@ -67,7 +69,7 @@ def check_window(window: int, overlap: int) -> None:
     """
     if window < 1 or not 0 <= overlap < window:
         raise ConfigError(
-            f"window = {window} and overlap = {overlap}: legal are window >= 1 "
+            f"window = {window} and overlap = {overlap}: allowed are window >= 1 "
             "and 0 <= overlap < window"
         )
 

@@ -125,7 +125,7 @@ def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
 @pytest.mark.parametrize("wrong", ["Lesk", "", "spacy_attn.lesk.v0", 3, None, {"x": 1}, object])
 def test_what_is_no_method_is_refused(wrong):
     sentence = (
-        f"method = {wrong!r}; legal are random, first_sense, lesk, lesk_extended, tfidf, "
+        f"method = {wrong!r}; allowed are random, first_sense, lesk, lesk_extended, tfidf, "
         "word2vec, self_attention, cascade, attention, ensemble, "
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
@@ -133,7 +133,7 @@ def test_what_is_no_method_is_refused(wrong):
 
 
 def test_the_error_names_the_setting():
-    with pytest.raises(ConfigError, match=r"^backoff = 'x'; legal are random"):
+    with pytest.raises(ConfigError, match=r"^backoff = 'x'; allowed are random"):
         sense_method("x", "backoff")
 
 
@@ -145,23 +145,23 @@ TEMPERED = ["first_sense", "lesk", "lesk_extended", "word2vec", "self_attention"
 @pytest.mark.parametrize("short", TEMPERED)
 @pytest.mark.parametrize("temperature", [0, -1.5, float("nan")])
 def test_a_temperature_is_above_zero(short, temperature):
-    sentence = f"^temperature = {temperature}; legal is null or a number above 0$"
+    sentence = f"^temperature = {temperature}; allowed is null or a number above 0$"
     with pytest.raises(ConfigError, match=sentence):
         registry.sense_methods.get(short_names()[short])(temperature=temperature)
 
 
 @pytest.mark.parametrize("short", ["lesk", "lesk_extended", "word2vec"])
 def test_a_window_holds_a_token(short):
-    with pytest.raises(ConfigError, match=r"^window = 0; legal is 1 or more tokens each side"):
+    with pytest.raises(ConfigError, match=r"^window = 0; allowed is 1 or more tokens each side"):
         registry.sense_methods.get(short_names()[short])(window=0)
 
 
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ({"precision": "int3"}, "precision = 'int3'; legal are float32, bfloat16"),
+        ({"precision": "int3"}, "precision = 'int3'; allowed are float32, bfloat16"),
         ({"window": 8, "overlap": 8}, "overlap"),
-        ({"batch_pieces": 0}, "batch_pieces = 0; legal is 1 or more"),
+        ({"batch_pieces": 0}, "batch_pieces = 0; allowed is 1 or more"),
     ],
 )
 def test_options_of_the_encoder_are_checked_before_a_model_is_loaded(option, sentence):

@@ -83,7 +83,7 @@ def annotate(
             "--output",
             "-o",
             metavar="OUT",
-            help=".jsonl (also .gz .zst), .parquet or .spacy; - is stdout.",
+            help=".jsonl (also .gz .zst), .parquet or .spacy; - is standard output.",
         ),
     ],
     pipeline: Annotated[
@@ -93,7 +93,7 @@ def annotate(
     code: Annotated[
         str | None,
         typer.Option(
-            metavar="F.py", help="Python file with the components of the pipeline, as in spaCy."
+            metavar="F.py", help="Python file with components of the pipeline, as in spaCy."
         ),
     ] = None,
     inventory: Annotated[
@@ -102,49 +102,54 @@ def annotate(
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     wanted_fields: Annotated[
         str,
-        typer.Option("--fields", help=f"What is written, comma between: {', '.join(FIELDS)}."),
+        typer.Option("--fields", help=f"What to write, separated by commas: {', '.join(FIELDS)}."),
     ] = "senses",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check all, try the first batch, tell how long; no output."),
+        typer.Option(
+            "--dry-run",
+            help="Check the options, try the first batch and estimate the time; write nothing.",
+        ),
     ] = False,
     engine: Annotated[
         str,
         typer.Option(
             metavar="local|ray",
-            help="Where it runs. With ray and a folder as OUT, Ray Data reads and writes too.",
+            help="What runs the job. With ray and a folder as OUT, Ray Data also reads and writes.",
         ),
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(help="Of a Ray cluster, such as auto (default: start Ray here)."),
+        typer.Option(
+            help="Address of a Ray cluster, such as auto (default: start Ray on this machine)."
+        ),
     ] = None,
     **given: Any,
 ) -> None:
-    """Find the senses in files of texts: each output record is an input record plus "senses".
+    """Annotate files of texts: each output record is the input record with one more field.
 
-    JSONL: one object a line, copied through untouched; lines of white space are skipped.
+    JSONL: one object on each line; the input is copied unchanged, and blank lines are skipped.
 
-    CSV and TSV: a header, all columns text. Parquet: streamed by row group, columns as they are.
+    CSV and TSV: with a header; all columns are text. Parquet: read by row group.
 
-    Plain text: one document a line (spacy apply takes a whole file as one). An empty line is
-    an empty document, so that line n of OUT belongs to line n of IN.
+    Plain text: each line is a document (spacy apply reads a whole file as one). An empty line is
+    an empty document: line n of OUT belongs to line n of IN.
 
-    Offsets count the characters of the text as given.
+    Offsets count the characters of the input text.
 
     A record that cannot be processed goes to OUT.errors.jsonl with file, line, reason and its
-    first 2,000 characters, and the others go on.
+    first 2,000 characters. The job continues.
 
-    Until the end the output is named OUT.part; after Ctrl-C, a kill or a full disk --resume
-    goes on from there and gives the same bytes as an undisturbed run. Ctrl-C ends the batch at
-    work first, a second one does not.
+    Until the job ends, the output is in OUT.part. After Ctrl-C, a crash or a full disk, --resume
+    continues, and the output has the same bytes as without the interruption. The first Ctrl-C
+    finishes the current batch, the second does not.
 
-    With --n-process each process is spawned and loads the pipeline for itself.
+    With --n-process, each process loads its own pipeline.
 
-    With --engine ray they are actors of a cluster. Where OUT is a folder or a URI, Ray Data reads
-    and writes in parallel, without --resume and the like; rows that failed say so in "error".
+    With --engine ray, the processes are actors of a cluster. If OUT is a folder or a URI, Ray Data
+    reads and writes in parallel, without --resume; the column "error" says why a row failed.
 
-    Exit codes: 0 good, 1 some records failed, 2 the call was wrong, 130 interrupted.
+    Exit codes: 0 success, 1 some records failed, 2 wrong options or input, 130 interrupted.
     """
     console = Console(stderr=True, highlight=False)
     names = parse_fields(wanted_fields)

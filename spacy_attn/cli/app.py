@@ -136,14 +136,14 @@ def _print_version(wanted: bool) -> None:
 def _options(
     ctx: typer.Context,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Log what is done, and show the traceback of an error.")
+        bool, typer.Option("--debug", help="Log what happens, and show the traceback of an error.")
     ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Tell which sense a word has here, and show why."""
+    """Find out which sense a word has in its sentence, and why."""
     del version
     if debug:
         handler = logging.StreamHandler()

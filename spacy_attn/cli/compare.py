@@ -102,15 +102,15 @@ def compare(
         str | None,
         _option(
             metavar="NAME",
-            help="Row that the others are tested against, by McNemar's test (default: attention "
-            "if it runs, else the first).",
+            help="Row with which McNemar's test compares the others (default: attention if it "
+            "runs, else the first).",
         ),
     ] = None,
     half: Annotated[
         str | None,
         _option(
             metavar="open|frozen",
-            help="One half of a set with frozen instances, such as the bundled one.",
+            help="Only one half of a test set with frozen instances, such as the bundled set.",
         ),
     ] = None,
     curves: Annotated[
@@ -125,37 +125,36 @@ def compare(
     in_process: Annotated[
         bool,
         _option(
-            "--in-process", help="No process for each system; for debugging, measures no memory."
+            "--in-process",
+            help="Run all systems in this process, for debugging; memory is not measured.",
         ),
     ] = False,
 ) -> None:
     """Measure sense methods on labelled data: accuracy, macro-F1, speed and memory.
 
-    All systems get the same tokens and the same candidates. Accuracy is correct / n: nothing is
-    dropped from n, and a word that the inventory does not know is wrong. Words per second are
-    those of scoring, models loaded; peak memory is that of a process of its own.
+    All systems get the same tokens and the same candidate senses. Accuracy is correct / n: no
+    instance is dropped, and a word that is not in the inventory counts as wrong. Words per second
+    are measured with models loaded; each system runs in its own process to measure its memory.
 
-    [bold]The bundled test set[/], every method, with results.json, report.html and the figures in
-    a folder:
+    [bold]The bundled test set[/] with all methods; writes results.json, report.html and figures:
 
         spacy-attn compare -o results
 
-    [bold]Your own inventory and data[/], one JSON object a line with text, start, end, lemma, pos
-    and sense:
+    [bold]Your own inventory and data[/], with text, start, end, lemma, pos and sense on each line:
 
         spacy-attn compare mine.jsonl --inventory senses.jsonl --methods lesk,attention
 
-    [bold]All words[/], beside published predictions:
+    [bold]All words[/], next to published predictions:
 
         spacy-attn compare ALLamended.data.xml.gz --predictions esc=esc.key.txt.gz
 
-    [bold]A method with other settings[/] as one more row:
+    [bold]A method with other arguments[/] as one more row:
 
         spacy-attn compare --methods lesk --system
         'near={"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
 
-    [bold]A threshold[/] above which 95 % of the decisions are right, fitted on one half of the
-    texts and measured on the other; prints the config to paste:
+    [bold]A threshold[/] at which 95 % of the decisions are correct, fitted on one half of the texts
+    and measured on the other half; the config is printed:
 
         spacy-attn compare mine.jsonl --methods attention --tune 0.95
     """

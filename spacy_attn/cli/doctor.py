@@ -20,11 +20,12 @@ __all__ = ["doctor", "examine"]
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show which models and data are here, and the command that fixes what is missing.
+    """Check the installation: models, data, packages, processor.
 
-    Exit code 0 when everything that the default pipeline needs is here and whole, else 1.
+    For everything that is missing or damaged, it shows the command that fixes it. The exit code is
+    0 if the default pipeline can run, else 1.
     """
     findings = examine()
     failing = [finding for finding in findings if finding.fails]
@@ -68,16 +69,16 @@ def _show(findings: list[Finding], failing: list[Finding]) -> None:
     console.print(table)
     to_fix = [finding for finding in findings if finding.state != "found"]
     if to_fix:
-        console.print("\n[bold]What fixes the rest[/]")
+        console.print("\n[bold]How to fix the rest[/]")
     for finding in to_fix:
         line = f"  {finding.name} ({finding.state}, {finding.need}): {finding.repair}"
         console.print(line, markup=False, soft_wrap=True)
     if failing:
         names = ", ".join(finding.name for finding in failing)
-        line = f"\n[bold red]The default pipeline cannot run as it should:[/] {escape(names)}"
+        line = f"\n[bold red]The default pipeline cannot run correctly:[/] {escape(names)}"
         console.print(line, soft_wrap=True)
     else:
-        console.print("\n[bold green]Everything that the default pipeline needs is here.[/]")
+        console.print("\n[bold green]Everything that the default pipeline needs is installed.[/]")
 
 
 def _row(finding: Finding) -> tuple[str, str, str]:

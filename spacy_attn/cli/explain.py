@@ -27,19 +27,20 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column
 
 
 def explain(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts, each in quotes.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts, each in quotes.")],
     word: Annotated[
         str | None,
         typer.Option(
-            help="The word to explain, as written or its lemma. [default: all]", show_default=False
+            help="The word to explain, as in the text or its lemma. [default: all]",
+            show_default=False,
         ),
     ] = None,
     by: Annotated[
         str | None,
         typer.Option(
-            help="How the context is weighed: occlusion, integrated_gradients, gradient_x_input, "
-            "attention, norms, rollout, static, nearness, random; several with commas, the first "
-            "is shown.",
+            help="Attribution methods, separated by commas; the first is shown: occlusion, "
+            "integrated_gradients, gradient_x_input, attention, norms, rollout, static, nearness, "
+            "random.",
             show_default=False,
         ),
     ] = None,
@@ -47,23 +48,24 @@ def explain(
         Path | None, typer.Option(help="Write one self-contained page.", show_default=False)
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw arcs as .svg or .png.", show_default=False)
+        Path | None,
+        typer.Option(help="Draw the weights as arcs: a .svg or .png file.", show_default=False),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
             help="Write attention, norms and rollout of all layers and heads, up to 100 tokens "
-            "away, as .npz; with --layer and --head its queries, keys and values too.",
+            "away, to a .npz file; with --layer and --head also queries, keys and values.",
             show_default=False,
         ),
     ] = None,
     layer: Annotated[
         int | None,
-        typer.Option(help="Of attention, 1 the first. [default: mean]", show_default=False),
+        typer.Option(help="Layer of attention, from 1. [default: mean]", show_default=False),
     ] = None,
     head: Annotated[
         int | None,
-        typer.Option(help="Of that layer, 0 the first. [default: mean]", show_default=False),
+        typer.Option(help="Head of that layer, from 0. [default: mean]", show_default=False),
     ] = None,
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     inventory: Annotated[
@@ -74,10 +76,10 @@ def explain(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show which words of the context gave a word its sense, and check that they did.
+    """Show which words of the context decided the sense of a word, and check it.
 
-    Every explanation says how far the sense's probability falls without the words it names, and
-    with them alone, beside as many random words.
+    Every explanation shows how far the probability of the sense falls without the words with the
+    highest weights, and with these words alone, next to the same for random words.
     """
     refuse_broken_text(texts)
     _check_endings(html, plot, weights)
@@ -117,7 +119,9 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
         ("--weights", weights, (".npz",)),
     ):
         if path is not None and path.suffix not in legal:
-            raise ConfigError(f"{option} {path}: legal are names that end in {' or '.join(legal)}")
+            raise ConfigError(
+                f"{option} {path}: allowed are names that end in {' or '.join(legal)}"
+            )
 
 
 def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> None:
@@ -158,7 +162,7 @@ def _print(explanation: Explanation) -> None:
     )
     console.print(_bars(explanation, attribution))
     table = Table(
-        "weighed by",
+        "method",
         "top word",
         "without",
         "random",
@@ -192,15 +196,14 @@ def _notes(explanation: Explanation, attribution: str) -> list[str]:
 
     n_words = next(iter(explanation.trust.values())).n_words
     notes = [
-        f"How far the probability falls without the heaviest fifth of the words ({n_words} here; "
-        "more is better) and with these alone (less is better).",
+        "without, alone: how far the probability falls without the fifth of the words with the "
+        f"highest weights ({n_words} here; higher is better), and with these alone (lower is "
+        "better).",
         f"agrees: rank correlation with {LABELS[attribution]}.",
     ]
     gap = next((w.gap for w in explanation.weights.values() if w.gap is not None), None)
     if gap is not None:
-        notes.append(
-            f"Integrated gradients sum to what they explain but for {100 * gap:.1f} % of it."
-        )
+        notes.append(f"Integrated gradients leave {100 * gap:.1f} % of the difference unexplained.")
     return notes
 
 

@@ -16,7 +16,7 @@ __all__ = ["neighbours"]
 
 
 def neighbours(
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", show_default=False)],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)],
     vectors: Annotated[
         Path | None,
         typer.Option(
@@ -24,21 +24,25 @@ def neighbours(
             show_default=False,
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", "--number", help="Neighbours of each word.")] = 10,
+    n: Annotated[
+        int, typer.Option("-n", "--number", help="Number of neighbours of each word.")
+    ] = 10,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw them: a .png or .svg file.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Draw the neighbours: a .png or .svg file.", show_default=False
+        ),
     ] = None,
     method: Annotated[
-        str, typer.Option(metavar="pca|tsne", help="How the picture gets into the plane.")
+        str, typer.Option(metavar="pca|tsne", help="How dimensions are reduced in the picture.")
     ] = "pca",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show the words whose static vectors are nearest to those of some words.
+    """Show the words with the most similar static vectors.
 
-    Similarity is the cosine. With fastText vectors any word has neighbours, by its parts. The
-    picture shows each chosen word and its neighbours in a colour and a marker of their own;
-    distances in it are rough, because many dimensions became two.
+    The similarity is the cosine. With fastText vectors every word has neighbours, even an unknown
+    one. The picture shows each word and its neighbours in one colour; its distances are
+    approximate, because many dimensions are reduced to two.
     """
     from spacy_attn.classic.vectors import load_vectors
     from spacy_attn.explain.neighbourhood import (

@@ -22,24 +22,26 @@ _DEFAULT_METHODS = "first_sense,lesk_extended,word2vec,attention"
 def senses(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT...", help="Texts, each in quotes; - reads lines from stdin."),
+        typer.Argument(
+            metavar="TEXT", help="Texts, each in quotes; - reads lines from standard input."
+        ),
     ],
     methods: Annotated[
         str, typer.Option(help="Sense methods, separated by commas.")
     ] = _DEFAULT_METHODS,
     inventory: Annotated[
-        str, typer.Option(help="homographs, or the path of your own .jsonl file.")
+        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
     ] = "homographs",
     pipeline: Annotated[
         str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Tell the sense of each ambiguous word, by several methods beside each other.
+    """Show the sense of each ambiguous word, by several methods side by side.
 
-    For every word: what each method picks and how sure it is (0 to 1), how similar the word
-    is to itself in the other texts, by its static vector (the same in every text) and by
-    its vector in context, and the context words that weighed most.
+    For every word: the sense that each method chooses, with its probability; the similarity of
+    the word to the same word in the other texts, by its static vector (the same in every text)
+    and by its contextual vector; and the words of the context that decided.
     """
     texts = [line for text in texts for line in _lines(text)]
     names = [name.strip() for name in methods.split(",") if name.strip()]
@@ -48,7 +50,9 @@ def senses(
     from spacy_attn.wsd.methods.registry import sense_method, short_names
 
     if not names:
-        raise ConfigError(f"--methods {methods!r} names none; legal are {', '.join(short_names())}")
+        raise ConfigError(
+            f"--methods {methods!r} names none; allowed are {', '.join(short_names())}"
+        )
     for name in names:
         sense_method(name)  # a wrong name is told before models load
     refuse_broken_text(texts)
@@ -61,7 +65,7 @@ def senses(
     else:
         _print(texts, records)
     for name, reason in failed.items():
-        console.print(f"[yellow]{name} was left out:[/] {escape(reason)}", soft_wrap=True)
+        console.print(f"[yellow]{name} is left out:[/] {escape(reason)}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -117,15 +121,15 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
             f"{label} {record[key]:.3f}"
             for label, key in (
                 ("static vector", "static_similarity"),
-                ("with attention", "attention_similarity"),
+                ("contextual vector", "attention_similarity"),
             )
             if record[key] is not None
         ]
         console.print(
-            f"    similar to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
+            f"    similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
         )
     if record["cues"]:
         words = ", ".join(
             f"{visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
         )
-        console.print(f"    weighed most: {words}")
+        console.print(f"    decided by: {words}")

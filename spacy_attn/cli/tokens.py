@@ -18,9 +18,9 @@ _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
 
 def tokens(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts, each in quotes.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts, each in quotes.")],
     stemmer: Annotated[
-        str, typer.Option(help="porter, snowball, lancaster or regexp.")
+        str, typer.Option(help="The stemmer: porter, snowball or lancaster.")
     ] = "snowball",
     pipeline: Annotated[
         str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
@@ -29,7 +29,7 @@ def tokens(
 ) -> None:
     """Show spaCy's tokens, the encoder's wordpieces, lemmas, stems and chunks in one table.
 
-    Chunks and entities are written IOB: B- begins one, I- goes on.
+    Chunks and entities have IOB tags: B- starts one, I- continues it.
     """
     refuse_broken_text(texts)
     console = Console(stderr=True)

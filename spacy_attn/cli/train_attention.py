@@ -15,42 +15,51 @@ __all__ = ["train_attention"]
 
 def train_attention(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for checkpoint, curve and result.")
+        Path,
+        typer.Option("-o", "--output", help="Folder for checkpoint, learning curve and result."),
     ],
     vectors: Annotated[
         str | None,
-        typer.Option(help="Static vectors: a file or folder of your own; else GloVe 6B 50d."),
+        typer.Option(help="Static vectors: your own file or folder (default: GloVe 6B 50d)."),
     ] = None,
     inventory: Annotated[
-        str, typer.Option(help="Whose examples are learnt from: homographs, a file, or none.")
+        str,
+        typer.Option(
+            help="Inventory with the examples to learn from: homographs, a file, or none."
+        ),
     ] = "homographs",
     data: Annotated[
         Path | None,
-        typer.Option(help="Labels of your own, JSONL: text, start, end, lemma, pos, sense."),
+        typer.Option(help="Your own labels, JSONL: text, start, end, lemma, pos, sense."),
     ] = None,
     semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
     masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz).")] = None,
-    layers: Annotated[int, typer.Option(help="Of attention, one after the other.")] = 1,
-    heads: Annotated[int, typer.Option(help="Of each layer; a divisor of the width.")] = 4,
-    width: Annotated[int, typer.Option(help="Of the contextual vectors.")] = 64,
-    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of hidden layers.")] = 0.1,
-    attention_dropout: Annotated[float, typer.Option(help="Of attention weights.")] = 0.1,
-    mask_words: Annotated[
-        float, typer.Option(help="Share of words that training makes unknown.")
+    layers: Annotated[int, typer.Option(help="Number of attention layers.")] = 1,
+    heads: Annotated[int, typer.Option(help="Number of heads; a divisor of the width.")] = 4,
+    width: Annotated[int, typer.Option(help="Width of the layer.")] = 64,
+    dropout: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Dropout of hidden layers.")
     ] = 0.1,
-    epochs: Annotated[int, typer.Option(help="Passes over the occurrences.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-3,
-    seed: Annotated[int, typer.Option(help="Decides order, drops and initial weights.")] = 0,
+    attention_dropout: Annotated[float, typer.Option(help="Dropout of attention weights.")] = 0.1,
+    mask_words: Annotated[
+        float, typer.Option(help="Share of words that are masked in training.")
+    ] = 0.1,
+    epochs: Annotated[int, typer.Option(help="Passes over the training data.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Sentences of SemCor and MASC, for a trial.")
+        int | None,
+        typer.Option(
+            min=1, help="Train on this many sentences of SemCor and MASC only, for a test."
+        ),
     ] = None,
 ) -> None:
     """Train the model of the method self_attention: layers of attention over static vectors.
 
-    On two cores in minutes: from the inventory's examples alone, or from SemCor and MASC too (then
-    it knows WordNet, whose definitions it reads from your own copy, see spacy-attn doctor). A run
-    that was stopped goes on from its last epoch when it is called again with the same options. The
-    result is OUTPUT/self_attention.safetensors; use it with
+    It takes minutes on two cores. It learns from the examples of the inventory, and from SemCor and
+    MASC if they are given; then it knows WordNet and reads definitions from your own copy (see
+    spacy-attn doctor). To continue an interrupted run, call the command again with the same
+    options. The result is OUTPUT/self_attention.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.self_attention.v1", "model": "..."}[/], and
     with the same vectors.
     """

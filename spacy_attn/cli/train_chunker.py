@@ -29,28 +29,27 @@ def train_chunker(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL", help="File to write.")],
     task: Annotated[
-        str, typer.Option(metavar="chunks|entities", help="For nltk_chunker or for nltk_ner.")
+        str,
+        typer.Option(
+            metavar="chunks|entities", help="chunks for nltk_chunker, entities for nltk_ner."
+        ),
     ] = "chunks",
-    dev: Annotated[
-        Path | None, typer.Option(help="Data to score the result on; not trained on.")
-    ] = None,
+    dev: Annotated[Path | None, typer.Option(help="Held-out data to score the result.")] = None,
     spans_key: Annotated[
         str | None,
         typer.Option(help="Span group of Docs (default: chunks, or doc.ents for entities)."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 10,
-    seed: Annotated[int, typer.Option(help="Decides the order of the sentences.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace MODEL if it exists.")
     ] = False,
 ) -> None:
-    """Train a chunker: about 15 seconds an epoch for 200,000 words.
+    """Train a chunker or named entities: about 15 seconds an epoch for 200,000 words.
 
-    The tags have to be of the kind that the pipeline gives later.
-
-    Labels are IOB2 or IOB1, where a span may begin with I-.
-
-    Of more than three columns, as in CoNLL-2003, chunks are the third and entities the last.
+    The tags in the data must be of the same tag set as those of your pipeline. Labels are IOB2 or
+    IOB1. If there are more than three columns, as in CoNLL-2003, chunks are in the third column
+    and entities in the last.
 
     Use the result with [b]nlp.add_pipe("nltk_chunker", config={"model": "MODEL"})[/] or
     [b]nlp.add_pipe("nltk_ner", config={"model": "MODEL"})[/].
@@ -79,7 +78,7 @@ def train_chunker(
             description = f"epoch {record['epoch']} of {epochs}"
             bar.update(now, description=description, completed=done, total=epochs * record["of"])
             if "accuracy" in record:
-                console.print(f"{description}: {record['accuracy']:.4f} of the labels right")
+                console.print(f"{description}: {record['accuracy']:.4f} of the labels correct")
 
         tagger = train_sequence_tagger(
             sentences, task=task, epochs=epochs, seed=seed, report=report

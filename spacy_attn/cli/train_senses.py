@@ -17,61 +17,65 @@ _PRECISIONS = ("bf16", "fp32")
 
 def train_senses(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for checkpoints, curve and result.")
+        Path,
+        typer.Option("-o", "--output", help="Folder for checkpoints, learning curve and result."),
     ],
     semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
-    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz); may be left out.")] = None,
+    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz); optional.")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Labels of your own, JSONL: text, start, end, lemma, pos, sense."),
+        typer.Option(help="Your own labels, JSONL: text, start, end, lemma, pos, sense."),
     ] = None,
     inventory: Annotated[
-        str, typer.Option(help="The senses that your labels name: homographs, wordnet or a file.")
+        str,
+        typer.Option(help="Inventory of the senses in your labels: homographs, wordnet or a file."),
     ] = "homographs",
     start: Annotated[
         Path | None,
-        typer.Option(help="Sense model to go on from; with --data alone it is the bundled one."),
+        typer.Option(help="Sense model to start from; with --data alone, the bundled one."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="The encoder to train.")
     ] = "sentence-transformers/all-MiniLM-L6-v2",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 3,
-    learning_rate: Annotated[float, typer.Option(help="Of the encoder.")] = 1e-4,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1e-4,
     weight_masc: Annotated[
-        float, typer.Option(min=0.0, help="Of MASC in the loss; 0 only measures on it.")
+        float, typer.Option(min=0.0, help="Weight of MASC in the loss; 0: only measured.")
     ] = 0.0,
-    rank: Annotated[int, typer.Option(min=1, help="Of the encoder's change, as kept.")] = 112,
-    width: Annotated[int, typer.Option(min=1, help="Of the sense vectors, as kept.")] = 192,
+    rank: Annotated[
+        int, typer.Option(min=1, help="Rank of the saved change of the encoder.")
+    ] = 112,
+    width: Annotated[int, typer.Option(min=1, help="Dimensions of the saved sense vectors.")] = 192,
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
     drop_residual: Annotated[
         float,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="How often what was learnt of single senses is dropped: more for less data.",
+            help="Dropout of what is learned for single senses; higher for less data.",
         ),
     ] = 0.5,
     average: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a finished run to average this one with; may be repeated."),
+        typer.Option(help="Folder of a finished run to average this run with. Repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides order, drops and initial weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on this many documents only, for a trial.")
+        int | None, typer.Option(min=1, help="Train on this many documents only, for a test.")
     ] = None,
 ) -> None:
     """Train the model of the method attention: an encoder and a vector for each sense.
 
-    25 minutes on two cores with bf16, minutes on a GPU. Reads definitions and examples from your
-    own WordNet 3.0 (see spacy-attn doctor). A run that was stopped goes on from its last epoch when
-    it is called again with the same options. The result is OUTPUT/senses.safetensors; use it with
+    It takes 25 minutes on two cores with bf16, and minutes on a GPU. It reads definitions and
+    examples from your own WordNet 3.0 (see spacy-attn doctor). To continue an interrupted run, call
+    the command again with the same options. The result is OUTPUT/senses.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.attention.v1", "sense_model": "..."}[/].
 
     With --data and without --semcor, the bundled model learns from your labels and keeps what
-    it knows. A larger encoder: --model sentence-transformers/all-mpnet-base-v2.
+    it knows. For a larger encoder use --model sentence-transformers/all-mpnet-base-v2.
     """
     if precision not in _PRECISIONS:
-        raise ConfigError(f"--precision {precision}; legal are {', '.join(_PRECISIONS)}")
+        raise ConfigError(f"--precision {precision}; allowed are {', '.join(_PRECISIONS)}")
     for path in (semcor, masc, data, start):
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")

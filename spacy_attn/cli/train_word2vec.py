@@ -23,39 +23,43 @@ def train_word2vec(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="VECTORS", help="Folder to be made for the result."),
+        typer.Option("-o", "--output", metavar="VECTORS", help="Folder for the result."),
     ],
     algorithm: Annotated[
-        str, typer.Option(metavar="word2vec|fasttext", help="fasttext knows parts of words.")
+        str, typer.Option(metavar="word2vec|fasttext", help="fasttext also learns parts of words.")
     ] = "word2vec",
     architecture: Annotated[
-        str, typer.Option(metavar="skipgram|cbow", help="What is predicted from what.")
+        str,
+        typer.Option(
+            metavar="skipgram|cbow",
+            help="skipgram predicts the context from the word, cbow the word.",
+        ),
     ] = "skipgram",
-    dimensions: Annotated[int, typer.Option(help="Length of the vectors, up to 10,000.")] = 100,
-    window: Annotated[int, typer.Option(help="Words each side that count as context.")] = 5,
-    min_count: Annotated[int, typer.Option(help="Rarer words get no vector.")] = 5,
+    dimensions: Annotated[int, typer.Option(help="Number of dimensions, up to 10,000.")] = 100,
+    window: Annotated[int, typer.Option(help="Words on each side that are the context.")] = 5,
+    min_count: Annotated[int, typer.Option(help="Words with fewer occurrences get no vector.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes over the texts.")] = 5,
-    negative: Annotated[int, typer.Option(help="Noise words drawn for each word.")] = 5,
-    learning_rate: Annotated[float, typer.Option(help="Falls to a 250th of it.")] = 0.025,
+    negative: Annotated[int, typer.Option(help="Negative samples for each word.")] = 5,
+    learning_rate: Annotated[
+        float, typer.Option(help="Initial learning rate; it decreases to 1/250 of it.")
+    ] = 0.025,
     sample: Annotated[
-        float, typer.Option(help="Words above this share are read less often; 0 for never.")
+        float, typer.Option(help="Words more frequent than this are downsampled; 0: none.")
     ] = 1e-3,
     min_ngram: Annotated[int, typer.Option(help="Shortest part of a word; fasttext only.")] = 3,
     max_ngram: Annotated[int, typer.Option(help="Longest part of a word; fasttext only.")] = 6,
     buckets: Annotated[
         int | None,
         typer.Option(
-            help="Rows for parts of words; fasttext only (default: 10 a word, up to 2,000,000).",
+            help="Buckets for parts of words; fasttext only (default: 10 a word, up to 2,000,000).",
             show_default=False,
         ),
     ] = None,
-    tokens: Annotated[
-        str, typer.Option(metavar="spacy|whitespace", help="How words are found.")
-    ] = "spacy",
+    tokens: Annotated[str, typer.Option(metavar="spacy|whitespace", help="Tokenizer.")] = "spacy",
     lang: Annotated[str, typer.Option(help="Language of spaCy's tokenizer.")] = "en",
     lower: Annotated[bool, typer.Option("--lower/--no-lower", help="Lower-case words.")] = True,
     text_key: Annotated[
-        str, typer.Option("--text-key", "-tk", help="Field of a JSONL record with its text.")
+        str, typer.Option("--text-key", "-tk", help="Field of a JSONL record that has the text.")
     ] = "text",
     input_format: Annotated[
         str | None,
@@ -63,29 +67,32 @@ def train_word2vec(
             metavar="txt|jsonl", help="Format of all inputs, instead of their suffix (stdin: txt)."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides first weights and noise words.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     threads: Annotated[
-        int, typer.Option(help="That train; with more than 1 two runs differ a little.")
+        int,
+        typer.Option(
+            help="Training threads; with more than 1 the result is not exactly repeatable."
+        ),
     ] = 1,
     n_process: Annotated[
-        int, typer.Option("--n-process", "-n", help="Processes that tokenise.")
+        int, typer.Option("--n-process", "-n", help="Processes that tokenize.")
     ] = 1,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace vectors that are in VECTORS already.")
+        bool, typer.Option("--overwrite", help="Replace the vectors in VECTORS, if there are any.")
     ] = False,
 ) -> None:
     """Train Word2Vec or fastText vectors on texts of any size.
 
-    Plain text: one sentence or document a line. JSONL: one object a line. A line that cannot
-    be read is counted and skipped.
+    Plain text has one sentence or document on each line, JSONL one object. A line that cannot be
+    read is counted and skipped.
 
-    The texts are tokenised once, into VECTORS.training, which takes about as much disk as
-    the texts and gets a checkpoint after each epoch. A run that was stopped or killed goes on
-    from its last epoch when it is called again with the same options and inputs; with one
-    thread it ends with the same vectors as if it had never stopped.
+    The texts are tokenized once, into the folder VECTORS.training, which needs about as much disk
+    space as the texts. A checkpoint is saved after each epoch. To continue an interrupted run, call
+    the command again with the same options and inputs; with one thread the vectors are the same as
+    without the interruption.
 
-    Use the result with [b]nlp.add_pipe("word2vec", config={"vectors": "VECTORS"})[/], and look
-    at it with [b]spacy-attn neighbours WORD --vectors VECTORS[/].
+    Use the result with [b]nlp.add_pipe("word2vec", config={"vectors": "VECTORS"})[/], or look at it
+    with [b]spacy-attn neighbours WORD --vectors VECTORS[/].
     """
     from spacy_attn.train.word2vec import Word2VecConfig
     from spacy_attn.train.word2vec import train_word2vec as train

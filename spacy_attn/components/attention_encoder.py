@@ -69,13 +69,13 @@ class AttentionEncoder:
         self.name = name
         self.config = settings
         if settings["dtype"] not in _DTYPES:
-            raise ConfigError(f"dtype = {settings['dtype']!r}; legal are {', '.join(_DTYPES)}")
+            raise ConfigError(f"dtype = {settings['dtype']!r}; allowed are {', '.join(_DTYPES)}")
         adapter = settings["adapter"]
         # A pipeline that was saved with its weights is made before they are at hand.
         is_here = settings["store_weights"] or Path(str(adapter)).is_file()
         if adapter not in _ADAPTERS and not is_here:
             raise ConfigError(
-                f"adapter = {adapter!r}; legal are null, 'senses' or the path of a sense model"
+                f"adapter = {adapter!r}; allowed are null, 'senses' or the path of a sense model"
             )
         self._settings = EncoderSettings(
             model=settings["model"],

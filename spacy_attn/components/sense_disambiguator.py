@@ -81,7 +81,7 @@ class SenseDisambiguator:
     ) -> None:
         threshold = settings["threshold"]
         if not 0.0 <= threshold <= 1.0:
-            raise ConfigError(f"threshold = {threshold}; legal is a probability from 0 to 1")
+            raise ConfigError(f"threshold = {threshold}; allowed is a probability from 0 to 1")
         self.name = name
         self.config = settings
         refuse_shared_names(nlp, name, self.written_names)

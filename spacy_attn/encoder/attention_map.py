@@ -102,7 +102,7 @@ class AttentionMap:
             ConfigError: the name does not end in .npz.
         """
         if Path(path).suffix != ".npz":
-            raise ConfigError(f"{path}: legal is a name that ends in .npz")
+            raise ConfigError(f"{path}: allowed is a name that ends in .npz")
         arrays = self.arrays() | {"kind": np.array(self.kind)}
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
@@ -177,16 +177,16 @@ def attention_map(
         ResourceError: the model is not on this machine.
     """
     if kind not in KINDS:
-        raise ConfigError(f"kind = {kind!r}; legal are {', '.join(KINDS)}")
+        raise ConfigError(f"kind = {kind!r}; allowed are {', '.join(KINDS)}")
     model = inspected_model(encoder.settings)
     chosen = tuple(range(1, model.n_layers + 1)) if layers is None else tuple(layers)
     if not chosen or not all(1 <= layer <= model.n_layers for layer in chosen):
         raise ConfigError(
-            f"layers = {list(chosen)}; legal are numbers from 1 to {model.n_layers}, at least one"
+            f"layers = {list(chosen)}; allowed are numbers from 1 to {model.n_layers}, at least one"
         )
     first, end = within or (0, len(offsets))
     if not 0 <= first <= end <= len(offsets):
-        raise ConfigError(f"within = {within}; legal is from 0 to {len(offsets)}, end exclusive")
+        raise ConfigError(f"within = {within}; allowed is from 0 to {len(offsets)}, end exclusive")
     n_tokens, n_heads = end - first, 1 if kind == "rollout" else model.n_heads
     _refuse_too_large(len(chosen) * n_heads * n_tokens**2 * 4, n_tokens, len(chosen))
     reading = encoder.reading(text, offsets)
@@ -243,7 +243,7 @@ def head_vectors(
         ("token", token, 0, len(offsets) - 1),
     ):
         if not low <= value <= high:
-            raise ConfigError(f"{name} = {value}; legal is {low} to {high}")
+            raise ConfigError(f"{name} = {value}; allowed is {low} to {high}")
     reading = encoder.reading(text, offsets)
     at = int(reading.first[token])
     holding = [window for window in reading.windows if window.take <= at < window.until]
@@ -270,7 +270,7 @@ def _refuse_too_large(n_bytes: int, n_tokens: int, n_layers: int) -> None:
     if n_bytes > _MOST_BYTES:
         raise ConfigError(
             f"the map of {n_tokens:,} tokens and {n_layers} layers would take "
-            f"{n_bytes / 2**30:.1f} GB; legal is up to {_MOST_BYTES / 2**30:.0f} GB: name fewer "
+            f"{n_bytes / 2**30:.1f} GB; allowed is up to {_MOST_BYTES / 2**30:.0f} GB: name fewer "
             "layers, such as layers = [6], or a part of the text"
         )
 

@@ -85,10 +85,10 @@ def _inside_a_token(n_pieces: int, first: Ints1d | None, end: Ints1d | None) -> 
 
 
 def _cut(low: int, high: int, inside: Ints1d) -> int:
-    """The legal cut in [low, high] nearest to its middle, or the middle if there is none.
+    """The allowed cut in [low, high] nearest to its middle, or the middle if there is none.
 
-    It never lies before the cut of a range further left: what is legal and near there is
-    legal and nearer here.
+    It never lies before the cut of a range further left: what is allowed and near there is
+    allowed and nearer here.
     """
     middle = (low + high) // 2
     for distance in range(high - low + 1):

@@ -93,7 +93,7 @@ def save_attention(
             that has no attention.
     """
     if Path(path).suffix != ".npz":
-        raise ConfigError(f"{path}: legal is a name that ends in .npz")
+        raise ConfigError(f"{path}: allowed is a name that ends in .npz")
     if head is not None and layer is None:
         raise ConfigError(f"head = {head} needs a layer, such as layer = 6")
     arrays: dict[str, NDArray[Any]] = map_around(subject).arrays()

@@ -88,7 +88,7 @@ def attribute(
         ResourceError: a package or a model is missing.
     """
     if attribution not in ATTRIBUTIONS:
-        raise ConfigError(f"attribution = {attribution!r}; legal are {', '.join(ATTRIBUTIONS)}")
+        raise ConfigError(f"attribution = {attribution!r}; allowed are {', '.join(ATTRIBUTIONS)}")
     words = tuple(context_words(subject.context, subject.target))
     gap = None
     if attribution in ("attention", "norms", "rollout"):

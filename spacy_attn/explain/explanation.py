@@ -142,7 +142,7 @@ def explain(
     unknown = [attribution for attribution in attributions if attribution not in ATTRIBUTIONS]
     if unknown or not attributions:
         raise ConfigError(
-            f"attributions = {', '.join(unknown)!r}; legal are {', '.join(ATTRIBUTIONS)}"
+            f"attributions = {', '.join(unknown)!r}; allowed are {', '.join(ATTRIBUTIONS)}"
         )
     options: dict[str, Any] = {"layer": layer, "head": head}
     found = []

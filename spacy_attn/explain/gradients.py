@@ -73,9 +73,9 @@ def gradient_attribution(
         ResourceError: captum is not installed.
     """
     if kind not in GRADIENTS:
-        raise ConfigError(f"kind = {kind!r}; legal are {', '.join(GRADIENTS)}")
+        raise ConfigError(f"kind = {kind!r}; allowed are {', '.join(GRADIENTS)}")
     if steps < 2:
-        raise ConfigError(f"steps = {steps}; legal is 2 or more")
+        raise ConfigError(f"steps = {steps}; allowed is 2 or more")
     encoder = encoder_of(fitted)
     if not isinstance(fitted, DifferentiableMethod) or not isinstance(encoder, HuggingFaceEncoder):
         raise ConfigError(

@@ -143,11 +143,11 @@ def check_picture(path: str | Path, words: Sequence[str], method: str) -> Path:
     """
     path = Path(path).expanduser()
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"the picture {path}: legal are files that end in .png or .svg")
+        raise ConfigError(f"the picture {path}: allowed are files that end in .png or .svg")
     if method not in METHODS:
-        raise ConfigError(f"method {method!r}: legal are {' and '.join(METHODS)}")
+        raise ConfigError(f"method {method!r}: allowed are {' and '.join(METHODS)}")
     if not 1 <= len(set(words)) <= len(COLOURS):
-        raise ConfigError(f"{len(set(words))} words in a picture: legal are 1 to {len(COLOURS)}")
+        raise ConfigError(f"{len(set(words))} words in a picture: allowed are 1 to {len(COLOURS)}")
     try:
         with explain_missing_package("a picture of neighbourhoods"):
             import matplotlib  # noqa: F401

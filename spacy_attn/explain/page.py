@@ -171,10 +171,10 @@ def plot(explanation: Explanation, path: str | Path, attribution: str) -> None:
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise ConfigError(f"{path}: legal are names that end in {' or '.join(SUFFIXES)}")
+        raise ConfigError(f"{path}: allowed are names that end in {' or '.join(SUFFIXES)}")
     if attribution not in explanation.weights:
         raise ConfigError(
-            f"attribution = {attribution!r}; legal are {', '.join(explanation.weights)}"
+            f"attribution = {attribution!r}; allowed are {', '.join(explanation.weights)}"
         )
     with explain_missing_package("a picture"):
         import matplotlib as mpl

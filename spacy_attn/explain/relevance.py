@@ -49,7 +49,7 @@ class Relevance:
             ConfigError: there are no such weights.
         """
         if by not in self.weights:
-            raise ConfigError(f"by = {by!r}; legal are {', '.join(self.weights)}")
+            raise ConfigError(f"by = {by!r}; allowed are {', '.join(self.weights)}")
         values = self.weights[by]
         order = sorted(np.flatnonzero(values).tolist(), key=lambda i: -float(values[i]))
         return [(self.tokens[i], float(values[i])) for i in order[:k]]
@@ -78,7 +78,7 @@ def relevance(
     words = _words_of(doc)
     asked = Doc(doc.vocab, query.split())
     if not _words_of(asked).any():
-        raise ConfigError(f"query = {query!r}; legal is a word or some")
+        raise ConfigError(f"query = {query!r}; allowed is a word or some")
     weights: dict[str, NDArray[np.float32]] = {}
     if vectors is not None:
         key = vectors.vectors([token.text.lower() for token in asked]).mean(axis=0)
@@ -182,4 +182,4 @@ def _sentences(doc: Doc) -> list[Span]:
 
 def _check(n: int) -> None:
     if n < 1:
-        raise ConfigError(f"n = {n}; legal is 1 or more sentences")
+        raise ConfigError(f"n = {n}; allowed is 1 or more sentences")

@@ -62,7 +62,7 @@ def trust(
     """
     if not 0.0 < share <= 1.0 or draws < 1:
         raise ConfigError(
-            f"share = {share} and draws = {draws}: legal are 0 < share <= 1 and draws >= 1"
+            f"share = {share} and draws = {draws}: allowed are 0 < share <= 1 and draws >= 1"
         )
     words = context_words(subject.context, subject.target)
     if not words:

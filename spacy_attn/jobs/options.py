@@ -35,45 +35,44 @@ class JobOptions:
         ConfigError: a value is not allowed.
     """
 
-    text_key: str = _option("text", "Field or column that holds the text.", short="-tk")
+    text_key: str = _option("text", "Field or column with the text.", short="-tk")
     input_format: str | None = _option(
         None,
-        "Format of all inputs, instead of their suffix (stdin: jsonl): jsonl, txt, txt-file (a "
-        "file is a document), csv, tsv, parquet, docbin.",
+        "Format of all inputs, instead of their suffix (standard input: jsonl): jsonl, txt (a "
+        "line is a document), txt-file (a file is a document), csv, tsv, parquet, docbin.",
         metavar="FORMAT",
     )
-    encoding: str = _option("utf-8", "Of the input; output is UTF-8.")
+    encoding: str = _option("utf-8", "Encoding of the input; the output is UTF-8.")
     delimiter: str | None = _option(
-        None, "Between the columns of CSV, such as ';' (default: a comma, in TSV a tab)."
+        None, "Separator of CSV columns, such as ';' (default: a comma; for TSV a tab)."
     )
-    n_process: int = _option(1, "Processes; -1 for one per core.", short="-n")
+    n_process: int = _option(1, "Number of processes; -1: one per core.", short="-n")
     batch_size: int = _option(
-        256, "Records in a batch (fewer if above 1,000,000 characters).", short="-b"
+        256, "Records in a batch; fewer if they have more than 1,000,000 characters.", short="-b"
     )
     errors: str | Path | None = _option(
         None,
-        "Where bad records go, replaced (default: OUT.errors.jsonl; with -o - "
+        "File for bad records, replaced if it exists (default: OUT.errors.jsonl; with -o - "
         "annotate.errors.jsonl).",
         metavar="FILE",
     )
     overwrite: bool = _option(False, "Replace OUT (and OUT.part) if it exists.")
     resume: bool = _option(
         False,
-        "Go on with an interrupted job; begin where there is none. Keeps the manifest, so that a "
-        "finished job is not done again.",
+        "Continue an interrupted job, or start it. A finished job is not run again.",
     )
     output_format: str | None = _option(
         None, "jsonl, parquet or docbin, instead of OUT's suffix.", metavar="FORMAT"
     )
     partition_size: int | None = _option(
-        None, "OUT is a folder; a new file after N records or more.", metavar="N"
+        None, "OUT is a folder with files of at least N records.", metavar="N"
     )
     max_errors: int | None = _option(
         None, "Stop when more than N records have failed.", metavar="N"
     )
     limit: int | None = _option(None, "Read the first N records only.", metavar="N")
     max_record_bytes: int = _option(
-        _MAX_RECORD_BYTES, "Refuse records that are larger (unpacked).", metavar="N"
+        _MAX_RECORD_BYTES, "Reject records that are larger (unpacked).", metavar="N"
     )
 
     def __post_init__(self) -> None:

@@ -31,7 +31,7 @@ def toy() -> typer.Typer:
         failures: dict[str, BaseException] = {
             "resource": ResourceError(f"{LONG_PATH} is [broken]; repair it"),
             "record": RecordError("one record failed"),
-            "config": ConfigError("method = 'x'; legal are a, b"),
+            "config": ConfigError("method = 'x'; allowed are a, b"),
             "bad-parameter": typer.BadParameter("not a number"),
             "file": FileNotFoundError(2, "No such file or directory", LONG_PATH),
             "bug": KeyError("surprise"),
@@ -64,7 +64,7 @@ class TestExitCodes:
         [
             ("resource", 1, f"error: {LONG_PATH} is [broken]; repair it\n"),
             ("record", 1, "error: one record failed\n"),
-            ("config", 2, "error: method = 'x'; legal are a, b\n"),
+            ("config", 2, "error: method = 'x'; allowed are a, b\n"),
             ("file", 1, f"error: {LONG_PATH}: No such file or directory\n"),
             ("bug", 1, "error: KeyError: 'surprise' (--debug shows where)\n"),
             ("interrupt", 130, "error: interrupted\n"),
@@ -110,7 +110,7 @@ class TestDebug:
         result = CliRunner().invoke(toy, arguments)
         assert result.exit_code == 2
         assert "Traceback (most recent call last)" in result.stderr
-        assert result.stderr.endswith("error: method = 'x'; legal are a, b\n")
+        assert result.stderr.endswith("error: method = 'x'; allowed are a, b\n")
 
     def test_without_it_there_is_none(self, toy):
         assert "Traceback" not in CliRunner().invoke(toy, ["fail", "bug"]).stderr

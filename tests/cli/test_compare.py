@@ -330,8 +330,8 @@ def test_a_precision_that_is_not_reached(run, toy_inventory, tmp_path):
     [
         (["nowhere.jsonl"], r"nowhere.jsonl does not exist or is no file; give labelled"),
         (["."], ". does not exist or is no file; give labelled .jsonl"),
-        (["--methods", "guess"], "method = 'guess'; legal are random, first_sense"),
-        (["--methods", " , "], "method = ' , '; legal are random"),
+        (["--methods", "guess"], "method = 'guess'; allowed are random, first_sense"),
+        (["--methods", " , "], "method = ' , '; allowed are random"),
         (["--tune", "0.9"], "--tune 0.9 works on one method, and all were given; name it with"),
         (["--tune", "0.9", "--methods", "lesk,random"], "--tune 0.9 works on one method, and 2"),
         (["--tune", "95", "--methods", "lesk"], "--tune 95.0; allowed is a precision above 0"),
@@ -340,7 +340,7 @@ def test_a_precision_that_is_not_reached(run, toy_inventory, tmp_path):
         (["--system", "near={window: 3}"], "--system near={window: 3}: is no JSON (Expecting"),
         (["--system", 'a={"window": 3}'], 'method = {"window": 3} has no "@sense_methods"'),
         (["--methods", "lesk", "--system", "lesk=random"], "--system lesk=...: a row has this"),
-        (["--inventory", "no.jsonl", "--methods", "lesk"], "inventory = 'no.jsonl': legal are"),
+        (["--inventory", "no.jsonl", "--methods", "lesk"], "inventory = 'no.jsonl': allowed are"),
         (["-o", "pyproject.toml"], "-o pyproject.toml is no folder; results.json is written"),
     ],
 )

@@ -141,13 +141,13 @@ class TestModels:
             "  encoder (wrong, required): "
             "pip install --force-reinstall --no-deps toy_encoder==1.0" in lines
         )
-        assert lines[-1] == "The default pipeline cannot run as it should: encoder"
+        assert lines[-1] == "The default pipeline cannot run correctly: encoder"
 
     def test_the_table_when_all_is_good(self, world):
         result = CliRunner().invoke(app, ["doctor"])
         assert result.exit_code == 0
         last = result.stdout.splitlines()[-1].strip()
-        assert last == "Everything that the default pipeline needs is here."
+        assert last == "Everything that the default pipeline needs is installed."
 
 
 def safetensors(header: dict, n_data: int) -> bytes:

@@ -74,7 +74,7 @@ def test_what_people_see(run, toy):
     for label in ("occlusion", "integrated gradients", "attention"):
         assert any(line.strip().startswith(label) for line in lines)
     assert any("agrees: rank correlation with occlusion" in line for line in lines)
-    assert any("Integrated gradients sum to what they explain but for" in line for line in lines)
+    assert any("of the difference unexplained" in line for line in lines)
 
 
 def test_files(run, toy, tmp_path):
@@ -96,11 +96,11 @@ def test_files(run, toy, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--html", "a.txt"], "--html a.txt: legal are names that end in .html or .htm"),
-        (["--weights", "a.csv"], "--weights a.csv: legal are names that end in .npz"),
+        (["--html", "a.txt"], "--html a.txt: allowed are names that end in .html or .htm"),
+        (["--weights", "a.csv"], "--weights a.csv: allowed are names that end in .npz"),
         (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
-        (["--by", "lime"], "attributions = 'lime'; legal are occlusion, integrated_gradients"),
-        (["--by", " , "], "attributions = ''; legal are occlusion"),
+        (["--by", "lime"], "attributions = 'lime'; allowed are occlusion, integrated_gradients"),
+        (["--by", " , "], "attributions = ''; allowed are occlusion"),
         (["--word", "cave"], "word = 'cave': no text has it with two senses or more"),
     ],
 )

@@ -25,7 +25,7 @@ def test_trains_saves_and_scores(data, tmp_path, capsys):
     assert code == 0
     output = capsys.readouterr()
     assert output.out == f"{model}\n"
-    assert "epoch 4 of 4: 1.0000 of the labels right" in output.err
+    assert "epoch 4 of 4: 1.0000 of the labels correct" in output.err
     assert "precision" in output.err
     assert "NP" in output.err
     tagger = SequenceTagger.load(model)

@@ -22,7 +22,7 @@ def call(*arguments):
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--data", "none.jsonl"], "none.jsonl does not exist"),
         ([], "nothing to train on; give --semcor FILE, or your labels with --data FILE"),
-        (["--precision", "int8"], "--precision int8; legal are bf16, fp32"),
+        (["--precision", "int8"], "--precision int8; allowed are bf16, fp32"),
     ],
 )
 def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path):

@@ -99,12 +99,12 @@ def test_methods_by_config():
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ("guess", "method = 'guess'; legal are random"),
-        ({"@sense_methods": "guess.v1"}, r"method = 'guess\.v1'; legal are random"),
+        ("guess", "method = 'guess'; allowed are random"),
+        ({"@sense_methods": "guess.v1"}, r"method = 'guess\.v1'; allowed are random"),
         ({"window": 2}, r'method = \{"window": 2\} has no "@sense_methods"'),
-        ({**LESK, "windows": 2}, r'method = .* is not legal: .*windows'),
-        ({**LESK, "window": 0}, "window = 0; legal is 1 or more"),
-        ({**LESK, "window": "wide"}, "method = .* is not legal: .*window"),
+        ({**LESK, "windows": 2}, r'method = .* is not allowed: .*windows'),
+        ({**LESK, "window": 0}, "window = 0; allowed is 1 or more"),
+        ({**LESK, "window": "wide"}, "method = .* is not allowed: .*window"),
     ],
 )  # fmt: skip
 def test_methods_that_are_refused(spec, reason):

@@ -305,12 +305,12 @@ def test_one_name_for_two_things_is_refused(add):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"dtype": "float8"}, "dtype = 'float8'; legal are float32, float16"),
-        ({"precision": "float8"}, "precision = 'float8'; legal are float32, bfloat16"),
-        ({"adapter": "sense"}, "adapter = 'sense'; legal are null, 'senses' or the path"),
+        ({"dtype": "float8"}, "dtype = 'float8'; allowed are float32, float16"),
+        ({"precision": "float8"}, "precision = 'float8'; allowed are float32, bfloat16"),
+        ({"adapter": "sense"}, "adapter = 'sense'; allowed are null, 'senses' or the path"),
         ({"layers": []}, r"layers = \[\]; give at least one layer"),
-        ({"window": 8, "overlap": 8}, "window = 8 and overlap = 8: legal are window >= 1"),
-        ({"batch_pieces": 0}, "batch_pieces = 0; legal is 1 or more"),
+        ({"window": 8, "overlap": 8}, "window = 8 and overlap = 8: allowed are window >= 1"),
+        ({"batch_pieces": 0}, "batch_pieces = 0; allowed is 1 or more"),
         ({"attr": "my vectors"}, "attr = 'my vectors' cannot be an attribute name"),
         ({"token_attr": "get"}, "token_attr = 'get' cannot be an attribute name; use letters"),
         ({"model_attr": ""}, "model_attr = '' cannot be an attribute name"),

@@ -559,14 +559,16 @@ def test_an_answer_that_does_not_fit_is_refused(make, monkeypatch, answer, sente
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5])
 def test_the_threshold_is_a_probability(make, threshold):
-    with pytest.raises(ConfigError, match=f"^threshold = {threshold}; legal is a probability"):
+    with pytest.raises(ConfigError, match=f"^threshold = {threshold}; allowed is a probability"):
         make(threshold=threshold)
 
 
 @pytest.mark.parametrize("setting", ["method", "backoff"])
 @pytest.mark.parametrize("value", ["no_method", 3, {"x": 1}])
 def test_an_unknown_method(make, setting, value):
-    with pytest.raises(ConfigError, match=rf"^{setting} = .*; legal are random, first_sense, lesk"):
+    with pytest.raises(
+        ConfigError, match=rf"^{setting} = .*; allowed are random, first_sense, lesk"
+    ):
         make(**{setting: value})
 
 
@@ -576,7 +578,7 @@ def test_an_unknown_option(make):
 
 
 def test_a_missing_or_broken_inventory(make, tmp_path):
-    with pytest.raises(ConfigError, match=r"^inventory = 'none\.jsonl': legal are homographs"):
+    with pytest.raises(ConfigError, match=r"^inventory = 'none\.jsonl': allowed are homographs"):
         make(inventory="none.jsonl")
     path = write_inventory(tmp_path / "broken.jsonl", {"lemma": "bat"})
     with pytest.raises(InventoryError, match=r"broken\.jsonl, line 1, field 'sense': must be"):
@@ -902,7 +904,9 @@ def test_names_in_wordnet(names, tmp_path):
 
 
 def test_names_are_for_wordnet(make):
-    with pytest.raises(ConfigError, match=r"^names = True with inventory = 'homographs': legal is"):
+    with pytest.raises(
+        ConfigError, match=r"^names = True with inventory = 'homographs': allowed is"
+    ):
         make(inventory="homographs", names=True)
     with pytest.raises(Exception, match="names"):
         make(names="perhaps")

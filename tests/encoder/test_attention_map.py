@@ -201,7 +201,7 @@ def test_only_some_tokens(toy_model, size):
     assert (part.first, part.tokens) == (5, tuple((WORDS * 2)[5:13]))
     np.testing.assert_allclose(part.weights, whole.weights[:, :, 5:13, 5:13], atol=1e-6)
     np.testing.assert_allclose(part.weights.sum(-1) + part.special, 1, atol=1e-5)
-    with pytest.raises(ConfigError, match=r"within = \(5, 99\); legal is from 0 to 22"):
+    with pytest.raises(ConfigError, match=r"within = \(5, 99\); allowed is from 0 to 22"):
         attention_map(encoder, text, offsets, within=(5, 99))
 
 
@@ -223,7 +223,7 @@ def test_saved_and_read_again(encoder, tmp_path):
         assert read["layers"].tolist() == [1, 2]
         assert str(read["kind"]) == "attention"
         assert int(read["first"]) == 0
-    with pytest.raises(ConfigError, match=r"map\.txt: legal is a name that ends in \.npz"):
+    with pytest.raises(ConfigError, match=r"map\.txt: allowed is a name that ends in \.npz"):
         made.save(tmp_path / "map.txt")
 
 
@@ -232,9 +232,9 @@ def test_what_is_wrong_is_told(encoder, monkeypatch):
     for of in (made.of, made.special_of):
         with pytest.raises(ConfigError, match="head = 9; this map has heads 0 to 1"):
             of(1, 9)
-    with pytest.raises(ConfigError, match="kind = 'flow'; legal are attention, rollout, norms"):
+    with pytest.raises(ConfigError, match="kind = 'flow'; allowed are attention, rollout, norms"):
         attention_map(encoder, TEXT, OFFSETS, kind="flow")
-    with pytest.raises(ConfigError, match=r"layers = \[3\]; legal are numbers from 1 to 2"):
+    with pytest.raises(ConfigError, match=r"layers = \[3\]; allowed are numbers from 1 to 2"):
         attention_map(encoder, TEXT, OFFSETS, layers=[3])
     made = attention_map(encoder, TEXT, OFFSETS)
     with pytest.raises(ConfigError, match="layer = 0; this map has 1, 2, or -1"):
@@ -259,9 +259,9 @@ def test_queries_and_keys_make_the_attention(encoder, theirs):
 
 
 def test_a_head_that_is_not_there_is_told(encoder):
-    with pytest.raises(ConfigError, match="head = 2; legal is 0 to 1"):
+    with pytest.raises(ConfigError, match="head = 2; allowed is 0 to 1"):
         head_vectors(encoder, TEXT, OFFSETS, layer=1, head=2, token=0)
-    with pytest.raises(ConfigError, match="token = 11; legal is 0 to 10"):
+    with pytest.raises(ConfigError, match="token = 11; allowed is 0 to 10"):
         head_vectors(encoder, TEXT, OFFSETS, layer=1, head=0, token=11)
 
 

@@ -45,7 +45,7 @@ def test_a_device_that_is_not_there_is_one_sentence():
 
 
 def test_a_device_that_does_not_exist_is_refused_at_once():
-    with pytest.raises(ConfigError, match=r"device = 'gpu'; legal are auto, cpu, cuda, mps"):
+    with pytest.raises(ConfigError, match=r"device = 'gpu'; allowed are auto, cpu, cuda, mps"):
         HuggingFaceEncoder(EncoderSettings(device="gpu"))
 
 

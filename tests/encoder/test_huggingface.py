@@ -486,11 +486,11 @@ def test_windows_that_the_model_cannot_take_are_refused(toy_model, window, overl
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"precision": "int3"}, r"precision = 'int3'; legal are float32, bfloat16"),
+        ({"precision": "int3"}, r"precision = 'int3'; allowed are float32, bfloat16"),
         ({"layers": ()}, r"layers = \[\]; give at least one layer"),
-        ({"batch_pieces": 0}, r"batch_pieces = 0; legal is 1 or more"),
-        ({"window": 0}, r"window = 0 and overlap = 16: legal are window >= 1"),
-        ({"overlap": 64}, r"window = 64 and overlap = 64: legal are"),
+        ({"batch_pieces": 0}, r"batch_pieces = 0; allowed is 1 or more"),
+        ({"window": 0}, r"window = 0 and overlap = 16: allowed are window >= 1"),
+        ({"overlap": 64}, r"window = 64 and overlap = 64: allowed are"),
     ],
 )
 def test_an_illegal_setting_is_refused_before_anything_is_loaded(settings, message):
@@ -795,7 +795,7 @@ def test_a_unit_of_sentences_reads_each_sentence_alone(toy_model):
 
 
 def test_an_unknown_unit_is_refused(toy_model):
-    with pytest.raises(ConfigError, match="unit = 'page'; legal are document, sentence"):
+    with pytest.raises(ConfigError, match="unit = 'page'; allowed are document, sentence"):
         HuggingFaceEncoder(EncoderSettings(str(toy_model), unit="page"))
 
 

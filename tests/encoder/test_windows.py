@@ -147,7 +147,7 @@ def test_no_pieces_no_windows():
 
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (-1, 0), (8, 8), (8, 9), (8, -1)])
 def test_illegal_sizes_are_refused(size, overlap):
-    message = rf"window = {size} and overlap = {overlap}: legal are window >= 1 and 0 <= overlap"
+    message = rf"window = {size} and overlap = {overlap}: allowed are window >= 1 and 0 <= overlap"
     with pytest.raises(ConfigError, match=message):
         cut_windows(20, size, overlap)
 

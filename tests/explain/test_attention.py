@@ -67,7 +67,7 @@ def test_all_of_a_decision_in_one_file(toy_nlp, tmp_path):
         np.testing.assert_allclose(rows[1:-1, 1:-1], read["weights"][1, 1], atol=1e-5)
         assert read["values"].shape == q.shape
         assert read["pieces"][2] == "bat"
-    with pytest.raises(ConfigError, match=r"all\.txt: legal is a name that ends in \.npz"):
+    with pytest.raises(ConfigError, match=r"all\.txt: allowed is a name that ends in \.npz"):
         save_attention(subject, tmp_path / "all.txt")
     with pytest.raises(ConfigError, match="head = 1 needs a layer"):
         save_attention(subject, path, head=1)

@@ -115,9 +115,9 @@ def test_a_long_text_in_several_windows(toy_nlp, toy_model, toy_sense_model):
 
 
 def test_what_is_wrong_is_told(toy_nlp, subject, monkeypatch):
-    with pytest.raises(ConfigError, match="kind = 'lime'; legal are integrated_gradients, grad"):
+    with pytest.raises(ConfigError, match="kind = 'lime'; allowed are integrated_gradients, grad"):
         attributed(subject, kind="lime")
-    with pytest.raises(ConfigError, match="steps = 1; legal is 2 or more"):
+    with pytest.raises(ConfigError, match="steps = 1; allowed is 2 or more"):
         attributed(subject, steps=1)
     ((_, plain),) = subjects_of(toy_nlp, [TEXT], method="lesk")
     with pytest.raises(ConfigError, match="the method 'lesk' has no gradients; explain 'attention"):

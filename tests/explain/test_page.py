@@ -92,7 +92,7 @@ def test_a_way_that_cannot_run_is_left_out_with_its_reason(toy_nlp, made, monkey
 
 
 def test_wrong_names_are_told(made):
-    with pytest.raises(ConfigError, match=r"attributions? = 'lime'; legal are occlusion"):
+    with pytest.raises(ConfigError, match=r"attributions? = 'lime'; allowed are occlusion"):
         made(attributions=("occlusion", "lime"))
     with pytest.raises(ConfigError, match="layer = 9; this map has 1, 2, or -1"):
         made(layer=9)
@@ -211,8 +211,8 @@ def test_what_cannot_be_drawn_is_told(made, tmp_path):
     with pytest.raises(ConfigError, match="there is nothing to show"):
         page([])
     (found,) = made(TEXTS[:1], attributions=("occlusion",))
-    with pytest.raises(ConfigError, match=r"a\.gif: legal are names that end in \.svg or \.png"):
+    with pytest.raises(ConfigError, match=r"a\.gif: allowed are names that end in \.svg or \.png"):
         plot(found, tmp_path / "a.gif", "occlusion")
-    with pytest.raises(ConfigError, match="attribution = 'norms'; legal are occlusion"):
+    with pytest.raises(ConfigError, match="attribution = 'norms'; allowed are occlusion"):
         plot(found, tmp_path / "a.svg", "norms")
     assert set(DEFAULT_ATTRIBUTIONS) < set(ATTRIBUTIONS)

@@ -89,10 +89,10 @@ def test_top_sentences_and_summary(encoder):
 
 
 def test_what_is_wrong_is_told(encoder):
-    with pytest.raises(ConfigError, match=r"query = '\?'; legal is a word or some"):
+    with pytest.raises(ConfigError, match=r"query = '\?'; allowed is a word or some"):
         relevance(NLP(TEXT), "?", encoder=encoder)
     found = relevance(NLP(TEXT), "bat", encoder=encoder)
-    with pytest.raises(ConfigError, match="by = 'static'; legal are layer 0, layer 1, layer 2"):
+    with pytest.raises(ConfigError, match="by = 'static'; allowed are layer 0, layer 1, layer 2"):
         found.top("static")
-    with pytest.raises(ConfigError, match="n = 0; legal is 1 or more sentences"):
+    with pytest.raises(ConfigError, match="n = 0; allowed is 1 or more sentences"):
         summary(NLP(TEXT), 0, encoder=encoder)

@@ -177,5 +177,5 @@ def test_a_pipeline_without_the_component():
 
 
 def test_an_unknown_method(nlp):
-    with pytest.raises(ConfigError, match=r"^method = 'guess'; legal are random"):
+    with pytest.raises(ConfigError, match=r"^method = 'guess'; allowed are random"):
         side_by_side(nlp, TEXTS, ["lesk", "guess"])

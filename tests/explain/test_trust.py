@@ -114,14 +114,14 @@ def test_attention_is_the_row_of_the_target(toy_nlp):
 
 def test_what_is_wrong_is_told(toy_nlp, subject):
     with pytest.raises(
-        ConfigError, match=r"attributions? = 'lime'; legal are occlusion, integrated"
+        ConfigError, match=r"attributions? = 'lime'; allowed are occlusion, integrated"
     ):
         attribute(subject, "lime")
     with pytest.raises(ConfigError, match="attribution = 'static' needs vectors"):
         attribute(subject, "static")
     with pytest.raises(ConfigError, match="the method 'lesk' looks through no encoder"):
         attribute(subject, "attention")
-    with pytest.raises(ConfigError, match=r"share = 0 and draws = 1: legal are 0 < share <= 1"):
+    with pytest.raises(ConfigError, match=r"share = 0 and draws = 1: allowed are 0 < share <= 1"):
         trust(subject, [], share=0, draws=1)
     with pytest.raises(ConfigError, match=r"word = 'cave': no text has it .* in them: bat"):
         subjects_of(toy_nlp, [TEXT], "cave")

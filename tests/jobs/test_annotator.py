@@ -81,7 +81,7 @@ def ignore_error(proc_name, proc, docs, error):
 
 
 def make_broken(pipeline, *, inventory, method):
-    raise ConfigError(f"pipeline = {pipeline}: legal are others")
+    raise ConfigError(f"pipeline = {pipeline}: allowed are others")
 
 
 def sense(start, sense_id):
@@ -226,7 +226,7 @@ def test_errors_that_are_no_texts_fault_stop_the_job(annotator):
     with pytest.raises(ResourceError, match="the model is missing"):
         annotator.annotate(["missing"])
     assert not annotator.load().vocab.in_memory_zone
-    with pytest.raises(ConfigError, match="pipeline = x: legal are others"):
+    with pytest.raises(ConfigError, match="pipeline = x: allowed are others"):
         Annotator("x", factory=make_broken).annotate(["a"])
 
 

@@ -168,7 +168,7 @@ def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
         inventory = Inventory(path.name, senses, own_lang or lang)
     else:
         raise ConfigError(
-            f"inventory = {name!r}: legal are {', '.join(_BUNDLED)} or the path of a .jsonl file "
+            f"inventory = {name!r}: allowed are {', '.join(_BUNDLED)} or the path of a .jsonl file "
             "with one sense a line; that file does not exist"
         )
     if lang is not None and inventory.lang not in (None, lang):

@@ -70,7 +70,7 @@ class Line:
         """Refuse unknown fields."""
         for name in self.record:
             if name not in known:
-                self.fail(name, f"is unknown; legal are {', '.join(sorted(known))}")
+                self.fail(name, f"is unknown; allowed are {', '.join(sorted(known))}")
 
     def text(self, name: str, default: str | None = None) -> str:
         """A field that holds a text."""

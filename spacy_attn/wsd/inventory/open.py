@@ -30,7 +30,7 @@ def open_inventory(
     if str(source) != "wordnet":
         if names:
             raise ConfigError(
-                f"names = True with inventory = {str(source)!r}: legal is false; only 'wordnet' "
+                f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
                 "leaves names out, in other inventories they have senses like nouns"
             )
         return load_inventory(source, lang)

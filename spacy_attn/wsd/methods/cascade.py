@@ -41,7 +41,7 @@ def cascade_v1(
         margin: of the first's two best probabilities, at which it decides: from 0 (always) to 1.
     """
     if not 0.0 <= margin <= 1.0:
-        raise ConfigError(f"margin = {margin}; legal is 0 (all to the cheap method) to 1")
+        raise ConfigError(f"margin = {margin}; allowed is 0 (all to the cheap method) to 1")
     methods = sense_method(cheap, "cheap"), sense_method(second, "second")
     make = partial(_make, cheap=methods[0], second=methods[1], margin=margin)
     return Method("cascade", make, Needs.of(methods))

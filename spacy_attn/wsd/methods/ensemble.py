@@ -40,7 +40,9 @@ def ensemble_v1(
     """
     check_arguments(temperature)
     if isinstance(methods, str) or len(methods) < 2:
-        raise ConfigError(f"methods = {methods!r}; legal are two or more, such as {list(MEMBERS)}")
+        raise ConfigError(
+            f"methods = {methods!r}; allowed are two or more, such as {list(MEMBERS)}"
+        )
     members = tuple(sense_method(method, "methods") for method in methods)
     make = partial(_make, methods=members, temperature=temperature)
     return Method("ensemble", make, Needs.of(members))

@@ -103,7 +103,7 @@ def sense_method(
     short = short_names()
     legal = ", ".join([*short, *sorted(_registered() - set(short.values()))])
     raise ConfigError(
-        f'{setting} = {method!r}; legal are {legal}, or {{"@sense_methods": "NAME", ...}}'
+        f'{setting} = {method!r}; allowed are {legal}, or {{"@sense_methods": "NAME", ...}}'
     )
 
 
@@ -114,7 +114,7 @@ def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
         raise
     except ValueError as error:  # confection's own errors, over several lines
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{setting} = {json.dumps(block)} is not legal: {reason}") from error
+        raise ConfigError(f"{setting} = {json.dumps(block)} is not allowed: {reason}") from error
     return sense_method(resolved["method"], setting)
 
 
@@ -128,9 +128,9 @@ def check_arguments(temperature: float | None = None, window: int = 1) -> None:
         ConfigError: says what is allowed.
     """
     if temperature is not None and not temperature > 0:
-        raise ConfigError(f"temperature = {temperature}; legal is null or a number above 0")
+        raise ConfigError(f"temperature = {temperature}; allowed is null or a number above 0")
     if window < 1:
-        raise ConfigError(f"window = {window}; legal is 1 or more tokens each side of the word")
+        raise ConfigError(f"window = {window}; allowed is 1 or more tokens each side of the word")
 
 
 def temperature_of(name: str, given: float | None) -> float:

@@ -32,7 +32,7 @@ def tfidf_v1(window: int = 50, c: float = 3.0, temperature: float | None = None)
     """Tf-idf and logistic regression on the definitions and examples of each word."""
     check_arguments(temperature, window)
     if not c > 0:
-        raise ConfigError(f"c = {c}; legal is a number above 0, the inverse of the penalty")
+        raise ConfigError(f"c = {c}; allowed is a number above 0, the inverse of the penalty")
     return Method("tfidf", partial(_make, window=window, c=c, temperature=temperature))
 
 

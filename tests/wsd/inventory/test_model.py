@@ -103,7 +103,7 @@ BROKEN = {
     "sense missing": (without("sense"), "sense", "must be a text, got None"),
     "definition missing": (without("definition"), "definition", "must be a text, got None"),
     "definition list": ({**GOOD, "definition": ["a"]}, "definition", "must be a text, got ['a']"),
-    "field unknown": ({**GOOD, "gloss": "x"}, "gloss", "is unknown; legal are count, definition"),
+    "field unknown": ({**GOOD, "gloss": "x"}, "gloss", "is unknown; allowed are count, definition"),
     "examples no list": ({**GOOD, "examples": {}}, "examples", "must be a list, got {}"),
     "example no object": ({**GOOD, "examples": ["a bat"]}, "examples[0]", 'must be {"text": ...'),
     "example extra": (with_example(cues=[]), "examples[0]", 'must be {"text": ..., "start": ...'),
@@ -130,7 +130,7 @@ BROKEN = {
     "surrogate in text": (with_example(text="the bat \ud800"), "examples[0]", "holds half of a"),
     "surrogate in lemma": ({**GOOD, "lemma": "b\udc80t"}, "lemma", "holds half of a surrogate"),
     "surrogate in forms": ({**GOOD, "forms": ["\ud800"]}, "forms[0]", "holds half of a surrogate"),
-    "surrogate in field": ({**GOOD, "\ud800": 1}, "\ud800", "is unknown; legal are"),
+    "surrogate in field": ({**GOOD, "\ud800": 1}, "\ud800", "is unknown; allowed are"),
     "long value": ({**GOOD, "forms": "x" * 99}, "forms", f"must be a list of texts, got '{LONG}."),
 }  # fmt: skip
 
@@ -193,7 +193,9 @@ def test_other_writing_systems_and_planes_are_kept(write):
 
 @pytest.mark.parametrize("name", ["nowhere.jsonl", "homograph", "", "bad\0name"])
 def test_an_inventory_that_is_not_there(name):
-    pattern = re.escape(f"inventory = {name!r}: legal are homographs or the path of a .jsonl file")
+    pattern = re.escape(
+        f"inventory = {name!r}: allowed are homographs or the path of a .jsonl file"
+    )
     with pytest.raises(ConfigError, match=pattern):
         load_inventory(name)
 

@@ -84,9 +84,9 @@ def test_only_what_is_left_is_encoded():
 
 
 def test_wrong_settings_are_one_sentence(toy_inventory):
-    with pytest.raises(ConfigError, match=r"margin = 1.5; legal is 0 .* to 1"):
+    with pytest.raises(ConfigError, match=r"margin = 1.5; allowed is 0 .* to 1"):
         cascade_v1(margin=1.5)
-    with pytest.raises(ConfigError, match=r"cheap = 'none'; legal are random, first_sense"):
+    with pytest.raises(ConfigError, match=r"cheap = 'none'; allowed are random, first_sense"):
         cascade_v1(cheap="none")
 
 

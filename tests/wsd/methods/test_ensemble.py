@@ -104,12 +104,12 @@ def test_two_encoders_are_refused():
 
 @pytest.mark.parametrize("methods", [[], ["lesk"], "lesk"])
 def test_fewer_than_two_are_refused(methods):
-    with pytest.raises(ConfigError, match=r"^methods = .* legal are two or more, such as \['att"):
+    with pytest.raises(ConfigError, match=r"^methods = .* allowed are two or more, such as \['att"):
         ensemble_v1(methods)
 
 
 def test_an_unknown_member_is_named():
-    with pytest.raises(ConfigError, match=r"^methods = 'leks'; legal are random, "):
+    with pytest.raises(ConfigError, match=r"^methods = 'leks'; allowed are random, "):
         ensemble_v1(["lesk", "leks"])
 
 

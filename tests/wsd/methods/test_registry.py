@@ -46,7 +46,7 @@ def test_it_has_a_short_name_for_its_newest_version():
 
 @pytest.mark.usefixtures("_added")
 def test_messages_name_it():
-    with pytest.raises(ConfigError, match=r"^method = 'x'; legal are random, .*, shortest"):
+    with pytest.raises(ConfigError, match=r"^method = 'x'; allowed are random, .*, shortest"):
         sense_method("x")
 
 

@@ -76,5 +76,5 @@ def test_words_outside_the_window_do_not_count():
 
 
 def test_a_penalty_that_is_none():
-    with pytest.raises(ConfigError, match=r"c = 0; legal is a number above 0"):
+    with pytest.raises(ConfigError, match=r"c = 0; allowed is a number above 0"):
         sense_method({"@sense_methods": "spacy_attn.tfidf.v1", "c": 0})
