@@ -65,7 +65,7 @@ def senses(
     else:
         _print(texts, records)
     for name, reason in failed.items():
-        console.print(f"[yellow]{name} is left out:[/] {escape(reason)}", soft_wrap=True)
+        console.print(f"[yellow]{name} was left out:[/] {escape(reason)}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
