@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 SEED = 0
 
 Result = dict[str, Any]
+T = TypeVar("T")
 Bools1d = NDArray[np.bool_]
 
 
@@ -248,6 +249,13 @@ def seconds(work: Callable[[], Any]) -> float:
         for _ in made:
             pass
     return time.perf_counter() - started
+
+
+def timed(make: Callable[[], T]) -> tuple[T, float]:
+    """What a function makes, and the seconds that it took."""
+    started = time.perf_counter()
+    made = make()
+    return made, time.perf_counter() - started
 
 
 def in_turns(work: Mapping[str, Callable[[], Any]], turns: int) -> dict[str, list[float]]:

@@ -30,16 +30,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import ROOT, SEED, Result, need, publish, seconds
+from benchmarks.common import ROOT, SEED, Result, need, publish, timed
 from benchmarks.ieer import IEER, Sample, align, folds, read_ieer, stories
 from benchmarks.spans import by_label, by_text, count, difference, fractions, interval
+from spacy_attn._types import Floats2d
 from spacy_attn.classic.sequence import (
     LabelledSpan,
     iob_spans,
@@ -55,129 +56,102 @@ LABELS = ROOT / "benchmarks" / "entities_labels.json"
 N_FOLDS, N_INNER_FOLDS = 5, 3
 EPOCHS = (5, 10, 20)
 PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
-LAYERS = ((-1,), (3,), (-4, -3, -2, -1))
+
+Layers = tuple[int, ...]
+
+LAYERS: tuple[Layers, ...] = ((-1,), (3,), (-4, -3, -2, -1))
 
 Found = list[list[LabelledSpan]]  # of each text
 
 
-# -- the systems -------------------------------------------------------------------------
+# -- the systems: each learns from some paragraphs, and finds entities in plain text -----------
+
+Predict = Callable[[Sequence[str]], Found]  # tokenising included
+Fit = Callable[[Sequence[Sample]], Predict]
+Encode = Callable[[Sequence[Doc]], list[Floats2d]]  # of each text (n_tokens, width)
 
 
-class System(Protocol):
-    """Finds entities in plain text, tokenising included."""
-
-    def fit(self, samples: Sequence[Sample]) -> None:
-        """Train on some paragraphs."""
-        ...
-
-    def predict(self, texts: Sequence[str]) -> Found:
-        """The entities of each text, in tokens."""
-        ...
-
-
-class NltkTrained:
+def nltk_trained(nlp: Language, epochs: int, samples: Sequence[Sample]) -> Predict:
     """The component ``nltk_ner`` behind the tagger of en_core_web_sm."""
-
-    def __init__(self, nlp: Language, epochs: int) -> None:
-        self.nlp, self.epochs = nlp, epochs
-
-    def fit(self, samples: Sequence[Sample]) -> None:  # noqa: D102  see System
-        sentences = [
-            list(
-                zip(
-                    (token.text for token in s.doc),
-                    (token.tag_ for token in s.doc),
-                    spans_to_iob(len(s.doc), s.gold),
-                    strict=True,
-                )
-            )
-            for s in samples
+    sentences = [
+        [
+            (token.text, token.tag_, label)
+            for token, label in zip(s.doc, spans_to_iob(len(s.doc), s.gold), strict=True)
         ]
-        tagger = train_sequence_tagger(sentences, task="entities", epochs=self.epochs, seed=SEED)
-        self.component = NltkNer().from_bytes(tagger.to_bytes())
+        for s in samples
+    ]
+    tagger = train_sequence_tagger(sentences, task="entities", epochs=epochs, seed=SEED)
+    component = NltkNer().from_bytes(tagger.to_bytes())
 
-    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
-        with self.nlp.select_pipes(enable=["tok2vec", "tagger"]):
-            return [self.component.find(doc) for doc in self.nlp.pipe(texts)]
+    def predict(texts: Sequence[str]) -> Found:
+        with nlp.select_pipes(enable=["tok2vec", "tagger"]):
+            return [component.find(doc) for doc in nlp.pipe(texts)]
+
+    return predict
 
 
-class SpacyNer:
-    """The ``ner`` of en_core_web_sm, in its own labels."""
+def spacy_ner(nlp: Language, samples: Sequence[Sample]) -> Predict:
+    """The ``ner`` of en_core_web_sm in its own labels, as it comes."""
+    del samples
 
-    def __init__(self, nlp: Language) -> None:
-        self.nlp = nlp
-
-    def fit(self, samples: Sequence[Sample]) -> None:
-        """Nothing: it is used as it comes."""
-
-    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
-        with self.nlp.select_pipes(enable=["ner"]):  # it has a tok2vec of its own
-            docs = self.nlp.pipe(texts)
+    def predict(texts: Sequence[str]) -> Found:
+        with nlp.select_pipes(enable=["ner"]):  # it has a tok2vec of its own
+            docs = nlp.pipe(texts)
             return [[(e.start, e.end, e.label_) for e in doc.ents] for doc in docs]
 
-
-class AttentionProbe:
-    """Logistic regression over the vectors of an encoder, token by token."""
-
-    def __init__(self, nlp: Language, layers: tuple[int, ...], penalty: float) -> None:
-        self.nlp, self.layers, self.penalty = nlp, layers, penalty
-
-    def fit(self, samples: Sequence[Sample]) -> None:  # noqa: D102
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        vectors = np.concatenate([stored_vectors(s.doc, self.layers) for s in samples])
-        labels = [label for s in samples for label in spans_to_iob(len(s.doc), s.gold)]
-        regression = LogisticRegression(C=self.penalty, max_iter=1000)
-        self.model = make_pipeline(StandardScaler(), regression).fit(vectors, labels)
-
-    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
-        docs = [self.nlp.make_doc(text) for text in texts]
-        return self.read(encode(docs, self.layers))
-
-    def read(self, vectors: Sequence[np.ndarray]) -> Found:
-        """The entities of texts that are already vectors."""
-        labels = self.model.predict(np.concatenate(vectors))
-        ends = np.cumsum([len(rows) for rows in vectors])[:-1]
-        return [iob_spans(part.tolist()) for part in np.split(labels, ends)]
+    return predict
 
 
-class MostFrequent:
-    """Each word by itself, as it was labelled most often."""
+def attention_probe(
+    nlp: Language, encode: Encode, known: Encode, penalty: float, samples: Sequence[Sample]
+) -> Predict:
+    """Logistic regression over the vectors of an encoder, token by token.
 
-    def __init__(self, nlp: Language) -> None:
-        self.nlp = nlp
-
-    def fit(self, samples: Sequence[Sample]) -> None:  # noqa: D102
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for s in samples:
-            for token, label in zip(s.doc, spans_to_iob(len(s.doc), s.gold), strict=True):
-                counts[token.text][label] += 1
-        self.labels = {word: c.most_common(1)[0][0] for word, c in counts.items()}
-
-    def predict(self, texts: Sequence[str]) -> Found:  # noqa: D102
-        docs = map(self.nlp.make_doc, texts)
-        return [iob_spans(self.labels.get(token.text, "O") for token in doc) for doc in docs]
-
-
-def encode(docs: Sequence[Doc], layers: tuple[int, ...]) -> list[np.ndarray]:
-    """Vectors of the tokens of some texts.
-
-    *Shape:* for each text (n_tokens, width)
+    Args:
+        nlp: tokenises.
+        encode: gives the vectors of texts.
+        known: those of the paragraphs that it learns from.
+        penalty: C of the regression.
+        samples: the paragraphs.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    labels = [label for s in samples for label in spans_to_iob(len(s.doc), s.gold)]
+    regression = LogisticRegression(C=penalty, max_iter=1000)
+    model = make_pipeline(StandardScaler(), regression)
+    model.fit(np.concatenate(known([s.doc for s in samples])), labels)
+
+    def predict(texts: Sequence[str]) -> Found:
+        vectors = encode([nlp.make_doc(text) for text in texts])
+        said = model.predict(np.concatenate(vectors))
+        ends = np.cumsum([len(rows) for rows in vectors])[:-1]
+        return [iob_spans(part.tolist()) for part in np.split(said, ends)]
+
+    return predict
+
+
+def most_frequent(nlp: Language, samples: Sequence[Sample]) -> Predict:
+    """Each word by itself, as it was labelled most often."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for s in samples:
+        for token, label in zip(s.doc, spans_to_iob(len(s.doc), s.gold), strict=True):
+            counts[token.text][label] += 1
+    labels = {word: each.most_common(1)[0][0] for word, each in counts.items()}
+
+    def predict(texts: Sequence[str]) -> Found:
+        docs = map(nlp.make_doc, texts)
+        return [iob_spans(labels.get(token.text, "O") for token in doc) for doc in docs]
+
+    return predict
+
+
+def encode(layers: Layers, docs: Sequence[Doc]) -> list[Floats2d]:
+    """Vectors of the tokens of some texts. *Shape:* for each text (n_tokens, width)"""
     offsets = [[(token.idx, token.idx + len(token)) for token in doc] for doc in docs]
     encoder = shared_encoder(EncoderSettings(layers=layers))
     return list(encoder.encode([doc.text for doc in docs], offsets))
-
-
-def stored_vectors(doc: Doc, layers: tuple[int, ...]) -> np.ndarray:
-    """Vectors of a text of the corpus, computed once.
-
-    *Shape:* (n_tokens, width)
-    """
-    vectors: np.ndarray = doc.user_data[str(layers)]
-    return vectors
 
 
 # -- scores ------------------------------------------------------------------------------
@@ -256,6 +230,7 @@ class Experiment:
     parts: list[list[int]]  # documents of each fold
     sizes: list[int]  # words of each document
     alignment: Counter[str]
+    vectors: dict[tuple[Layers, str], Floats2d]  # of layers and text
 
     @classmethod
     def load(cls) -> Experiment:
@@ -270,30 +245,37 @@ class Experiment:
             Sample(i, doc, align(p, doc, alignment))
             for (i, p), doc in zip(owned, docs, strict=True)
         ]
-        for layers in LAYERS:
-            for doc, vectors in zip(docs, encode(docs, layers), strict=True):
-                doc.user_data[str(layers)] = vectors
+        vectors = {
+            (layers, doc.text): rows
+            for layers in LAYERS
+            for doc, rows in zip(docs, encode(layers, docs), strict=True)
+        }
         sizes = [0] * len(documents)
         for s in samples:
             sizes[s.document] += len(s.doc)
         groups = stories(documents)
         story_of = {i: story for story, group in enumerate(groups) for i in group}
-        return cls(nlp, samples, story_of, folds(groups, sizes, N_FOLDS, SEED), sizes, alignment)
+        parts = folds(groups, sizes, N_FOLDS, SEED)
+        return cls(nlp, samples, story_of, parts, sizes, alignment, vectors)
+
+    def known(self, layers: Layers, docs: Sequence[Doc]) -> list[Floats2d]:
+        """Vectors of texts of the corpus, computed once. *Shape:* as :func:`encode`"""
+        return [self.vectors[layers, doc.text] for doc in docs]
 
     def of(self, documents: Iterable[int]) -> list[Sample]:
         """The paragraphs of some documents."""
         wanted = set(documents)
         return [s for s in self.samples if s.document in wanted]
 
-    def systems(self, settings: Result) -> dict[str, System]:
+    def systems(self, settings: Result) -> dict[str, Fit]:
         """The systems by name, not yet trained."""
+        layers: Layers = tuple(settings["layers"])
+        vectors = partial(encode, layers), partial(self.known, layers)
         return {
-            "nltk_trained": NltkTrained(self.nlp, settings["epochs"]),
-            "spacy_ner": SpacyNer(self.nlp),
-            "attention_probe": AttentionProbe(
-                self.nlp, tuple(settings["layers"]), settings["penalty"]
-            ),
-            "most_frequent": MostFrequent(self.nlp),
+            "nltk_trained": partial(nltk_trained, self.nlp, settings["epochs"]),
+            "spacy_ner": partial(spacy_ner, self.nlp),
+            "attention_probe": partial(attention_probe, self.nlp, *vectors, settings["penalty"]),
+            "most_frequent": partial(most_frequent, self.nlp),
         }
 
     def choose(self, documents: Sequence[int]) -> Result:
@@ -303,25 +285,22 @@ class Experiment:
             groups[self.story_of[i]].append(i)
         parts = folds(list(groups.values()), self.sizes, N_INNER_FOLDS, SEED)
 
-        def score(make: Callable[[], System]) -> float:
+        def score(fit: Fit) -> float:
             gold: Found = []
             found: Found = []
             for part in parts:
-                system, test = make(), self.of(part)
-                system.fit(self.of(set(documents) - set(part)))
+                test = self.of(part)
                 gold += [list(s.gold) for s in test]
-                if isinstance(system, AttentionProbe):
-                    found += system.read([stored_vectors(s.doc, system.layers) for s in test])
-                else:
-                    found += system.predict([s.doc.text for s in test])
+                predict = fit(self.of(set(documents) - set(part)))
+                found += predict([s.doc.text for s in test])
             return fractions(by_text(gold, found).sum(axis=0))["f1"]
 
-        by_epochs = {n: score(partial(NltkTrained, self.nlp, n)) for n in EPOCHS}
-        by_probe = {
-            (layers, c): score(partial(AttentionProbe, self.nlp, layers, c))
-            for layers in LAYERS
-            for c in PENALTIES
-        }
+        def probe(layers: Layers, penalty: float) -> Fit:
+            known = partial(self.known, layers)
+            return partial(attention_probe, self.nlp, known, known, penalty)
+
+        by_epochs = {n: score(partial(nltk_trained, self.nlp, n)) for n in EPOCHS}
+        by_probe = {(layers, c): score(probe(layers, c)) for layers in LAYERS for c in PENALTIES}
         layers, penalty = max(by_probe, key=by_probe.__getitem__)
         return {
             "epochs": max(by_epochs, key=by_epochs.__getitem__),
@@ -344,13 +323,11 @@ class Experiment:
         texts = [s.doc.text for s in test]
         n_words = sum(len(s.doc) for s in test)
         found, speed = {}, {}
-        for name, system in self.systems(settings).items():
-            system.fit(train)
-
-            def predict(name: str = name, system: System = system) -> None:
-                found[name] = system.predict(texts)
-
-            speed[name] = round(n_words / min(seconds(predict) for _ in range(runs)))
+        for name, fit in self.systems(settings).items():
+            predict = fit(train)
+            said = [timed(partial(predict, texts)) for _ in range(runs)]
+            found[name] = said[0][0]
+            speed[name] = round(n_words / min(spent for _, spent in said))
         return found, speed
 
     def score(

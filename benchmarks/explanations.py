@@ -115,6 +115,7 @@ class Asked:
         nlp = load_pipeline()
         self.inventory = component_of(nlp).inventory
         self.fitted = sense_method("attention").prepare(self.inventory, resources_of(nlp))
+        nlp.disable_pipe("sense_disambiguator")
         self.dataset = open_dataset(None, tagged_by(nlp))
         self.limit = limit
 

@@ -36,6 +36,7 @@ from benchmarks.common import (
     DATA,
     SEED,
     Result,
+    T,
     accuracy,
     comparisons,
     duel,
@@ -44,8 +45,8 @@ from benchmarks.common import (
     need,
     one_sentence,
     publish,
-    seconds,
     static_mean,
+    timed,
 )
 from spacy_attn._types import Encoder, Floats2d, StaticVectors
 from spacy_attn.classic.vectors import shared_vectors
@@ -152,11 +153,10 @@ def encoder_settings() -> dict[str, EncoderSettings]:
     }
 
 
-def timed(make: Callable[[], Any], n: int) -> tuple[Any, float]:
+def milliseconds(make: Callable[[], T], n: int) -> tuple[T, float]:
     """What a function makes, and milliseconds a sentence."""
-    made: list[Any] = []
-    spent = seconds(lambda: made.append(make()))
-    return made[0], round(1000 * spent / n, 4)
+    made, spent = timed(make)
+    return made, round(1000 * spent / n, 4)
 
 
 def dense_features(corpus: Corpus) -> dict[str, Features]:
@@ -164,12 +164,12 @@ def dense_features(corpus: Corpus) -> dict[str, Features]:
     n = len(corpus.sentences)
     vectors = shared_vectors(None)
     static_means(corpus.sentences[:16], vectors)
-    rows, ms = timed(lambda: static_means(corpus.sentences, vectors), n)
+    rows, ms = milliseconds(lambda: static_means(corpus.sentences, vectors), n)
     out = {BASELINE: Features(rows, ms, file_megabytes(glove_files()), 0.0)}
     for name, settings in encoder_settings().items():
         encoder = shared_encoder(settings)
         attention_means(corpus.sentences[:16], encoder)
-        rows, ms = timed(partial(attention_means, corpus.sentences, encoder), n)
+        rows, ms = milliseconds(partial(attention_means, corpus.sentences, encoder), n)
         files = model_files(resolve_encoder(settings.model).path)
         files += [SENSE_MODEL] if settings.adapter else []
         out[name] = Features(rows, ms, file_megabytes(files), 1.0)
@@ -239,7 +239,7 @@ def tfidf(corpus: Corpus) -> tuple[list[str], list[Result], Features]:
     texts = [" ".join(sentence) for sentence in corpus.sentences]
     said, chosen, model = predict(corpus, texts, sparse_search)
     words = model.best_estimator_.named_steps["words"]
-    _, ms = timed(lambda: words.transform(texts), len(texts))
+    _, ms = milliseconds(lambda: words.transform(texts), len(texts))
     disk = round(len(pickle.dumps(words)) / 1e6, 1)
     return said, chosen, Features(None, ms, disk, 0.0)
 
