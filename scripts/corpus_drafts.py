@@ -326,8 +326,21 @@ def agree(args: argparse.Namespace) -> None:
     args.output.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     rest = args.output.with_suffix(".disputed.jsonl")
     rest.write_text("".join(json.dumps(row) + "\n" for row in disputed), encoding="utf-8")
+    print(*agreement_rows(table), sep="\n")
+
+
+def agreement_rows(table: dict[str, dict[str, float]]) -> list[str]:
+    """The table of ``corpus/README.md``, but for single files."""
+    rows = ["| | labelled | agree | another sense | none fits | cannot tell |",
+            "|---|---|---|---|---|---|"]  # fmt: skip
     for name, row in table.items():
-        print(name, row)
+        if not name.startswith("file "):
+            counts = (row.get(key, 0) for key in ("other", "none", "unclear"))
+            share = f"{100 * row['agreement']:.1f} %"
+            rows.append(f"| {name} | {row['n']:,} | {share} | {' | '.join(map(str, counts))} |")
+    files = [row["agreement"] for name, row in table.items() if name.startswith("file ")]
+    rows.append(f"\nThe lowest agreement of a file is {100 * min(files):.1f} %.")
+    return rows
 
 
 def _index(name: str) -> int:

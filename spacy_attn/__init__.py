@@ -17,7 +17,7 @@ from spacy_attn.errors import (
 )
 
 if TYPE_CHECKING:
-    from spacy_attn.components.extensions import install_extensions
+    from spacy_attn.components.extensions import filter_senses, install_extensions
     from spacy_attn.components.hooks import restore_hooks
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.wsd.annotation import SenseAnnotation
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Inventory": "spacy_attn.wsd.inventory.jsonl",
     "SenseAnnotation": "spacy_attn.wsd.annotation",
+    "filter_senses": "spacy_attn.components.extensions",
     "install_extensions": "spacy_attn.components.extensions",
     "load_inventory": "spacy_attn.wsd.inventory.jsonl",
     "load_pipeline": "spacy_attn.components.pipeline",
@@ -42,6 +43,7 @@ __all__ = [
     "ResourceError",
     "SenseAnnotation",
     "SpacyAttnError",
+    "filter_senses",
     "install_extensions",
     "load_inventory",
     "load_pipeline",

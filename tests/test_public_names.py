@@ -19,6 +19,7 @@ PUBLIC_NAMES = [
     "ResourceError",
     "SenseAnnotation",
     "SpacyAttnError",
+    "filter_senses",
     "install_extensions",
     "load_inventory",
     "load_pipeline",

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
+from math import nan
+from operator import attrgetter, itemgetter
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, Span, SpanGroup, Token
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn._types import Floats1d, Floats2d
@@ -25,6 +26,7 @@ from spacy_attn.wsd.annotation import SenseAnnotation
 
 __all__ = [
     "WritesNames",
+    "filter_senses",
     "install_extensions",
     "refuse_shared_names",
     "set_relations",
@@ -314,11 +316,71 @@ def _get_relations(doc: Doc, attr: str) -> list[Relation]:
 
 
 def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
-    """The plain records that ``sense_disambiguator`` wrote, in the order of the text."""
+    """The plain records of a span group, one for each sense, in the order of the text.
+
+    ``sense_disambiguator`` keeps them in the attributes of the group. spaCy drops these when a
+    group is built anew, in ``Doc.from_docs`` and in ``to_json``; then a record says what the span
+    itself tells, its id (``kb_id_``), and the group keeps it from then on.
+    """
     if spans_key not in doc.spans:
         return []
-    records: list[dict[str, Any]] = doc.spans[spans_key].attrs.get("records", [])
+    group = doc.spans[spans_key]
+    records: list[dict[str, Any]] = group.attrs.get("records", [])
+    if len(records) == len(group):
+        return records
+    known = {(r["start"], r["end"], r["sense"]): r for r in records}
+    spans = sorted((span for span in group if span.kb_id_), key=attrgetter("start_char"))
+    if not spans:
+        return []
+    records = [known.get(_place(span)) or _record_of(span) for span in spans]
+    group.attrs["records"] = records
     return records
+
+
+def _record_of(span: Span) -> dict[str, Any]:
+    """What a span tells of its sense."""
+    wordnet_lemma, is_key, _ = span.kb_id_.partition("%")
+    return {
+        "start": span.start_char,
+        "end": span.end_char,
+        "sense": span.kb_id_,
+        "lemma": wordnet_lemma.replace("_", " ") if is_key else span.lemma_.lower() or span.text,
+        "definition": "",
+        "score": nan,
+        "margin": nan,
+        "ranked": [],
+        "probabilities": [],
+        "method": "",
+    }
+
+
+def filter_senses(doc: Doc, keep: Callable[[Span], bool], spans_key: str = "senses") -> None:
+    """Keep some senses of a Doc, with all that is known of them.
+
+    A group that is built from a list of spans forgets definitions and probabilities; this does
+    not::
+
+        filter_senses(doc, lambda span: span._.sense.score >= 0.8)
+
+    Args:
+        doc: with a span group of ``sense_disambiguator``.
+        keep: says of a span of the group whether it stays.
+        spans_key: name of the group.
+    """
+    records = {(r["start"], r["end"], r["sense"]): r for r in sense_records(doc, spans_key)}
+    if not records:
+        return
+    spans = sorted(
+        (span for span in doc.spans[spans_key] if span.kb_id_ and keep(span)),
+        key=attrgetter("start_char"),
+    )
+    kept = [records.get(_place(span)) or _record_of(span) for span in spans]
+    attrs = {"scores": [record["score"] for record in kept], "records": kept}
+    doc.spans[spans_key] = SpanGroup(doc, name=spans_key, spans=spans, attrs=attrs)
+
+
+def _place(span: Span) -> tuple[int, int, str]:
+    return span.start_char, span.end_char, span.kb_id_
 
 
 def _get_token_sense(token: Token, spans_key: str) -> SenseAnnotation | None:

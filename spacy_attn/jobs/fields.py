@@ -94,7 +94,8 @@ def _read_default_senses(doc: Doc, text: str) -> list[PlainData]:
 
 def _read_sense(record: PlainData, text: str) -> PlainData:
     start, end, score = int(record["start"]), int(record["end"]), float(record["score"])
-    if not math.isfinite(score):
+    is_known = bool(record["method"])  # a group that was built anew has forgotten the score
+    if is_known and not math.isfinite(score):
         raise ValueError(f"the score at characters {start} to {end} is {score}")
     return {
         "start": start,
@@ -102,7 +103,7 @@ def _read_sense(record: PlainData, text: str) -> PlainData:
         "text": text[start:end],
         "lemma": record["lemma"],
         "sense": record["sense"],
-        "score": round(score, _SCORE_DIGITS),
+        "score": round(score, _SCORE_DIGITS) if is_known else None,
     }
 
 

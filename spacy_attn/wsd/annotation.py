@@ -16,7 +16,7 @@ class SenseAnnotation:
     id: str  # sense id of the inventory, such as "bat.animal"
     lemma: str
     definition: str
-    score: float  # probability over the candidates, 0 to 1
+    score: float  # probability over the candidates, 0 to 1; nan where the group lost it
     margin: float  # probability of the best less that of the runner-up
     ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
     method: str  # the method that decided

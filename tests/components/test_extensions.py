@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 
 import numpy as np
@@ -12,6 +13,7 @@ from spacy.tokens.underscore import Underscore
 import spacy_attn
 from spacy_attn.components.extensions import (
     WritesNames,
+    filter_senses,
     install_extensions,
     install_sense_extensions,
     install_vector_extensions,
@@ -278,3 +280,67 @@ def test_another_span_group(doc):
     annotate(doc, (0, 1, "wrong"))
     annotate(doc, (2, 3, "bank.river"), key="mine")
     assert ids(doc) == [None, None, "bank.river", None]
+
+
+# -- groups that spaCy or a user has built anew --------------------------------------------------
+
+
+def test_a_group_of_a_list_keeps_the_ids(doc):
+    install_extensions()
+    annotate(doc, (1, 3, "river_bank%1:17:00::"), (3, 4, "fly"))
+    doc.spans["senses"] = [span for span in doc.spans["senses"] if span.kb_id_ != "fly"]
+    assert ids(doc) == [None, "river_bank%1:17:00::", "river_bank%1:17:00::", None]
+    sense = doc[1:3]._.sense
+    assert (sense.lemma, sense.definition, sense.ranked) == ("river bank", "", ())
+    assert math.isnan(sense.score)
+    assert ids(doc.spans["senses"]) == ["river_bank%1:17:00::"]
+
+
+def test_a_span_that_was_added_has_its_own_id_and_the_others_keep_all(doc):
+    install_extensions()
+    annotate(doc, (2, 3, "bank.river"))
+    doc.spans["senses"].append(Span(doc, 0, 1, kb_id="the.article"))
+    doc.spans["senses"].append(doc[3:4])  # somebody else's
+    assert ids(doc) == ["the.article", None, "bank.river", None]
+    assert doc[2]._.sense.score == 0.75
+    filter_senses(doc, lambda span: True)
+    assert ids(doc) == ["the.article", None, "bank.river", None]
+    assert doc[2]._.sense.score == 0.75
+
+
+def test_joined_docs_have_all_senses(doc):
+    install_extensions()
+    annotate(doc, (2, 3, "bank.river"))
+    other = doc.copy()
+    annotate(other, (2, 3, "bank.money"), (3, 4, "fly"))
+    joined = Doc.from_docs([doc, other])
+    assert ids(joined) == [None, None, "bank.river", None, None, None, "bank.money", "fly"]
+
+
+def test_json_keeps_the_ids(doc):
+    install_extensions()
+    annotate(doc, (2, 3, "bank.river"))
+    again = Doc(doc.vocab).from_json(doc.to_json())
+    assert ids(again) == [None, None, "bank.river", None]
+
+
+def test_spans_without_an_id_are_no_senses(doc):
+    install_extensions()
+    annotate(doc, (2, 3, "bank.river"))
+    doc.spans["senses"] = [doc[0:1], *doc.spans["senses"]]
+    assert ids(doc) == [None, None, "bank.river", None]
+
+
+def test_filtered_senses_keep_all_that_is_known(doc):
+    install_extensions()
+    annotate(doc, (1, 3, "river_bank"), (3, 4, "fly"))
+    filter_senses(doc, lambda span: span._.sense.id == "fly")
+    assert ids(doc) == [None, None, None, "fly"]
+    assert doc[3]._.sense.score == 0.75
+    again = Doc(doc.vocab).from_bytes(doc.to_bytes())
+    assert again[3]._.sense == doc[3]._.sense
+    assert again.spans["senses"].attrs["scores"] == [0.75]
+    filter_senses(doc, lambda span: False)
+    assert ids(doc) == [None] * 4
+    filter_senses(doc, lambda span: True, "others")  # nothing is there, nothing is written
+    assert "others" not in doc.spans

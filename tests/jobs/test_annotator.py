@@ -9,7 +9,7 @@ import sys
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.jobs import JobOptions, annotate_files
@@ -36,7 +36,8 @@ def find_bats(doc):
         for token in doc
         if token.text == "bat"
     ]
-    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    spans = [Span(doc, token.i, token.i + 1, kb_id=sense) for token in doc if token.text == "bat"]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc
 
 
@@ -272,7 +273,7 @@ CODE = """
 import os
 from pathlib import Path
 from spacy.language import Language
-from spacy.tokens import SpanGroup
+from spacy.tokens import Span, SpanGroup
 
 with open("imported", "a") as file:
     file.write(f"{os.getpid()}\\n")
@@ -280,10 +281,12 @@ with open("imported", "a") as file:
 @Language.component("of_the_user_NAME")
 def component(doc):
     records = [
-        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.user", "score": 1.0}
+        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.user", "score": 1.0,
+         "method": "toy"}
         for t in doc if t.text == "bat"
     ]
-    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    spans = [Span(doc, t.i, t.i + 1, kb_id="bat.user") for t in doc if t.text == "bat"]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc
 """
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+import spacy
+from spacy.tokens import Span
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import Annotator
 from spacy_attn.jobs.arrow import field_array
-from spacy_attn.jobs.fields import FIELDS, parse_fields
+from spacy_attn.jobs.fields import FIELDS, parse_fields, read_senses
 from tests.jobs.toy import SENSES, TOY, sense
 
 TEXT = "Anna Kovac sold her bat in Lisbon."
@@ -133,3 +135,11 @@ def test_strings_of_other_libraries():
     assert TOY.annotate_table(pa.table({"text": view})).column("senses").to_pylist() == [
         SENSES, None, [sense(2)],
     ]  # fmt: skip
+
+
+def test_senses_of_a_group_that_was_built_anew_have_no_score():
+    nlp = spacy.blank("en")
+    doc = nlp("the bat flew")
+    doc.spans["senses"] = [Span(doc, 1, 2, kb_id="bat.animal")]
+    (found,) = read_senses(doc, doc.text, "senses")
+    assert (found["sense"], found["text"], found["score"]) == ("bat.animal", "bat", None)

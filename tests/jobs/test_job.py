@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import SpanGroup
+from spacy.tokens import Span, SpanGroup
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.jobs import Annotator, JobError, JobInterrupted, JobOptions, JobSummary
@@ -32,11 +32,13 @@ def toy(doc):
     if text.startswith("stop "):
         _interrupt_when_written(Path(text.removeprefix("stop ")))
     records = [
-        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5}
+        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5,
+         "method": "toy"}
         for t in doc
         if t.text == "bat"
-    ]
-    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    ]  # fmt: skip
+    spans = [Span(doc, t.i, t.i + 1, kb_id="bat.animal") for t in doc if t.text == "bat"]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import SpanGroup
+from spacy.tokens import Span, SpanGroup
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import Annotator
@@ -28,11 +28,13 @@ def toy(doc):
         Path("waiting").touch()
         time.sleep(120)
     records = [
-        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5}
+        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5,
+         "method": "toy"}
         for t in doc
         if t.text == "bat"
-    ]
-    doc.spans["senses"] = SpanGroup(doc, name="senses", attrs={"records": records})
+    ]  # fmt: skip
+    spans = [Span(doc, t.i, t.i + 1, kb_id="bat.animal") for t in doc if t.text == "bat"]
+    doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc
 
 
