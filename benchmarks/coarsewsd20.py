@@ -92,8 +92,9 @@ _ENCODERS = ("raw", "adapted")
 def capped(word: Word, cap: int = CAP) -> Ints1d:
     """Training rows, at most some of each sense, drawn with a fixed seed."""
     rng = np.random.default_rng(SEED)
-    rows = [rng.permutation(word.train[word.y[word.train] == k])[:cap] for k in
-            range(len(word.senses))]  # fmt: skip
+    rows = [
+        rng.permutation(word.train[word.y[word.train] == k])[:cap] for k in range(len(word.senses))
+    ]
     return np.sort(np.concatenate(rows))
 
 
@@ -129,8 +130,9 @@ class CrossValidation:
         means = [np.mean(each, axis=0) for each in zip(*map(self.held_out, mix), strict=True)]
         accuracy, f1 = scores(*answers(self.words, means, self.rows))
         self.tried[" | ".join(map(str, mix))] = {
-            "accuracy": round(accuracy, 4), "macro_f1": round(f1, 4),
-        }  # fmt: skip
+            "accuracy": round(accuracy, 4),
+            "macro_f1": round(f1, 4),
+        }
         return accuracy, f1
 
     def best(self, mixes: Sequence[Mix]) -> Mix:
@@ -263,7 +265,7 @@ def measure(words: Sequence[Word], chosen: dict[str, Mix], head: SenseHead) -> l
         ("sense model, ridge regression", "attention", partial(regression, pair["adapted"], ridge)),
         ("attention, chosen on training data", "attention", partial(mixed, chosen["attention"])),
         ("attention and classic, averaged", "both", partial(mixed, chosen["joined"])),
-    ]  # fmt: skip
+    ]
     out = []
     for name, kind, decide in progress(systems, "systems"):
         out.append(row(name, kind, words, [decide(w, train=w.train, test=w.test) for w in words]))
@@ -327,8 +329,12 @@ def classic_wins(systems: Sequence[Result]) -> Iterator[Result]:
     for word, score in ours["by_word"].items():
         best = max(classic, key=lambda s: s["by_word"][word])
         if best["by_word"][word] > score:
-            yield {"word": word, "system": best["name"], "accuracy": best["by_word"][word],
-                   "attention": score}  # fmt: skip
+            yield {
+                "word": word,
+                "system": best["name"],
+                "accuracy": best["by_word"][word],
+                "attention": score,
+            }
 
 
 def run() -> Result:
@@ -354,13 +360,16 @@ def run() -> Result:
         "systems": systems,
         "chosen": {name: [str(recipe) for recipe in mix] for name, mix in chosen.items()},
         "cross_validation": {
-            "folds": FOLDS, "n": sum(map(len, cv.rows)), "cap": CAP, "tried": cv.tried,
+            "folds": FOLDS,
+            "n": sum(map(len, cv.rows)),
+            "cap": CAP,
+            "tried": cv.tried,
         },
         "classic_wins": list(classic_wins(systems)),
         "few_shot": few_shot(words, chosen, head),
         "from_paper": FROM_PAPER,
         **TO_REACH,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -303,8 +303,12 @@ def in_child(module: str, *arguments: object, **environ: str) -> Any:
     """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(" ".join(done.stderr.strip().splitlines()[-1:]))
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -370,8 +374,9 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def page(*parts: str) -> str:
     """Paragraphs and tables, those that say something."""
-    return "\n\n".join(" ".join(part.split()) if part[:1] not in "|-" else part
-                       for part in parts if part)  # fmt: skip
+    return "\n\n".join(
+        " ".join(part.split()) if part[:1] not in "|-" else part for part in parts if part
+    )
 
 
 def between(bounds: Sequence[float]) -> str:

@@ -351,10 +351,12 @@ class Experiment:
         }
         reference = kept.get("spacy_ner")
         return [
-            {"name": name,
-             **record(story_of, gold, spans, None if name == "spacy_ner" else reference)}
+            {
+                "name": name,
+                **record(story_of, gold, spans, None if name == "spacy_ner" else reference),
+            }
             for name, spans in kept.items()
-        ]  # fmt: skip
+        ]
 
 
 def run() -> Result:

@@ -220,9 +220,12 @@ def weighed(
         out[label] = attribute(subject, kind, attention=made)
     for name, where in best.items():
         out[name] = attribute(
-            subject, where["kind"], layer=where["layer"], head=where["head"],
+            subject,
+            where["kind"],
+            layer=where["layer"],
+            head=where["head"],
             attention=maps[where["kind"]],
-        )  # fmt: skip
+        )
     out.update(
         {attribution: attribute(subject, attribution, vectors=vectors) for attribution in SIMPLE}
     )

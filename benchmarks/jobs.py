@@ -81,15 +81,17 @@ def job(source: str, kind: str, n_process: int, n_documents: int) -> Result:
         size = Path(output).stat().st_size
     warm = [(n, moment) for n, moment in moments if n >= min(n_documents // 5, 2048)]
     return {
-        "documents": n_documents, "processes": n_process, "seconds": seconds,
+        "documents": n_documents,
+        "processes": n_process,
+        "seconds": seconds,
         "cpu_seconds_of_parent": time.process_time() - cpu,
         # Without the time in which workers start and load.
         "documents_per_second": rate(warm) if len(warm) > 1 else n_documents / seconds,
-        "share_of_reading_and_writing":
-            1 - spent["annotate"] / seconds if n_process == 1 else None,
-        "mb_per_10000_documents": slope(resident), "peak_rss_mb": memory_mb("VmHWM"),
+        "share_of_reading_and_writing": 1 - spent["annotate"] / seconds if n_process == 1 else None,
+        "mb_per_10000_documents": slope(resident),
+        "peak_rss_mb": memory_mb("VmHWM"),
         "output_bytes": size,
-    }  # fmt: skip
+    }
 
 
 def rate(moments: list[tuple[int, float]]) -> float:
@@ -187,13 +189,31 @@ def apply(folder: Path, share: int) -> Result:
 
     rows = {
         str(n): {
-            "spacy apply": timed("spacy", "apply", pipeline, source, folder / f"apply{n}.spacy",
-                                 "--n-process", n, "--batch-size", 256, "--force"),
-            "spacy-attn annotate": timed("spacy_attn", "annotate", source, "-o",
-                                         folder / "apply.jsonl", "--n-process", n, "--overwrite"),
+            "spacy apply": timed(
+                "spacy",
+                "apply",
+                pipeline,
+                source,
+                folder / f"apply{n}.spacy",
+                "--n-process",
+                n,
+                "--batch-size",
+                256,
+                "--force",
+            ),
+            "spacy-attn annotate": timed(
+                "spacy_attn",
+                "annotate",
+                source,
+                "-o",
+                folder / "apply.jsonl",
+                "--n-process",
+                n,
+                "--overwrite",
+            ),
         }
         for n in (1, 2)
-    }  # fmt: skip
+    }
     return {"apply": rows}
 
 

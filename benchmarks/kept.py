@@ -12,8 +12,6 @@ from typing import Any
 from benchmarks.common import Result
 from spacy_attn.files import atomic_write
 
-__all__ = ["Kept", "OutOfTime"]
-
 
 class OutOfTime(Exception):
     """The time that was given is over; what is finished is kept."""

@@ -88,9 +88,15 @@ def main() -> None:
         for rank, width in SIZES:
             path = Path(temporary, f"{rank}-{width}.safetensors")
             write_sense_model(
-                path, trainer, base, base_sha256, rank=rank, width=width,
-                seen=trainer.table.seen([]), few_shot=notes["few_shot"],
-            )  # fmt: skip
+                path,
+                trainer,
+                base,
+                base_sha256,
+                rank=rank,
+                width=width,
+                seen=trainer.table.seen([]),
+                few_shot=notes["few_shot"],
+            )
             size, accuracy = round(path.stat().st_size / 1e6, 2), accuracy_of(path, task)
             written.append(
                 {"rank": rank, "width": width, "mb": size, "accuracy": round(accuracy, 4)}

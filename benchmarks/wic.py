@@ -63,9 +63,16 @@ FOLDS = 10
 BASELINE = "GloVe 50d, words of the context"
 #: Similarities and methods that know WordNet's example sentences with their senses.
 _HAVE_READ = frozenset(
-    ["adapted target", "adapted context", "adapted z", "both target", "lesk_extended", "word2vec",
-     "attention"]
-)  # fmt: skip
+    [
+        "adapted target",
+        "adapted context",
+        "adapted z",
+        "both target",
+        "lesk_extended",
+        "word2vec",
+        "attention",
+    ]
+)
 METHODS = ("first_sense", "lesk", "lesk_extended", "word2vec", "attention")
 
 Floats1d = NDArray[np.float64]
@@ -167,8 +174,10 @@ def static_similarities(pairs: Sequence[Pair], vectors: Any) -> dict[str, Floats
     means = [
         np.stack([static_mean(sorted(_bag(pair, k)), vectors) for pair in pairs]) for k in (0, 1)
     ]
-    shared = [len(_bag(pair, 0) & _bag(pair, 1)) / max(1, len(_bag(pair, 0) | _bag(pair, 1)))
-              for pair in pairs]  # fmt: skip
+    shared = [
+        len(_bag(pair, 0) & _bag(pair, 1)) / max(1, len(_bag(pair, 0) | _bag(pair, 1)))
+        for pair in pairs
+    ]
     same_form = [_form(pair, 0) == _form(pair, 1) for pair in pairs]
     return {
         "static word": cosines(words, words),
@@ -220,8 +229,9 @@ def fit_threshold(values: Floats1d, is_same: Bools1d) -> float:
     ordered, same = values[order], is_same[order]
     # Below the threshold stand the first k: right are the different ones there, and the same
     # ones above.
-    right = np.concatenate([[0], np.cumsum(~same)]) + (same.sum() - np.concatenate(
-        [[0], np.cumsum(same)]))  # fmt: skip
+    right = np.concatenate([[0], np.cumsum(~same)]) + (
+        same.sum() - np.concatenate([[0], np.cumsum(same)])
+    )
     can_cut = np.concatenate([[True], np.diff(ordered) > 0, [True]])
     k = int(np.argmax(np.where(can_cut, right, -1)))
     if k == 0:
@@ -267,18 +277,38 @@ class Fitted:
 SYSTEMS = (
     Fitted("GloVe 50d, the word itself", "classic", ("static word",), by_threshold),
     Fitted(BASELINE, "classic", ("static context",), by_threshold),
-    Fitted("classic similarities, logistic regression", "classic",
-           ("static context", "shared words", "same form"), by_regression),
+    Fitted(
+        "classic similarities, logistic regression",
+        "classic",
+        ("static context", "shared words", "same form"),
+        by_regression,
+    ),
     Fitted("MiniLM, target", "attention", ("raw target",), by_threshold),
     Fitted("sense model, target", "attention", ("adapted target",), by_threshold),
     Fitted("sense model, trained vector", "attention", ("adapted z",), by_threshold),
     Fitted("MiniLM and sense model, target", "attention", ("both target",), by_threshold),
-    Fitted("MiniLM similarities, logistic regression", "attention",
-           ("raw target", "raw context"), by_regression),
-    Fitted("all similarities, logistic regression", "both",
-           ("static context", "shared words", "same form", "raw target", "raw context",
-            "adapted target", "adapted context", "adapted z"), by_regression),
-)  # fmt: skip
+    Fitted(
+        "MiniLM similarities, logistic regression",
+        "attention",
+        ("raw target", "raw context"),
+        by_regression,
+    ),
+    Fitted(
+        "all similarities, logistic regression",
+        "both",
+        (
+            "static context",
+            "shared words",
+            "same form",
+            "raw target",
+            "raw context",
+            "adapted target",
+            "adapted context",
+            "adapted z",
+        ),
+        by_regression,
+    ),
+)
 
 
 def answers_of(
@@ -425,8 +455,9 @@ def run() -> Result:
 
 
 def main() -> None:
-    files = [FOLDER / f"{part}.{kind}.txt.gz" for part in ("train", "dev")
-             for kind in ("data", "gold")]  # fmt: skip
+    files = [
+        FOLDER / f"{part}.{kind}.txt.gz" for part in ("train", "dev") for kind in ("data", "gold")
+    ]
     for path in files:
         need(path, "WiC")
     with one_sentence():

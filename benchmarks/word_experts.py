@@ -191,9 +191,11 @@ def model_of(recipe: Recipe) -> Any:
     if not recipe.blocks[0].startswith("tf-idf"):
         return model
     words = TfidfVectorizer(  # tokens are the set's own: blanks part them
-        tokenizer=str.split, token_pattern=None, sublinear_tf=True,
+        tokenizer=str.split,
+        token_pattern=None,
+        sublinear_tf=True,
         ngram_range=(1, int(recipe.blocks[0][-1])),
-    )  # fmt: skip
+    )
     return make_pipeline(words, model)
 
 

@@ -122,8 +122,10 @@ def test_accuracy_by_distance_of_the_cue():
     right = np.array([[True, True, False, True, False]])
     found = rows.by_distance(test, right)
     assert [(each["from"], each["n"], each["mean"]) for each in found] == [
-        (1, 2, 0.5), (4, 1, 1.0), (20, 1, 0.0),
-    ]  # fmt: skip
+        (1, 2, 0.5),
+        (4, 1, 1.0),
+        (20, 1, 0.0),
+    ]
 
 
 def test_what_is_lost_on_an_unseen_domain_by_hand():

@@ -36,9 +36,14 @@ def test_too_few_values_have_no_exponent():
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([9, 9, 1, 1], 512), ([1, 1, 1, 1], 128), ([1, 9, 1, 1], 512), ([9, 9, 9, 9], None),
-     ([1, 1, 1, 9], None)],
-)  # fmt: skip
+    [
+        ([9, 9, 1, 1], 512),
+        ([1, 1, 1, 1], 128),
+        ([1, 9, 1, 1], 512),
+        ([9, 9, 9, 9], None),
+        ([1, 1, 1, 9], None),
+    ],
+)
 def test_where_full_attention_is_overtaken(values, expected):
     assert crossover(LENGTHS, values, [2, 2, 2, 2]) == expected
 

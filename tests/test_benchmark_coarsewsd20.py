@@ -39,13 +39,28 @@ from benchmarks.word_experts import (
 )
 
 LINES = [
-    {"word": "bat", "split": "train", "index": 1, "tokens": ["the", "bat", "flew"],
-     "sense": "bat_animal"},
-    {"word": "bat", "split": "test", "index": 2, "tokens": ["swing", "the", "bat"],
-     "sense": "bat_club"},
-    {"word": "bank", "split": "train", "index": 0, "tokens": ["bank", "of", "money"],
-     "sense": "bank_money"},
-]  # fmt: skip
+    {
+        "word": "bat",
+        "split": "train",
+        "index": 1,
+        "tokens": ["the", "bat", "flew"],
+        "sense": "bat_animal",
+    },
+    {
+        "word": "bat",
+        "split": "test",
+        "index": 2,
+        "tokens": ["swing", "the", "bat"],
+        "sense": "bat_club",
+    },
+    {
+        "word": "bank",
+        "split": "train",
+        "index": 0,
+        "tokens": ["bank", "of", "money"],
+        "sense": "bank_money",
+    },
+]
 
 
 KNOWN = {"the": 1.0, "flew": 3.0, "swing": 2.0}
@@ -57,8 +72,9 @@ class ToyVectors:
     width = 2
 
     def vectors(self, words):
-        return np.array([[KNOWN.get(w, 0.0), KNOWN.get(w, 0.0) ** 2] for w in words],
-                        dtype=np.float32).reshape(-1, 2)  # fmt: skip
+        return np.array(
+            [[KNOWN.get(w, 0.0), KNOWN.get(w, 0.0) ** 2] for w in words], dtype=np.float32
+        ).reshape(-1, 2)
 
 
 class ToyEncoder:
@@ -76,8 +92,10 @@ def toy_word(seed=0, n=60):
     y = (rng.random(n) < 0.3).astype(int)
     y[:6] = y[-6:] = [0, 1, 0, 1, 0, 1]
     rows = rng.normal(size=(n, 5)) + y[:, None]
-    texts = tuple(f"w{a} bat {'night' if k else 'ball'} w{b}" for a, k, b in
-                  zip(rng.integers(0, 9, n), y, rng.integers(0, 9, n), strict=True))  # fmt: skip
+    texts = tuple(
+        f"w{a} bat {'night' if k else 'ball'} w{b}"
+        for a, k, b in zip(rng.integers(0, 9, n), y, rng.integers(0, 9, n), strict=True)
+    )
     return Word("bat", ("a", "b"), y, np.arange(n) >= 2 * n // 3, texts, {"x": rows, "z": rows**2})
 
 
@@ -89,8 +107,10 @@ def test_read_and_words(tmp_path):
     assert items[1] == Occurrence("bat", "bat_club", True, ("swing", "the", "bat"), 2)
     bat, bank = words_of(items, {"x": np.array([[0.0], [1.0], [2.0]])})
     assert (bat.name, bat.senses, bank.senses) == (
-        "bat", ("bat_animal", "bat_club"), ("bank_money",),
-    )  # fmt: skip
+        "bat",
+        ("bat_animal", "bat_club"),
+        ("bank_money",),
+    )
     assert bat.train.tolist() == [0]
     assert bat.test.tolist() == [1]
     assert bank.blocks["x"].tolist() == [[2.0]]
@@ -221,11 +241,16 @@ def test_macro_f1_is_sklearns_mean_over_words():
 
     rng = np.random.default_rng(3)
     names, gold, chosen = (rng.choice(list(each), 200).tolist() for each in ("xy", "abc", "abc"))
-    expected = np.mean([
-        f1_score([g for n, g in zip(names, gold, strict=True) if n == word],
-                 [c for n, c in zip(names, chosen, strict=True) if n == word], average="macro")
-        for word in "xy"
-    ])  # fmt: skip
+    expected = np.mean(
+        [
+            f1_score(
+                [g for n, g in zip(names, gold, strict=True) if n == word],
+                [c for n, c in zip(names, chosen, strict=True) if n == word],
+                average="macro",
+            )
+            for word in "xy"
+        ]
+    )
     assert scores(names, gold, chosen)[1] == pytest.approx(expected)
 
 
@@ -237,8 +262,9 @@ def test_macro_interval_is_that_of_drawing_row_by_row():
     low, high = macro_interval(names.tolist(), gold.tolist(), chosen.tolist())
     drawn = []
     for _ in range(600):
-        rows = np.concatenate([rng.choice(np.flatnonzero(names == w), (names == w).sum())
-                               for w in "xy"])  # fmt: skip
+        rows = np.concatenate(
+            [rng.choice(np.flatnonzero(names == w), (names == w).sum()) for w in "xy"]
+        )
         drawn.append(scores(names[rows].tolist(), gold[rows].tolist(), chosen[rows].tolist())[1])
     assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
 
@@ -275,9 +301,12 @@ def test_classic_wins_names_the_best_classic_row():
     systems = [
         {"name": "mean", "kind": "classic", "by_word": {"bat": 0.7, "bank": 0.9}},
         {"name": "tf-idf", "kind": "classic", "by_word": {"bat": 0.8, "bank": 0.9}},
-        {"name": "attention, chosen on training data", "kind": "attention",
-         "by_word": {"bat": 0.75, "bank": 0.9}},
-    ]  # fmt: skip
+        {
+            "name": "attention, chosen on training data",
+            "kind": "attention",
+            "by_word": {"bat": 0.75, "bank": 0.9},
+        },
+    ]
     assert list(classic_wins(systems)) == [
         {"word": "bat", "system": "tf-idf", "accuracy": 0.8, "attention": 0.75}
     ]
@@ -285,8 +314,11 @@ def test_classic_wins_names_the_best_classic_row():
 
 def test_without_the_data_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(coarsewsd20, "CORPUS", tmp_path / "coarsewsd20.jsonl.gz")
-    with pytest.raises(SystemExit, match=r"CoarseWSD-20 is missing: coarsewsd20\.jsonl\.gz .*"
-                                         r"SPACY_ATTN_DATA") as ended:  # fmt: skip
+    with pytest.raises(
+        SystemExit,
+        match=r"CoarseWSD-20 is missing: coarsewsd20\.jsonl\.gz .*"
+        r"SPACY_ATTN_DATA",
+    ) as ended:
         coarsewsd20.main()
     assert isinstance(ended.value.code, str)  # exit code 1
 

@@ -57,8 +57,10 @@ def test_reader_by_hand(toy_zip):
     (document,) = read_ieer(toy_zip)
     assert document.name == "TOY1"
     assert [p.text for p in document.paragraphs] == [
-        "News of Ann", "New York's A&B (1997-98) grew.", "b Lee J. Cobb left.",
-    ]  # fmt: skip
+        "News of Ann",
+        "New York's A&B (1997-98) grew.",
+        "b Lee J. Cobb left.",
+    ]
     assert [in_characters(p) for p in document.paragraphs] == [
         [("Ann", "PERSON")],
         [("New York", "LOCATION"), ("A&B", "ORGANIZATION"), ("1997", "DATE"), ("98", "DATE")],

@@ -55,9 +55,9 @@ def test_padding_changes_nothing(kind, is_training):
 
 
 @pytest.mark.parametrize(
-    ("kind", "reach"), [("none", 0), ("feed_forward", 0), ("cnn", 2), ("bilstm", 6),
-                        ("attention", 6)]
-)  # fmt: skip
+    ("kind", "reach"),
+    [("none", 0), ("feed_forward", 0), ("cnn", 2), ("bilstm", 6), ("attention", 6)],
+)
 def test_how_far_one_layer_sees(kind, reach):
     """The last token is changed: whose vectors change with it?"""
     x, present = batch()

@@ -110,8 +110,9 @@ def test_chunks_hold_scores_that_exp_cannot():
     torch.testing.assert_close(obtained, dense(query, key, value, allowed), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("pattern", [Pattern("window", window=2), Pattern("chunked", chunk=4)],
-                         ids=["window", "chunked"])  # fmt: skip
+@pytest.mark.parametrize(
+    "pattern", [Pattern("window", window=2), Pattern("chunked", chunk=4)], ids=["window", "chunked"]
+)
 def test_gradients_of_patterns_are_those_of_the_dense_matrix(pattern):
     given = heads_of(lengths=(7, 3))
     grads = []

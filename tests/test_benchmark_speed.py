@@ -29,8 +29,10 @@ def test_a_point_of_the_curve_by_hand():
     # Margins of the cheap one: 0.76, 0.05, 0.91; the last word has one sense.
     assert point(cheap, 1.0, attention, gold, 0.0) == {"margin": 0.0, "accuracy": 0.75, "left": 0}
     assert point(cheap, 1.0, attention, gold, 0.1) == {
-        "margin": 0.1, "accuracy": 1.0, "left": 0.25,
-    }  # fmt: skip
+        "margin": 0.1,
+        "accuracy": 1.0,
+        "left": 0.25,
+    }
     assert point(cheap, 1.0, attention, gold, 1.0)["accuracy"] == 0.5
 
 

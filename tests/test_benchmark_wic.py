@@ -32,9 +32,14 @@ from benchmarks.wic import (
 )
 
 PAIR = Pair(
-    "dev.0", "bat", "NOUN", (1, 2), (("A", "bat", "flew", "."), ("Swing", "the", "bats", "!")),
-    False, False,
-)  # fmt: skip
+    "dev.0",
+    "bat",
+    "NOUN",
+    (1, 2),
+    (("A", "bat", "flew", "."), ("Swing", "the", "bats", "!")),
+    False,
+    False,
+)
 
 
 KNOWN = {"bat": [1.0, 0.0], "flew": [1.0, 1.0], "swing": [0.0, 2.0], "a": [1.0, 0.0]}
@@ -60,8 +65,9 @@ def test_read(tmp_path):
     assert pairs[0] == PAIR
     assert (pairs[1].id, pairs[1].pos, pairs[1].is_same) == ("dev.1", "VERB", True)
     assert [s[i] for s, i in zip(pairs[1].sentences, pairs[1].indices, strict=True)] == [
-        "flew", "fly",
-    ]  # fmt: skip
+        "flew",
+        "fly",
+    ]
 
 
 def test_seen_is_told_by_letters_and_digits():

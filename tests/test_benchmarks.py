@@ -122,19 +122,25 @@ def test_results_are_of_the_shipped_files(path):
     shipped = {
         file.name: sha256(file)
         for folder in (
-            ROOT / "spacy_attn" / "data", ROOT / "benchmarks", ROOT / "tests" / "data",
+            ROOT / "spacy_attn" / "data",
+            ROOT / "benchmarks",
+            ROOT / "tests" / "data",
             ROOT / "examples",
         )
         for file in folder.iterdir()
         if file.is_file()
-    }  # fmt: skip
+    }
     files = json.loads(path.read_text(encoding="utf-8"))["manifest"]["files"]
     assert files == {name: shipped[name] for name in files}
 
 
 # Sets under CC BY-NC: for measuring only, no sentence of theirs may be committed.
-NOT_OURS = ["coarsewsd20.jsonl.gz", "wsd/ALLamended.data.xml.gz", "wic/train.data.txt.gz",
-            "wic/dev.data.txt.gz"]  # fmt: skip
+NOT_OURS = [
+    "coarsewsd20.jsonl.gz",
+    "wsd/ALLamended.data.xml.gz",
+    "wic/train.data.txt.gz",
+    "wic/dev.data.txt.gz",
+]
 
 
 def eight_grams(text):

@@ -91,8 +91,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="test instances (domains: sentences of a corpus)")
     parser.add_argument("--within", type=float, help="seconds after which no run is begun")
     parser.add_argument("--part", type=int, nargs=2, help="which of how many processes this is")
-    parser.add_argument("--kept", type=Path, default=ROOT / "build" / "attention",
-                        help="folder of the finished runs")  # fmt: skip
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        default=ROOT / "build" / "attention",
+        help="folder of the finished runs",
+    )
     parser.add_argument("-o", "--output", type=Path, help="where a trial's result goes")
     one = parser.add_argument_group("of try")
     one.add_argument("--mixer", choices=MIXERS, default="attention")

@@ -12,8 +12,6 @@ from benchmarks.attention import runs
 from benchmarks.attention.runs import FOUR, MAIN, Bench, Spec, summary, verdict
 from benchmarks.common import Result
 
-__all__ = ["against_others", "run", "specs"]
-
 NEAR, FAR = 3, 10  # tokens from a word to its nearest cue
 SHORT = 8  # tokens of a short text
 HEADS = {"one head": "attention 1 x 1", "eight heads": "attention 1 x 8"}

@@ -107,10 +107,13 @@ def model_of(name: str, longest: int = 16_384, layers: int = 1, vocabulary: int 
     )
 
     shared = {
-        "vocab_size": vocabulary, "hidden_size": WIDTH, "num_hidden_layers": layers,
-        "num_attention_heads": HEADS, "intermediate_size": 4 * WIDTH,
+        "vocab_size": vocabulary,
+        "hidden_size": WIDTH,
+        "num_hidden_layers": layers,
+        "num_attention_heads": HEADS,
+        "intermediate_size": 4 * WIDTH,
         "max_position_embeddings": longest + 2,
-    }  # fmt: skip
+    }
     if name == "longformer":
         config = LongformerConfig(**shared, attention_window=[64] * layers, pad_token_id=1)
         return LongformerModel(config, add_pooling_layer=False)
@@ -120,13 +123,20 @@ def model_of(name: str, longest: int = 16_384, layers: int = 1, vocabulary: int 
     if name == "nystromformer":
         return NystromformerModel(NystromformerConfig(**shared, num_landmarks=64))
     config = ReformerConfig(
-        vocab_size=vocabulary, hidden_size=WIDTH, attn_layers=["lsh"] * layers,
-        num_attention_heads=HEADS, attention_head_size=WIDTH // HEADS, feed_forward_size=4 * WIDTH,
+        vocab_size=vocabulary,
+        hidden_size=WIDTH,
+        attn_layers=["lsh"] * layers,
+        num_attention_heads=HEADS,
+        attention_head_size=WIDTH // HEADS,
+        feed_forward_size=4 * WIDTH,
         # Axial positions would train at one length alone.
-        axial_pos_embds=False, max_position_embeddings=longest, lsh_attn_chunk_length=64,
-        num_hashes=1, is_decoder=False,
+        axial_pos_embds=False,
+        max_position_embeddings=longest,
+        lsh_attn_chunk_length=64,
+        num_hashes=1,
+        is_decoder=False,
         hash_seed=0,  # else each forward draws other buckets
-    )  # fmt: skip
+    )
     return ReformerModel(config)
 
 
@@ -195,9 +205,7 @@ def exponent(lengths: Sequence[int], values: Sequence[float]) -> dict[str, Any]:
     fit = linregress(*np.log(np.array(pairs)).T)
     half = t.ppf(0.975, len(pairs) - 2) * fit.stderr
     slope = float(fit.slope)
-    return {
-        "exponent": round(slope, 3), "ci95": [round(slope - half, 3), round(slope + half, 3)]
-    }  # fmt: skip
+    return {"exponent": round(slope, 3), "ci95": [round(slope - half, 3), round(slope + half, 3)]}
 
 
 def crossover(lengths: Sequence[int], values: Sequence[float], full: Sequence[float]) -> int | None:
@@ -223,14 +231,17 @@ def analysed(curves: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         long = [i for i, n in enumerate(lengths) if n >= min(_FITTED, max(lengths) // 4)]
         out.append(
             {
-                "name": name, "tokens": lengths, "seconds": seconds,
+                "name": name,
+                "tokens": lengths,
+                "seconds": seconds,
                 "mib": [point["mib"] for point in points],
                 "time": exponent([lengths[i] for i in long], [seconds[i] for i in long]),
                 "memory": exponent([lengths[i] for i in long], [points[i]["mib"] for i in long]),
-                "faster_than_full_from": None if name == "full"
+                "faster_than_full_from": None
+                if name == "full"
                 else crossover(lengths, seconds, base),
             }
-        )  # fmt: skip
+        )
     return out
 
 
@@ -272,8 +283,13 @@ def main() -> None:
         points = measure(system, phase, _lengths(phase, given.longest), given.repeats, given.device)
         print(json.dumps(points))
         return
-    result: Result = {"device": given.device, "repeats": given.repeats, "width": WIDTH,
-                      "heads": HEADS, "phases": {}}  # fmt: skip
+    result: Result = {
+        "device": given.device,
+        "repeats": given.repeats,
+        "width": WIDTH,
+        "heads": HEADS,
+        "phases": {},
+    }
     kept = Kept(given.kept, given.within)
     for phase in PHASES:
         curves: dict[str, list[Result]] = {}
@@ -300,8 +316,14 @@ def points_of(kept: Kept, given: argparse.Namespace, system: str, phase: str) ->
         RuntimeError: the process failed; with its last line.
         OutOfTime: there is no time to begin it.
     """
-    options = ["--longest", str(given.longest), "--repeats", str(given.repeats),
-               "--device", given.device]  # fmt: skip
+    options = [
+        "--longest",
+        str(given.longest),
+        "--repeats",
+        str(given.repeats),
+        "--device",
+        given.device,
+    ]
     here = Path(__file__)
     code = [sha256(ROOT / "spacy_attn" / "encoder" / "self_attention.py")]
     code.append(sha256(here if system in MODELS else here.with_name("patterns.py")))

@@ -32,8 +32,6 @@ from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.train.occurrences import Occurrence
 from spacy_attn.train.self_attention_model import Material, read_material
 
-__all__ = ["CORPORA", "DomainBench", "lost_on_unseen", "run", "specs"]
-
 CORPORA = (SEMCOR, MASC)
 
 

@@ -28,8 +28,6 @@ from spacy_attn.encoder.self_attention import SelfAttention
 from spacy_attn.encoder.static_network import MakeMixer, NetworkConfig, n_parameters
 from spacy_attn.errors import ConfigError
 
-__all__ = ["MIXERS", "make_mixer", "matched_hidden", "mixer_of"]
-
 MIXERS = ("none", "feed_forward", "cnn", "bilstm", "attention")
 
 _KERNEL = 5  # tokens that a convolution sees
@@ -41,9 +39,15 @@ def mixer_of(kind: str, pattern: Pattern | None = None) -> MakeMixer:
 
     def make(config: NetworkConfig) -> nn.Module:
         return make_mixer(
-            kind, config.layers, config.width, config.heads, config.dropout,
-            config.attention_dropout, pattern, config.hidden,
-        )  # fmt: skip
+            kind,
+            config.layers,
+            config.width,
+            config.heads,
+            config.dropout,
+            config.attention_dropout,
+            pattern,
+            config.hidden,
+        )
 
     return make
 
@@ -93,9 +97,14 @@ def matched_hidden(kind: str, layers: int, width: int) -> int:
     budget, low, high = _BUDGET * width**2, 1, _BUDGET * width
     while low < high:  # parameters grow with the inner width: bisection
         middle = (low + high) // 2
-        low, high = (middle + 1, high) if _count(kind, layers, width, middle) < budget else (
-            low, middle,
-        )  # fmt: skip
+        low, high = (
+            (middle + 1, high)
+            if _count(kind, layers, width, middle) < budget
+            else (
+                low,
+                middle,
+            )
+        )
     best = min(
         (n for n in (low - 1, low) if n > 0),
         key=lambda n: abs(_count(kind, layers, width, n) - budget),

@@ -39,9 +39,6 @@ from torch.utils.checkpoint import checkpoint
 from spacy_attn.encoder.self_attention import MakeAttention, MultiHeadAttention
 from spacy_attn.errors import ConfigError
 
-__all__ = ["PATTERNS", "Pattern", "PatternedAttention", "attend", "attention_weights",
-           "kernel_deviation", "patterned", "random_features"]  # fmt: skip
-
 PATTERNS = ("full", "window", "chunked", "low_rank")
 
 
@@ -254,8 +251,9 @@ def _chunked(
     parts = []
     for queries in torch.split(query, chunk, 2):
         if torch.is_grad_enabled() and query.requires_grad:
-            part = checkpoint(_online_softmax, queries, key, value, present, chunk, dropout,
-                              use_reentrant=False)  # fmt: skip
+            part = checkpoint(
+                _online_softmax, queries, key, value, present, chunk, dropout, use_reentrant=False
+            )
         else:
             part = _online_softmax(queries, key, value, present, chunk, dropout)
         parts.append(part)

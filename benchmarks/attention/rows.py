@@ -12,8 +12,6 @@ from benchmarks.attention.patterns import PATTERNS
 from benchmarks.attention.runs import MAIN, Bench, Spec, Test, bootstrap, summary
 from benchmarks.common import Result
 
-__all__ = ["by_distance", "run", "specs"]
-
 DISTANCES = ((1, 3), (4, 9), (10, 19), (20, None))  # tokens to the nearest cue, of the curve
 
 

@@ -158,8 +158,12 @@ def train(world: World, run: Run) -> SelfAttentionTrainer:
     vectors = shared_vectors(None)
     trainer = SelfAttentionTrainer(
         NetworkConfig(vectors.width, layers=layers, heads=heads, **changes),
-        config, vectors, world.train, world.material.texts, make_mixer=mixer_of(mixer, pattern),
-    )  # fmt: skip
+        config,
+        vectors,
+        world.train,
+        world.material.texts,
+        make_mixer=mixer_of(mixer, pattern),
+    )
     trainer.train()
     return trainer
 

@@ -137,10 +137,15 @@ def main() -> None:
     is_quick = "--quick" in sys.argv
     threads = str(os.cpu_count() or 1)
     found = {
-        name: in_child("speed.memory", "--row", json.dumps(call),
-                       OMP_NUM_THREADS=threads, RAYON_NUM_THREADS=threads)
+        name: in_child(
+            "speed.memory",
+            "--row",
+            json.dumps(call),
+            OMP_NUM_THREADS=threads,
+            RAYON_NUM_THREADS=threads,
+        )
         for name, call in progress(rows(100 if is_quick else 1).items(), "rows")
-    }  # fmt: skip
+    }
     if is_quick:
         print(json.dumps(found, indent=1))
         return

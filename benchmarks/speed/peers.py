@@ -82,13 +82,22 @@ class Peer:
 
     def __init__(self, name: str, python: Path, model: Path, texts: Path, threads: int) -> None:
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-        environ = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONWARNINGS": "ignore",
-                   "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true"}  # fmt: skip
+        environ = {
+            **os.environ,
+            **dict.fromkeys(names, str(threads)),
+            "PYTHONWARNINGS": "ignore",
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "true",
+        }
         self._process = subprocess.Popen(
             [str(python), str(WORKER), name, str(model), str(texts)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=environ, cwd=ROOT,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environ,
+            cwd=ROOT,
+        )
         self.loaded = self._read()
 
     def _read(self) -> Result:

@@ -108,10 +108,13 @@ def stages(precision: str, texts: list[str]) -> Result:
     }
     reached, most = flops(lengths) / in_forward / 1e9, peak(precision)
     return {
-        "n_words": n_words, "n_pieces": sum(map(len, ids)),
+        "n_words": n_words,
+        "n_pieces": sum(map(len, ids)),
         "microseconds_a_word": {k: round(v / n_words * 1e6, 2) for k, v in spent_on.items()},
-        "gflops": round(reached), "peak_gflops": round(most), "share": round(reached / most, 3),
-    }  # fmt: skip
+        "gflops": round(reached),
+        "peak_gflops": round(most),
+        "share": round(reached / most, 3),
+    }
 
 
 def words_per_second(component: AttentionEncoder, docs: list[Doc]) -> float:

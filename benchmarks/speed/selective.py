@@ -165,8 +165,9 @@ def curves(inventory: Inventory) -> dict[str, list[dict[str, float]]]:
         temperature = method.prepare(inventory, resources).temperature
         scores, _ = held_out_scores(
             lambda part, method=method: method.prepare(part, resources),  # type: ignore[misc]
-            inventory, resources,
-        )  # fmt: skip
+            inventory,
+            resources,
+        )
         out[name] = [point(scores, temperature, attention, gold, m) for m in MARGINS]
     return out
 

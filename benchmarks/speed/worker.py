@@ -51,14 +51,19 @@ def spacy_curated_transformers(model: str) -> Run:
 
     nlp = spacy.blank("en")
     config = {
-        "model": {"@architectures": "spacy-curated-transformers.BertTransformer.v1",
-                  "vocab_size": 30522, "hidden_width": 384, "intermediate_width": 1536,
-                  "num_attention_heads": 12, "num_hidden_layers": 6,
-                  "piece_encoder": {
-                      "@architectures": "spacy-curated-transformers.BertWordpieceEncoder.v1"},
-                  "with_spans": {
-                      "@architectures": "spacy-curated-transformers.WithStridedSpans.v1"}},
-    }  # fmt: skip
+        "model": {
+            "@architectures": "spacy-curated-transformers.BertTransformer.v1",
+            "vocab_size": 30522,
+            "hidden_width": 384,
+            "intermediate_width": 1536,
+            "num_attention_heads": 12,
+            "num_hidden_layers": 6,
+            "piece_encoder": {
+                "@architectures": "spacy-curated-transformers.BertWordpieceEncoder.v1"
+            },
+            "with_spans": {"@architectures": "spacy-curated-transformers.WithStridedSpans.v1"},
+        },
+    }
     component: Any = nlp.add_pipe("curated_transformer", config=config)
     from spacy.util import registry
 

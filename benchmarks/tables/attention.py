@@ -19,8 +19,6 @@ from benchmarks.common import (
     wide_table,
 )
 
-__all__ = ["claims", "cost", "explanations", "rows"]
-
 _NAMES = {"bilstm": "BiLSTM", "cnn": "CNN", "feed_forward": "feed-forward"}
 _MAIN = "attention 1 x 4"
 

@@ -16,8 +16,6 @@ from benchmarks.common import (
     wide_table,
 )
 
-__all__ = ["chunks", "cost", "entities", "relations"]
-
 SCORES = [
     Column("precision", "precision", percent),
     Column("recall", "recall", percent),

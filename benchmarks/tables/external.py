@@ -20,8 +20,6 @@ from benchmarks.common import (
     wide_table,
 )
 
-__all__ = ["coarsewsd20", "tasks", "wic"]
-
 _SIGNIFICANT = 0.05  # p below
 
 
@@ -68,8 +66,12 @@ def coarsewsd20(result: Result | None = None) -> str:
         italics are from the paper (Loureiro et al. 2021).""",
         table(
             [*result["systems"], *papers],
-            Column("system", "name"), accuracy, interval, Column("macro-F1", "macro_f1", percent),
-            Column("95 %", "macro_f1_ci95", between), p,
+            Column("system", "name"),
+            accuracy,
+            interval,
+            Column("macro-F1", "macro_f1", percent),
+            Column("95 %", "macro_f1_ci95", between),
+            p,
         ),
         _target(result),
         _words_won(result),
@@ -78,7 +80,7 @@ def coarsewsd20(result: Result | None = None) -> str:
         _few_shot(result),
         _zero_shot(),
         made_with(".coarsewsd20"),
-    )  # fmt: skip
+    )
 
 
 def _target(result: Result) -> str:

@@ -20,9 +20,6 @@ from benchmarks.common import (
     wide_table,
 )
 
-__all__ = ["all_words", "classic_and_attention", "comparison", "summary", "which_method",
-           "without_training"]  # fmt: skip
-
 SUMMARY = ("first_sense", "word2vec", "cascade", "attention", "ensemble")
 FROZEN = ("lesk_extended", "word2vec", "cascade", "attention", "ensemble")
 NOT_CLASSIC = ("attention", "cascade", "ensemble")
@@ -56,15 +53,16 @@ def summary() -> str:
             [rows[name] for name in SUMMARY],
             METHOD,
             Column("accuracy, *homographs*", "accuracy", percent),
-            Column("accuracy, all words", lambda r: words.get(r["name"], {}).get("accuracy"),
-                   percent),
+            Column(
+                "accuracy, all words", lambda r: words.get(r["name"], {}).get("accuracy"), percent
+            ),
             WORDS,
             Column("peak memory, MB", "peak_rss_mb", whole),
         ),
         f"""*homographs*: the bundled test set ({result["n"]:,} sentences). *all words*: the
         ALLamended test set ({load("all-words")["given"]["n"]:,} words of running text, senses of
         WordNet). Speed and memory: on *homographs*, {machine(result)}, models loaded.""",
-    )  # fmt: skip
+    )
 
 
 def which_method() -> str:
@@ -151,18 +149,28 @@ def comparison() -> str:
         process, size of models and vectors on disk, and the percentage of all tokens that the
         encoder read (*encoded*):""",
         table(
-            rows, system, ACCURACY[0], MACRO_F1, ECE, WORDS,
-            Column("peak MB", "peak_rss_mb", whole), Column("MB on disk", "disk_mb", whole),
+            rows,
+            system,
+            ACCURACY[0],
+            MACRO_F1,
+            ECE,
+            WORDS,
+            Column("peak MB", "peak_rss_mb", whole),
+            Column("MB on disk", "disk_mb", whole),
             Column("encoded", "share_of_tokens_encoded", percent),
         ),
         f"On the frozen half ({frozen['n']['all']:,} instances):",
-        wide_table("method", ["plain", "all"], {
-            f"`{name}`": [percent(frozen["systems"][name][key]) for key in ("plain", "all")]
-            for name in FROZEN
-        }),
+        wide_table(
+            "method",
+            ["plain", "all"],
+            {
+                f"`{name}`": [percent(frozen["systems"][name][key]) for key in ("plain", "all")]
+                for name in FROZEN
+            },
+        ),
         *_curves(result),
         f"Words/s: the method alone, {machine(result)}, one run. {made_with(' run')}",
-    )  # fmt: skip
+    )
 
 
 def _curves(result: Result) -> list[str]:
@@ -203,12 +211,14 @@ def without_training() -> str:
         wrong):""",
         table(
             [{"name": name, **row} for name, row in ends.items()],
-            Column("`attention` on", "name"), ACCURACY[0], Column("found, %", "found", percent),
+            Column("`attention` on", "name"),
+            ACCURACY[0],
+            Column("found, %", "found", percent),
         ),
         _classic_wins(coarse["systems"]),
         f"""Words/s: the method alone, on tokenised and tagged texts ({machine(coarse)}, one run).
         {made_with(".senses coarsewsd20")}""",
-    )  # fmt: skip
+    )
 
 
 def _classic_wins(systems: list[Result]) -> str:
@@ -260,7 +270,9 @@ def all_words() -> str:
         """End to end on plain text, where en_core_web_sm finds words, tags and lemmas (a word that
         it misses or tags differently counts as wrong):""",
         table(
-            results["end_to_end"]["systems"], METHOD, *ACCURACY,
+            results["end_to_end"]["systems"],
+            METHOD,
+            *ACCURACY,
             Column("coverage, %", "coverage", percent),
         ),
         _genres(results["masc"]),
@@ -268,7 +280,7 @@ def all_words() -> str:
         logarithm of WordNet's counts; the default is none):""",
         wide_table("weight", tried, {"accuracy": map(percent, tried.values())}),
         made_with(".all_words"),
-    )  # fmt: skip
+    )
 
 
 def _genres(masc: Result) -> str:

@@ -17,8 +17,6 @@ from benchmarks.common import (
     wide_table,
 )
 
-__all__ = ["all_words", "jobs", "limits", "memory", "peers", "selective"]
-
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -95,13 +93,16 @@ def memory() -> str:
         table(
             [{"name": name, **row} for name, row in load("memory")["rows"].items()],
             Column("job", "name"),
-            Column("growth per 10,000 documents, MB", "slope_mb_per_10000_documents",
-                   lambda slope: f"{slope:+.2f}"),
+            Column(
+                "growth per 10,000 documents, MB",
+                "slope_mb_per_10000_documents",
+                lambda slope: f"{slope:+.2f}",
+            ),
             Column("peak, MB", "peak_mb", whole),
             Column("growth, MB", "peak_growth_mb", whole),
         ),
         made_with(".speed.memory"),
-    )  # fmt: skip
+    )
 
 
 def selective() -> str:
@@ -178,8 +179,11 @@ def jobs() -> str:
         table(
             [{"name": name, **row} for name, row in result["kinds"].items()],
             Column("senses or field", "name"),
-            Column("million words a day and core",
-                   lambda row: row["documents_per_second"] * n_words * 86400 / 1e6, whole),
+            Column(
+                "million words a day and core",
+                lambda row: row["documents_per_second"] * n_words * 86400 / 1e6,
+                whole,
+            ),
             Column("core hours for 10 GB of JSONL", hours, number(1)),
             Column("hours on 16 cores", lambda row: hours(row) / 16, number(1)),
             share,
@@ -202,4 +206,4 @@ def jobs() -> str:
             Column("`spacy apply`", lambda row: row["spacy apply"], number(1)),
         ),
         f"{machine(result)}. {made_with('.jobs')}",
-    )  # fmt: skip
+    )

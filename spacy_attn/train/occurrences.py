@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spacy_attn._types import Floats1d
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.wsd.context import Resources, tokens_within
@@ -28,6 +31,7 @@ __all__ = [
     "Occurrence",
     "Scored",
     "SenseList",
+    "SenseTexts",
     "accuracy_of",
     "cut",
     "hold_out",
@@ -72,6 +76,17 @@ class SenseList:
                 self.owners.append(inventory)
             out.append(self._numbers[key])
         return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class SenseTexts:
+    """The mean static vectors of the senses' definitions, and which senses follow frequencies.
+
+    *Shape:* glosses (n_senses, static width), is_counted (n_senses,)
+    """
+
+    glosses: Floats2d
+    is_counted: NDArray[np.bool_]
 
 
 def of_examples(

@@ -30,10 +30,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spacy_attn._types import Floats2d, StaticVectors
+from spacy_attn._types import StaticVectors
 from spacy_attn.encoder.static_network import (
     MakeMixer,
     NetworkConfig,
@@ -43,10 +42,10 @@ from spacy_attn.encoder.static_network import (
 )
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
-from spacy_attn.train.occurrences import Occurrence, Scored
+from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
-__all__ = ["Report", "SelfAttentionConfig", "SelfAttentionTrainer", "SenseTexts"]
+__all__ = ["Report", "SelfAttentionConfig", "SelfAttentionTrainer"]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -76,17 +75,6 @@ class SelfAttentionConfig:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
         if not 0.0 <= self.mask_words < 1.0:
             raise ConfigError(f"mask_words = {self.mask_words}; allowed is 0 to below 1")
-
-
-@dataclass(frozen=True, slots=True)
-class SenseTexts:
-    """The mean static vectors of the senses' definitions, and which senses follow frequencies.
-
-    *Shape:* glosses (n_senses, static width), is_counted (n_senses,)
-    """
-
-    glosses: Floats2d
-    is_counted: NDArray[np.bool_]
 
 
 class _Head(nn.Module):
@@ -216,10 +204,12 @@ class SelfAttentionTrainer:
                 if report and number % 10 == 9:
                     report(
                         {
-                            "epoch": epoch, "batch": number + 1, "batches": n_batches,
+                            "epoch": epoch,
+                            "batch": number + 1,
+                            "batches": n_batches,
                             "loss": float(np.mean(losses[-50:])),
                         }
-                    )  # fmt: skip
+                    )
             record = {
                 "epoch": epoch + 1,
                 "loss": round(float(np.mean(losses)), 4),
@@ -300,10 +290,15 @@ class SelfAttentionTrainer:
         lengths = np.array([len(row.tokens) for row in rows])
         golds = [row.allowed[0] if len(row.allowed) == 1 else -1 for row in rows]
         arrays = (
-            np.arange(longest) < lengths[:, None], ids, in_sentence,
-            np.array([row.start for row in rows]), np.array([row.end for row in rows]),
-            candidates, allowed, np.array(golds),
-        )  # fmt: skip
+            np.arange(longest) < lengths[:, None],
+            ids,
+            in_sentence,
+            np.array([row.start for row in rows]),
+            np.array([row.end for row in rows]),
+            candidates,
+            allowed,
+            np.array(golds),
+        )
         return _Batch(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
     def _z(self, batch: _Batch, mask_words: float = 0.0) -> Tensor:
@@ -444,8 +439,9 @@ class SelfAttentionTrainer:
         """Of all that a checkpoint has to share with a run that goes on from it."""
         settings = [asdict(self.config), asdict(self.network.config), self.vectors.identity]
         data = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for row in sorted((r.group, r.start, r.allowed, " ".join(r.tokens))
-                          for r in self.train_rows):  # fmt: skip
+        for row in sorted(
+            (r.group, r.start, r.allowed, " ".join(r.tokens)) for r in self.train_rows
+        ):
             data.update(repr(row).encode())
         return data.hexdigest()
 
@@ -456,12 +452,16 @@ class SelfAttentionTrainer:
         temporary = self.folder / "checkpoint.pt.part"
         torch.save(
             {
-                "fingerprint": self._fingerprint, "epoch": epoch, "step": self.step,
-                "curve": self.curve, "network": self.network.state_dict(),
-                "head": self.head.state_dict(), "optimizer": optimizer.state_dict(),
+                "fingerprint": self._fingerprint,
+                "epoch": epoch,
+                "step": self.step,
+                "curve": self.curve,
+                "network": self.network.state_dict(),
+                "head": self.head.state_dict(),
+                "optimizer": optimizer.state_dict(),
             },
             temporary,
-        )  # fmt: skip
+        )
         temporary.replace(self.folder / "checkpoint.pt")
         text = json.dumps(self.curve, indent=1) + "\n"
         (self.folder / "curve.json").write_text(text, encoding="utf-8")

@@ -22,6 +22,7 @@ from spacy_attn.train.occurrences import (
     Occurrence,
     Scored,
     SenseList,
+    SenseTexts,
     accuracy_of,
     hold_out,
     of_examples,
@@ -33,7 +34,6 @@ from spacy_attn.train.self_attention import (
     Report,
     SelfAttentionConfig,
     SelfAttentionTrainer,
-    SenseTexts,
 )
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory

@@ -18,11 +18,16 @@ from spacy_attn.encoder.static_network import NetworkConfig, read_model
 from spacy_attn.errors import ConfigError
 from spacy_attn.train import self_attention_model
 from spacy_attn.train.corpora import TaggedSentence
-from spacy_attn.train.occurrences import Occurrence, accuracy_of, hold_out, temperature_of
+from spacy_attn.train.occurrences import (
+    Occurrence,
+    SenseTexts,
+    accuracy_of,
+    hold_out,
+    temperature_of,
+)
 from spacy_attn.train.self_attention import (
     SelfAttentionConfig,
     SelfAttentionTrainer,
-    SenseTexts,
 )
 from spacy_attn.train.self_attention_model import (
     RESULT,
