@@ -25,6 +25,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+smartquotes = False  # options begin with two hyphens
 exclude_patterns = ["_build", "reference/api/modules.rst"]
 
 # -- pages --------------------------------------------------------------------------------------
