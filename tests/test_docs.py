@@ -160,6 +160,13 @@ def test_paths_of_the_repository_exist(page: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists() and path != made] == []
 
 
+def test_every_public_name_is_in_the_reference() -> None:
+    import spacy_attn
+
+    text = TEXT[DOCS / "reference" / "api.md"]
+    assert [name for name in spacy_attn.__all__ if name not in text] == []
+
+
 def test_every_command_is_in_the_reference() -> None:
     import typer
 
