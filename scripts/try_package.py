@@ -80,7 +80,7 @@ def try_sdist(sdist: Path, folder: Path) -> None:
     )
     if Path(where.strip()).resolve() != (unpacked / "spacy_attn").resolve():
         sys.exit(f"the tests of the sdist would import {where}")
-    print(run(*pytest, *TESTS, folder=unpacked))
+    print(run(*pytest, "-m", "not slow and not cluster and not release", *TESTS, folder=unpacked))
 
 
 def main() -> None:
