@@ -23,7 +23,7 @@ from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import LogOdds
-from spacy_attn.wsd.methods.occurrence import bounds_of, read_occurrences
+from spacy_attn.wsd.methods.occurrence import bounds_of, occurrences, read_occurrences, read_vectors
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
 
@@ -123,11 +123,12 @@ class AllWordsAttention:
         """*Shape:* for each target (n_candidates,)"""
         if not targets:
             return []
-        parts = read_occurrences(texts, self.encoder, targets, self.head.context_radius)
+        radius = self.head.context_radius
+        vectors = read_vectors(texts, self.encoder, targets, radius)
         out: list[Floats1d] = []
         for first in range(0, len(targets), _AT_ONCE):
-            rows = slice(first, first + _AT_ONCE)
-            out += self._score(parts[rows], targets[rows])
+            some = targets[first : first + _AT_ONCE]
+            out += self._score(occurrences(texts, vectors, some, radius), some)
         return out
 
     def target_vectors(self, texts: Texts, targets: Sequence[Target]) -> Floats2d:

@@ -12,7 +12,14 @@ from spacy_attn.sentences import sentence_of
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["bounds_of", "occurrences", "read_occurrences", "unit_parts", "unit_rows"]
+__all__ = [
+    "bounds_of",
+    "occurrences",
+    "read_occurrences",
+    "read_vectors",
+    "unit_parts",
+    "unit_rows",
+]
 
 _BLOCK = 48  # targets at once: more would multiply with more zeros
 
@@ -34,11 +41,21 @@ def read_occurrences(
 
     *Shape:* (n_targets, 2 * width)
     """
-    found = list(_bounds(texts, targets, radius, across))
+    vectors = read_vectors(texts, encoder, targets, radius, across=across)
+    return occurrences(texts, vectors, targets, radius, across=across)
+
+
+def read_vectors(
+    texts: Texts, encoder: Encoder, targets: Sequence[Target], radius: int, *, across: bool = False
+) -> list[Floats2d | None]:
+    """The vectors that the means of :func:`read_occurrences` are made of.
+
+    *Shape:* for each text (n_tokens, width); None of one without targets
+    """
     reads: list[list[TokenRange]] = [[] for _ in texts]
-    for c, _, bounds in found:
+    for c, _, bounds in _bounds(texts, targets, radius, across):
         reads[c] = sorted(zip(bounds[:, 2].tolist(), bounds[:, 3].tolist(), strict=True))
-    return _pooled(found, texts.vectors(encoder, reads))
+    return texts.vectors(encoder, reads)
 
 
 def occurrences(
@@ -53,7 +70,16 @@ def occurrences(
 
     *Shape:* of each of vectors (n_tokens, width) -> (n_targets, 2 * width)
     """
-    return _pooled(list(_bounds(contexts, targets, radius, across)), vectors)
+    blocks = []
+    order: list[int] = []
+    for c, rows, bounds in _bounds(contexts, targets, radius, across):
+        array = vectors[c]
+        if array is None:
+            raise ValueError(f"text {c} has targets and no vectors")
+        blocks.append(_means(array, bounds))
+        order += rows
+    out: Floats2d = np.concatenate(blocks)[np.argsort(order)]
+    return out
 
 
 def bounds_of(
@@ -79,22 +105,6 @@ def _bounds(
     for c, rows in by_context.items():
         bounds = [bounds_of(contexts[c], targets[i], radius, across=across) for i in rows]
         yield c, rows, np.array(bounds)
-
-
-def _pooled(
-    found: Sequence[tuple[int, list[int], NDArray[np.int64]]], vectors: Sequence[Floats2d | None]
-) -> Floats2d:
-    """The means of all targets, in their order. *Shape:* (n_targets, 2 * width)"""
-    blocks = []
-    order: list[int] = []
-    for c, rows, bounds in found:
-        array = vectors[c]
-        if array is None:
-            raise ValueError(f"text {c} has targets and no vectors")
-        blocks.append(_means(array, bounds))
-        order += rows
-    out: Floats2d = np.concatenate(blocks)[np.argsort(order)]
-    return out
 
 
 def _means(vectors: Floats2d, bounds: NDArray[np.int64]) -> Floats2d:

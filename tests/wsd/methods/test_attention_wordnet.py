@@ -13,6 +13,7 @@ from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods import attention_wordnet
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
@@ -126,3 +127,32 @@ def test_the_form_of_a_margin_gives_the_log_odds(lexicon):
     z = form.to_target @ vectors[1] + form.to_context @ vectors[[0, 2]].mean(axis=0)
     log_odds = form.gloss @ z / np.linalg.norm(z)
     assert log_odds == pytest.approx((scores[1] - scores[0]) / method.temperature, abs=1e-6)
+
+
+def test_many_targets_are_pooled_in_parts_and_encoded_at_once(lexicon, monkeypatch):
+    rng = np.random.default_rng(0)
+    calls, sizes = [], []
+
+    class Random:
+        identity, width = "random", 2
+
+        def encode(self, texts, offsets, reads=None):
+            calls.append(texts)
+            return [rng.normal(size=(len(o), 2)).astype(np.float32) for o in offsets]
+
+    method = AllWordsAttention(lexicon, Random(), HEAD, sense_vectors(lexicon))
+    pooled = attention_wordnet.occurrences
+
+    def spy(contexts, vectors, targets, radius):
+        sizes.append(len(targets))
+        return pooled(contexts, vectors, targets, radius)
+
+    monkeypatch.setattr(attention_wordnet, "occurrences", spy)
+    monkeypatch.setattr(attention_wordnet, "_AT_ONCE", 4)
+    senses = lexicon.candidates("bank", "NOUN")
+    text = Texts([context(" ".join(["w"] * 9))])
+    targets = [Target(0, i, i + 1, "bank", senses) for i in range(9)]
+    in_parts = method.score(text, targets)
+    assert (len(calls), sizes) == (1, [4, 4, 1])
+    monkeypatch.setattr(attention_wordnet, "_AT_ONCE", 512)
+    np.testing.assert_allclose(in_parts, method.score(text, targets), atol=1e-6)
