@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spacy_attn.errors import ConfigError
@@ -74,17 +76,42 @@ def check_window(window: int, overlap: int) -> None:
         )
 
 
-def differing_settings(one: str, other: str) -> list[str]:
-    """In which settings two encoders differ, by their identities: what the second has.
+def differing_settings(one: str, other: str, names: Mapping[str, str]) -> list[str]:
+    """What to set so that the encoder of one identity gives the vectors of another.
 
-    ``MiniLM@../adapter@none/..`` and ``MiniLM@../adapter@ab12*0.5/..`` differ in ``adapter``.
+    Args:
+        one: such as ``MiniLM@1f3a/adapter@none/layers@6/document/float32``.
+        other: the same of another encoder, or the identity of something else.
+        names: what a config calls models, by their name or hash in an identity.
+
+    Returns:
+        Such as ``["adapter = 'senses'", "strength = 0.5"]``; nothing where no setting helps.
     """
-    names = ("model", "adapter and strength", "layers", "unit", "precision")
-    ours, theirs = one.split("/"), other.split("/")
-    if len(ours) != len(names) or len(theirs) != len(names):
-        return [f"model = {other}"]
-    return [
-        f"{name} = {value.partition('@')[2] or value}"
-        for name, mine, value in zip(names, ours, theirs, strict=True)
-        if mine != value
-    ]
+    ours, theirs = _settings_in(one, names), _settings_in(other, names)
+    changed = {name for name, value in theirs.items() if ours.get(name) != value}
+    if "adapter" in changed:
+        changed.add("unit")  # whose default depends on it
+    return [f"{name} = {value}" for name, value in theirs.items() if name in changed]
+
+
+_IDENTITY = re.compile(
+    r"(.+)@\w+/adapter@([^/x]+)(?:x([^/]+))?/layers@([\d,]+)/(\w+)/(\w+)"  # as encoders write it
+)
+
+
+def _settings_in(identity: str, names: Mapping[str, str]) -> dict[str, str]:
+    """The settings of the encoder with an identity; nothing of what is no encoder."""
+    found = _IDENTITY.fullmatch(identity)
+    if found is None:
+        return {}
+    model, adapter, strength, layers, unit, precision = found.groups()
+    settings = {"model": repr(names.get(model, model)), "adapter": "null"}
+    if adapter != "none":
+        settings["adapter"] = repr(names.get(adapter, adapter))
+        settings["strength"] = strength or "1"
+    return {
+        **settings,
+        "layers": f"[{layers}]",
+        "unit": repr(unit),
+        "precision": repr(precision),
+    }

@@ -62,7 +62,7 @@ class AttentionEncoder:
         settings: see ``DEFAULTS`` for names and meanings.
 
     Raises:
-        ConfigError: a setting is illegal, or an attribute name is taken.
+        ConfigError: a setting is not allowed, or an attribute name is taken.
     """
 
     def __init__(self, name: str, settings: dict[str, Any]) -> None:
@@ -199,7 +199,7 @@ def make_attention_encoder(
     """Make an :class:`AttentionEncoder`; nothing is loaded before the first text.
 
     Raises:
-        ConfigError: a setting is illegal, or an attribute is taken, also where another
+        ConfigError: a setting is not allowed, or an attribute is taken, also where another
             component of the pipeline writes it.
     """
     settings = {

@@ -15,7 +15,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from spacy_attn._types import Encoder, Floats2d, PlainData
+from spacy_attn._types import Floats2d, PlainData
 from spacy_attn.components.adapter import contexts_of, may_hold_words, resources_of
 from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
@@ -26,14 +26,14 @@ from spacy_attn.components.extensions import (
 )
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
+from spacy_attn.models import weights_sha256
 from spacy_attn.settings import differing_settings
-from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
-from spacy_attn.wsd.methods.registry import sense_method, weights_of
+from spacy_attn.wsd.method import FittedMethod, Needs, SenseMethod
+from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method, weights_of
 from spacy_attn.wsd.vectors import Stored, Texts
 
 __all__ = ["SenseDisambiguator", "make_sense_disambiguator"]
@@ -68,7 +68,7 @@ class SenseDisambiguator:
         scorer: gives ``nlp.evaluate`` its numbers.
 
     Raises:
-        ConfigError: a setting is illegal, or another component writes the same name.
+        ConfigError: a setting is not allowed, or another component writes the same name.
         InventoryError: a line of the inventory is broken.
     """
 
@@ -97,7 +97,7 @@ class SenseDisambiguator:
         )
         self._resources = resources_of(nlp)
         self._fitted: dict[str, FittedMethod] = {}
-        self._has_reported = False
+        self._reported: set[str] = set()  # identities of encoders
         self._nlp: weakref.ref[Language] | None = weakref.ref(nlp)
         self._reads_last = True
         self._install()
@@ -193,33 +193,29 @@ class SenseDisambiguator:
     def annotate(self, docs: list[Doc]) -> None:
         """Find the targets of some Docs, decide, and write the span groups."""
         self._install()  # a spawned child starts without extensions
-        # Most texts of a small inventory end here: nothing more is read of them.
-        held = [
-            doc for doc, may in zip(docs, may_hold_words(docs, self.inventory), strict=True) if may
-        ]
-        texts = Texts(list(contexts_of(held)), self._stored_vectors_of(held))
-        targets = find_all(self.inventory, texts)
-        found: dict[int, list[Answer]] = {}
-        if targets:
-            for answer in self._answers(held, texts, targets):
-                found.setdefault(id(held[answer.target.context]), []).append(answer)
+        found = self._answers(docs)  # the vectors are gone when the records are made
         reads_last = self.reads_last
-        for doc in docs:
-            self._write(doc, found.get(id(doc), []))
+        for doc, answers in zip(docs, found, strict=True):
+            self._write(doc, answers)
             if reads_last:
                 drop_unkept(doc, self.config["vectors_attr"])
 
-    def _answers(
-        self, docs: Sequence[Doc], texts: Texts, targets: Sequence[Target]
-    ) -> Iterator[Answer]:
-        fitted = self.prepared()
-        back_off = partial(self.prepared, "backoff") if self.backoff is not None else None
-        yield from disambiguate_or_back_off(
-            fitted, texts, targets, self.config["threshold"], back_off
-        )
-        encoder = encoder_of(fitted)
-        if encoder is not None:
-            self._report(docs, texts, encoder)
+    def _answers(self, docs: Sequence[Doc]) -> list[list[Answer]]:
+        """What the methods say of the words of each Doc."""
+        found: list[list[Answer]] = [[] for _ in docs]
+        # Most texts of a small inventory end here: nothing more is read of them.
+        held = [i for i, may in enumerate(may_hold_words(docs, self.inventory)) if may]
+        holders = [docs[i] for i in held]
+        texts = Texts(list(contexts_of(holders)), self._stored_vectors_of(holders))
+        targets = find_all(self.inventory, texts)
+        if targets:
+            back_off = partial(self.prepared, "backoff") if self.backoff is not None else None
+            threshold = self.config["threshold"]
+            answers = disambiguate_or_back_off(self.prepared(), texts, targets, threshold, back_off)
+            for answer in answers:
+                found[held[answer.target.context]].append(answer)
+            self._report(holders, texts)
+        return found
 
     def _stored_vectors_of(self, docs: Sequence[Doc]) -> Stored:
         """Looks up what an ``attention_encoder`` before this component has left on the Docs."""
@@ -234,45 +230,66 @@ class SenseDisambiguator:
 
         return stored
 
-    def _report(self, docs: Sequence[Doc], texts: Texts, encoder: Encoder) -> None:
-        """Say once where the vectors come from, and each time when debugging."""
-        level = logging.DEBUG if self._has_reported else logging.INFO
-        n_own, n_stored = texts.n_encoded(encoder.identity), texts.n_stored(encoder.identity)
-        if n_own:
-            logger.log(
-                level, "%s: own encoder pass over %d texts (%s)", self.name, n_own, encoder.identity
-            )
-            if not self._has_reported:
-                self._warn_of_missed_vectors(docs, encoder.identity)
-        if n_stored:
-            attr = self.config["vectors_attr"]
-            logger.log(
-                level,
-                "%s: reuses doc._.%s of %d texts (%s)",
-                self.name,
-                attr,
-                n_stored,
-                encoder.identity,
-            )
-        self._has_reported = self._has_reported or bool(n_own or n_stored)
+    def _report(self, docs: Sequence[Doc], texts: Texts) -> None:
+        """Say once where the vectors of an encoder come from, and each time when debugging."""
+        for identity, (n_encoded, n_stored) in texts.counts().items():
+            is_first = identity not in self._reported
+            self._reported.add(identity)
+            level = logging.INFO if is_first else logging.DEBUG
+            if n_encoded:
+                logger.log(
+                    level, "%s: own encoder pass over %d texts (%s)", self.name, n_encoded, identity
+                )
+                if is_first:
+                    self._warn_of_missed_vectors(docs, identity)
+            if n_stored:
+                attr = self.config["vectors_attr"]
+                logger.log(
+                    level,
+                    "%s: reuses doc._.%s of %d texts (%s)",
+                    self.name,
+                    attr,
+                    n_stored,
+                    identity,
+                )
 
     def _warn_of_missed_vectors(self, docs: Sequence[Doc], identity: str) -> None:
         """Say which setting keeps an ``attention_encoder`` and this component from sharing."""
-        model_attr = self.config["model_attr"]
+        attr, model_attr = self.config["vectors_attr"], self.config["model_attr"]
         if not Doc.has_extension(model_attr):
             return
-        other = next((name for doc in docs if (name := doc._.get(model_attr))), None)
-        if other is not None and other != identity:
+        doc = next((doc for doc in docs if doc._.get(model_attr)), None)
+        if doc is None:
+            return
+        other = doc._.get(model_attr)
+        if other == identity and not Doc.has_extension(attr):
             logger.warning(
-                "%s encodes texts again that have doc._.%s: they were made with other settings "
-                "(%s); to compute them once, give attention_encoder the settings that %s reads "
-                "with: %s",
+                "%s encodes texts again: no component writes doc._.%s; give %s as vectors_attr "
+                "the attr of attention_encoder",
                 self.name,
-                self.config["vectors_attr"],
-                other,
+                attr,
                 self.name,
-                "; ".join(differing_settings(other, identity)),
             )
+        changes = differing_settings(other, identity, self._names_of_models())
+        if changes:
+            logger.warning(
+                "%s encodes texts again: doc._.%s was made with other settings; to encode them "
+                "once, give attention_encoder %s",
+                self.name,
+                attr,
+                ", ".join(changes),
+            )
+
+    def _names_of_models(self) -> dict[str, str]:
+        """What a config calls the models of the methods, by how an identity names them."""
+        methods = [method for method in (self.method, self.backoff) if method is not None]
+        needs = Needs.of(methods)
+        names = {Path(name).name: name for name in needs.encoders}
+        for path in needs.models:
+            file = self._resources.stored.get(str(path), path)
+            name = "senses" if path == SENSE_MODEL else str(path)
+            names[weights_sha256(file)[:16]] = name
+        return names
 
     def _write(self, doc: Doc, answers: list[Answer]) -> None:
         answers.sort(key=attrgetter("target.start"))  # those of the back-off came last

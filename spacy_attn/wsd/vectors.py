@@ -80,13 +80,16 @@ class Texts(Sequence[Context]):
             for i, ranges in enumerate(reads)
         ]
 
-    def n_encoded(self, identity: str) -> int:
-        """How many texts an encoder has read; those whose vectors were there are not counted."""
-        return sum(name == identity and not k.is_whole for (name, _), k in self._known.items())
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """For each encoder by its identity: texts that it has read, and texts that had its vectors.
 
-    def n_stored(self, identity: str) -> int:
-        """How many texts had vectors of an encoder already."""
-        return sum(name == identity and k.is_whole for (name, _), k in self._known.items())
+        Only of texts whose vectors were asked for.
+        """
+        out: dict[str, tuple[int, int]] = {}
+        for (identity, _), known in self._known.items():
+            n_encoded, n_stored = out.get(identity, (0, 0))
+            out[identity] = (n_encoded + (not known.is_whole), n_stored + known.is_whole)
+        return out
 
     def _missing(self, identity: str, i: int, ranges: Sequence[TokenRange]) -> Sequence[TokenRange]:
         """What of some ranges has to be encoded."""

@@ -166,6 +166,14 @@ def test_a_batch_equals_its_texts_alone(make):
     assert list(nlp.pipe([])) == []
 
 
+def test_the_same_doc_twice_in_a_batch_has_its_senses_once(make):
+    nlp = make()
+    doc, other = nlp.make_doc(TEXTS[0]), nlp.make_doc(TEXTS[1])
+    list(nlp.get_pipe("sense_disambiguator").pipe([doc, doc, other, doc]))
+    assert [span.text for span in doc.spans["senses"]] == ["bat"]
+    assert (ids(doc), ids(other)) == ("bat.club", "bat.animal")
+
+
 def test_all_tokens_of_a_multi_word_lemma_have_its_sense(make, tmp_path):
     word = {"pos": "NOUN", "definition": "x"}
     inventory = write_inventory(
@@ -184,9 +192,9 @@ def test_all_tokens_of_a_multi_word_lemma_have_its_sense(make, tmp_path):
 
 def test_of_overlapping_spans_the_longest_wins(make):
     doc = make(method="first_sense")("the bat")
-    records = doc.spans["senses"].attrs["records"]
-    short = records[0]
+    (short,) = doc.spans["senses"].attrs["records"]
     longer = {**short, "start": 0, "sense": "the_bat"}
+    doc.spans["senses"].append(Span(doc, 0, 2, kb_id="the_bat"))
     for order in ([short, longer], [longer, short]):
         doc.spans["senses"].attrs["records"] = order
         assert doc[1]._.sense.id == "the_bat"
@@ -307,6 +315,12 @@ def test_a_backoff_that_needs_vectors_gets_them_for_the_unsure_texts_alone(make,
             assert ids(doc) == ids(alone(text), "other")
 
 
+def test_vectors_of_the_backoff_are_reported_too(make, attention, caplog):
+    with caplog.at_level(logging.INFO, "spacy_attn"):
+        list(make(threshold=0.8, backoff=attention).pipe(TEXTS))
+    assert "sense_disambiguator: own encoder pass over 2 texts (" in caplog.text
+
+
 def test_a_threshold_of_one_is_legal(make):
     assert [ids(doc) for doc in make(threshold=1.0).pipe(TEXTS)] == [None] * 5
 
@@ -403,6 +417,55 @@ def test_vectors_of_another_identity_are_not(
     assert "sense_disambiguator: own encoder pass over 1 texts (" in caplog.text
     assert "reuses" not in caplog.text
     assert ids(doc) == ids(make(method=attention)(TEXTS[0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"adapter": None}, ["adapter = '{path}'", "strength = 0.5", "unit = 'sentence'"]),
+        ({"strength": 1.0}, ["strength = 0.5"]),
+        ({"layers": [1], "unit": "document"}, ["layers = [2]", "unit = 'sentence'"]),
+    ],
+)
+@pytest.mark.parametrize("role", ["method", "backoff"])
+def test_a_warning_says_which_settings_would_share_the_vectors(
+    make, attention, encoder_config, toy_sense_model, caplog, passes, change, advice, role
+):
+    def run(**settings):
+        nlp = spacy.blank("en")
+        nlp.add_pipe("attention_encoder", config={**encoder_config, **settings})
+        make(nlp, threshold=0.9, **{role: attention})
+        caplog.clear()
+        for text in (TEXTS[1], TEXTS[4], TEXTS[1]):
+            nlp(text)
+        return [r.message for r in caplog.records if r.levelno == logging.WARNING]
+
+    (message,) = run(**change)  # once, not for each text
+    changes = ", ".join(advice).format(path=toy_sense_model)
+    assert message == (
+        "sense_disambiguator encodes texts again: doc._.attn_vectors was made with other "
+        f"settings; to encode them once, give attention_encoder {changes}"
+    )
+    assert run() == []  # with its advice all is well
+
+
+def test_a_warning_says_which_name_is_wrong(make, attention, encoder_config, caplog):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={**encoder_config, "attr": "v", "token_attr": "tv"})
+    make(nlp, method=attention)
+    nlp(TEXTS[0])
+    assert (
+        "sense_disambiguator encodes texts again: no component writes doc._.attn_vectors; give "
+        "sense_disambiguator as vectors_attr the attr of attention_encoder"
+    ) in caplog.text
+
+
+def test_no_warning_where_no_attention_encoder_could_help(make, encoder_config, caplog):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config=encoder_config)
+    make(nlp, method="self_attention")
+    nlp(TEXTS[0])
+    assert "encodes texts again" not in caplog.text
 
 
 def test_vectors_under_another_name_are_found_by_config(make, attention, encoder_config, passes):

@@ -61,7 +61,7 @@ def test_only_the_ranges_that_are_not_known_are_encoded():
         (["a b c d", "g h i"], [[(0, 2)], [(1, 2)]]),
         (["a b c d", "e f"], [[(2, 3)], [(0, 2)]]),
     ]
-    assert (texts.n_encoded("places"), texts.n_stored("places")) == (3, 0)
+    assert texts.counts() == {"places": (3, 0)}
 
 
 def test_white_space_is_not_asked_for_again():
@@ -88,7 +88,7 @@ def test_what_is_there_already_is_not_encoded():
     texts = given(CONTEXTS[:1], [array])
     assert texts.vectors(encoder, [[(0, 4)]])[0] is array
     assert encoder.calls == []
-    assert (texts.n_encoded("places"), texts.n_stored("places")) == (0, 1)
+    assert texts.counts() == {"places": (0, 1)}
 
 
 @pytest.mark.parametrize("identity", ["places", "others"])

@@ -79,8 +79,8 @@ class Ensemble:
         needed = {encoder.identity: name for encoder, name in pairs if encoder is not None}
         if len(needed) > 1:
             raise ConfigError(
-                f"methods = {list(needed.values())} need vectors of {len(needed)} encoders; legal "
-                "are methods that share one, such as attention, word2vec and lesk_extended"
+                f"methods = {list(needed.values())} need vectors of {len(needed)} encoders; "
+                "allowed are methods that share one, such as attention, word2vec and lesk_extended"
             )
 
     @property
