@@ -39,4 +39,4 @@ def open_inventory(
             f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
             "your own with inventory = 'senses.jsonl'"
         )
-    return wordnet_inventory().with_names() if names else wordnet_inventory()
+    return wordnet_inventory().with_names if names else wordnet_inventory()

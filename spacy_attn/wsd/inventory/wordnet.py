@@ -9,12 +9,11 @@ Senses work without.
 
 from __future__ import annotations
 
-import copy
 import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -125,10 +124,11 @@ class WordNetInventory:
         """A spawned child opens the files itself."""
         return partial(WordNetInventory, names=self.names), (self.path, self.wordnet_path)
 
+    @cached_property
     def with_names(self) -> WordNetInventory:
         """The same inventory, which looks up proper nouns too; the lexicon is shared."""
-        same = copy.copy(self)
-        same.names = True
+        same = WordNetInventory.__new__(WordNetInventory)  # a copy would open the files again
+        same.__dict__.update(self.__dict__, names=True)
         return same
 
     def find(self, context: Context, index: int = 0) -> list[Target]:

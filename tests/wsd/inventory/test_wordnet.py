@@ -276,6 +276,18 @@ def test_white_space_does_not_part_a_word(toy):
     assert (target.start, target.end, target.lemma) == (0, 3, "river bank")
 
 
+def test_with_names_the_lexicon_is_not_opened_again(lexicon_file, toy_wordnet, monkeypatch):
+    inventory = WordNetInventory(lexicon_file, toy_wordnet)
+    monkeypatch.setattr(lexicon, "read_lexicon", None)
+    with_names = inventory.with_names
+    assert (with_names.names, inventory.names) == (True, False)
+    assert with_names is inventory.with_names
+    text = words("Bat/PROPN/bat")
+    assert [target.lemma for target in with_names.find(text)] == ["bat"]
+    assert inventory.find(text) == []
+    assert with_names.candidates("bat", "NOUN") is inventory.candidates("bat", "NOUN")
+
+
 def test_names_of_several_words(toy):
     text = "River/PROPN/river Banks/PROPN/bank"
     assert found(text, toy) == []
