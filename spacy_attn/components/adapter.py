@@ -54,7 +54,7 @@ def may_hold_words(docs: Iterable[Doc], inventory: SenseInventory) -> Iterator[b
             store = doc.vocab.strings
             can_begin = _CanBegin(store, inventory)
         keys = cast(list[int], doc.to_array(["ORTH", "LEMMA"]).ravel().tolist())
-        yield any(can_begin[key] for key in keys)
+        yield any(map(can_begin.__getitem__, keys))
 
 
 class _Strings(dict[int, str]):

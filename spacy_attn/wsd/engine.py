@@ -50,9 +50,7 @@ def disambiguate(
     if not isinstance(texts, Texts):
         texts = Texts(texts)
     ambiguous = [target for target in targets if len(target.candidates) > 1]
-    scores = fitted.score(texts, ambiguous) if ambiguous else []
-    _check(fitted.name, ambiguous, scores)
-    answers = iter(scores)
+    answers = iter(_scores(fitted, texts, ambiguous) if ambiguous else [])
     arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
     return decide_all(targets, arrays, fitted.temperature)
 
@@ -91,20 +89,24 @@ def disambiguate_or_back_off(
 _CERTAIN = np.zeros(1, dtype=np.float32)
 
 
-def _check(method: str, targets: Sequence[Target], scores: Sequence[Floats1d]) -> None:
-    """Whether a method gave each target a number for each of its senses."""
+def _scores(fitted: FittedMethod, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
+    """What a method says of some targets; refuses what is not a number for each sense."""
+    scores = [np.asarray(each) for each in fitted.score(texts, targets)]
     if len(scores) != len(targets):
         raise ConfigError(
-            f"the method {method!r} scored {len(scores)} of {len(targets)} targets; "
+            f"the method {fitted.name!r} scored {len(scores)} of {len(targets)} targets; "
             "it must give one array for each"
         )
     pairs = list(zip(targets, scores, strict=True))
-    wrong = [(t, array) for t, array in pairs if array.shape != (len(t.candidates),)]
-    if not wrong and scores and np.isnan(np.concatenate(scores)).any():
-        wrong = [(t, array) for t, array in pairs if np.isnan(array).any()]
+    wrong = [(t, each) for t, each in pairs if each.shape != (len(t.candidates),)]
+    wrong += [(t, each) for t, each in pairs if each.dtype.kind not in "fiu"]
+    if not wrong and not np.isfinite(np.concatenate(scores)).all():
+        # Minus infinity rules a sense out, but not all of them.
+        wrong = [(t, each) for t, each in pairs if not np.isfinite(each.max())]
     if wrong:
         target, array = wrong[0]
         raise ConfigError(
-            f"the method {method!r} gave {array!r} for {target.lemma!r}; it must give "
+            f"the method {fitted.name!r} gave {array!r} for {target.lemma!r}; it must give "
             f"one number for each of {len(target.candidates)} senses"
         )
+    return scores

@@ -61,7 +61,7 @@ class FittedMethod(Protocol):
 
 
 class SenseMethod(Protocol):
-    """Decides senses once it is prepared for an inventory. Register yours (see README)."""
+    """Decides senses once it is prepared for an inventory; docs/compare.md shows your own."""
 
     @property
     def name(self) -> str:

@@ -607,6 +607,9 @@ class Wrong(ByLength):
         ([], "the method 'wrong' scored 0 of 1 targets"),
         ([np.zeros(3)], r"the method 'wrong' gave array\(.*\) for 'bat'; it must give one number"),
         ([np.array([0, np.nan])], r"the method 'wrong' gave array\(\[ 0., nan\]\) for 'bat'"),
+        ([np.array([0, np.inf])], r"the method 'wrong' gave array\(\[ 0., inf\]\) for 'bat'"),
+        ([np.full(2, -np.inf)], r"the method 'wrong' gave array\(\[-inf, -inf\]\) for 'bat'"),
+        ([["a", "b"]], r"the method 'wrong' gave array\(\['a', 'b'\], .*\) for 'bat'"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_refused(make, monkeypatch, answer, sentence):
@@ -615,6 +618,15 @@ def test_an_answer_that_does_not_fit_is_refused(make, monkeypatch, answer, sente
     nlp = make(method="toy.wrong.v1")
     with pytest.raises(ConfigError, match=sentence):
         nlp(TEXTS[0])
+
+
+@pytest.mark.parametrize("answer", [[[1, 2]], [(1.0, 2.0)], [np.arange(1, 3)], [[-np.inf, 0]]])
+def test_an_answer_may_be_a_list_and_rule_a_sense_out(make, monkeypatch, answer):
+    name = ("spacy_attn", "sense_methods", "toy.wrong.v1")
+    monkeypatch.setitem(catalogue.REGISTRY, name, lambda: Wrong(answer))
+    p = 1 / (1 + np.exp(answer[0][0] - answer[0][1]))
+    sense = make(method="toy.wrong.v1")(TEXTS[0])[6]._.sense
+    assert (sense.id, sense.score) == ("bat.club", pytest.approx(p))
 
 
 # -- what is refused ---------------------------------------------------------------------------
