@@ -100,11 +100,11 @@ class Line:
             self.fail("lemma", f"{self.record['lemma']!r} holds no word")
         return lemma
 
-    def one_of(self, name: str, legal: Sequence[str], default: str | None = None) -> str:
+    def one_of(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:
         """A field with one of some allowed values."""
         value = self.text(name, default)
-        if value not in legal:
-            self.fail(name, f"{value!r} is none of {', '.join(filter(None, legal))}")
+        if value not in allowed:
+            self.fail(name, f"{value!r} is none of {', '.join(filter(None, allowed))}")
         return value
 
     def count(self, name: str) -> int:

@@ -101,9 +101,9 @@ def sense_method(
     elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
         return method
     short = short_names()
-    legal = ", ".join([*short, *sorted(_registered() - set(short.values()))])
+    allowed = ", ".join([*short, *sorted(_registered() - set(short.values()))])
     raise ConfigError(
-        f'{setting} = {method!r}; allowed are {legal}, or {{"@sense_methods": "NAME", ...}}'
+        f'{setting} = {method!r}; allowed are {allowed}, or {{"@sense_methods": "NAME", ...}}'
     )
 
 

@@ -252,7 +252,7 @@ class PrototypicalSenses:
         self.counts = counts if is_wordnet else None
         self.glosses = GlossVectors(inventory, resources, vectors)
         self._has_examples = inventory.senses is not None
-        self._senses = PreparedSenses(partial(_prepared, self))
+        self._senses = PreparedSenses(self._vector_and_bias)
 
     def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
@@ -267,7 +267,7 @@ class PrototypicalSenses:
             out.append((scores + np.array([bias for _, bias in made])).astype(np.float32))
         return out
 
-    def prepare_sense(self, sense: Sense) -> tuple[Floats1d, float]:
+    def _vector_and_bias(self, sense: Sense) -> tuple[Floats1d, float]:
         """Vector and bias of a sense. *Shape:* (z width,)"""
         gloss = self.glosses.vector(sense)
         if self.counts is not None:
@@ -289,10 +289,6 @@ class PrototypicalSenses:
             targets.append(Target(i, first, end, "", ()))
         radius = self.head.context_radius
         return self.head.z(occurrences(contexts, arrays, targets, radius, across=True))
-
-
-def _prepared(method: PrototypicalSenses, sense: Sense) -> tuple[Floats1d, float]:
-    return method.prepare_sense(sense)
 
 
 def _unit(rows: Floats2d) -> Floats2d:
