@@ -326,7 +326,7 @@ def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
         return []
     group = doc.spans[spans_key]
     records: list[dict[str, Any]] = group.attrs.get("records", [])
-    if len(records) == len(group):
+    if len(group) in (len(records), group.attrs.get("n_spans")):
         return records
     known = {(r["start"], r["end"], r["sense"]): r for r in records}
     spans = sorted((span for span in group if span.kb_id_), key=attrgetter("start_char"))
@@ -334,6 +334,7 @@ def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
         return []
     records = [known.get(_place(span)) or _record_of(span) for span in spans]
     group.attrs["records"] = records
+    group.attrs["n_spans"] = len(group)  # more than records where a span has no id
     return records
 
 

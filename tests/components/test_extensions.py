@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span, SpanGroup, Token
 from spacy.tokens.underscore import Underscore
 
 import spacy_attn
+from spacy_attn.components import extensions
 from spacy_attn.components.extensions import (
     WritesNames,
     filter_senses,
@@ -322,6 +323,16 @@ def test_json_keeps_the_ids(doc):
     annotate(doc, (2, 3, "bank.river"))
     again = Doc(doc.vocab).from_json(doc.to_json())
     assert ids(again) == [None, None, "bank.river", None]
+
+
+def test_a_group_with_a_span_without_an_id_is_read_once(doc, monkeypatch):
+    install_extensions()
+    annotate(doc, (2, 3, "bank.river"))
+    doc.spans["senses"].append(doc[0:1])
+    before = [token._.sense for token in doc]
+    monkeypatch.setattr(extensions, "_place", None)  # each look would take the whole group
+    assert [token._.sense for token in doc] == before
+    assert any(before)
 
 
 def test_spans_without_an_id_are_no_senses(doc):
