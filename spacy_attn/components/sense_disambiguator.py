@@ -286,9 +286,10 @@ class SenseDisambiguator:
         needs = Needs.of(methods)
         names = {Path(name).name: name for name in needs.encoders}
         for path in needs.models:
-            file = self._resources.stored.get(str(path), path)
-            name = "senses" if path == SENSE_MODEL else str(path)
-            names[weights_sha256(file)[:16]] = name
+            file = Path(self._resources.stored.get(str(path), path))
+            if file.is_file():  # that of a back-off may be missing as long as it is not asked
+                name = "senses" if path == SENSE_MODEL else str(path)
+                names[weights_sha256(file)[:16]] = name
         return names
 
     def _write(self, doc: Doc, answers: list[Answer]) -> None:

@@ -449,6 +449,16 @@ def test_a_warning_says_which_settings_would_share_the_vectors(
     assert run() == []  # with its advice all is well
 
 
+def test_a_warning_needs_no_model_of_a_backoff_that_is_not_asked(
+    make, attention, encoder_config, caplog
+):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={**encoder_config, "strength": 1.0})
+    make(nlp, method=attention, backoff={**attention, "sense_model": "nowhere.safetensors"})
+    nlp(TEXTS[0])
+    assert "give attention_encoder strength = 0.5" in caplog.text
+
+
 def test_a_warning_says_which_name_is_wrong(make, attention, encoder_config, caplog):
     nlp = spacy.blank("en")
     nlp.add_pipe("attention_encoder", config={**encoder_config, "attr": "v", "token_attr": "tv"})
