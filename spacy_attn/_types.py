@@ -1,4 +1,4 @@
-"""Type aliases and Protocols that cross room boundaries.
+"""Type aliases and Protocols that several parts of the package use.
 
 Axis names used in every *Shape:* line: ``n_tokens`` spaCy tokens of one text, ``n_pieces``
 wordpieces of one text, ``width`` the length of a vector, ``n_candidates`` senses of a target.

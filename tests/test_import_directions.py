@@ -1,4 +1,4 @@
-"""The house keeps its order: who may import whom, what is heavy, who prints.
+"""Parts of the package import in one direction: who may import whom, what is heavy, who prints.
 
     errors _types files models settings <- classic | encoder | wsd <- backends, train <- components
                          <- explain | compare | jobs <- spacy_attn itself <- cli

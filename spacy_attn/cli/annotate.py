@@ -126,7 +126,7 @@ def annotate(
     ] = None,
     **given: Any,
 ) -> None:
-    """Annotate files of texts: each output record is the input record with one more field.
+    """Annotate files of texts: each output record is the input record with the new fields.
 
     JSONL: one object on each line; the input is copied unchanged, and blank lines are skipped.
 
@@ -142,7 +142,7 @@ def annotate(
 
     Until the job ends, the output is in OUT.part. After Ctrl-C, a crash or a full disk, --resume
     continues, and the output has the same bytes as without the interruption. The first Ctrl-C
-    finishes the current batch, the second does not.
+    waits for the current batch, the second stops at once.
 
     With --n-process, each process loads its own pipeline.
 

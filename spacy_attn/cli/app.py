@@ -1,6 +1,7 @@
 """The command ``spacy-attn``: its commands, its exit codes, what an error looks like.
 
-Exit codes: 0 good, 1 the work failed (in part), 2 the call was wrong, 130 interrupted.
+Exit codes: 0 success, 1 the work failed or some records failed, 2 the call was wrong, 130
+interrupted.
 An error is one sentence on stderr; its traceback is shown only with ``--debug``.
 
 A command is a function of its own module, and the module imports typer, rich and the
@@ -10,6 +11,7 @@ answers at once.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -97,6 +99,19 @@ app.command(
     "train-attention",
     epilog="Example: spacy-attn train-attention --vectors my-vectors -o runs/attention",
 )(train_attention)
+
+
+def _joined_lines(text: str) -> str:
+    """The paragraphs of a docstring on one line each, so that a terminal of any width wraps them.
+
+    Commands, which are indented, keep their lines.
+    """
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else p.replace("\n", " ") for p in paragraphs)
+
+
+for _command in app.registered_commands:
+    _command.help = _joined_lines((_command.callback and _command.callback.__doc__) or "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -87,7 +87,7 @@ def compare(
     pipeline: Annotated[
         str | None,
         _option(
-            help="spaCy pipeline that tokenises and tags, name or path (default: the installed "
+            help="spaCy pipeline that tokenizes and tags, name or path (default: the installed "
             "English one).",
         ),
     ] = None,
@@ -130,13 +130,13 @@ def compare(
         ),
     ] = False,
 ) -> None:
-    """Measure sense methods on labelled data: accuracy, macro-F1, speed and memory.
+    r"""Measure sense methods on labelled data: accuracy, macro-F1, speed and memory.
 
     All systems get the same tokens and the same candidate senses. Accuracy is correct / n: no
     instance is dropped, and a word that is not in the inventory counts as wrong. Words per second
     are measured with models loaded; each system runs in its own process to measure its memory.
 
-    [bold]The bundled test set[/] with all methods; writes results.json, report.html and figures:
+    [bold]The bundled test set[/] with all methods. It writes results.json, report.html and figures:
 
         spacy-attn compare -o results
 
@@ -150,7 +150,7 @@ def compare(
 
     [bold]A method with other arguments[/] as one more row:
 
-        spacy-attn compare --methods lesk --system
+        spacy-attn compare --methods lesk --system \
         'near={"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
 
     [bold]A threshold[/] at which 95 % of the decisions are correct, fitted on one half of the texts

@@ -113,14 +113,14 @@ def explain(
 
 def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
     """A wrong name is told before models load."""
-    for option, path, legal in (
+    for option, path, suffixes in (
         ("--html", html, (".html", ".htm")),
         ("--plot", plot, (".svg", ".png")),
         ("--weights", weights, (".npz",)),
     ):
-        if path is not None and path.suffix not in legal:
+        if path is not None and path.suffix not in suffixes:
             raise ConfigError(
-                f"{option} {path}: allowed are names that end in {' or '.join(legal)}"
+                f"{option} {path}: allowed are names that end in {' or '.join(suffixes)}"
             )
 
 

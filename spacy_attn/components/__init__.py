@@ -1,4 +1,4 @@
-"""spaCy factories, one a file: the only rooms in which adapters meet the Doc.
+"""spaCy factories, one in each file.
 
 Every ``Language()`` imports all factories of the environment, so modules here import
 spacy and numpy only; torch, transformers, nltk, gensim and sklearn come in constructors.

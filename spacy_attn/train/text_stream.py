@@ -1,7 +1,7 @@
 """Texts of files of any size, one after the other, in bounded memory: plain text and JSONL.
 
 Plain text has a sentence or document a line. A line that cannot be used is counted and passed
-over. (The readers of jobs are another room's: their records keep all fields and can be resumed.)
+over. (The readers of jobs are not used here: their records keep all fields and can be resumed.)
 """
 
 from __future__ import annotations

@@ -147,6 +147,14 @@ class TestMain:
             assert result.exit_code == 0
             assert f"Example: spacy-attn {name}" in result.stdout
 
+    def test_a_paragraph_of_the_help_fills_the_lines_and_a_command_keeps_its_own(self):
+        runner = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+        lines = runner.invoke(app, ["compare", "--help"]).stdout.splitlines()
+        assert " correct / n: no instance is dropped, and a word that is not in the inventory" in [
+            line.rstrip() for line in lines
+        ]
+        assert any(line.rstrip().endswith("--methods lesk --system \\") for line in lines)
+
 
 def run_python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **options)
