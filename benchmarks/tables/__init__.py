@@ -1,6 +1,6 @@
 """The tables of README.md and of the pages in docs/, from the committed results.
 
-    python -m benchmarks.tables
+    python -m benchmarks report
 
 A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``, NAME one of ``SECTIONS``, on any
 page; its figures are never typed, and a test fails where a page and ``benchmarks/results/*.json``

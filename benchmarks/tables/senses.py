@@ -87,15 +87,16 @@ def which_method() -> str:
         f"{encoded} % of the tokens).",
         "No encoder at all": f"`word2vec` ({all_['word2vec']} at {speed['word2vec']}); without "
         f"vectors `lesk_extended` ({all_['lesk_extended']} at {speed['lesk_extended']}).",
-        "Only one example of each sense": f"`attention` {one['attention']}, `word2vec` "
-        f"{one['word2vec']}, `lesk_extended` {one['lesk_extended']}.",
+        "Only one example of each sense": f"`ensemble` ({one['ensemble']}) or `cascade` "
+        f"({one['cascade']}); `attention` has {one['attention']}, `word2vec` {one['word2vec']}.",
         "Hundreds of labelled sentences for a word": "a classifier over the vectors "
         f"({percent(trained['accuracy'])} on CoarseWSD-20), or `spacy-attn train-senses --data`.",
         "All words of a text": f'`attention` with `"wordnet"` '
         f"({percent(words['attention']['accuracy'])} on ALLamended; the first sense has "
         f"{percent(words['first_sense']['accuracy'])}).",
-        "The cue is in another sentence": f"`ensemble` ({cross['ensemble']}), `word2vec` "
-        f"{cross['word2vec']}, `cascade` {cross['cascade']}, `attention` {cross['attention']}.",
+        "The cue is in another sentence": f"`word2vec` ({cross['word2vec']}) or `ensemble` "
+        f"({cross['ensemble']}); `cascade` has {cross['cascade']}, `attention` "
+        f"{cross['attention']}.",
         "A misleading word is near": f"no method is good at it (the best has {misled}); set "
         "`threshold`.",
         "A wrong answer is worse than none": "set `threshold`; `compare --tune 0.95` finds it.",
