@@ -73,8 +73,8 @@ def compare(
         list[str] | None,
         _option(
             metavar="NAME=FILE",
-            help="One more row: published predictions, an id and a sense key a line (.gz too). "
-            "Repeatable. Those in a folder peers/ beside a .data.xml are found.",
+            help="One more row: published predictions, an id and a sense key on each line (.gz "
+            "too). Repeatable. Files in a folder peers/ beside a .data.xml are rows without this option.",
         ),
     ] = None,
     tune: Annotated[
@@ -95,7 +95,8 @@ def compare(
         bool,
         _option(
             "--end-to-end",
-            help="Let the pipeline find the words in the plain text, as its users meet it.",
+            help="Let the pipeline find the words in the plain text; a word that it misses counts "
+            "as wrong.",
         ),
     ] = False,
     baseline: Annotated[

@@ -31,7 +31,7 @@ def explain(
     word: Annotated[
         str | None,
         typer.Option(
-            help="The word to explain, as in the text or its lemma. [default: all]",
+            help="The word to explain, as in the text or its lemma (default: all).",
             show_default=False,
         ),
     ] = None,
@@ -40,7 +40,7 @@ def explain(
         typer.Option(
             help="Attribution methods, separated by commas; the first is shown: occlusion, "
             "integrated_gradients, gradient_x_input, attention, norms, rollout, static, nearness, "
-            "random.",
+            "random (default: all but the last two).",
             show_default=False,
         ),
     ] = None,
@@ -61,11 +61,11 @@ def explain(
     ] = None,
     layer: Annotated[
         int | None,
-        typer.Option(help="Layer of attention, from 1. [default: mean]", show_default=False),
+        typer.Option(help="Layer of attention, from 1 (default: their mean).", show_default=False),
     ] = None,
     head: Annotated[
         int | None,
-        typer.Option(help="Head of that layer, from 0. [default: mean]", show_default=False),
+        typer.Option(help="Head of that layer, from 0 (default: their mean).", show_default=False),
     ] = None,
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     inventory: Annotated[

@@ -147,6 +147,11 @@ class TestMain:
             assert result.exit_code == 0
             assert f"Example: spacy-attn {name}" in result.stdout
 
+    def test_a_default_in_the_help_is_no_markup(self):
+        runner = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+        shown = runner.invoke(app, ["explain", "--help"]).stdout
+        assert shown.count("default: their mean") == 2
+
     def test_a_paragraph_of_the_help_fills_the_lines_and_a_command_keeps_its_own(self):
         runner = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
         lines = runner.invoke(app, ["compare", "--help"]).stdout.splitlines()
