@@ -74,7 +74,7 @@ def compare(
         _option(
             metavar="NAME=FILE",
             help="One more row: published predictions, an id and a sense key on each line (.gz "
-            "too). Repeatable. Files in a folder peers/ beside a .data.xml are rows without this option.",
+            "too). Repeatable. Files in a folder peers/ beside a .data.xml become rows anyway.",
         ),
     ] = None,
     tune: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from spacy_attn.cli.terminal import refuse_broken_text, visible
@@ -125,11 +126,10 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
             )
             if record[key] is not None
         ]
-        console.print(
-            f"    similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
-        )
+        line = f"similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
+        console.print(Padding.indent(line, 4))
     if record["cues"]:
         words = ", ".join(
             f"{visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
         )
-        console.print(f"    decided by: {words}")
+        console.print(Padding.indent(f"decided by: {words}", 4))
