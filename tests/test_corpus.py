@@ -106,3 +106,12 @@ def test_no_example_of_wordnet_is_copied(drafts: ModuleType) -> None:
                     examples[word] |= drafts.ngrams(drafts.words_of(text), 5)
         shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 5) & examples[word]
         assert not shared, f"{file}, line {number}: {shared}"
+
+
+def test_the_card_counts_what_is_there() -> None:
+    senses = {key for _, _, key, _ in rows()}
+    words = {(key.partition("%")[0], key.partition("%")[2][0].replace("5", "3")) for key in senses}
+    said = f"{sum(1 for _ in rows()):,} sentences for {len(senses):,} senses"
+    card = (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
+    assert f"{said} of {len(words):,} words" in card
+    assert said in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
