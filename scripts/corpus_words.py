@@ -10,14 +10,11 @@ written out: a writer reads them from the WordNet of the machine.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from spacy_attn.train.corpora import read_wordnet_examples
+from spacy_attn.train.corpora import read_records, read_wordnet_examples
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 _POS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
@@ -53,7 +50,7 @@ def count(data: Path, wordnet: WordNet) -> tuple[Counter[tuple[str, str]], Count
     frequency: Counter[tuple[str, str]] = Counter()
     tagged: Counter[str] = Counter()
     for name in ("semcor", "masc"):
-        for record in lines(data / f"{name}.jsonl.gz"):
+        for record in read_records(data / f"{name}.jsonl.gz"):
             for sense in record["senses"]:
                 keys = [key for key in sense[-1] if key in wordnet.senses]
                 if keys:
@@ -61,20 +58,13 @@ def count(data: Path, wordnet: WordNet) -> tuple[Counter[tuple[str, str]], Count
                 if len(keys) == 1:
                     tagged[keys[0]] += 1
     for name in _GLOSSES:
-        for record in lines(data / f"{name}.jsonl.gz"):
+        for record in read_records(data / f"{name}.jsonl.gz"):
             for *_, keys, _how in record["senses"]:
                 if len(keys) == 1 and keys[0] in wordnet.senses:
                     tagged[keys[0]] += 1
     for sentence in read_wordnet_examples(wordnet):
         tagged[sentence.targets[0][2][0]] += 1
     return frequency, tagged
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a gzipped JSONL file."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
 
 
 if __name__ == "__main__":

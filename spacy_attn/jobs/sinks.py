@@ -21,7 +21,7 @@ from spacy_attn.jobs.records import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RECORD_KEY", "DocBinSink", "Item", "JsonlSink", "ParquetSink", "Sink"]
+__all__ = ["RECORD_KEY", "DocBinSink", "Item", "JsonlSink", "ParquetSink", "Sink", "to_lists"]
 
 RECORD_KEY: Final = "record"  # of doc.user_data: the input record as JSON
 _GROUP_ROWS: Final = 10_000  # of a Parquet row group, or fewer when they are large
@@ -74,7 +74,7 @@ class JsonlSink:
     def encode(self, items: Sequence[Item]) -> bytes:
         """Lines."""
         lines = [
-            record.to_json({name: _plain(value) for name, value in row.items()})
+            record.to_json({name: to_lists(value) for name, value in row.items()})
             for record, row in items
         ]
         return "".join(f"{line}\n" for line in lines).encode()
@@ -92,8 +92,9 @@ class JsonlSink:
                     stream.write(block)
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value  # vectors
+def to_lists(value: Any) -> Any:
+    """Vectors as lists; other fields are so."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class ParquetSink:

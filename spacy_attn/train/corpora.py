@@ -13,11 +13,19 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spacy_attn.errors import RecordError
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-__all__ = ["TaggedSentence", "read_masc", "read_semcor", "read_wordnet_examples", "read_written"]
+__all__ = [
+    "TaggedSentence",
+    "read_masc",
+    "read_records",
+    "read_semcor",
+    "read_wordnet_examples",
+    "read_written",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,8 @@ def _split_collocations(
     return out, [(*bounds[index], keys) for index, keys in senses]
 
 
-def _lines(path: Path) -> Iterator[dict[str, object]]:
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a gzipped JSONL file."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
@@ -51,30 +60,30 @@ def _lines(path: Path) -> Iterator[dict[str, object]]:
 
 def read_semcor(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
     """SemCor 3.0. Keys that are not in WordNet 3.0 (about 4 %) are left out."""
-    for record in _lines(path):
+    for record in read_records(path):
         senses = []
-        for index, keys in record["senses"]:  # type: ignore[attr-defined]
+        for index, keys in record["senses"]:
             known = [key for key in keys if key in wordnet.senses]
             if known:
                 senses.append((index, known))
-        tokens, targets = _split_collocations(record["tokens"], senses)  # type: ignore[arg-type]
+        tokens, targets = _split_collocations(record["tokens"], senses)
         yield TaggedSentence(str(record["doc"]), "semcor", tokens, targets)
 
 
 def read_masc(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
     """MASC; the first line of each document is a file name and is dropped."""
     seen: set[str] = set()
-    for record in _lines(path):
+    for record in read_records(path):
         doc = str(record["doc"])
         if doc not in seen:
             seen.add(doc)
             continue
         senses = []
-        for index, _lemma, _pos, keys in record["senses"]:  # type: ignore[attr-defined]
+        for index, _lemma, _pos, keys in record["senses"]:
             known = [key for key in keys if key in wordnet.senses]
             if known:
                 senses.append((index, known))
-        tokens, targets = _split_collocations(record["tokens"], senses)  # type: ignore[arg-type]
+        tokens, targets = _split_collocations(record["tokens"], senses)
         yield TaggedSentence(doc, str(record["genre"]), tokens, targets)
 
 

@@ -43,6 +43,7 @@ from spacy_attn.encoder.static_network import (
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
+from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
 __all__ = ["Report", "SelfAttentionConfig", "SelfAttentionTrainer"]
@@ -193,7 +194,9 @@ class SelfAttentionTrainer:
             for number, rows in enumerate(self._episodes(epoch)):
                 done = self.step / (n_batches * self.config.epochs)
                 for group in optimizer.param_groups:
-                    group["lr"] = self.config.learning_rate * _schedule(done, self.config.warmup)
+                    group["lr"] = self.config.learning_rate * linear_schedule(
+                        done, self.config.warmup
+                    )
                 loss = self._loss(rows)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -486,10 +489,3 @@ class SelfAttentionTrainer:
 def _sentences(tokens: list[str]) -> list[list[str]]:
     starts = [*sentence_starts(tokens), len(tokens)]
     return [tokens[start:end] for start, end in pairwise(starts)]
-
-
-def _schedule(done: float, warmup: float) -> float:
-    """Linear warm-up, then linear decay."""
-    if done < warmup:
-        return (done + 1e-4) / warmup
-    return max(1e-3, (1 - done) / (1 - warmup))

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.rows import Row, RowTarget, batches, join
+from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
 
@@ -246,7 +247,7 @@ class SenseTrainer:
             losses: list[float] = []
             started = time.perf_counter()
             for number, batch in enumerate(these):
-                rate = _schedule(self.step / total, config.warmup)
+                rate = linear_schedule(self.step / total, config.warmup)
                 for group, base in zip(groups, rates, strict=True):
                     group["lr"] = base * rate
                 losses.append(self._train_step(batch, (dense, sparse), [*projections, *encoder]))
@@ -419,10 +420,3 @@ def _mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         else tensor
         for name, tensor in states[0].items()
     }
-
-
-def _schedule(done: float, warmup: float) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    if done < warmup:
-        return (done + 1e-4) / warmup
-    return max(1e-3, (1 - done) / (1 - warmup))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.jobs.annotator import Annotator, TextError
 from spacy_attn.jobs.fields import ERROR_FIELD, parse_fields
+from spacy_attn.jobs.sinks import to_lists
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,13 +59,8 @@ def annotate_frame(
     texts = [None if is_scalar(text) and is_missing(text) else text for text in frame[text_column]]
     rows = annotator.annotate_rows(texts)
     added: dict[str, list[Any]] = {
-        name: [None if isinstance(row, TextError) else _to_lists(row[name]) for row in rows]
+        name: [None if isinstance(row, TextError) else to_lists(row[name]) for row in rows]
         for name in annotator.added
     }
     added[ERROR_FIELD] = [row.reason if isinstance(row, TextError) else None for row in rows]
     return pd.concat([frame, pd.DataFrame(added, index=frame.index, dtype=object)], axis=1)
-
-
-def _to_lists(value: Any) -> Any:
-    """Vectors as lists; other fields are so."""
-    return value.tolist() if hasattr(value, "tolist") else value
