@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from spacy_attn.components.hooks import restore_hooks
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.wsd.annotation import SenseAnnotation
-    from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+    from spacy_attn.wsd.inventory.jsonl import Inventory
+    from spacy_attn.wsd.inventory.open import load_inventory
 
     __version__: str
 
@@ -30,7 +31,7 @@ _LAZY = {
     "SenseAnnotation": "spacy_attn.wsd.annotation",
     "filter_senses": "spacy_attn.components.extensions",
     "install_extensions": "spacy_attn.components.extensions",
-    "load_inventory": "spacy_attn.wsd.inventory.jsonl",
+    "load_inventory": "spacy_attn.wsd.inventory.open",
     "load_pipeline": "spacy_attn.components.pipeline",
     "restore_hooks": "spacy_attn.components.hooks",
 }

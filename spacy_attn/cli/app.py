@@ -29,6 +29,7 @@ from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.compare import compare
 from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.explain import explain
+from spacy_attn.cli.inventory import app as inventory
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.senses import senses
 from spacy_attn.cli.tokens import tokens
@@ -99,6 +100,7 @@ app.command(
     "train-attention",
     epilog="Example: spacy-attn train-attention --vectors my-vectors -o runs/attention",
 )(train_attention)
+app.add_typer(inventory, name="inventory")
 
 
 def _joined_lines(text: str) -> str:
@@ -110,7 +112,7 @@ def _joined_lines(text: str) -> str:
     return "\n\n".join(p if p.startswith(" ") else p.replace("\n", " ") for p in paragraphs)
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *inventory.registered_commands):
     _command.help = _joined_lines((_command.callback and _command.callback.__doc__) or "")
 
 

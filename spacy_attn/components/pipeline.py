@@ -10,6 +10,7 @@ from spacy.language import Language
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.wsd.inventory.sources import InventorySource
 
 __all__ = ["load_pipeline"]
 
@@ -22,7 +23,7 @@ _DISAMBIGUATOR = "sense_disambiguator"
 def load_pipeline(
     pipeline: str | None = None,
     *,
-    inventory: str = "homographs",
+    inventory: InventorySource = "homographs",
     method: str = "attention",
     components: Sequence[str] = (_DISAMBIGUATOR,),
     needs: Collection[str] = _NEEDED,
@@ -34,7 +35,8 @@ def load_pipeline(
         pipeline: name or path of a spaCy pipeline, used whole. None takes the installed
             en_core_web_sm with tagger and lemmatizer, else a blank English pipeline, which
             finds words by their inflected forms and takes no notice of parts of speech.
-        inventory: "homographs", "wordnet" or the path of a .jsonl file.
+        inventory: "homographs", "wordnet", the path of a .jsonl file, a list of these, or senses
+            themselves, see :mod:`spacy_attn.wsd.inventory.sources`.
         method: name of a sense method.
         components: factories that are added at the end, in this order, where the pipeline has
             none of them.

@@ -41,7 +41,8 @@ __all__ = ["SenseDisambiguator", "make_sense_disambiguator"]
 logger = logging.getLogger("spacy_attn")
 
 DEFAULTS: dict[str, Any] = {
-    "inventory": "homographs",  # or "wordnet", or the path of your own .jsonl file
+    # or "wordnet", the path of your own .jsonl file, a list of these, or senses themselves
+    "inventory": "homographs",
     "method": "attention",  # a short name or {"@sense_methods": "spacy_attn.lesk.v1", ...}
     "threshold": 0.0,  # below this probability the method abstains
     "backoff": None,  # the method that decides then; null leaves the word without a sense
@@ -338,7 +339,7 @@ def _record(span: Span, decision: Decision, method: str) -> PlainData:
 def make_sense_disambiguator(
     nlp: Language,
     name: str,
-    inventory: str,
+    inventory: Any,
     method: Any,
     threshold: float,
     backoff: Any,

@@ -6,8 +6,11 @@ One file format for the bundled inventory and for a user's own: JSONL, one sense
      "examples": [{"text": "...", "start": 4, "end": 7}]}
 
 ``supersense`` (or any group label), ``forms`` (irregular inflections), ``order``
-("counted" or "judged"), ``count``, ``wordnet`` (sense keys) and ``lang`` may be added.
-The order of the lines is the frequency order of a word's senses.
+("counted" or "judged"), ``count``, ``wordnet`` (sense keys), ``ids`` (in other resources) and
+``lang`` may be added. Of ``definition`` and ``examples`` one is enough; an example may be a text
+alone. The order of the lines is the frequency order of a word's senses.
+
+What else a user may give as an inventory is in :mod:`~.sources`.
 """
 
 from __future__ import annotations
@@ -15,27 +18,27 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.examples import example_of
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
-from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
+from spacy_attn.wsd.inventory.lines import Line, normal_form
+from spacy_attn.wsd.inventory.sources import InventorySource, source_of
 from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 
-__all__ = ["Inventory", "load_inventory"]
+__all__ = ["Inventory", "load_inventory", "read_sense"]
 
-_BUNDLED = {"homographs": "en"}
 _REQUIRED = ("lemma", "pos", "sense", "definition")
-_KNOWN = {*_REQUIRED, "examples", "supersense", "forms", "order", "count", "wordnet", "lang"}
+_KNOWN = {*_REQUIRED, "examples", "supersense", "forms", "order", "count", "wordnet", "ids", "lang"}
 _ORDERS = ("counted", "judged", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inventory:
     """The senses of all words, in frequency order for each word.
 
@@ -71,6 +74,11 @@ class Inventory:
         fix(self, "_by_word", {word: tuple(senses) for word, senses in by_word.items()})
         fix(self, "_by_form", {pieces: tuple(words) for pieces, words in by_form.items()})
         fix(self, "_longest", longest)
+
+    def __repr__(self) -> str:
+        """One line, however many senses there are."""
+        n_words = len({sense.lemma for sense in self.senses})
+        return f"Inventory({self.name!r}, {len(self.senses):,} senses of {n_words:,} words)"
 
     synset_of_row = None  # its senses have no rows
 
@@ -118,7 +126,7 @@ class Inventory:
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
     def require_definitions(self, user: str) -> None:
-        """See :class:`SenseInventory`; every sense of a file has a definition."""
+        """See :class:`SenseInventory`; a sense without a definition has examples."""
 
     def hypernym_definitions(self, sense: Sense) -> tuple[str, ...]:
         """See :class:`SenseInventory`; the file format knows no hypernyms."""
@@ -147,30 +155,31 @@ class Inventory:
         return Inventory(self.name, tuple(kept), self.lang)
 
 
-def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
-    """The inventory of a name (``homographs``) or of a JSONL file.
+def load_inventory(source: InventorySource, lang: str | None = None) -> Inventory:
+    """The inventory of a name (``homographs``), of a JSONL file, or of senses written in Python.
 
     Args:
-        source: a bundled name or a path.
+        source: see :mod:`~.sources`.
         lang: the pipeline's language, checked against the inventory's.
 
     Raises:
         ConfigError: no such inventory, or one of another language.
         InventoryError: a line is broken; the message says file, line, field and reason.
     """
-    name = str(source)
-    if name in _BUNDLED:
-        path = Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
-        inventory = Inventory(name, _senses(path)[0], _BUNDLED[name])
-    elif Path(name).is_file():
-        path = Path(name)
-        senses, own_lang = _senses(path)
-        inventory = Inventory(path.name, senses, own_lang or lang)
+    if isinstance(source, Inventory):
+        inventory = source
     else:
-        raise ConfigError(
-            f"inventory = {name!r}: allowed are {', '.join(_BUNDLED)} or the path of a .jsonl file "
-            "with one sense a line; that file does not exist"
-        )
+        found = source_of(source)
+        if isinstance(found, list):
+            inventory = _joined([load_inventory(each, lang) for each in found])
+        else:
+            senses, own = _read_senses(found.lines, found.lang or lang)
+            if not senses:
+                raise InventoryError(
+                    f"{source if isinstance(source, str | Path) else 'the inventory'} holds no "
+                    "sense; each line must be one JSON object"
+                )
+            inventory = Inventory(found.name, senses, found.lang or own or lang)
     if lang is not None and inventory.lang not in (None, lang):
         raise ConfigError(
             f"the inventory {inventory.name!r} is for language {inventory.lang!r}, the pipeline's "
@@ -179,37 +188,80 @@ def load_inventory(source: str | Path, lang: str | None = None) -> Inventory:
     return inventory
 
 
-def _senses(path: Path) -> tuple[tuple[Sense, ...], str | None]:
-    """The senses of a file, and its language where its lines name one."""
+def _joined(inventories: Sequence[Inventory]) -> Inventory:
+    """The senses of several inventories as one.
+
+    Raises:
+        InventoryError: two have a sense of the same id.
+        ConfigError: they are of different languages.
+    """
+    langs = {each.lang for each in inventories if each.lang is not None}
+    names = [each.name for each in inventories]
+    if len(langs) > 1:
+        raise ConfigError(
+            f"inventory = {names}: they are for the languages {', '.join(sorted(langs))}; "
+            "those of one pipeline have one language"
+        )
+    owner: dict[str, str] = {}
+    for each in inventories:
+        for sense in each.senses:
+            if sense.id in owner:
+                raise InventoryError(
+                    f"the sense {sense.id!r} is in {owner[sense.id]!r} and in {each.name!r}; give "
+                    "one of them another id"
+                )
+            owner[sense.id] = each.name
+    senses = tuple(sense for each in inventories for sense in each.senses)
+    return Inventory("+".join(names), senses, langs.pop() if langs else None)
+
+
+def _read_senses(lines: Iterable[Line], lang: str | None) -> tuple[tuple[Sense, ...], str | None]:
+    """The senses of some records, and their language where they name one.
+
+    Args:
+        lines: the records.
+        lang: language of the pipeline, for the forms of words in examples.
+
+    Raises:
+        InventoryError: a record is broken; the message says file, line, field and reason.
+    """
     senses: list[Sense] = []
     seen: dict[str, int] = {}
-    lang = ""
-    for line in read_lines(path):
-        line.only(_KNOWN)
-        sense = _sense(line)
+    own = ""
+    for line in lines:
+        named = line.text("lang", default="")
+        if own and named and named != own:
+            line.fail("lang", f"{named!r}, but lines before say {own!r}; a file has one language")
+        own = own or named
+        sense = read_sense(line, own or lang)
         if sense.id in seen:
             line.fail("sense", f"{sense.id!r} stands already on line {seen[sense.id]}")
         seen[sense.id] = line.number
         senses.append(sense)
-        named = line.text("lang", default="")
-        if lang and named and named != lang:
-            line.fail("lang", f"{named!r}, but lines before say {lang!r}; a file has one language")
-        lang = lang or named
-    if not senses:
-        raise InventoryError(f"{path} holds no sense; each line must be one JSON object")
-    return tuple(senses), lang or None
+    return tuple(senses), own or None
 
 
-def _sense(line: Line) -> Sense:
+def read_sense(line: Line, lang: str | None = None) -> Sense:
+    """The sense of one record.
+
+    Raises:
+        InventoryError: the record is broken.
+    """
+    line.only(_KNOWN)
     line.count("count")
+    sense = line.text("sense")
+    lemma, pos = line.lemma(), line.one_of("pos", POS_TAGS)
+    forms = tuple(normal_form(form) for form in line.texts("forms"))
+    examples = tuple(line.examples(lambda text: example_of(text, lemma, pos, forms, lang)))
     return Sense(
-        id=line.text("sense"),
-        lemma=line.lemma(),
-        pos=line.one_of("pos", POS_TAGS),
-        definition=line.text("definition"),
-        examples=tuple(line.examples()),
+        id=sense,
+        lemma=lemma,
+        pos=pos,
+        definition=line.text("definition", default="" if examples else None),
+        examples=examples,
         supersense=line.text("supersense", default=""),
-        forms=tuple(normal_form(form) for form in line.texts("forms")),
+        forms=forms,
         order=line.one_of("order", _ORDERS, default=""),
         wordnet=tuple(line.texts("wordnet")),
+        ids=tuple(line.named_texts("ids").items()),
     )

@@ -1,4 +1,4 @@
-"""Lines of JSON that people write: every error names file, line, field and reason.
+"""Records that people write, as lines of JSON or in Python: every error names its place.
 
 By hand and not by a validation library: the offsets are checked against the text beside them.
 """
@@ -6,7 +6,7 @@ By hand and not by a validation library: the offsets are checked against the tex
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -58,7 +58,7 @@ def normal_form(word: str) -> str:
 class Line:
     """One record and where it stands; every check names file, line, field and reason."""
 
-    path: Path
+    path: Path | str  # a file, or what a list of Python is called
     number: int
     record: dict[str, Any]
 
@@ -92,6 +92,13 @@ class Line:
         if not isinstance(value, list):
             self.fail(name, f"must be a list of texts, got {_short(value)}")
         return [self.check_text(f"{name}[{i}]", item) for i, item in enumerate(value)]
+
+    def named_texts(self, name: str) -> dict[str, str]:
+        """A field that holds texts by names."""
+        value = self.record.get(name, {})
+        if not isinstance(value, dict):
+            self.fail(name, f'must be like {{"ili": "i46360"}}, got {_short(value)}')
+        return {str(key): self.check_text(f"{name}[{key!r}]", it) for key, it in value.items()}
 
     def lemma(self) -> str:
         """The field ``lemma`` in lower case, one space between words."""
@@ -136,20 +143,61 @@ class Line:
                 self.fail(f"cues[{i}]", f"must be [start, end], got {_short(item)}")
             yield self.span(item[0], item[1], f"cues[{i}]", text)
 
-    def examples(self) -> Iterator[Example]:
-        """The examples of the field ``examples``."""
+    def examples(self, find: Callable[[str], Example | None]) -> Iterator[Example]:
+        """The examples of the field ``examples``.
+
+        Args:
+            find: gives the place of the word in an example that is a text alone.
+        """
         value = self.record.get("examples", [])
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             self.fail("examples", f"must be a list, got {_short(value)}")
         for i, item in enumerate(value):
             name = f"examples[{i}]"
+            if isinstance(item, str):
+                yield self._found(name, self.check_text(name, item), find)
+                continue
             if not isinstance(item, dict) or set(item) != {"text", "start", "end"}:
                 self.fail(
-                    name, f'must be {{"text": ..., "start": ..., "end": ...}}, got {_short(item)}'
+                    name,
+                    "must be a text, or "
+                    f'{{"text": ..., "start": ..., "end": ...}}, got {_short(item)}',
                 )
             text = self.check_text(name, item["text"])
             start, end = self.span(item["start"], item["end"], name, text)
+            self._whole_words(start, end, name, text)
             yield Example(text, start, end)
+
+    def _found(self, name: str, text: str, find: Callable[[str], Example | None]) -> Example:
+        example = find(text)
+        if example is None:
+            self.fail(
+                name,
+                f"the word is not in {_short(text)}; mark it as in 'the **bat** flew', add its "
+                "form to forms, or give start and end",
+            )
+        return example
+
+    def _whole_words(self, start: int, end: int, name: str, text: str) -> None:
+        """Refuse what begins or ends in white space, or within a word where scripts show it."""
+        word = text[start:end]
+        if word != word.strip() or _is_within(text, start) or _is_within(text, end):
+            first, last = start + len(word) - len(word.lstrip()), start + len(word.rstrip())
+            while _is_within(text, first):
+                first -= 1
+            while _is_within(text, last):
+                last += 1
+            self.fail(
+                name,
+                f"start = {start}, end = {end} is {word!r}, no whole word; "
+                f"{text[first:last]!r} is start = {first}, end = {last}",
+            )
+
+
+def _is_within(text: str, at: int) -> bool:
+    """Whether a place is between two letters of a script with two cases, which all have spaces."""
+    around = text[max(at - 1, 0) : at + 1]
+    return 0 < at < len(text) and all(c.islower() or c.isupper() for c in around)
 
 
 def _short(value: object) -> str:

@@ -1,24 +1,55 @@
-"""From the name of an inventory to the inventory."""
+"""From what a user names as an inventory to the inventory."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory import jsonl
+from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
+from spacy_attn.wsd.inventory.sources import InventorySource
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 
-__all__ = ["open_inventory"]
+__all__ = ["load_inventory", "open_inventory"]
+
+
+def load_inventory(
+    source: InventorySource, lang: str | None = None
+) -> Inventory | WordNetInventory:
+    """The inventory of a name (``homographs``, ``wordnet``), a file, or senses given in Python.
+
+    Args:
+        source: the name, the path of a JSONL file, a list of both, a list of dicts,
+            ``{word: {sense: definition or examples}}`` or a DataFrame;
+            see :mod:`spacy_attn.wsd.inventory.sources`.
+        lang: the pipeline's language, checked against the inventory's.
+
+    Raises:
+        ConfigError: no such inventory, or one of another language.
+        InventoryError: a line of a file is broken.
+        ResourceError: the package's lexicon is damaged.
+    """
+    if str(source) != "wordnet":
+        if isinstance(source, list | tuple) and "wordnet" in source:
+            raise ConfigError(
+                f"inventory = {source!r}: 'wordnet' stands alone; give it to a second "
+                "sense_disambiguator with a spans_key of its own"
+            )
+        return jsonl.load_inventory(source, lang)
+    if lang not in (None, "en"):
+        raise ConfigError(
+            f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
+            "your own with inventory = 'senses.jsonl'"
+        )
+    return wordnet_inventory()
 
 
 def open_inventory(
-    source: str | Path, lang: str | None = None, *, names: bool = False
+    source: InventorySource, lang: str | None = None, *, names: bool = False
 ) -> SenseInventory:
-    """The inventory of a name (``homographs``, ``wordnet``) or of a JSONL file.
+    """What :func:`load_inventory` gives, for a pipeline.
 
     Args:
-        source: the name or the path.
+        source: see :func:`load_inventory`.
         lang: the pipeline's language, checked against the inventory's.
         names: whether "wordnet" gives senses to proper nouns too.
 
@@ -27,16 +58,10 @@ def open_inventory(
         InventoryError: a line of a file is broken.
         ResourceError: the package's lexicon is damaged.
     """
-    if str(source) != "wordnet":
-        if names:
-            raise ConfigError(
-                f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
-                "leaves names out, in other inventories they have senses like nouns"
-            )
-        return load_inventory(source, lang)
-    if lang not in (None, "en"):
+    if names and str(source) != "wordnet":
         raise ConfigError(
-            f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
-            "your own with inventory = 'senses.jsonl'"
+            f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
+            "leaves names out, in other inventories they have senses like nouns"
         )
-    return wordnet_inventory().with_names if names else wordnet_inventory()
+    inventory = load_inventory(source, lang)
+    return inventory.with_names if names and isinstance(inventory, WordNetInventory) else inventory

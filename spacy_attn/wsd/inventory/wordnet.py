@@ -10,7 +10,6 @@ Senses work without.
 from __future__ import annotations
 
 import logging
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache, partial
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.examples import find_example
 from spacy_attn.wsd.inventory.find_wordnet import find_words
 from spacy_attn.wsd.inventory.forms import word_pieces
 from spacy_attn.wsd.inventory.lexicon_file import read_lexicon
@@ -34,7 +34,7 @@ from spacy_attn.wsd.inventory.wordnet_files import (
     SynsetFiles,
     find_wordnet,
 )
-from spacy_attn.wsd.sense import Example, Sense
+from spacy_attn.wsd.sense import Sense
 
 __all__ = ["WordNetInventory", "wordnet_inventory"]
 
@@ -290,7 +290,7 @@ class WordNetInventory:
             lemma,
             pos,
             definition,
-            examples=tuple(filter(None, (_example(text, lemma) for text in examples))),
+            examples=tuple(filter(None, (find_example(text, lemma) for text in examples))),
             supersense=SUPERSENSES[lexfile],
             order="counted",
             wordnet=(key,),
@@ -354,29 +354,6 @@ def _compounds(
             seconds = starts.setdefault(pieces[0], {})
             seconds[pieces[1]] = max(seconds.get(pieces[1], 0), len(pieces))
     return by_pieces, starts
-
-
-def _example(text: str, lemma: str) -> Example | None:
-    """The place of a lemma's form in an example sentence, where a simple look finds it."""
-    stems = [word if len(word) <= 3 else word[:-1] for word in lemma.split(" ")]
-    if stems[0] not in text.lower():
-        return None
-    if len(stems) == 1 and stems[0].isalnum():  # most are; compiling a pattern takes far longer
-        places = (m.span() for m in _WORD.finditer(text) if _is_form(m.group().lower(), stems[0]))
-        place = next(places, None)
-    else:
-        pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
-        found = re.search(pattern, text, re.IGNORECASE)
-        place = found.span() if found else None
-    return None if place is None else Example(text, *place)
-
-
-_WORD = re.compile(r"\w+")
-
-
-def _is_form(word: str, stem: str) -> bool:
-    """Whether a word is a stem with an ending of up to four letters."""
-    return word.startswith(stem) and len(word) <= len(stem) + 4
 
 
 @lru_cache(maxsize=1)

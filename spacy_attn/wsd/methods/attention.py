@@ -277,7 +277,7 @@ class Attention:
     def _prepare(
         self, senses: Sequence[Sense], resources: Resources, glosses: TextEncoder
     ) -> dict[str, Floats2d]:
-        texts = [gloss_text(sense.lemma, sense.definition) for sense in senses]
+        texts = [gloss_text(sense.lemma, sense.gloss) for sense in senses]
         parts = self._example_parts(senses, resources)
         width = self.encoder.width
         weights = np.zeros((len(senses), 2 * width), dtype=np.float32)

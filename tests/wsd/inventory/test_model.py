@@ -101,12 +101,28 @@ BROKEN = {
     "pos missing": (without("pos"), "pos", "must be a text, got None"),
     "pos unknown": ({**GOOD, "pos": "noun"}, "pos", "'noun' is none of NOUN, VERB, ADJ, ADV"),
     "sense missing": (without("sense"), "sense", "must be a text, got None"),
-    "definition missing": (without("definition"), "definition", "must be a text, got None"),
+    "nothing said": (
+        {**without("definition"), "examples": []}, "definition", "must be a text, got None",
+    ),
     "definition list": ({**GOOD, "definition": ["a"]}, "definition", "must be a text, got ['a']"),
     "field unknown": ({**GOOD, "gloss": "x"}, "gloss", "is unknown; allowed are count, definition"),
     "examples no list": ({**GOOD, "examples": {}}, "examples", "must be a list, got {}"),
-    "example no object": ({**GOOD, "examples": ["a bat"]}, "examples[0]", 'must be {"text": ...'),
-    "example extra": (with_example(cues=[]), "examples[0]", 'must be {"text": ..., "start": ...'),
+    "example no object": (
+        {**GOOD, "examples": [["a bat"]]}, "examples[0]", 'must be a text, or {"text": ..., "start',
+    ),
+    "example extra": (with_example(cues=[]), "examples[0]", 'must be a text, or {"text": ...'),
+    "example without its word": (
+        {**GOOD, "examples": ["a bath"]}, "examples[0]", "the word is not in 'a bath'; mark it as",
+    ),
+    "example one to the left": (
+        with_example(start=3, end=6), "examples[0]",
+        "start = 3, end = 6 is ' ba', no whole word; 'bat' is start = 4, end = 7",
+    ),
+    "example of half a word": (
+        with_example(end=6), "examples[0]",
+        "start = 4, end = 6 is 'ba', no whole word; 'bat' is start = 4, end = 7",
+    ),
+    "ids no dict": ({**GOOD, "ids": ["i1"]}, "ids", 'must be like {"ili": "i46360"}, got ['),
     "example of number": (with_example(text=3), "examples[0]", "must be a text, got 3"),
     "example too long": (
         with_example(end=13), "examples[0]",

@@ -19,6 +19,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
+from spacy_attn.wsd.inventory.examples import find_example
 from spacy_attn.wsd.inventory.find_wordnet import find_words
 from spacy_attn.wsd.inventory.lexicon_file import (
     COLUMNS,
@@ -225,7 +226,7 @@ def test_half_a_wordnet_found_by_looking_around(lexicon_file, elsewhere, caplog)
     ],
 )
 def test_the_place_of_a_word_in_an_example(text, lemma, place):
-    example = lexicon._example(text, lemma)
+    example = find_example(text, lemma)
     assert (example and example.text[example.start : example.end]) == place
 
 

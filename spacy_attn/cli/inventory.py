@@ -1,0 +1,363 @@
+"""``spacy-attn inventory``: bring a dictionary, look at it, add examples to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spacy_attn.cli.terminal import visible
+from spacy_attn.errors import ConfigError, ResourceError
+
+if TYPE_CHECKING:
+    from spacy_attn.wsd.inventory.check import InventoryReport
+    from spacy_attn.wsd.inventory.jsonl import Inventory
+    from spacy_attn.wsd.sense import Sense
+
+__all__ = ["app"]
+
+_SHOWN = 10  # of each kind of finding
+_TRIED = 300  # examples of the sample that is decided, about a minute on two cores
+
+app = typer.Typer(
+    help="Make an inventory of a dictionary, check it, add examples to it, show its senses.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command("import", epilog="Example: spacy-attn inventory import glossary.csv -o mine.jsonl")
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="F",
+            help="A glossary (.csv, .tsv), a wordnet in WN-LMF (.xml), Wiktionary by Wiktextract "
+            "(.jsonl), each also .gz; or wn:LEXICON, such as wn:oewn:2024.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT", help="The .jsonl file to write.")
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="glossary|wn-lmf|wiktextract", help="Format of F (default: by its name)."
+        ),
+    ] = None,
+    lang: Annotated[
+        str | None,
+        typer.Option(help="Language code, such as en; needed where F has several languages."),
+    ] = None,
+    pos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NOUN|VERB|ADJ|ADV",
+            help="Part of speech of a glossary's terms that name none (default: VERB for 'to run', "
+            "else NOUN).",
+        ),
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME=HEADER,...",
+            help="Columns of a glossary by their headers: term, definition, pos, sense, examples, "
+            "forms, supersense.",
+        ),
+    ] = "",
+) -> None:
+    """Make an inventory of a glossary, a wordnet or Wiktionary.
+
+    A glossary has a row for each sense: a term, its definition, and if you like part of speech,
+    id, examples and forms, with | between several. Definitions alone work, and so do examples
+    alone. In an example the word is looked for; **mark** it where it is not found.
+
+    Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
+    """
+    from spacy_attn.wsd.inventory.importers.glossary import parse_columns
+    from spacy_attn.wsd.inventory.importers.run import import_inventory
+
+    summary = import_inventory(
+        source, output, format=format, lang=lang, pos=pos, columns=parse_columns(columns)
+    )
+    console = Console(stderr=True, highlight=False)
+    _say(
+        console,
+        f"{summary.n_senses:,} senses of {len(summary.words):,} words with "
+        f"{summary.n_examples:,} examples, language {summary.lang or 'not named'}",
+    )
+    for reason, n in summary.left_out.most_common():
+        _say(console, f"left out: {n:,} {reason}")
+    typer.echo(str(output))
+
+
+@app.command(epilog="Example: spacy-attn inventory check mine.jsonl")
+def check(
+    inventory: Annotated[
+        list[str], typer.Argument(metavar="F", help="The inventory: one or several .jsonl files.")
+    ],
+    pipeline: Annotated[
+        str | None,
+        typer.Option(help="spaCy pipeline whose tokenizer is tried (default: a blank one)."),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="Sense method that decides a sample; none: no sample.")
+    ] = "attention",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Count the senses of an inventory and show what will not work well.
+
+    Shown are words with one sense, definitions that say nothing or nearly the same as another one
+    of the word, and words that the tokenizer cuts apart so that they are not found.
+
+    A sample is decided: of about 300 examples, each is decided while it is held out.
+    """
+    import spacy
+
+    from spacy_attn.components.adapter import resources_of
+    from spacy_attn.wsd.inventory.check import check_inventory
+
+    loaded = _load(inventory)
+    nlp = spacy.load(pipeline) if pipeline else spacy.blank(loaded.lang or "xx")
+    resources = resources_of(nlp)
+    report = check_inventory(loaded, resources.tokenize, nlp.Defaults.stop_words)
+    console = Console(stderr=True)
+    sample = None
+    if method != "none":
+        with console.status("Deciding a sample ..."):
+            sample = _decide_sample(loaded, resources, method)
+    if as_json:
+        record = asdict(report) | {"sample": sample}
+        typer.echo(json.dumps(record, ensure_ascii=False, indent=1))
+        return
+    _print_report(report, sample)
+
+
+@app.command(
+    epilog="Example: spacy-attn inventory add mine.jsonl --from corrections.jsonl -o better.jsonl"
+)
+def add(
+    inventory: Annotated[str, typer.Argument(metavar="F", help="The inventory, a .jsonl file.")],
+    corrections: Annotated[
+        Path,
+        typer.Option("--from", metavar="C", help="Corrections, as the reading page saves them."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The file to write (default: F)."),
+    ] = None,
+) -> None:
+    """Make examples of corrections, so that the inventory's methods learn from them.
+
+    Lines of "none of these" and "cannot tell" are counted and left out.
+    """
+    from spacy_attn.wsd.inventory.corrections import (
+        add_examples,
+        read_corrections,
+        write_with_examples,
+    )
+
+    loaded = _load([inventory])
+    path = Path(inventory)
+    if not path.is_file():
+        if output is None:
+            raise ConfigError(f"{inventory} is bundled and stays as it is; name a file with -o")
+        path = _bundled(inventory)
+    added = add_examples(loaded, read_corrections(corrections))
+    write_with_examples(path, {s.id: s.examples for s in added.inventory.senses}, output or path)
+    console = Console(stderr=True, highlight=False)
+    _say(
+        console,
+        f"added {added.n_added:,} examples; {added.n_known:,} were there, {added.n_no_sense:,} "
+        "name no sense",
+    )
+    if added.unknown:
+        shown = ", ".join(added.unknown[:_SHOWN])
+        _say(console, f"senses that {inventory} does not have, left out: {shown}")
+    typer.echo(str(output or path))
+
+
+@app.command(epilog="Example: spacy-attn inventory show bat --inventory homographs")
+def show(
+    word: Annotated[
+        str | None,
+        typer.Argument(help="A word; without it all words are listed.", show_default=False),
+    ] = None,
+    inventory: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="homographs, wordnet, or the path of a .jsonl file. Repeatable.",
+            show_default="homographs",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show the senses of a word, or the words of an inventory."""
+    from spacy_attn.wsd.inventory.lines import normal_form
+    from spacy_attn.wsd.inventory.open import load_inventory
+    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+
+    names = inventory or ["homographs"]
+    loaded = load_inventory(names[0] if len(names) == 1 else names)
+    if word is None:
+        words = list(loaded.words()) if isinstance(loaded, WordNetInventory) else loaded.words
+        _print_words(words, as_json)
+        return
+    senses = loaded.candidates(normal_form(word))
+    if not senses:
+        raise ConfigError(
+            f"{loaded.name!r} has no word {word!r}{_near(word, loaded)}; all its words: "
+            f"spacy-attn inventory show --inventory {names[0]}"
+        )
+    if as_json:
+        typer.echo(json.dumps([asdict(sense) for sense in senses], ensure_ascii=False, indent=1))
+    else:
+        _print_senses(senses)
+
+
+# -- what is shown ---------------------------------------------------------------------------
+
+
+def _load(names: Sequence[str]) -> Inventory:
+    from spacy_attn.wsd.inventory.jsonl import load_inventory
+
+    if "wordnet" in names:
+        raise ConfigError("wordnet: this command is for inventories of your own, .jsonl files")
+    return load_inventory(names[0] if len(names) == 1 else list(names))
+
+
+def _bundled(name: str) -> Path:
+    from importlib.resources import files
+
+    return Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
+
+
+def _decide_sample(inventory: Inventory, resources: Any, method: str) -> dict[str, Any] | None:
+    """Accuracy on the inventory's own examples, each held out; None without ambiguous ones."""
+    from dataclasses import replace
+
+    from spacy_attn.train.held_out import accuracy, held_out_scores
+    from spacy_attn.wsd.inventory.jsonl import Inventory
+    from spacy_attn.wsd.methods.registry import sense_method
+
+    words = [w for w in inventory.words if _can_be_tried(inventory.candidates(*w))]
+    n = sum(len(sense.examples) for word in words for sense in inventory.candidates(*word))
+    taken = set(words[:: n // _TRIED + 1])
+    senses = tuple(s for s in inventory.senses if (s.lemma, s.pos) in taken)
+    if not senses:
+        return None
+    part = Inventory(inventory.name, senses, inventory.lang)
+    chosen, kept = sense_method(method), replace(resources, may_keep=False)
+    try:
+        scores, gold = held_out_scores(
+            lambda rest: chosen.prepare(rest, kept), part, resources, n_folds=4
+        )
+    except ResourceError as error:
+        return {"method": method, "error": str(error)}
+    right = accuracy(scores, gold)
+    return {"method": method, "n_words": len(taken), "n": len(gold), "accuracy": round(right, 4)}
+
+
+def _can_be_tried(senses: tuple[Sense, ...]) -> bool:
+    """Whether a sense is left to choose from, and something to know it by, without an example."""
+    return (
+        len(senses) > 1
+        and all(s.definition or len(s.examples) > 1 for s in senses)
+        and any(s.examples for s in senses)
+    )
+
+
+def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> None:
+    out = Console(highlight=False)
+    kinds = ", ".join(f"{n:,} {pos}" for pos, n in report.n_of_pos.items())
+    _say(out, f"{report.name}, language {report.lang or 'not named'}")
+    _say(out, f"  {report.n_words:,} words, {report.n_senses:,} senses ({kinds})")
+    _say(
+        out,
+        f"  {report.n_examples:,} examples; {len(report.without_examples):,} senses have none, "
+        f"{len(report.without_definition):,} have no definition",
+    )
+    one = ", ".join(report.one_sense[:_SHOWN])
+    _say(out, f"  {len(report.one_sense):,} words have one sense{one and ': '}{one}")
+    alike = [f"{a} and {b} ({share:.0%} of the words)" for a, b, share in report.alike]
+    cut = [f"{lemma} becomes {tokens}" for lemma, tokens in report.not_found]
+    for title, found in (
+        ("definitions that say nothing", report.says_nothing),
+        ("definitions that say nearly the same", alike),
+        ("words that are not found, because the tokenizer cuts them apart", cut),
+    ):
+        _say(out, f"  {len(found):,} {title}")
+        for each in found[:_SHOWN]:
+            _say(out, f"    {visible_plain(each)}")
+        if len(found) > _SHOWN:
+            _say(out, f"    and {len(found) - _SHOWN:,} more: --json shows all")
+    if sample is None:
+        _say(out, "  no sample: no word has two senses with examples to try")
+    elif "error" in sample:
+        _say(out, f"  no sample: {sample['error']}")
+    else:
+        _say(
+            out,
+            f"  {sample['method']} decides {sample['accuracy']:.1%} of {sample['n']:,} held-out "
+            f"examples of {sample['n_words']:,} words correctly",
+        )
+
+
+def visible_plain(text: str) -> str:
+    """Text for a terminal without markup: control characters as symbols."""
+    from rich.text import Text
+
+    return Text.from_markup(visible(text)).plain
+
+
+def _print_words(words: Sequence[tuple[str, str]], as_json: bool) -> None:
+    by_lemma: dict[str, list[str]] = {}
+    for lemma, pos in words:
+        by_lemma.setdefault(lemma, []).append(pos)
+    if as_json:
+        typer.echo(json.dumps(by_lemma, ensure_ascii=False))
+        return
+    for lemma, tags in by_lemma.items():
+        typer.echo(f"{visible_plain(lemma)}\t{' '.join(tags)}")
+
+
+def _print_senses(senses: Sequence[Sense]) -> None:
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    table.add_column(no_wrap=True, style="bold green")
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for sense in senses:
+        said = visible(sense.definition)
+        if sense.examples:
+            first = sense.examples[0]
+            marked = (
+                f"{visible(first.text[: first.start])}[bold]{visible(_word(first))}[/]"
+                f"{visible(first.text[first.end :])}"
+            )
+            more = f" (and {len(sense.examples) - 1} more)" if len(sense.examples) > 1 else ""
+            said += f"\n[dim]{marked}{more}[/]"
+        table.add_row(visible(sense.id), sense.pos, said)
+    Console(highlight=False).print(table)
+
+
+def _word(example: Any) -> str:
+    return str(example.text[example.start : example.end])
+
+
+def _near(word: str, inventory: Any) -> str:
+    from difflib import get_close_matches
+
+    words = inventory.words() if callable(inventory.words) else inventory.words
+    near = get_close_matches(word.lower(), [lemma for lemma, _ in words], 1, 0.75)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)

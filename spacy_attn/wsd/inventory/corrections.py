@@ -1,0 +1,145 @@
+"""Corrections: what a reader says of the senses that a method chose.
+
+One JSON object a line, as the reading page saves them. They are labelled data, so that
+``train-senses --data`` and ``compare`` read them too::
+
+    {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN",
+     "sense": "bat.animal", "verdict": "sense", "was": "bat.club"}
+
+With the verdict "none" no sense of the inventory fits, with "unclear" the reader cannot tell; the
+sense is "" then. The last line about an occurrence counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spacy_attn.errors import InventoryError
+from spacy_attn.files import atomic_write
+from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.inventory.lines import read_lines
+from spacy_attn.wsd.sense import Example
+
+__all__ = [
+    "VERDICTS",
+    "AddedExamples",
+    "Correction",
+    "add_examples",
+    "corrections_by_lemma",
+    "read_corrections",
+    "write_with_examples",
+]
+
+VERDICTS = ("sense", "none", "unclear")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a reader says of ``text[start:end]``."""
+
+    text: str
+    start: int
+    end: int
+    lemma: str
+    sense: str  # "" where the verdict names none
+    verdict: str = "sense"
+
+    @property
+    def example(self) -> Example:
+        """The occurrence as an example."""
+        return Example(self.text, self.start, self.end)
+
+
+def read_corrections(path: Path) -> list[Correction]:
+    """The corrections of a file, the last one about each occurrence.
+
+    Raises:
+        InventoryError: a line is broken.
+    """
+    found: dict[tuple[str, int, int], Correction] = {}
+    for line in read_lines(path):
+        text = line.text("text")
+        start, end = line.span(line.record.get("start"), line.record.get("end"), "start", text)
+        verdict = line.one_of("verdict", VERDICTS, default="sense")
+        sense = line.text("sense", default=None if verdict == "sense" else "")
+        found[text, start, end] = Correction(text, start, end, line.lemma(), sense, verdict)
+    return list(found.values())
+
+
+def corrections_by_lemma(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
+    """The corrections of each lemma, less those of which the reader cannot tell."""
+    out: dict[str, list[Correction]] = {}
+    for correction in corrections:
+        if correction.verdict != "unclear":
+            out.setdefault(correction.lemma, []).append(correction)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class AddedExamples:
+    """An inventory with the examples of corrections."""
+
+    inventory: Inventory
+    n_added: int
+    n_known: int  # stand in the inventory already
+    n_no_sense: int  # "none" and "unclear"
+    unknown: tuple[str, ...]  # senses that the inventory does not have
+
+
+def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> AddedExamples:
+    """Make examples of corrections.
+
+    Args:
+        inventory: the senses.
+        corrections: those with a sense of the inventory become examples of it.
+    """
+    new: dict[str, list[Example]] = {sense.id: [] for sense in inventory.senses}
+    known = {sense.id: set(sense.examples) for sense in inventory.senses}
+    n_known = n_no_sense = 0
+    unknown: dict[str, None] = {}
+    for correction in corrections:
+        if correction.verdict != "sense":
+            n_no_sense += 1
+        elif correction.sense not in new:
+            unknown[correction.sense] = None
+        elif correction.example in known[correction.sense]:
+            n_known += 1
+        else:
+            known[correction.sense].add(correction.example)
+            new[correction.sense].append(correction.example)
+    senses = tuple(replace(s, examples=(*s.examples, *new[s.id])) for s in inventory.senses)
+    return AddedExamples(
+        Inventory(inventory.name, senses, inventory.lang),
+        sum(map(len, new.values())),
+        n_known,
+        n_no_sense,
+        tuple(unknown),
+    )
+
+
+def write_with_examples(path: Path, added: Mapping[str, Iterable[Example]], output: Path) -> None:
+    """Write the lines of an inventory's file with more examples; all else stays as it is.
+
+    Args:
+        path: the inventory.
+        added: all examples of each sense, by its id.
+        output: the file to write; it may be the same.
+
+    Raises:
+        InventoryError: the inventory cannot be read.
+    """
+    lines = list(read_lines(path))
+    with atomic_write(output) as file:
+        for line in lines:
+            record = dict(line.record)
+            examples = list(added.get(str(record["sense"]), ()))
+            if examples:
+                record["examples"] = [
+                    {"text": each.text, "start": each.start, "end": each.end} for each in examples
+                ]
+            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
+    if not lines:
+        raise InventoryError(f"{path} holds no sense")

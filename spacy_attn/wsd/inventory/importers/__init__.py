@@ -1,0 +1,1 @@
+"""Dictionaries of other formats as records of an inventory's JSONL file."""

@@ -1,0 +1,177 @@
+"""From a dictionary in another format to an inventory's JSONL file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final, cast
+
+from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.files import atomic_write
+from spacy_attn.wsd.inventory.examples import example_of
+from spacy_attn.wsd.inventory.importers.glossary import read_glossary
+from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
+from spacy_attn.wsd.inventory.importers.wiktextract import is_wiktextract, read_wiktextract
+from spacy_attn.wsd.inventory.importers.wordnets import read_lmf, read_wn
+from spacy_attn.wsd.inventory.jsonl import read_sense
+from spacy_attn.wsd.inventory.lines import Line, normal_form
+from spacy_attn.wsd.sense import POS_TAGS
+
+__all__ = ["FORMATS", "ImportSummary", "import_inventory"]
+
+FORMATS: Final = ("glossary", "wn-lmf", "wiktextract")
+_NO_WORD: Final = "examples in which the word was not found"
+
+
+@dataclass(slots=True)
+class ImportSummary:
+    """What an import has written, and what it has left out."""
+
+    format: str
+    lang: str | None = None
+    n_senses: int = 0
+    n_examples: int = 0
+    words: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    #: Senses that were left out by the reason, and examples without their word.
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def import_inventory(
+    source: str | Path,
+    output: str | Path,
+    *,
+    format: str | None = None,
+    lang: str | None = None,
+    pos: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> ImportSummary:
+    """Write the senses of a dictionary as an inventory's JSONL file.
+
+    Args:
+        source: a file, also ``.gz``: a glossary (``.csv``, ``.tsv``), a wordnet in WN-LMF
+            (``.xml``) or Wiktionary as Wiktextract gives it (``.jsonl``); or ``wn:LEXICON`` for
+            a lexicon of the ``wn`` library, such as ``wn:oewn:2024``.
+        output: the file to write, replaced when all is written.
+        format: one of :data:`FORMATS`; None goes by the file's name.
+        lang: language code; needed where the source has several languages. A glossary's words
+            get it.
+        pos: part of speech of a glossary's rows that name none.
+        columns: headers of a glossary, see :data:`.glossary.COLUMNS`.
+
+    Raises:
+        ConfigError: an argument is not allowed.
+        InventoryError: the source is not in the format, or an id stands twice in it.
+        ResourceError: the source needs a library that is not installed.
+        OSError: a file cannot be read or written.
+    """
+    if format not in (None, *FORMATS):
+        raise ConfigError(f"format = {format!r}; allowed are {', '.join(FORMATS)}")
+    if pos not in (None, *POS_TAGS):
+        raise ConfigError(f"pos = {pos!r}; allowed are {', '.join(POS_TAGS)}")
+    left_out: LeftOut = Counter()
+    if str(source).startswith("wn:"):
+        name, kind = str(source).removeprefix("wn:"), "wn"
+        records = read_wn(name, lang, left_out)
+    else:
+        path = Path(source)
+        kind = format or _format_of(path)
+        records = _records(path, kind, lang, pos, columns or {}, left_out)
+    summary = ImportSummary(kind, lang, left_out=left_out)
+    with atomic_write(output) as file:
+        for record in _checked(records, str(source), lang, summary):
+            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
+        if not summary.n_senses:
+            reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.most_common())
+            raise InventoryError(f"{source} holds no sense{reasons and '; left out: '}{reasons}")
+    return summary
+
+
+def _format_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in (".csv", ".tsv", ".txt"):
+        return "glossary"
+    if suffix == ".xml":
+        return "wn-lmf"
+    if suffix in (".jsonl", ".json", ".ndjson"):
+        with _opened(path) as file:
+            try:
+                first = json.loads(next((line for line in file if line.strip()), b"null"))
+            except ValueError:
+                first = None
+        if isinstance(first, dict) and is_wiktextract(first):
+            return "wiktextract"
+        if isinstance(first, dict) and "sense" in first:
+            raise ConfigError(f"{path} is an inventory already; give it as inventory = '{path}'")
+    raise ConfigError(
+        f"{path} is no format that is known by its name; say which with --format: "
+        f"{', '.join(FORMATS)}"
+    )
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _records(
+    path: Path,
+    kind: str,
+    lang: str | None,
+    pos: str | None,
+    columns: Mapping[str, str],
+    left_out: LeftOut,
+) -> Iterator[Record]:
+    with _opened(path) as file:
+        if kind == "wn-lmf":
+            yield from read_lmf(file, str(path), lang, left_out)
+        elif kind == "wiktextract":
+            yield from read_wiktextract(file, str(path), lang, left_out)
+        else:
+            try:
+                text = file.read().decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise InventoryError(
+                    f"{path}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
+                ) from error
+            yield from read_glossary(path, text, columns, pos, left_out)
+
+
+def _checked(
+    records: Iterable[Record], place: str, lang: str | None, summary: ImportSummary
+) -> Iterator[Record]:
+    """The records as an inventory takes them: examples with their places, each id once."""
+    seen: set[str] = set()
+    for number, record in enumerate(records, 1):
+        language = record.get("lang") or lang
+        record["examples"] = list(_examples(record, language, summary.left_out))
+        if not record["examples"]:
+            del record["examples"]
+        if language:
+            record["lang"] = summary.lang = language
+        if not record.get("definition") and "examples" not in record:
+            summary.left_out["neither definition nor example"] += 1
+            continue
+        sense = read_sense(Line(place, number, record), language)
+        if sense.id in seen:
+            Line(place, number, record).fail("sense", f"{sense.id!r} stands twice")
+        seen.add(sense.id)
+        summary.n_senses += 1
+        summary.n_examples += len(sense.examples)
+        summary.words.add((sense.lemma, sense.pos))
+        yield record
+
+
+def _examples(record: Record, lang: str | None, left_out: LeftOut) -> Iterator[Record]:
+    lemma = normal_form(record["lemma"])
+    for example in record.get("examples", ()):
+        if isinstance(example, str):
+            found = example_of(example, lemma, record["pos"], record.get("forms", ()), lang)
+            if found is None:
+                left_out[_NO_WORD] += 1
+                continue
+            example = {"text": found.text, "start": found.start, "end": found.end}
+        yield example

@@ -1,0 +1,134 @@
+"""What a user may give as an inventory: names, files, senses written in Python, several of them.
+
+    "homographs"                                            the bundled one
+    "mine.jsonl"                                            one sense a line
+    ["homographs", "mine.jsonl"]                            the senses of all
+    [{"lemma": "bat", "pos": "NOUN", "sense": ...}, ...]    the records of such lines
+    {"jaguar": {"cat": "A large wild cat.", "car": ["She parked her jaguar."]}}
+    a pandas DataFrame with columns term, definition, pos, examples, forms, sense, supersense
+
+A text is a definition, a list of texts are examples; see :mod:`~.jsonl` for the records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, records_of_rows
+from spacy_attn.wsd.inventory.importers.records import Record
+from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
+
+__all__ = ["InventorySource", "source_of"]
+
+#: See the module; a DataFrame is known by its methods, so that pandas need not be there.
+InventorySource: TypeAlias = "str | Path | Sequence[Any] | Mapping[str, Any] | Any"
+
+_BUNDLED = {"homographs": "en"}
+
+
+class Source(NamedTuple):
+    """The records of one source."""
+
+    name: str
+    lines: Iterable[Line]
+    lang: str | None = None  # where the records do not say it
+
+
+def source_of(source: InventorySource) -> Source | list[InventorySource]:
+    """The records that a user means, or the sources of which all are meant.
+
+    Raises:
+        ConfigError: no such inventory.
+        InventoryError: what was given has another form.
+    """
+    if isinstance(source, str | Path):
+        return _of_file(str(source))
+    if isinstance(source, Mapping):
+        return _of_records(list(_records_of(source)), "the senses given")
+    if hasattr(source, "to_dict") and hasattr(source, "columns"):
+        return _of_records(_rows_of(source), "the rows of the frame")
+    if isinstance(source, Sequence) and source:
+        records = [dict(each) for each in source if isinstance(each, Mapping)]
+        if len(records) == len(source) and "lemma" in records[0]:
+            return _of_records(records, "the senses given")
+        return list(source)
+    raise ConfigError(
+        f"inventory = {source!r:.60}: allowed are a name, the path of a .jsonl file, a list of "
+        "these, a list of dicts, {word: {sense: definition or examples}}, or a DataFrame"
+    )
+
+
+def _of_file(name: str) -> Source:
+    if name in _BUNDLED:
+        path = Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
+        return Source(name, read_lines(path), _BUNDLED[name])
+    path = Path(name)
+    if not _is_file(path):
+        near = get_close_matches(name, [*_BUNDLED, "wordnet"], 1)
+        raise ConfigError(
+            f"inventory = {name!r}: allowed are {', '.join(_BUNDLED)} or the path of a .jsonl file "
+            "with one sense a line; that file does not exist"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    return Source(path.name, read_lines(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except ValueError:  # a null character
+        return False
+
+
+def _of_records(records: Sequence[Record], name: str) -> Source:
+    return Source("own", [Line(name, number, record) for number, record in enumerate(records, 1)])
+
+
+def _records_of(words: Mapping[str, Any]) -> Iterator[Record]:
+    """The records of ``{word: {sense: definition or examples}}``."""
+    for word, senses in words.items():
+        if not isinstance(senses, Mapping):
+            raise InventoryError(
+                f"the senses given for {word!r} must be {{name: definition or list of examples}}, "
+                f"got {senses!r:.60}"
+            )
+        for name, said in senses.items():
+            record: Record = {"lemma": word, "pos": "NOUN"}
+            is_whole = str(name).startswith(f"{normal_form(word)}.")
+            record["sense"] = name if is_whole else f"{normal_form(word)}.{name}"
+            if isinstance(said, Mapping):
+                record |= said
+            else:
+                record["definition" if isinstance(said, str) else "examples"] = said
+            yield record
+
+
+def _rows_of(frame: Any) -> list[Record]:
+    """The records of a DataFrame with the columns of a glossary."""
+    headers = {str(name).strip().lower(): name for name in frame.columns}
+    named = {
+        column: next((headers[n] for n in (column, *COLUMNS[column]) if n in headers), None)
+        for column in COLUMNS
+    }
+    rows = [
+        {
+            column: " | ".join(map(str, cell)) if isinstance(cell, list | tuple) else str(cell)
+            for column, name in named.items()
+            if name is not None and _is_said(cell := row[name])
+        }
+        for row in frame.to_dict("records")
+    ]
+    return list(records_of_rows(rows, None, Counter()))
+
+
+def _is_said(cell: Any) -> bool:
+    """Whether a cell holds something; of what is missing NaN is unequal to itself."""
+    return isinstance(cell, list | tuple) or (
+        cell is not None and bool(cell == cell) and cell != ""
+    )

@@ -1,0 +1,105 @@
+"""``spacy-attn inventory``: import, check, add, show."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spacy_attn.cli import main
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+
+
+@pytest.fixture
+def glossary(tmp_path):
+    path = tmp_path / "glossary.csv"
+    path.write_text(
+        "term,definition,examples\nbat,an animal that flies,The bat flew.\n"
+        "bat,a club for a ball,Swing the bat!\nbat,,\n"
+    )
+    return path
+
+
+@pytest.fixture
+def mine(glossary, tmp_path, capsys):
+    """The inventory of the glossary."""
+    output = tmp_path / "mine.jsonl"
+    assert main(["inventory", "import", str(glossary), "-o", str(output), "--lang", "en"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{output}\n"
+    assert said.err == (
+        "2 senses of 1 words with 2 examples, language en\n"
+        "left out: 1 neither definition nor example\n"
+    )
+    return output
+
+
+def test_check(mine, capsys):
+    assert main(["inventory", "check", str(mine), "--method", "lesk_extended"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "mine.jsonl, language en",
+        "  1 words, 2 senses (2 NOUN)",
+        "  2 examples; 0 senses have none, 0 have no definition",
+        "  0 words have one sense",
+    ]
+    assert lines[-1].startswith("  lesk_extended decides ")
+    assert lines[-1].endswith(" of 2 held-out examples of 1 words correctly")
+
+
+def test_check_as_json_and_without_a_sample(mine, capsys):
+    assert main(["inventory", "check", str(mine), "--method", "none", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["n_senses"], record["sample"], record["one_sense"]) == (2, None, [])
+
+
+def test_check_of_wordnet(capsys):
+    assert main(["inventory", "check", "wordnet"]) == 2
+    assert "this command is for inventories of your own" in capsys.readouterr().err
+
+
+def test_add(mine, tmp_path, capsys):
+    correction = {"text": "My bat", "start": 3, "end": 6, "lemma": "bat", "sense": "bat.n.2"}
+    unknown = {**correction, "text": "A bat", "start": 2, "end": 5, "sense": "bat.n.9"}
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(json.dumps(correction) + "\n" + json.dumps(unknown) + "\n")
+    assert main(["inventory", "add", str(mine), "--from", str(path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{mine}\n"
+    assert "added 1 examples; 0 were there, 0 name no sense" in said.err
+    assert "does not have, left out: bat.n.9" in said.err
+    assert [len(sense.examples) for sense in load_inventory(mine).senses] == [1, 2]
+
+
+def test_add_to_the_bundled_one_needs_another_file(tmp_path, capsys):
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(
+        '{"text": "My bat", "start": 3, "end": 6, "lemma": "bat", "sense": "bat.club"}\n'
+    )
+    assert main(["inventory", "add", "homographs", "--from", str(path)]) == 2
+    assert "homographs is bundled and stays as it is" in capsys.readouterr().err
+    output = tmp_path / "more.jsonl"
+    assert main(["inventory", "add", "homographs", "--from", str(path), "-o", str(output)]) == 0
+    assert sum(len(s.examples) for s in load_inventory(output).senses) == 2824
+
+
+def test_show_a_word_and_all_words(mine, capsys):
+    assert main(["inventory", "show", "Bat", "--inventory", str(mine)]) == 0
+    shown = capsys.readouterr().out
+    assert "bat.n.1" in shown
+    assert "an animal that flies" in shown
+    assert "The bat flew." in shown
+    assert main(["inventory", "show", "--inventory", str(mine), "--inventory", "homographs"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "bat\tNOUN VERB"
+    assert main(["inventory", "show", "bat", "--inventory", "wordnet", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 10
+
+
+def test_show_a_word_that_is_not_there(capsys):
+    assert main(["inventory", "show", "sprng"]) == 2
+    assert "'homographs' has no word 'sprng' (did you mean 'spring'?)" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert main(["inventory"]) == 2
+    assert "import" in "".join(capsys.readouterr())

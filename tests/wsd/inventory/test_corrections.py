@@ -1,0 +1,79 @@
+"""Corrections become examples of their senses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spacy_attn.errors import InventoryError
+from spacy_attn.wsd.inventory.corrections import (
+    Correction,
+    add_examples,
+    corrections_by_lemma,
+    read_corrections,
+    write_with_examples,
+)
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.sense import Example
+
+TEXT = "My bat is here."
+LINE = {"text": TEXT, "start": 3, "end": 6, "lemma": "Bat", "pos": "NOUN", "sense": "bat.club"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*lines):
+        path = tmp_path / "corrections.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return write
+
+
+def test_the_last_line_about_an_occurrence_counts(write):
+    other = {**LINE, "text": "The bat!", "start": 4, "end": 7, "sense": "", "verdict": "none"}
+    unsure = {**other, "text": "A bat!", "start": 2, "end": 5, "verdict": "unclear"}
+    path = write({**LINE, "sense": "bat.animal"}, other, unsure, {**LINE, "verdict": "sense"})
+    found = read_corrections(path)
+    assert found == [
+        Correction(TEXT, 3, 6, "bat", "bat.club"),
+        Correction("The bat!", 4, 7, "bat", "", "none"),
+        Correction("A bat!", 2, 5, "bat", "", "unclear"),
+    ]
+    assert corrections_by_lemma(found) == {"bat": found[:2]}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({**LINE, "sense": ""}, "field 'sense': must be a text that is not empty, got ''"),
+        ({**LINE, "verdict": "no"}, "field 'verdict': 'no' is none of sense, none, unclear"),
+        ({**LINE, "end": 99}, "field 'start': start = 3, end = 99: must be characters"),
+    ],
+)
+def test_a_broken_line_is_refused(write, line, reason):
+    with pytest.raises(InventoryError, match=f"line 1, {reason}"):
+        read_corrections(write(line))
+
+
+def test_corrections_become_examples(toy_inventory, tmp_path):
+    inventory = load_inventory(toy_inventory, "en")
+    (known, *_), club = inventory.senses[0].examples, Example(TEXT, 3, 6)
+    added = add_examples(
+        inventory,
+        [
+            Correction(TEXT, 3, 6, "bat", "bat.club"),
+            Correction(known.text, known.start, known.end, "bat", inventory.senses[0].id),
+            Correction(TEXT, 3, 6, "bat", "bat.unknown"),
+            Correction("A bat", 2, 5, "bat", "", "none"),
+        ],
+    )
+    assert (added.n_added, added.n_known, added.n_no_sense) == (1, 1, 1)
+    assert added.unknown == ("bat.unknown",)
+    changed = {s.id: s.examples for s in added.inventory.senses}
+    assert changed["bat.club"][-1] == club
+    assert changed["bat.animal"] == inventory.senses[0].examples
+    output = tmp_path / "better.jsonl"
+    write_with_examples(toy_inventory, changed, output)
+    assert load_inventory(output, "en").senses == added.inventory.senses

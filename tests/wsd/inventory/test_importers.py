@@ -1,0 +1,284 @@
+"""Glossaries, wordnets and Wiktionary as inventories; what cannot be taken is counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+
+import pytest
+
+from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.wsd.inventory.importers.glossary import parse_columns
+from spacy_attn.wsd.inventory.importers.records import pos_of
+from spacy_attn.wsd.inventory.importers.run import import_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.sense import Example, Sense
+
+LMF = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE LexicalResource SYSTEM "http://globalwordnet.github.io/schemas/WN-LMF-1.1.dtd">
+<LexicalResource xmlns:dc="https://globalwordnet.github.io/schemas/dc/">
+  <Lexicon id="toy" label="Toy" language="en" email="a@b.c" license="MIT" version="1">
+    <LexicalEntry id="toy-bat-n">
+      <Lemma writtenForm="bat" partOfSpeech="n"/>
+      <Form writtenForm="batz"/>
+      <Sense id="toy-bat-1" synset="toy-1-n"><Example>Two batz flew.</Example></Sense>
+      <Sense id="toy-bat-2" synset="toy-2-n"/>
+    </LexicalEntry>
+    <LexicalEntry id="toy-good-s">
+      <Lemma writtenForm="Good" partOfSpeech="s"/>
+      <Sense id="toy-good-1" synset="toy-3-s"/>
+    </LexicalEntry>
+    <LexicalEntry id="toy-of-p">
+      <Lemma writtenForm="of" partOfSpeech="p"/>
+      <Sense id="toy-of-1" synset="toy-4-p"/>
+    </LexicalEntry>
+    <Synset id="toy-1-n" ili="i100" partOfSpeech="n" lexfile="noun.animal">
+      <Definition>a flying animal</Definition>
+      <SynsetRelation relType="hypernym" target="toy-2-n"/>
+      <Example>A bat hangs in the cave.</Example>
+      <Example>No such word here.</Example>
+    </Synset>
+    <Synset id="toy-2-n" ili="in" partOfSpeech="n">
+      <Definition>a club
+        for a ball</Definition>
+      <ILIDefinition>a club used to hit a ball in games</ILIDefinition>
+    </Synset>
+    <Synset id="toy-3-s" ili="" partOfSpeech="s"><Definition>not bad</Definition></Synset>
+    <Synset id="toy-4-p" ili="" partOfSpeech="p"><Definition>belonging to</Definition></Synset>
+  </Lexicon>
+</LexicalResource>
+"""
+
+OF_LMF = (
+    Sense(
+        "toy-bat-1", "bat", "NOUN", "a flying animal",
+        (Example("Two batz flew.", 4, 8), Example("A bat hangs in the cave.", 2, 5)),
+        "noun.animal", ("batz",), ids=(("synset", "toy-1-n"), ("ili", "i100")),
+    ),
+    Sense("toy-bat-2", "bat", "NOUN", "a club for a ball", (), "", ("batz",),
+          ids=(("synset", "toy-2-n"),)),
+    Sense("toy-good-1", "good", "ADJ", "not bad", ids=(("synset", "toy-3-s"),)),
+)  # fmt: skip
+
+WIKTEXTRACT = [
+    {
+        "word": "bat", "lang": "English", "lang_code": "en", "pos": "noun",
+        "forms": [
+            {"form": "bats", "tags": ["plural"]}, {"form": "no-table", "tags": ["table-tags"]},
+        ],
+        "senses": [
+            {
+                "glosses": ["Animal", "A flying mammal."], "id": "en-bat-en-noun-1",
+                "examples": [
+                    {"text": "The bat flew.", "bold_text_offsets": [[4, 7]]},
+                    {"text": "Bats sleep by day."}, {"text": "x" * 600}, {"text": "Nothing here."},
+                ],
+            },
+            {"glosses": ["A club."]},
+            {"glosses": ["plural of ba"], "form_of": [{"word": "ba"}], "tags": ["form-of"]},
+            {"tags": ["no-gloss"]},
+        ],
+    },
+    {"title": "Bat", "redirect": "bat"},
+    {"word": "bat", "lang_code": "en", "pos": "verb", "senses": [{"glosses": ["To hit."]}]},
+    {"word": "of", "lang_code": "en", "pos": "prep", "senses": [{"glosses": ["Belonging to."]}]},
+]  # fmt: skip
+
+
+def written(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def imported(tmp_path, path, **options):
+    """The summary and the inventory."""
+    output = tmp_path / "out.jsonl"
+    summary = import_inventory(path, output, **options)
+    return summary, load_inventory(output)
+
+
+# -- glossaries ---------------------------------------------------------------------------
+
+
+def test_a_glossary_with_all_columns(tmp_path):
+    text = (
+        "\ufeffTerm;Definition;POS;ID;Examples;Forms;Domain\n"
+        'bat;"An animal; it flies.";noun;bat.animal;The bat flew. | Bats sleep.;;zoo\n'
+        "\n"
+        "Hot Spot;A place.;n.;;;hot spotz | hotspots;\n"
+        "to run;;v;;They **ran** off.;;\n"
+        "under;Below.;prep;;;;\n"
+        ";no term;;;;;\n"
+        "term alone;;;;;;\n"
+    )
+    summary, inventory = imported(tmp_path, written(tmp_path, "g.csv", text), lang="en")
+    assert inventory.senses == (
+        Sense("bat.animal", "bat", "NOUN", "An animal; it flies.",
+              (Example("The bat flew.", 4, 7), Example("Bats sleep.", 0, 4)), "zoo"),
+        Sense("hot_spot.n.1", "hot spot", "NOUN", "A place.", forms=("hot spotz", "hotspots")),
+        Sense("run.v.1", "run", "VERB", "", (Example("They ran off.", 5, 8),)),
+    )  # fmt: skip
+    assert (summary.n_senses, len(summary.words), summary.n_examples) == (3, 3, 3)
+    assert inventory.lang == summary.lang == "en"
+    assert summary.left_out == {
+        "part of speech prep": 1, "no term": 1, "neither definition nor example": 1,
+    }  # fmt: skip
+
+
+def test_a_glossary_of_two_columns_needs_no_header(tmp_path):
+    path = written(tmp_path, "g.tsv", "bat\tan animal, that flies\nbat\tto hit\n")
+    _, inventory = imported(tmp_path, path)
+    assert [(s.id, s.definition) for s in inventory.senses] == [
+        ("bat.n.1", "an animal, that flies"), ("bat.v.1", "to hit"),
+    ]  # fmt: skip
+    _, inventory = imported(tmp_path, path, pos="ADJ")
+    assert [s.id for s in inventory.senses] == ["bat.a.1", "bat.a.2"]
+
+
+def test_columns_of_other_names(tmp_path):
+    path = written(tmp_path, "g.csv", "Lemma,Erklärung,Quelle\nBank,Ein Sitz,Buch\n")
+    _, inventory = imported(
+        tmp_path, path, columns=parse_columns("definition=erklärung, supersense=Quelle")
+    )
+    assert inventory.senses == (Sense("bank.n.1", "bank", "NOUN", "Ein Sitz", supersense="Buch"),)
+    with pytest.raises(InventoryError, match=r"has the columns lemma, erklärung, quelle; name th"):
+        import_inventory(path, tmp_path / "x.jsonl")
+    with pytest.raises(ConfigError, match=r"has no column 'Sinn'; it has lemma, erklärung, quelle"):
+        import_inventory(path, tmp_path / "x.jsonl", columns={"definition": "Sinn"})
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+@pytest.mark.parametrize("text", ["termin=x", "term", "term="])
+def test_columns_that_a_glossary_does_not_have(text):
+    with pytest.raises(ConfigError, match=f"^columns {text!r}: allowed is NAME=HEADER with"):
+        parse_columns(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("g.csv", b"", r"g\.csv holds no row; a glossary has a term and a definition in each"),
+        ("g.csv", b"bat\n", r"g\.csv has the columns bat; name those of the glossary with"),
+        ("g.csv", b"term,definition\n,\xff\n", r"g\.csv: byte 18 is not UTF-8; save it as UTF-8"),
+        ("g.csv", b"term,definition\n,x\n", r"g\.csv holds no sense; left out: 1 no term$"),
+        ("g.csv", b"term,gloss,id\na,x,i\nb,y,i\n", r"line 2, field 'sense': 'i' stands twice"),
+        ("w.xml", b"<a><b></a>", r"w\.xml is no XML \(mismatched tag.*; a wordnet is in WN-LMF"),
+        ("w.xml", b"<a/>", r"w\.xml holds no <Lexicon>; a wordnet of WN-LMF has one or more"),
+        ("w.jsonl", b'{"word": "a", "senses": []}\n{', r"w\.jsonl, line 2: not JSON \(Expecting"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_refused(tmp_path, name, content, reason):
+    path = written(tmp_path, name, content)
+    with pytest.raises(InventoryError, match=reason):
+        import_inventory(path, tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"format": "xml"}, "^format = 'xml'; allowed are glossary, wn-lmf, wiktextract$"),
+        ({"pos": "noun"}, "^pos = 'noun'; allowed are NOUN, VERB, ADJ, ADV$"),
+    ],
+)
+def test_options_that_are_not_allowed(tmp_path, options, reason):
+    with pytest.raises(ConfigError, match=reason):
+        import_inventory("x.csv", tmp_path / "out.jsonl", **options)
+
+
+def test_a_format_that_the_name_does_not_tell(tmp_path):
+    path = written(tmp_path, "g.dat", "bat,an animal\n")
+    with pytest.raises(ConfigError, match=r"g\.dat is no format that is known by its name; say"):
+        import_inventory(path, tmp_path / "out.jsonl")
+    assert imported(tmp_path, path, format="glossary")[0].n_senses == 1
+    own = written(tmp_path, "own.jsonl", '{"lemma": "bat", "sense": "x"}')
+    with pytest.raises(ConfigError, match=r"own\.jsonl is an inventory already; give it as"):
+        import_inventory(own, tmp_path / "out.jsonl")
+
+
+# -- wordnets -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["toy.xml", "toy.xml.gz"])
+def test_a_wordnet_in_lmf(tmp_path, name):
+    content = LMF.encode()
+    path = written(tmp_path, name, gzip.compress(content) if name.endswith(".gz") else content)
+    summary, inventory = imported(tmp_path, path)
+    assert inventory.senses == OF_LMF
+    assert inventory.lang == "en"
+    assert summary.left_out == {
+        "part of speech p": 1, "examples in which the word was not found": 1,
+    }  # fmt: skip
+
+
+def test_of_several_languages_one_is_chosen(tmp_path):
+    other = re.search(r"  <Lexicon .*</Lexicon>\n", LMF, re.DOTALL)[0]
+    other = other.replace("toy", "spiel").replace('"en"', '"de"')
+    path = written(
+        tmp_path, "two.xml", LMF.replace("</LexicalResource>", other + "</LexicalResource>")
+    )
+    with pytest.raises(ConfigError, match=r"two\.xml has lexicons of en, de; choose a language"):
+        import_inventory(path, tmp_path / "x.jsonl")
+    with pytest.raises(ConfigError, match=r"^--lang fr: .*two\.xml has lexicons of en, de$"):
+        import_inventory(path, tmp_path / "x.jsonl", lang="fr")
+    _, inventory = imported(tmp_path, path, lang="de")
+    assert {sense.id.partition("-")[0] for sense in inventory.senses} == {"spiel"}
+
+
+def test_the_wn_library_gives_the_same(tmp_path):
+    wn = pytest.importorskip("wn")
+    before = wn.config.data_directory
+    wn.config.data_directory = tmp_path / "wn"
+    try:
+        wn.add(written(tmp_path, "toy.xml", LMF), progress_handler=None)
+        _, inventory = imported(tmp_path, "wn:toy:1")
+        with pytest.raises(
+            ConfigError, match=r"wn has no lexicon 'oewn:1' .*it has toy:1; get one"
+        ):
+            import_inventory("wn:oewn:1", tmp_path / "x.jsonl")
+    finally:
+        wn.config.data_directory = before
+    assert set(inventory.senses) == set(OF_LMF)
+
+
+def test_without_the_wn_library(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "wn", None)
+    with pytest.raises(ResourceError, match=r"^wn:oewn:2024 needs wn, .*run: pip install wn$"):
+        import_inventory("wn:oewn:2024", tmp_path / "x.jsonl")
+
+
+# -- Wiktionary ----------------------------------------------------------------------------
+
+
+def test_wiktionary_by_wiktextract(tmp_path):
+    path = written(tmp_path, "w.jsonl", "\n".join(map(json.dumps, WIKTEXTRACT)))
+    summary, inventory = imported(tmp_path, path)
+    assert inventory.senses == (
+        Sense("bat.n.1", "bat", "NOUN", "Animal: A flying mammal.",
+              (Example("The bat flew.", 4, 7), Example("Bats sleep by day.", 0, 4)),
+              forms=("bats",), ids=(("wiktextract", "en-bat-en-noun-1"),)),
+        Sense("bat.n.2", "bat", "NOUN", "A club.", forms=("bats",)),
+        Sense("bat.v.1", "bat", "VERB", "To hit."),
+    )  # fmt: skip
+    assert inventory.lang == "en"
+    assert summary.left_out == {
+        "form of another word, or no definition": 2, "part of speech prep": 1,
+        "examples in which the word was not found": 1,
+    }  # fmt: skip
+
+
+def test_wiktionary_of_several_languages(tmp_path):
+    german = {"word": "Bank", "lang_code": "de", "pos": "noun", "senses": [{"glosses": ["Sitz"]}]}
+    path = written(tmp_path, "w.jsonl", "\n".join(map(json.dumps, [*WIKTEXTRACT, german])))
+    with pytest.raises(ConfigError, match=r"line 5: a word of 'de' after words of 'en'; an invent"):
+        import_inventory(path, tmp_path / "x.jsonl")
+    summary, inventory = imported(tmp_path, path, lang="de")
+    assert [sense.lemma for sense in inventory.senses] == ["bank"]
+    assert summary.left_out["another language"] == 6
+
+
+def test_names_of_parts_of_speech():
+    named = [pos_of(name) for name in ("Noun", " V. ", "s", "ADV", "Adjektiv", "prep", "")]
+    assert named == ["NOUN", "VERB", "ADJ", "ADV", "ADJ", None, None]
