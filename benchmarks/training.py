@@ -30,10 +30,11 @@ from spacy_attn.train.corpora import read_semcor, split_corpora
 from spacy_attn.train.export import base_of, write_sense_model
 from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.rows import rows_of
+from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_model import RESULT as MODEL
 from spacy_attn.train.sense_model import open_trainer
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer, TrainConfig
+from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet

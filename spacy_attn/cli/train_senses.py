@@ -22,6 +22,13 @@ def train_senses(
     ],
     semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
     masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz); optional.")] = None,
+    written: Annotated[
+        Path | None, typer.Option(help="Folder of the written corpus (corpus in the repository).")
+    ] = None,
+    tagged: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further tagged corpus as JSONL (.gz). Repeatable."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Your own labels, JSONL: text, start, end, lemma, pos, sense."),
@@ -38,7 +45,22 @@ def train_senses(
         str, typer.Option(help="The encoder to train.")
     ] = "sentence-transformers/all-MiniLM-L6-v2",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 3,
-    learning_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1e-4,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1.5e-4,
+    gloss_turns: Annotated[
+        int,
+        typer.Option(min=0, help="After so many of the epochs the encoder of glosses learns too."),
+    ] = 0,
+    shift: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="How much of a corpus' own frequencies of senses is discounted."
+        ),
+    ] = 0.5,
+    cap: Annotated[int, typer.Option(min=0, help="Tags of a sense that count fully; 0: all.")] = 0,
+    balance: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Exponent that weighs senses by inverse frequency."),
+    ] = 0.0,
     weight_masc: Annotated[
         float, typer.Option(min=0.0, help="Weight of MASC in the loss; 0: only measured.")
     ] = 0.0,
@@ -59,6 +81,9 @@ def train_senses(
         list[Path] | None,
         typer.Option(help="Folder of a finished run to average this run with. Repeatable."),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Train on what is held out, too: for a last run.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Train on this many documents only, for a test.")
@@ -76,11 +101,15 @@ def train_senses(
     """
     if precision not in _PRECISIONS:
         raise ConfigError(f"--precision {precision}; allowed are {', '.join(_PRECISIONS)}")
-    for path in (semcor, masc, data, start):
+    for path in (semcor, masc, data, start, *(tagged or ())):
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
+    if written is not None and not any(written.glob("*.tsv")):
+        raise ResourceError(
+            f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
+        )
+    from spacy_attn.train.sense_config import TrainConfig
     from spacy_attn.train.sense_model import train_sense_model
-    from spacy_attn.train.senses import TrainConfig
     from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
     if semcor is None and data is not None and start is None:
@@ -92,6 +121,10 @@ def train_senses(
         precision=precision,
         seed=seed,
         drop_residual=drop_residual,
+        gloss_turns=gloss_turns,
+        shift=shift,
+        cap=cap,
+        balance=balance,
     )
     with training_progress("reading corpora") as report:
         path = train_sense_model(
@@ -100,6 +133,9 @@ def train_senses(
             config,
             semcor=semcor,
             masc=masc,
+            written=written,
+            tagged=tagged or (),
+            everything=everything,
             data=data,
             inventory=inventory,
             rank=rank,

@@ -21,7 +21,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
     Yields:
         The function that takes the records: those of a batch have ``batch`` (the number done),
-        ``batches``, ``epoch`` and ``loss``.
+        ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained.
     """
     console = Console(stderr=True)
     columns = (
@@ -35,9 +35,12 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
         def report(record: dict[str, Any]) -> None:
             if "batch" in record:
+                what = f"epoch {record['epoch'] + 1}" + (
+                    f", {record['of']}" if "of" in record else ""
+                )
                 progress.update(
                     bar,
-                    description=f"epoch {record['epoch'] + 1}, loss {record['loss']:.3f}",
+                    description=f"{what}, loss {record['loss']:.3f}",
                     completed=record["batch"],
                     total=record["batches"],
                 )

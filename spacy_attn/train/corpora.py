@@ -1,8 +1,9 @@
 """Readers of the sense-annotated corpora that the sense model is trained on.
 
-SemCor and MASC come as JSONL, one sentence a line (see ``benchmarks/README.md`` for
-sources and licences); WordNet's example sentences come from the user's own WordNet; the written
-corpus is the project's own text (``corpus/README.md``). All become :class:`TaggedSentence`.
+SemCor, MASC and further tagged files come as JSONL, one sentence a line (see
+``benchmarks/README.md`` for sources and licences); WordNet's example sentences come from the
+user's own WordNet; the written corpus is the project's own text (``corpus/README.md``). All become
+:class:`TaggedSentence`.
 """
 
 from __future__ import annotations
@@ -10,22 +11,38 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from spacy_attn.errors import RecordError
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 __all__ = [
+    "SURE",
+    "Split",
     "TaggedSentence",
     "read_masc",
     "read_records",
     "read_semcor",
+    "read_tagged",
     "read_wordnet_examples",
     "read_written",
+    "split_corpora",
 ]
+
+#: How a word of a tagged file got its sense, where a person or the file's own entry said so.
+SURE: Final = ("man", "gold", "ex", "silver")
+#: Of the files that are known by name; another file is "tagged".
+_GENRES = {
+    "wngt_verb_adv": "wngt",
+    "silver_noun_adj_gloss": "silver",
+    "pmb4_gold_en": "pmb",
+    "oewn_new_examples": "oewn",
+}
+_WRITTEN_HELD_OUT = 5  # one of so many written words
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,30 @@ def read_masc(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
                 senses.append((index, known))
         tokens, targets = _split_collocations(record["tokens"], senses)
         yield TaggedSentence(doc, str(record["genre"]), tokens, targets)
+
+
+def read_tagged(
+    path: Path, wordnet: WordNet, ways: Collection[str] = SURE
+) -> Iterator[TaggedSentence]:
+    """A file of tagged sentences: glosses, examples, the Parallel Meaning Bank.
+
+    A line has ``of``, ``tokens`` and ``senses`` as ``[start, end, lemma, pos, keys, way]``. Keys
+    that are not in WordNet 3.0 are left out, and so are sentences without any.
+
+    Args:
+        path: the file; its name says the genre ("wngt", "silver", "pmb", "oewn", else "tagged").
+        wordnet: the senses.
+        ways: which tags are read, by how the word got its sense ("auto" is a program's guess).
+    """
+    genre = _GENRES.get(path.name.partition(".")[0], "tagged")
+    for record in read_records(path):
+        targets = []
+        for start, end, _lemma, _pos, keys, way in record["senses"]:
+            known = [key for key in keys if key in wordnet.senses]
+            if known and way in ways:
+                targets.append((start, end, known))
+        if targets:
+            yield TaggedSentence(str(record["of"]), genre, record["tokens"], targets)
 
 
 def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
@@ -161,15 +202,18 @@ def split_corpora(
     examples: list[TaggedSentence],
     seed: int = 1,
     n_genres: int = 3,
+    written: Sequence[TaggedSentence] = (),
 ) -> Split:
-    """Hold out a tenth of SemCor's documents and some whole genres of MASC.
+    """Hold out a tenth of SemCor's documents, some genres of MASC, a fifth of the written words.
 
     Args:
         semcor: sentences of SemCor.
         masc: sentences of MASC; may be empty.
-        examples: WordNet's example sentences; all are trained on.
+        examples: WordNet's example sentences and other tagged ones; all are trained on.
         seed: decides which documents and genres are held out.
         n_genres: how many genres of MASC are held out.
+        written: the written corpus. A word is held out with all its written sentences, by a hash
+            of its lemma, so that the split stays when the corpus grows.
     """
     docs = sorted({s.doc for s in semcor})
     random.Random(seed).shuffle(docs)  # noqa: S311 - a split, not a secret
@@ -180,6 +224,7 @@ def split_corpora(
         *(s for s in semcor if s.doc not in out_docs),
         *(s for s in masc if s.genre not in out_genres),
         *examples,
+        *(s for s in written if not _is_held_out(s)),
     ]
     documents: dict[tuple[str, str], list[TaggedSentence]] = {}
     for sentence in kept:
@@ -187,4 +232,11 @@ def split_corpora(
     held_out = {"semcor": [s for s in semcor if s.doc in out_docs]}
     for genre in sorted(out_genres):
         held_out[f"masc:{genre}"] = [s for s in masc if s.genre == genre]
+    if written:
+        held_out["written"] = [s for s in written if _is_held_out(s)]
     return Split(list(documents.values()), held_out)
+
+
+def _is_held_out(sentence: TaggedSentence) -> bool:
+    lemma = sentence.targets[0][2][0].partition("%")[0]
+    return zlib.crc32(lemma.encode()) % _WRITTEN_HELD_OUT == 0

@@ -124,8 +124,7 @@ def sense_vectors(network: SenseNetwork, n_synsets: int) -> Floats2d:
     parts = []
     for first in range(0, n_synsets, _AT_ONCE):
         rows = torch.arange(first, min(first + _AT_ONCE, n_synsets), device=device)
-        text, neighbours, own = network.senses(rows)
-        parts.append(((text + neighbours + own) * network.scale.exp()).cpu().numpy())
+        parts.append((network.senses(rows) * network.scale.exp()).cpu().numpy())
     vectors: Floats2d = np.concatenate(parts)
     return vectors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spacy_attn.train.corpora import TaggedSentence
@@ -22,6 +22,9 @@ class RowTarget:
     end: int
     candidates: tuple[int, ...]
     allowed: tuple[bool, ...]
+    weight: float = 1.0  # in the loss
+    shift: tuple[float, ...] = ()  # of the candidates' scores while training; empty: none
+    number: int = -1  # among all that are trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,12 @@ class Row:
     owner: list[int]  # token index of each piece
     n_tokens: int
     targets: list[RowTarget]
-    weight: float = 1.0  # of its targets in the loss
 
 
 def rows_of(
     sentences: Sequence[TaggedSentence],
     tokenizer: Any,
     target: Callable[[int, int, list[str]], RowTarget | None],
-    weight: float = 1.0,
 ) -> list[Row]:
     """Wordpieces and candidates of each sentence.
 
@@ -47,7 +48,6 @@ def rows_of(
         sentences: what was annotated.
         tokenizer: a fast one.
         target: makes a target of start, end and allowed senses; None leaves it out.
-        weight: see :class:`Row`.
     """
     out = []
     for first in range(0, len(sentences), _AT_ONCE):
@@ -62,7 +62,7 @@ def rows_of(
         for i, sentence in enumerate(chunk):
             targets = [t for t in (target(*x) for x in sentence.targets) if t is not None]
             owner = encoded.word_ids(i)
-            out.append(Row(encoded["input_ids"][i], owner, len(sentence.tokens), targets, weight))
+            out.append(Row(encoded["input_ids"][i], owner, len(sentence.tokens), targets))
     return out
 
 
@@ -79,10 +79,7 @@ def join(rows: Sequence[Row], max_pieces: int) -> Row:
             break
         ids += row.ids
         owner += [o + n_tokens for o in row.owner]
-        targets += [
-            RowTarget(t.start + n_tokens, t.end + n_tokens, t.candidates, t.allowed)
-            for t in row.targets
-        ]
+        targets += [replace(t, start=t.start + n_tokens, end=t.end + n_tokens) for t in row.targets]
         n_tokens += row.n_tokens
     if len(ids) > max_pieces:
         ids, owner = ids[:max_pieces], owner[:max_pieces]
@@ -91,7 +88,7 @@ def join(rows: Sequence[Row], max_pieces: int) -> Row:
         while owner and owner[-1] >= n_tokens:
             ids.pop()
             owner.pop()
-    return Row(ids, owner, n_tokens, targets, rows[0].weight)
+    return Row(ids, owner, n_tokens, targets)
 
 
 def batches(

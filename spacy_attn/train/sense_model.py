@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,22 @@ import torch
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
+from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import (
+    Split,
     TaggedSentence,
     read_masc,
     read_semcor,
+    read_tagged,
     read_wordnet_examples,
+    read_written,
     split_corpora,
 )
 from spacy_attn.train.export import base_of, choose_few_shot_settings, write_sense_model
 from spacy_attn.train.rows import Row, rows_of
+from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer, TrainConfig
+from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.labelled import read_labelled
@@ -48,6 +54,9 @@ def train_sense_model(
     *,
     semcor: Path | None = None,
     masc: Path | None = None,
+    written: Path | None = None,
+    tagged: Sequence[Path] = (),
+    everything: bool = False,
     data: Path | None = None,
     inventory: str | Path = "homographs",
     rank: int = 112,
@@ -57,7 +66,7 @@ def train_sense_model(
     report: Report | None = None,
     limit: int | None = None,
 ) -> Path:
-    """Train on SemCor, MASC and WordNet's examples, or on labels of your own.
+    """Train on SemCor, MASC, further tagged text and WordNet's examples, or on your own labels.
 
     Args:
         model: the encoder, found by the resolver.
@@ -65,6 +74,10 @@ def train_sense_model(
         config: see :class:`~.senses.TrainConfig`.
         semcor: SemCor as JSONL, or None.
         masc: MASC as JSONL, or None.
+        written: folder of the written corpus, or None.
+        tagged: further files, see :func:`~.corpora.read_tagged`.
+        everything: train also on what is held out of SemCor and of the written corpus: for a last
+            run, after all was chosen. What the run then measures says nothing.
         data: labels of your own (JSONL, see the README), or None.
         inventory: the senses that they name: "homographs", "wordnet" or a file.
         rank: of the encoder's change, as it is kept.
@@ -92,7 +105,11 @@ def train_sense_model(
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
     trainer = open_trainer(model, resolved.path, table, config, output, base, base_sha256, start)
-    corpora = _corpora(semcor, masc, wordnet)
+    corpora = _corpora(semcor, masc, written, tagged, wordnet)
+    if corpora is not None and everything:
+        corpora.train.extend(
+            corpora.held_out[name] for name in ("semcor", "written") if name in corpora.held_out
+        )
     documents, held_out = _rows(corpora, trainer, limit)
     if data is not None:
         _add_labels(data, trainer, documents, held_out)
@@ -106,7 +123,12 @@ def train_sense_model(
     path = output / RESULT
     notes = {
         "base_model": model,
-        "corpora": {file.name: file_sha256(file) for file in (semcor, masc, data) if file},
+        "corpora": {
+            file.name: file_sha256(file)
+            for file in (semcor, masc, data, *tagged, *_files(written))
+            if file
+        },
+        "everything": everything,
         "curve": trainer.curve,
         "averaged": averaged,
     }
@@ -203,34 +225,53 @@ def _load_head(trainer: SenseTrainer, start: Path) -> None:
             buffer.mul_(has_none)
 
 
-def _corpora(semcor: Path | None, masc: Path | None, wordnet: WordNet) -> Any:
+def _files(written: Path | None) -> list[Path]:
+    return sorted(written.glob("*.tsv")) if written else []
+
+
+def _corpora(
+    semcor: Path | None,
+    masc: Path | None,
+    written: Path | None,
+    tagged: Sequence[Path],
+    wordnet: WordNet,
+) -> Split | None:
     if semcor is None:
         return None
     return split_corpora(
         list(read_semcor(semcor, wordnet)),
         list(read_masc(masc, wordnet)) if masc else [],
-        list(read_wordnet_examples(wordnet)),
+        [
+            *read_wordnet_examples(wordnet),
+            *(sentence for path in tagged for sentence in read_tagged(path, wordnet)),
+        ],
+        written=list(read_written(written)) if written else [],
     )
 
 
 def _rows(
-    corpora: Any, trainer: SenseTrainer, limit: int | None
+    corpora: Split | None, trainer: SenseTrainer, limit: int | None
 ) -> tuple[list[list[Row]], dict[str, list[Row]]]:
     """Documents to train on, and what is held out, by name."""
     if corpora is None:
         return [], {}
     table, tokenizer = trainer.table, trainer.tokenizer
 
-    def rows(sentences: Sequence[TaggedSentence], weight: float = 1.0) -> list[Row]:
-        return rows_of(sentences, tokenizer, table.target, weight)
+    def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
+        return rows_of(sentences, tokenizer, table.target)
 
-    weight = trainer.config.weight
+    config = trainer.config
+    flat = [s for d in corpora.train[:limit] if config.weight(d[0].genre) for s in d]
+    made = iter(rows(flat))
     documents = [
-        rows(document, weight(document[0].genre))
-        for document in corpora.train[:limit]
-        if weight(document[0].genre)
+        (d[0].genre, list(islice(made, len(d))))
+        for d in corpora.train[:limit]
+        if config.weight(d[0].genre)
     ]
-    return documents, {name: rows(sentences) for name, sentences in corpora.held_out.items()}
+    weighed = balanced(
+        documents, config.weight, cap=config.cap, balance=config.balance, shift=config.shift
+    )
+    return weighed, {name: rows(sentences) for name, sentences in corpora.held_out.items()}
 
 
 def _add_labels(
@@ -243,7 +284,8 @@ def _add_labels(
     out = sentences[::_HELD_OUT]
     kept = [sentence for i, sentence in enumerate(sentences) if i % _HELD_OUT]
     weight = trainer.config.weight("own")
-    documents += [[row] for row in rows_of(kept, trainer.tokenizer, target, weight)]
+    rows = [("own", [row]) for row in rows_of(kept, trainer.tokenizer, target)]
+    documents += balanced(rows, lambda _: weight)
     held_out["own"] = rows_of(out, trainer.tokenizer, target)
 
 
@@ -291,7 +333,7 @@ def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float
     return round(fit_temperature(scores, gold), 4) if scores else 1.0
 
 
-def _seen(table: SenseTable, corpora: Any) -> Any:
+def _seen(table: SenseTable, corpora: Split | None) -> Any:
     keys = (
         []
         if corpora is None

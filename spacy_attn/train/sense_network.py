@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from spacy_attn.train.sense_table import RELATIONS
 
-__all__ = ["SenseNetwork", "occurrence_parts", "token_means"]
+__all__ = ["SenseNetwork", "mean_state", "occurrence_parts", "token_means"]
 
 _SCALE = 12.0  # of z . s at the start
 
@@ -39,6 +40,7 @@ class SenseNetwork(nn.Module):
         self.shares: Tensor
         self.kind: Tensor
         self.given: Tensor
+        self.texts: Tensor
         n_rows, hidden = glosses.shape
         self.target, self.context, self.gloss, self.above = (
             nn.Linear(hidden, hidden, bias=False) for _ in range(4)
@@ -52,6 +54,7 @@ class SenseNetwork(nn.Module):
         nn.init.zeros_(self.residual.weight)
         kinds = [i for i, n in enumerate(RELATIONS.values()) for _ in range(n)]
         start = torch.zeros(n_rows, hidden) if given is None else given
+        self.has_given = given is not None
         for name, tensor in (
             ("glosses", glosses),
             ("glosses_above", above),
@@ -61,6 +64,8 @@ class SenseNetwork(nn.Module):
             ("kind", torch.tensor(kinds)),
         ):
             self.register_buffer(name, tensor, persistent=False)
+        # What a trained gloss encoder adds (spacy_attn.train.gloss_encoder).
+        self.register_buffer("texts", torch.zeros(n_rows, hidden, dtype=torch.half))
 
     def projections(self) -> list[nn.Parameter]:
         """All parameters but the residuals."""
@@ -73,16 +78,35 @@ class SenseNetwork(nn.Module):
         """
         return F.normalize(self.target(target) + self.context(context), dim=-1)
 
-    def senses(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a sense has from its text, from its neighbours, and its own residual.
+    def senses(self, rows: Tensor) -> Tensor:
+        """The vectors of senses, all parts together. *Shape:* (n,) -> (n, hidden)"""
+        fixed = self.gloss(self.glosses[rows]) + self.above(self.glosses_above[rows])
+        fixed = fixed + self.given[rows] + self.texts[rows].float()
+        vectors: Tensor = fixed + self.neighbours(rows) + self.residual(rows)
+        return vectors
 
-        *Shape:* (n,) -> three (n, hidden)
+    def text_dots(self, z: Tensor, rows: Tensor, owner: Tensor) -> Tensor:
+        """What the maps of the texts' untrained vectors give to the scores of some senses.
+
+        ``(G g) . z = g . (G' z)``, and there are fewer occurrences than candidates.
+
+        *Shape:* z (n, hidden), rows and owner (a row of z) (m,) -> (m,)
         """
-        share = self.shares[rows] * self.share[self.kind]
-        neighbours = self.residual(self.related[rows]) * share.unsqueeze(-1)
-        shared = self.gloss(self.glosses[rows]) + self.above(self.glosses_above[rows])
-        shared = shared + self.given[rows]
-        return shared, neighbours.sum(1), self.residual(rows)
+        dots = (self.glosses[rows] * (z @ self.gloss.weight)[owner]).sum(-1)
+        dots = dots + (self.glosses_above[rows] * (z @ self.above.weight)[owner]).sum(-1)
+        if self.has_given:
+            dots = dots + (self.given[rows] * z[owner]).sum(-1)
+        return dots
+
+    def neighbours(self, rows: Tensor) -> Tensor:
+        """What senses have from their neighbours. *Shape:* (n,) -> (n, hidden)"""
+        return F.embedding_bag(
+            self.related[rows],
+            self.residual.weight,
+            per_sample_weights=self.shares[rows] * self.share[self.kind],
+            mode="sum",
+            sparse=True,
+        )
 
 
 def token_means(hidden: Tensor, owner: Tensor, n_tokens: int) -> Tensor:
@@ -116,3 +140,13 @@ def occurrence_parts(
     n_around = (high - low).unsqueeze(-1) - n_inside
     target = inside / n_inside
     return target, torch.where(n_around > 0, around / n_around.clamp(min=1), target)
+
+
+def mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of each tensor of some states; whole numbers are those of the first."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in states[0].items()
+    }

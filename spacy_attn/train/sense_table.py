@@ -107,6 +107,20 @@ class SenseTable:
             texts[self._own[sense.id]] = gloss_text(sense.lemma, sense.definition)
         return texts
 
+    def definitions(self) -> dict[int, str]:
+        """What the gloss encoder reads of each synset between which a word chooses.
+
+        Synonyms and definition, then those of the first hypernym; no example, for examples are
+        sentences that the encoder of contexts is trained on.
+        """
+        out = {}
+        for row in self.chosen:
+            text = self._definition(row)
+            if over := self.related(row)["hypernym"]:
+                text = f"{text}; {', '.join(self._words(over[0]))}"
+            out[row] = text
+        return out
+
     def related(self, row: int) -> dict[str, list[int]]:
         """The synsets that one points to, by kind; a supersense has none."""
         out: dict[str, list[int]] = {"hypernym": [], "similar": [], "derived": []}
@@ -156,7 +170,13 @@ class SenseTable:
         return out
 
     def _synset_text(self, row: int) -> str:
-        sense = self.wordnet.senses[self._keys[row]]
-        definition, examples = self.wordnet.gloss(sense)
-        words = [word.replace("_", " ") for word in self.wordnet.synonyms(sense)][:_SYNONYMS]
-        return "; ".join([gloss_text(", ".join(words), definition), *examples[:_EXAMPLES]])
+        _, examples = self.wordnet.gloss(self.wordnet.senses[self._keys[row]])
+        return "; ".join([self._definition(row), *examples[:_EXAMPLES]])
+
+    def _definition(self, row: int) -> str:
+        definition, _ = self.wordnet.gloss(self.wordnet.senses[self._keys[row]])
+        return gloss_text(", ".join(self._words(row)), definition)
+
+    def _words(self, row: int) -> list[str]:
+        words = self.wordnet.synonyms(self.wordnet.senses[self._keys[row]])[:_SYNONYMS]
+        return [word.replace("_", " ") for word in words]

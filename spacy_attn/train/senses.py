@@ -7,11 +7,12 @@ with gloss informed bi-encoders", ACL 2020, with these differences):
 
 * ``z = normalize(T h_target + C h_context)``: the mean vector of the target's tokens
   beside the mean of the tokens within ``context_radius`` of it;
-* ``s = G g + H g' + r + sum of r of its neighbours``: linear maps of the untrained encoder's
-  vectors of the sense's text and of its hypernyms' texts, a residual that the corpora teach, and
-  the residuals of hypernyms, similar and derived synsets and of the supersense, so that a sense
-  that no corpus holds still learns from its neighbours. Residuals are dropped at random, so that
-  the rest learns to decide without them;
+* ``s = G g + H g' + t + r + sum of r of its neighbours``: linear maps of the untrained encoder's
+  vectors of the sense's text and of its hypernyms' texts, what a trained gloss encoder adds
+  (:mod:`spacy_attn.train.gloss_encoder`), a residual that the corpora teach, and the residuals of
+  hypernyms, similar and derived synsets and of the supersense, so that a sense that no corpus
+  holds still learns from its neighbours. All but the maps are dropped at random, so that the rest
+  learns to decide without them;
 * several allowed senses (MASC) are partial labels: the loss is ``-log`` of the sum of
   their probabilities.
 
@@ -21,6 +22,7 @@ The encoder is trained whole; what ships of it is a low-rank part of the change
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -28,59 +30,37 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
+from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
+from spacy_attn.train.half import Worker
 from spacy_attn.train.rows import Row, RowTarget, batches, join
 from spacy_attn.train.schedule import linear_schedule
-from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
+from spacy_attn.train.sense_config import TrainConfig
+from spacy_attn.train.sense_network import (
+    SenseNetwork,
+    mean_state,
+    occurrence_parts,
+    token_means,
+)
 from spacy_attn.train.sense_table import SenseTable
 
-__all__ = ["SenseTrainer", "TrainConfig"]
+__all__ = ["SenseTrainer"]
 
 logger = logging.getLogger("spacy_attn")
 
 _GLOSS_PIECES = 64  # of a sense's text
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides the result of a training run, beside the data."""
-
-    epochs: int = 3
-    batch_pieces: int = 512  # wordpieces in one step, padding included
-    learning_rate: float = 1e-4  # of the encoder
-    projection_rate: float = 1e-3
-    residual_rate: float = 3e-4
-    warmup: float = 0.05  # share of the steps
-    dropout: float = 0.1  # of the encoder's hidden layers
-    context_radius: int = 25  # tokens each side that make h_context
-    max_pieces: int = 192  # of a row; longer ones are cut
-    drop_target: float = 0.05  # share of occurrences that are judged by their context alone
-    drop_context: float = 0.1
-    drop_residual: float = 0.5  # a sense's own, and apart from it those of its neighbours
-    mask_pieces: float = 0.1  # share of wordpieces that become [MASK]
-    join: float = 0.0  # share of rows that join two or three sentences of a document
-    # MASC's senses are mapped from another dictionary: with weight 1 held-out SemCor fell from
-    # 72.0 to 70.1 after one epoch. Its held-out genres are measured all the same.
-    weight_masc: float = 0.0
-    weight_wordnet: float = 1.0
-    weight_own: float = 1.0  # of a user's own labels
-    precision: str = "bf16"
-    seed: int = 0
-
-    def weight(self, genre: str) -> float:
-        """Weight of a corpus in the loss."""
-        weights = {"semcor": 1.0, "wordnet": self.weight_wordnet, "own": self.weight_own}
-        return weights.get(genre, self.weight_masc)
+_SAVE_EVERY = 240.0  # seconds between checkpoints
 
 
 class SenseTrainer:
@@ -110,8 +90,16 @@ class SenseTrainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer, self.table, self.config, self.folder = tokenizer, table, config, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.base = (base or copy.deepcopy(encoder)).to(self.device)
         self.encoder = encoder.to(self.device)
-        glosses = self._gloss_vectors((base or encoder).to(self.device))
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_("embeddings" not in name and "pooler" not in name)
+        for module in encoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
+        self.worker = Worker(self.encoder, config.precision)
+        self.glosses: GlossEncoder | None = None
+        glosses = self._gloss_vectors(self.base)
         related, shares = (torch.from_numpy(array) for array in table.composition())
         above = torch.zeros_like(glosses)
         for row in table.chosen:
@@ -119,14 +107,10 @@ class SenseTrainer:
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
         self.network = SenseNetwork(glosses, above, (related, shares), given).to(self.device)
-        for name, parameter in encoder.named_parameters():
-            parameter.requires_grad_("embeddings" not in name and "pooler" not in name)
-        for module in encoder.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = config.dropout
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
-        self.step = 0
+        self.epoch = self.step = self.batch = 0
+        self.losses: list[float] = []
         self.curve: list[dict[str, Any]] = []
 
     def _gloss_vectors(self, model: Any) -> Tensor:
@@ -152,16 +136,13 @@ class SenseTrainer:
         batch = self.tokenizer(
             texts, padding=True, truncation=True, max_length=_GLOSS_PIECES, return_tensors="pt"
         ).to(self.device)
-        with self._autocast():
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
             hidden = model.eval()(**batch).last_hidden_state.float()
         mask = batch["attention_mask"].unsqueeze(-1)
         mean = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
         array: np.ndarray[Any, Any] = mean.cpu().numpy()
         return array
-
-    def _autocast(self) -> Any:
-        bf16 = self.config.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
     # -- one batch -----------------------------------------------------------------------
 
@@ -185,16 +166,26 @@ class SenseTrainer:
             ids[hidden] = self.tokenizer.mask_token_id
         places = [(i, t.start, t.end) for i, row in enumerate(batch) for t in row.targets]
         where, starts, ends = torch.tensor(places).T.to(self.device)
-        with self._autocast():
-            out = self.encoder(input_ids=ids.to(self.device), attention_mask=mask.to(self.device))
-        tokens = token_means(out.last_hidden_state.float(), owner.to(self.device), n_tokens)
+        hidden_states = self.worker.hidden(ids.to(self.device), mask.to(self.device))
+        tokens = token_means(hidden_states, owner.to(self.device), n_tokens)
         lengths = torch.tensor([row.n_tokens for row in batch], device=self.device)
         return occurrence_parts(tokens, lengths, where, starts, ends, self.config.context_radius)
 
     def logits(
-        self, z: Tensor, targets: Sequence[RowTarget], *, drop: bool
+        self,
+        z: Tensor,
+        targets: Sequence[RowTarget],
+        *,
+        drop: bool,
+        added: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Scores of the candidates of each target, padded with -inf.
+
+        Args:
+            z: vectors of the occurrences.
+            targets: what they are of.
+            drop: whether this is training: parts are dropped, corpora shift scores.
+            added: what the gloss encoder adds to rows; None takes what is kept.
 
         *Shape:* z (n, hidden) -> logits (n, most candidates), allowed (n, most candidates)
         """
@@ -202,19 +193,42 @@ class SenseTrainer:
         flat = torch.tensor([row for t in targets for row in t.candidates], device=self.device)
         real = (torch.arange(int(sizes.max())) < sizes.unsqueeze(-1)).to(self.device)
         rows, place = torch.unique(flat, return_inverse=True)
-        shared, *residuals = self.network.senses(rows)
         sizes = sizes.to(self.device)
-        repeated = z.repeat_interleave(sizes, 0)
-        dots = (shared[place] * repeated).sum(-1)
-        for part in residuals:
-            kept = torch.rand(len(targets), device=self.device) >= self.config.drop_residual * drop
-            dots = dots + (part[place] * repeated).sum(-1) * kept.float().repeat_interleave(sizes)
-        scaled = dots * self.network.scale.exp()
+        owner = torch.arange(len(targets), device=self.device).repeat_interleave(sizes)
+        network, config = self.network, self.config
+        dots = network.text_dots(z, flat, owner)
+        parts = (
+            (added(rows) if added else network.texts[rows].float(), config.drop_text),
+            (network.neighbours(rows), config.drop_residual),
+            (network.residual(rows), config.drop_residual),
+        )
+        for part, rate in parts:
+            kept = torch.rand(len(targets), device=self.device) >= rate * drop
+            dots = dots + (part[place] * z[owner]).sum(-1) * kept.float()[owner]
+        scaled = dots * network.scale.exp()
+        if drop and any(t.shift for t in targets):
+            shifts = [x for t in targets for x in t.shift or (0.0,) * len(t.candidates)]
+            scaled = scaled + torch.tensor(shifts, device=self.device)
         scores = torch.full(real.shape, float("-inf"), device=self.device)
         scores = scores.masked_scatter(real, scaled)
         allowed = torch.zeros(real.shape, dtype=torch.bool, device=self.device)
         allowed[real] = torch.tensor([k for t in targets for k in t.allowed], device=self.device)
         return scores, allowed
+
+    def loss(
+        self,
+        z: Tensor,
+        targets: Sequence[RowTarget],
+        added: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Weighted mean of ``-log`` of the probability of the allowed senses; see :meth:`logits`.
+
+        *Shape:* z (n, hidden) -> ()
+        """
+        weights = torch.tensor([t.weight for t in targets], device=self.device)
+        scores, allowed = self.logits(z, targets, drop=True, added=added)
+        losses = -scores.log_softmax(-1).masked_fill(~allowed, float("-inf")).logsumexp(-1)
+        return (losses * weights).sum() / weights.sum()
 
     # -- training ------------------------------------------------------------------------
 
@@ -224,7 +238,7 @@ class SenseTrainer:
         evaluate: Callable[[], dict[str, float]],
         report: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        """Train for ``epochs``; a run that was stopped goes on from its last epoch."""
+        """Train for ``epochs``; a run that was stopped goes on from its last checkpoint."""
         config = self.config
         encoder = [p for p in self.encoder.parameters() if p.requires_grad]
         projections = self.network.projections()
@@ -237,41 +251,104 @@ class SenseTrainer:
         # The residual table has a row for each synset, and a step touches hundreds.
         sparse = torch.optim.SparseAdam(self.network.residual.parameters())
         rates = (config.projection_rate, config.learning_rate, config.residual_rate)
-        rng = random.Random(config.seed)  # noqa: S311 - order and drops, no secret
-        first_epoch, total = self._resume((dense, sparse), rng)
+        optimizers = (dense, sparse)
+        total = self._resume(optimizers)
+        kept = self._kept_occurrences(documents)
         groups = [*dense.param_groups, *sparse.param_groups]
-        for epoch in range(first_epoch, config.epochs):
+        saved = time.perf_counter()
+        while self.epoch < config.epochs and (not total or self.step < total):
+            rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
             these = batches(self._epoch_rows(documents, rng), config.batch_pieces, rng)
-            total = total or len(these) * config.epochs
-            torch.manual_seed(config.seed + epoch)
-            losses: list[float] = []
-            started = time.perf_counter()
-            for number, batch in enumerate(these):
+            total = total or config.steps or len(these) * config.epochs
+            these = these[: self.batch + total - self.step]
+            started, first = time.perf_counter(), self.batch
+            for batch in these[first:]:
                 rate = linear_schedule(self.step / total, config.warmup)
                 for group, base in zip(groups, rates, strict=True):
                     group["lr"] = base * rate
-                losses.append(self._train_step(batch, (dense, sparse), [*projections, *encoder]))
+                torch.manual_seed(config.seed * 1_000_003 + self.step)
+                loss = self._train_step(batch, optimizers, [*projections, *encoder], kept)
+                self.losses.append(loss)
                 self.step += 1
-                if report and number % 25 == 24:
+                self.batch += 1
+                if report and self.batch % 25 == 0:
                     report(
                         {
-                            "epoch": epoch,
-                            "batch": number + 1,
+                            "epoch": self.epoch,
+                            "batch": self.batch,
                             "batches": len(these),
-                            "loss": float(np.mean(losses[-100:])),
+                            "loss": float(np.mean(self.losses[-100:])),
                             "seconds": time.perf_counter() - started,
                         }
                     )
-            record = {
-                "epoch": epoch + 1,
-                "loss": round(float(np.mean(losses)), 4),
+                if time.perf_counter() - saved > _SAVE_EVERY:
+                    self._checkpoint(optimizers, total)
+                    saved = time.perf_counter()
+            record: dict[str, Any] = {
+                "epoch": self.epoch + 1,
+                "loss": round(float(np.mean(self.losses)), 4),
                 "seconds": round(time.perf_counter() - started, 1),
-                **evaluate(),
             }
-            self.curve.append(record)
-            self._checkpoint((dense, sparse), rng, epoch + 1, total)
+            record |= evaluate()
             if report:
                 report(record)
+            if kept is not None and self.epoch < config.gloss_turns:
+                turn = self._gloss_turn(documents, kept, report)
+                record["glosses"] = turn | evaluate()
+            self.curve.append(record)
+            self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
+            self._checkpoint(optimizers, total)
+            if report:
+                report(record)
+
+    def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
+        """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""
+        if not self.config.gloss_turns:
+            return None
+        path = self.folder / "occurrences.npy"
+        n = 1 + max(t.number for rows in documents for row in rows for t in row.targets)
+        shape = (n, self.encoder.config.hidden_size)
+        kept: NDArray[np.float16] = np.lib.format.open_memmap(
+            path, mode="r+" if path.exists() else "w+", dtype=np.float16,
+            shape=None if path.exists() else shape,
+        )  # fmt: skip
+        return kept
+
+    def _gloss_turn(
+        self,
+        documents: list[list[Row]],
+        kept: NDArray[np.float16],
+        report: Callable[[dict[str, Any]], None] | None,
+    ) -> dict[str, float]:
+        """The gloss encoder learns, then all senses get their vectors anew."""
+        config, network = self.config, self.network
+        started = time.perf_counter()
+        if self.glosses is None:
+            self.glosses = self._gloss_encoder()
+        targets = [
+            t for rows in documents for row in rows for t in row.targets if kept[t.number].any()
+        ]
+        say = (
+            None
+            if report is None
+            else lambda r: report({"epoch": self.epoch, "of": "glosses", **r})
+        )
+        network.requires_grad_(False)
+        loss = self.glosses.learn(
+            words_of(targets), kept, self.loss, (config.learning_rate, config.projection_rate / 3),
+            config.seed * 1000 + self.epoch, say,
+        )  # fmt: skip
+        network.requires_grad_(True)
+        self.glosses.all_added(network.texts)
+        seconds = round(time.perf_counter() - started, 1)
+        return {"loss": round(loss, 4), "seconds": seconds}
+
+    def _gloss_encoder(self) -> GlossEncoder:
+        path = self.folder / "definitions.npy"
+        return GlossEncoder(
+            self.base, self.tokenizer, self.table.definitions(), self.table.n_rows, path,
+            self.network.gloss.weight.detach(), self.config.precision,
+        )  # fmt: skip
 
     def _epoch_rows(self, documents: list[list[Row]], rng: random.Random) -> list[Row]:
         """Join neighbouring sentences at random."""
@@ -285,33 +362,39 @@ class SenseTrainer:
         return out
 
     def _train_step(
-        self, batch: list[Row], optimizers: tuple[Any, Any], clipped: list[Tensor]
+        self,
+        batch: list[Row],
+        optimizers: tuple[Any, Any],
+        clipped: list[Tensor],
+        kept: NDArray[np.float16] | None = None,
     ) -> float:
-        self.encoder.train()
+        self.worker.model.train()
         target, context = self.forward(batch, self.config.mask_pieces)
         draw = torch.rand(len(target), 1, device=self.device)
         keep_target = (draw >= self.config.drop_target).float()
         keep_context = (draw < 1 - self.config.drop_context).float()
         z = self.network.occurrence(target * keep_target, context * keep_context)
         targets = [t for row in batch for t in row.targets]
-        weights = torch.tensor(
-            [row.weight for row in batch for _ in row.targets], device=self.device
-        )
-        scores, allowed = self.logits(z, targets, drop=True)
-        losses = -scores.log_softmax(-1).masked_fill(~allowed, float("-inf")).logsumexp(-1)
-        loss = (losses * weights).sum() / weights.sum()
+        loss = self.loss(z, targets)
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.worker.hand_over_gradients()
         torch.nn.utils.clip_grad_norm_(clipped, 1.0)
         for optimizer in optimizers:
             optimizer.step()
+        self.worker.update()
+        if kept is not None:
+            with torch.no_grad():
+                whole = self.network.occurrence(target, context)
+            kept[[t.number for t in targets]] = whole.cpu().numpy()
         return float(loss.detach())
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row]) -> Iterator[tuple[RowTarget, Floats1d]]:
         """Each target with the scores of its candidates. *Shape:* of each (n_candidates,)"""
-        self.encoder.eval()
+        self.worker.model.eval()
+        self.worker.update()
         for batch in batches(rows, self.config.batch_pieces * 4):
             targets = [t for row in batch for t in row.targets]
             z = self.network.occurrence(*self.forward(batch))
@@ -343,21 +426,21 @@ class SenseTrainer:
 
     # -- files ---------------------------------------------------------------------------
 
-    def _checkpoint(
-        self, optimizers: tuple[Any, Any], rng: random.Random, epoch: int, total: int
-    ) -> None:
+    def _checkpoint(self, optimizers: tuple[Any, ...], total: int) -> None:
         temporary = self.folder / "checkpoint.pt.part"
         torch.save(
             {
-                "epoch": epoch,
+                "epoch": self.epoch,
                 "step": self.step,
+                "batch": self.batch,
+                "losses": self.losses,
                 "total": total,
                 "curve": self.curve,
                 "config": asdict(self.config),
-                "rng": rng.getstate(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "network": self.network.state_dict(),
                 "encoder": self.encoder.state_dict(),
+                "glosses": self.glosses.state() if self.glosses is not None else None,
             },
             temporary,
         )
@@ -386,18 +469,18 @@ class SenseTrainer:
             (self.network, self.encoder), zip(*states, strict=True), strict=True
         ):
             try:
-                module.load_state_dict(_mean_state(parts))
+                module.load_state_dict(mean_state(parts))
             except (KeyError, RuntimeError) as error:
                 raise ConfigError(
                     f"the runs in {', '.join(map(str, folders))} are of another encoder or table "
                     "than this one; average runs of the same command"
                 ) from error
 
-    def _resume(self, optimizers: tuple[Any, Any], rng: random.Random) -> tuple[int, int]:
-        """Number of finished epochs and of all steps; 0 and 0 for a new run."""
+    def _resume(self, optimizers: tuple[Any, Any]) -> int:
+        """Take over the last checkpoint; gives the number of all steps, 0 for a new run."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
-            return 0, 0
+            return 0
         saved = torch.load(path, weights_only=True, map_location=self.device)
         if saved["config"] != asdict(self.config):
             raise ConfigError(
@@ -405,18 +488,12 @@ class SenseTrainer:
             )
         self.network.load_state_dict(saved["network"])
         self.encoder.load_state_dict(saved["encoder"])
+        self.worker.update()
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        self.step, self.curve = saved["step"], saved["curve"]
-        rng.setstate(saved["rng"])
-        return int(saved["epoch"]), int(saved["total"])
-
-
-def _mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Mean of each tensor of some states; whole numbers are those of the first."""
-    return {
-        name: torch.stack([state[name] for state in states]).mean(0)
-        if tensor.is_floating_point()
-        else tensor
-        for name, tensor in states[0].items()
-    }
+        if saved["glosses"] is not None:
+            self.glosses = self._gloss_encoder()
+            self.glosses.load(saved["glosses"])
+        for name in ("epoch", "step", "batch", "losses", "curve"):
+            setattr(self, name, saved[name])
+        return int(saved["total"])

@@ -22,6 +22,11 @@ def call(*arguments):
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--data", "none.jsonl"], "none.jsonl does not exist"),
         ([], "nothing to train on; give --semcor FILE, or your labels with --data FILE"),
+        (["--semcor", __file__, "--tagged", "none.jsonl"], "none.jsonl does not exist"),
+        (
+            ["--semcor", __file__, "--written", "none"],
+            "none holds no *.tsv; give the folder corpus",
+        ),
         (["--precision", "int8"], "--precision int8; allowed are bf16, fp32"),
     ],
 )
@@ -52,3 +57,12 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
     assert seen["start"] == SENSE_MODEL
     assert (seen["data"], seen["inventory"], seen["semcor"]) == (labels, "mine.jsonl", None)
     assert seen["config"].epochs == 2
+    (tmp_path / "000.tsv").write_text("")
+    options = ["--everything", "--gloss-turns", 1, "--shift", 0.25, "--cap", 9]
+    options += ["--tagged", labels, "--tagged", labels]
+    call("-o", tmp_path, "--semcor", labels, "--written", tmp_path, *options)
+    assert seen["start"] is None
+    assert (seen["written"], seen["tagged"]) == (tmp_path, [labels, labels])
+    assert seen["everything"] is True
+    config = seen["config"]
+    assert (config.gloss_turns, config.shift, config.cap) == (1, 0.25, 9)

@@ -12,6 +12,7 @@ from spacy_attn.train.corpora import (
     TaggedSentence,
     read_masc,
     read_semcor,
+    read_tagged,
     read_wordnet_examples,
     read_written,
     split_corpora,
@@ -100,6 +101,73 @@ def test_split_holds_out_whole_documents_and_genres():
     }
     again = split_corpora(semcor, masc, [])
     assert again == split
+
+
+def test_a_written_word_is_held_out_with_all_its_sentences():
+    written = [
+        TaggedSentence(f"{word}-{i}", "written", ["x"], [(0, 1, [f"{word}%{kind}::"])])
+        for word in (
+            "bat",
+            "bank",
+            "hit",
+            "note",
+            "pitch",
+            "light",
+            "spring",
+            "mouse",
+            "key",
+            "run",
+        )
+        for i, kind in enumerate((1, 1, 2))
+    ]
+    split = split_corpora([], [], [], written=written)
+    lemma = lambda s: s.targets[0][2][0].partition("%")[0]  # noqa: E731
+    out = {lemma(s) for s in split.held_out["written"]}
+    kept = {lemma(s) for document in split.train for s in document}
+    assert out
+    assert kept
+    assert not out & kept
+    # A hash of the lemma decides: a corpus that grows keeps what it held out.
+    more = split_corpora([], [], [], written=written * 2)
+    assert {lemma(s) for s in more.held_out["written"]} == out
+
+
+TAGGED = [
+    {
+        "of": "hit%2:35:00::", "kind": "def", "tokens": ["strike", "a", "bat", "cave", "."],
+        "senses": [
+            [0, 1, "strike", "v", ["strike%2:99:00::"], "man"],  # not in this WordNet
+            [2, 3, "bat", "n", ["bat%1:06:00::"], "man"],
+            [3, 4, "bank", "n", ["bank%1:17:00::"], "auto"],
+        ],
+    },
+    {
+        "of": "x", "kind": "def", "tokens": ["a", "bank"],
+        "senses": [[1, 2, "bank", "n", ["bank%1:17:00::"], "auto"]],
+    },
+]  # fmt: skip
+
+
+def test_a_tagged_file_gives_what_a_person_tagged(tmp_path, toy_wordnet):
+    path = write(tmp_path / "wngt_verb_adv.jsonl.gz", TAGGED)
+    tokens = ["strike", "a", "bat", "cave", "."]
+    bat, bank = (2, 3, ["bat%1:06:00::"]), (3, 4, ["bank%1:17:00::"])
+    wordnet = WordNet(toy_wordnet)
+    assert list(read_tagged(path, wordnet)) == [
+        TaggedSentence("hit%2:35:00::", "wngt", tokens, [bat])
+    ]
+    assert [s.targets for s in read_tagged(path, wordnet, ("man", "auto"))] == [
+        [bat, bank], [(1, 2, ["bank%1:17:00::"])],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "genre"),
+    [("silver_noun_adj_gloss", "silver"), ("pmb4_gold_en", "pmb"), ("mine", "tagged")],
+)
+def test_the_name_of_a_tagged_file_says_its_genre(tmp_path, toy_wordnet, name, genre):
+    path = write(tmp_path / f"{name}.jsonl.gz", TAGGED)
+    assert [s.genre for s in read_tagged(path, WordNet(toy_wordnet))] == [genre]
 
 
 def test_a_written_sentence_has_the_word_between_brackets(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,8 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train import sense_model
+from spacy_attn.train import sense_model, senses
+from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.export import (
     encoder_change,
@@ -35,9 +35,10 @@ from spacy_attn.train.held_out import (
     held_out_scores,
 )
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
+from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer, TrainConfig
+from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -252,6 +253,42 @@ def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(tmp_path, toy_mode
             assert torch.equal(tensor, b.state_dict()[name]), name
 
 
+def test_a_run_that_was_stopped_within_an_epoch_goes_on_from_its_last_step(
+    tmp_path, toy_model, table, monkeypatch
+):
+    """With a checkpoint after every step and the gloss encoder's turn behind the first epoch."""
+    monkeypatch.setattr(senses, "_SAVE_EVERY", 0.0)
+    config = replace(CONFIG, batch_pieces=16, join=0.0, epochs=2, gloss_turns=1, shift=0.5)
+
+    def run(folder):
+        one = trainer(folder, toy_model, table, config)
+        return one, balanced([("semcor", rows) for rows in documents(one)], config.weight)
+
+    whole, rows = run(tmp_path / "a")
+    whole.train(rows, dict)
+    assert whole.curve[0]["glosses"]["loss"] > 0
+    assert "glosses" not in whole.curve[1]
+    n_steps = whole.step
+    assert n_steps > 4
+    for stop in range(1, n_steps):
+        part, _ = run(tmp_path / "b")
+        step = part._train_step
+
+        def until(*given, part=part, step=step, stop=stop):
+            if part.step == stop:
+                raise KeyboardInterrupt
+            return step(*given)
+
+        part._train_step = until
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            part.train(rows, dict)
+    rest, _ = run(tmp_path / "b")
+    rest.train(rows, dict)
+    assert [r["loss"] for r in rest.curve] == [r["loss"] for r in whole.curve]
+    assert torch.equal(rest.network.texts, whole.network.texts)
+    assert torch.equal(rest.network.residual.weight, whole.network.residual.weight)
+
+
 def test_other_options_do_not_resume(tmp_path, toy_model, table):
     one = trainer(tmp_path, toy_model, table)
     one.train(documents(one), dict)
@@ -265,7 +302,7 @@ def test_runs_are_averaged_weight_by_weight(tmp_path, toy_model, table):
     for one in runs:
         one.train(documents(one), dict)
     runs[1].network.target.weight.data += 1
-    runs[1]._checkpoint((), random.Random(0), 1, 1)  # noqa: S311
+    runs[1]._checkpoint((), 1)
     before = [one.network.target.weight.detach().clone() for one in runs]
     runs[0].average_with([tmp_path / "b"])
     assert torch.allclose(runs[0].network.target.weight, (before[0] + before[1]) / 2)

@@ -1,0 +1,228 @@
+"""The other side: an encoder of glosses that is trained against kept vectors of occurrences.
+
+Training both encoders of the bi-encoder (Blevins and Zettlemoyer, ACL 2020) in one step reads the
+glosses of all candidates for every word of a text. Here they learn in turns. While contexts are
+trained, the vectors of senses are fixed and the vectors z of occurrences are kept; then glosses are
+trained word by word against those z, all candidates of a word in one batch; then all senses get
+their vectors anew. Nothing of the gloss encoder ships: its vectors do.
+
+It starts as a copy of the untrained encoder, and what it adds to a sense is
+``T (normalize(mean) - normalize(mean at the start))``: nothing, before it has learnt.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spacy_attn.train.half import Worker
+from spacy_attn.train.rows import RowTarget
+from spacy_attn.train.schedule import linear_schedule
+
+__all__ = ["GlossEncoder", "words_of"]
+
+_PIECES = 64  # of a definition
+_BATCH = 4096  # pieces of glosses in a step
+_FORWARD = 2048  # pieces that go through the encoder together
+_A_SENSE, _A_WORD = 6, 64  # occurrences of a sense and of a word in a turn
+
+Loss = Callable[[Tensor, Sequence[RowTarget], Callable[[Tensor], Tensor]], Tensor]
+
+
+class GlossEncoder:
+    """See the module.
+
+    Args:
+        base: the untrained encoder.
+        tokenizer: its tokenizer.
+        texts: what it reads of each row that it gives a vector.
+        n_rows: of all senses.
+        start: where the vectors at the start are kept.
+        map_: the trained map of untrained vectors; that of the trained ones starts as a copy.
+        precision: "bf16" or "fp32".
+    """
+
+    def __init__(
+        self,
+        base: Any,
+        tokenizer: Any,
+        texts: Mapping[int, str],
+        n_rows: int,
+        start: Path,
+        map_: Tensor,
+        precision: str,
+    ) -> None:
+        self.encoder = copy.deepcopy(base).eval()  # no dropout in it
+        for name, parameter in self.encoder.named_parameters():
+            parameter.requires_grad_("embeddings" not in name and "pooler" not in name)
+        self.worker = Worker(self.encoder, precision)
+        self.map = nn.Linear(map_.shape[1], map_.shape[0], bias=False).to(map_.device)
+        self.map.weight.data.copy_(map_)
+        self.device = map_.device
+        rows = list(texts)
+        encoded = tokenizer(list(texts.values()), truncation=True, max_length=_PIECES)
+        self._ids: dict[int, list[int]] = dict(zip(rows, encoded["input_ids"], strict=True))
+        self._pad = tokenizer.pad_token_id
+        self._start = torch.zeros(n_rows, map_.shape[1], dtype=torch.half)
+        self._rows = torch.tensor(sorted(rows))
+        if not start.exists():
+            np.save(start, self._embed_all().numpy())
+        self._start[self._rows] = torch.from_numpy(np.load(start))
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"encoder": self.encoder.state_dict(), "map": self.map.state_dict()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.map.load_state_dict(state["map"])
+        self.worker.update()
+
+    def added(self, rows: Tensor) -> Tensor:
+        """What it adds to the vectors of senses. *Shape:* (n,) -> (n, hidden)"""
+        change = self._embed(rows.tolist()) - self._start[rows.cpu()].float().to(self.device)
+        out: Tensor = self.map(change)
+        return out
+
+    @torch.inference_mode()
+    def all_added(self, into: Tensor) -> None:
+        """Write what it adds to every sense. *Shape:* into (n_rows, hidden)"""
+        vectors = self._embed_all().float() - self._start[self._rows].float()
+        for first in range(0, len(vectors), 8192):
+            rows = self._rows[first : first + 8192].to(self.device)
+            change = vectors[first : first + 8192].to(self.device)
+            into[rows] = self.map(change).to(into.dtype)
+
+    def pieces(self, rows: Sequence[int]) -> int:
+        """Wordpieces of the texts of some rows."""
+        return sum(len(self._ids[row]) for row in rows)
+
+    def learn(
+        self,
+        words: Mapping[tuple[int, ...], list[RowTarget]],
+        z: NDArray[np.float16],
+        loss_of: Loss,
+        rates: tuple[float, float],
+        seed: int,
+        report: Callable[[dict[str, Any]], None] | None = None,
+    ) -> float:
+        """One pass over all words that have tagged occurrences; gives the mean loss.
+
+        Args:
+            words: the occurrences of each word, by its candidates.
+            z: the kept vector of each occurrence, by its number. *Shape:* (n, hidden)
+            loss_of: the loss of some occurrences, given what is added to the senses' vectors.
+            rates: learning rates of the encoder and of the map.
+            seed: of the order, and of the occurrences that are looked at.
+            report: hears of the progress.
+        """
+        rng = random.Random(seed)  # noqa: S311 - order, no secret
+        parameters = [p for p in self.encoder.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            [{"params": parameters}, {"params": list(self.map.parameters())}],
+            weight_decay=0.01,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        steps = self._batches(words, rng)
+        losses = []
+        torch.manual_seed(seed)
+        for number, targets in enumerate(steps):
+            rate = linear_schedule(number / len(steps), 0.05)
+            for group, base in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = base * rate
+            some = np.array([t.number for t in targets])
+            loss = loss_of(torch.from_numpy(z[some].astype(np.float32)), targets, self.added)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.worker.hand_over_gradients()
+            nn.utils.clip_grad_norm_([*parameters, *self.map.parameters()], 1.0)
+            optimizer.step()
+            self.worker.update()
+            losses.append(float(loss.detach()))
+            if report and number % 25 == 24:
+                mean = float(np.mean(losses[-100:]))
+                report({"batch": number + 1, "batches": len(steps), "loss": mean})
+        return float(np.mean(losses)) if losses else 0.0
+
+    def _batches(
+        self, words: Mapping[tuple[int, ...], list[RowTarget]], rng: random.Random
+    ) -> list[list[RowTarget]]:
+        order = list(words)
+        rng.shuffle(order)
+        out: list[list[RowTarget]] = []
+        batch: list[RowTarget] = []
+        size = 0
+        for word in order:
+            new = self.pieces(word)
+            if batch and size + new > _BATCH:
+                out.append(batch)
+                batch, size = [], 0
+            batch += _some(words[word], rng)
+            size += new
+        return [*out, batch] if batch else out
+
+    def _embed(self, rows: Sequence[int]) -> Tensor:
+        """Unit mean vectors, texts of like length together. *Shape:* (len(rows), hidden)"""
+        order = sorted(range(len(rows)), key=lambda i: len(self._ids[rows[i]]))
+        parts: list[Tensor] = []
+        some: list[int] = []
+        for i in order:
+            if some and len(self._ids[rows[i]]) * (len(some) + 1) > _FORWARD:
+                parts.append(self._forward([self._ids[rows[j]] for j in some]))
+                some = []
+            some.append(i)
+        parts.append(self._forward([self._ids[rows[j]] for j in some]))
+        back = torch.empty(len(rows), dtype=torch.long)
+        back[order] = torch.arange(len(rows))
+        return torch.cat(parts)[back.to(self.device)]
+
+    def _forward(self, texts: Sequence[list[int]]) -> Tensor:
+        longest = max(len(text) for text in texts)
+        ids = torch.tensor([text + [self._pad] * (longest - len(text)) for text in texts])
+        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        hidden = self.worker.hidden(ids, mask)
+        shown = mask.unsqueeze(-1)
+        return F.normalize((hidden * shown).sum(1) / shown.sum(1), dim=-1)
+
+    @torch.inference_mode()
+    def _embed_all(self) -> Tensor:
+        rows = sorted(self._rows.tolist(), key=lambda row: len(self._ids[row]))
+        out = torch.empty(len(rows), self._start.shape[1], dtype=torch.half)
+        place = {row: i for i, row in enumerate(self._rows.tolist())}
+        for first in range(0, len(rows), 512):
+            some = rows[first : first + 512]
+            out[[place[row] for row in some]] = self._embed(some).half().cpu()
+        return out
+
+
+def words_of(targets: Sequence[RowTarget]) -> dict[tuple[int, ...], list[RowTarget]]:
+    """Occurrences by word: those with the same candidates stand together."""
+    out: dict[tuple[int, ...], list[RowTarget]] = {}
+    for target in targets:
+        out.setdefault(target.candidates, []).append(target)
+    return out
+
+
+def _some(targets: Sequence[RowTarget], rng: random.Random) -> list[RowTarget]:
+    """A few occurrences of each sense of a word, chosen at random."""
+    by_sense: dict[tuple[bool, ...], list[RowTarget]] = {}
+    for target in targets:
+        by_sense.setdefault(target.allowed, []).append(target)
+    kept = [
+        target
+        for same in by_sense.values()
+        for target in (same if len(same) <= _A_SENSE else rng.sample(same, _A_SENSE))
+    ]
+    return kept if len(kept) <= _A_WORD else rng.sample(kept, _A_WORD)
