@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from spacy_attn.wsd.annotation import SenseAnnotation
     from spacy_attn.wsd.inventory.jsonl import Inventory
     from spacy_attn.wsd.inventory.open import load_inventory
+    from spacy_attn.wsd.inventory.synsets import Synset, synset_of
 
     __version__: str
 
 _LAZY = {
     "Inventory": "spacy_attn.wsd.inventory.jsonl",
     "SenseAnnotation": "spacy_attn.wsd.annotation",
+    "Synset": "spacy_attn.wsd.inventory.synsets",
     "filter_senses": "spacy_attn.components.extensions",
     "install_extensions": "spacy_attn.components.extensions",
     "load_inventory": "spacy_attn.wsd.inventory.open",
     "load_pipeline": "spacy_attn.components.pipeline",
     "restore_hooks": "spacy_attn.components.hooks",
+    "synset_of": "spacy_attn.wsd.inventory.synsets",
 }
 
 __all__ = [
@@ -44,11 +47,13 @@ __all__ = [
     "ResourceError",
     "SenseAnnotation",
     "SpacyAttnError",
+    "Synset",
     "filter_senses",
     "install_extensions",
     "load_inventory",
     "load_pipeline",
     "restore_hooks",
+    "synset_of",
 ]
 
 

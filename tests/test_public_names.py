@@ -19,11 +19,13 @@ PUBLIC_NAMES = [
     "ResourceError",
     "SenseAnnotation",
     "SpacyAttnError",
+    "Synset",
     "filter_senses",
     "install_extensions",
     "load_inventory",
     "load_pipeline",
     "restore_hooks",
+    "synset_of",
 ]
 
 

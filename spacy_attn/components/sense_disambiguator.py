@@ -30,6 +30,7 @@ from spacy_attn.models import weights_sha256
 from spacy_attn.settings import differing_settings
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
+from spacy_attn.wsd.granularity import coarsen_for
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Needs, SenseMethod
@@ -48,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "backoff": None,  # the method that decides then; null leaves the word without a sense
     "attr": "sense",  # Token and Span attribute
     "spans_key": "senses",  # span group
+    "granularity": "fine",  # or "coarse" (WordNet) or "supersense": several senses as one
     "names": False,  # with "wordnet": whether proper nouns (PROPN) get senses too
     "vectors_attr": "attn_vectors",  # where an attention_encoder before this one writes
     "model_attr": "attn_model",
@@ -90,6 +92,7 @@ class SenseDisambiguator:
         self.inventory: SenseInventory = open_inventory(
             settings["inventory"], nlp.lang, names=settings["names"]
         )
+        self.coarsen = coarsen_for(settings.get("granularity", "fine"), self.inventory)
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
             sense_method(settings["backoff"], "backoff")
@@ -212,7 +215,9 @@ class SenseDisambiguator:
         if targets:
             back_off = partial(self.prepared, "backoff") if self.backoff is not None else None
             threshold = self.config["threshold"]
-            answers = disambiguate_or_back_off(self.prepared(), texts, targets, threshold, back_off)
+            answers = disambiguate_or_back_off(
+                self.prepared(), texts, targets, threshold, back_off, self.coarsen
+            )
             for answer in answers:
                 found[held[answer.target.context]].append(answer)
             self._report(holders, texts)
@@ -345,6 +350,7 @@ def make_sense_disambiguator(
     backoff: Any,
     attr: str,
     spans_key: str,
+    granularity: str,
     names: bool,
     vectors_attr: str,
     model_attr: str,
@@ -362,6 +368,7 @@ def make_sense_disambiguator(
             "backoff": backoff,
             "attr": attr,
             "spans_key": spans_key,
+            "granularity": granularity,
             "names": names,
             "vectors_attr": vectors_attr,
             "model_attr": model_attr,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from spacy_attn._types import PlainData
+from spacy_attn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spacy_attn.wsd.inventory.synsets import Synset
 
 __all__ = ["SenseAnnotation"]
 
@@ -33,3 +38,13 @@ class SenseAnnotation:
             ranked=tuple(zip(record["ranked"], record["probabilities"], strict=True)),
             method=record["method"],
         )
+
+    @property
+    def synset(self) -> Synset | None:
+        """The synset of a sense of WordNet; None for a sense of another inventory."""
+        from spacy_attn.wsd.inventory.synsets import synset_of
+
+        try:
+            return synset_of(self.id)
+        except ConfigError:
+            return None

@@ -16,6 +16,7 @@ from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision, decide_all
+from spacy_attn.wsd.granularity import Coarsen
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.vectors import Texts
@@ -61,6 +62,7 @@ def disambiguate_or_back_off(
     targets: Sequence[Target],
     threshold: float,
     back_off: Callable[[], FittedMethod] | None,
+    coarsen: Coarsen | None = None,
 ) -> Iterator[Answer]:
     """Decide some targets; another method decides where the first is not sure enough.
 
@@ -70,19 +72,22 @@ def disambiguate_or_back_off(
         targets: the words.
         threshold: the least probability of the best sense with which the first decides.
         back_off: gives the method that decides the others; None leaves them without an answer.
+        coarsen: makes of each decision one among groups of senses; the threshold is of these.
 
     Returns:
         The answers of the first method, then those of the other.
     """
     unsure = []
-    for target, decision in zip(targets, disambiguate(fitted, texts, targets), strict=True):
+    for target, fine in zip(targets, disambiguate(fitted, texts, targets), strict=True):
+        decision = coarsen(target, fine) if coarsen is not None else fine
         if decision.score < threshold:
             unsure.append(target)
         else:
             yield Answer(target, decision, fitted.name)
     if unsure and back_off is not None:
         other = back_off()
-        for target, decision in zip(unsure, disambiguate(other, texts, unsure), strict=True):
+        for target, fine in zip(unsure, disambiguate(other, texts, unsure), strict=True):
+            decision = coarsen(target, fine) if coarsen is not None else fine
             yield Answer(target, decision, other.name)
 
 

@@ -34,6 +34,7 @@ from spacy_attn.wsd.inventory.wordnet_files import (
     SynsetFiles,
     find_wordnet,
 )
+from spacy_attn.wsd.inventory.wordnet_more import read_more
 from spacy_attn.wsd.sense import Sense
 
 __all__ = ["WordNetInventory", "wordnet_inventory"]
@@ -212,6 +213,30 @@ class WordNetInventory:
         owners = np.searchsorted(self._first, rows, side="right") - 1
         return [self._lemmas[i] for i in owners if self._lemmas[i] != sense.lemma]
 
+    def offset(self, sense: Sense) -> int:
+        """Where the sense's synset stands in WordNet's file of its part of speech."""
+        return int(self._arrays["offset"][self._arrays["synset"][sense.row]])
+
+    def first_lemma(self, sense: Sense) -> str:
+        """The lemma that WordNet names first in the sense's synset, in lower case."""
+        synset = int(self._arrays["synset"][sense.row])
+        rows = np.flatnonzero(self._arrays["synset"] == synset)
+        row = int(rows[int(self.more["first"][synset])])
+        return self._lemmas[int(np.searchsorted(self._first, row, side="right")) - 1]
+
+    def group_of(self, sense: Sense) -> str:
+        """The coarse sense that a sense belongs to: the key of the most frequent one in it."""
+        groups = self.more["coarse"]
+        for other in self.candidates(sense.lemma, sense.pos):
+            if groups[other.row] == groups[sense.row]:
+                return other.id
+        return sense.id
+
+    @cached_property
+    def more(self) -> dict[str, NDArray[np.uint8]]:
+        """What is read when it is first asked for; see :mod:`~.wordnet_more`."""
+        return read_more(self.digest)
+
     def count(self, sense: Sense) -> int:
         """How often WordNet's own corpora hold the sense."""
         return int(self._arrays["count"][sense.row])
@@ -238,6 +263,24 @@ class WordNetInventory:
             for sign, pos, target in synsets.pointers(sense.pos, offset)
             if sign in ("@", "@i")
         )
+
+    def hypernyms(self, sense: Sense) -> list[Sense]:
+        """A sense of each synset that this one is a kind of; none without the user's WordNet."""
+        synsets = self._open_synsets()
+        if synsets is None:
+            return []
+        pointers = synsets.pointers(sense.pos, self.offset(sense))
+        return [self._sense_at(p, to) for sign, p, to in pointers if sign in ("@", "@i")]
+
+    def _sense_at(self, pos: str, offset: int) -> Sense:
+        """The first sense, by alphabet, of the synset at a place."""
+        for synset in np.flatnonzero(self._arrays["offset"] == offset):
+            row = int(np.flatnonzero(self._arrays["synset"] == synset)[0])
+            lemma = self._lemmas[int(np.searchsorted(self._first, row, side="right")) - 1]
+            for sense in self.candidates(lemma, pos):
+                if sense.row == row:
+                    return sense
+        raise ResourceError(f"WordNet's file of {pos} has no synset at {offset}")
 
     def glosses(self) -> Iterator[tuple[str, str]]:
         """Supersense and gloss of every synset; none without the user's WordNet."""

@@ -12,7 +12,7 @@ from typing import IO, Any
 from spacy_attn.errors import ConfigError, InventoryError, explain_missing_package
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, pos_of
 
-__all__ = ["read_lmf", "read_wn"]
+__all__ = ["ili_of", "read_lmf", "read_wn"]
 
 
 @dataclass(slots=True)
@@ -119,13 +119,14 @@ def read_wn(lexicon: str, lang: str | None, left_out: LeftOut) -> Iterator[Recor
                 examples=[*sense.examples(), *synset.examples()],
                 forms=forms,
                 supersense=synset.lexfile() or "",
-                ids={"synset": synset.id, "ili": _ili_of(synset)},
+                ids={"synset": synset.id, "ili": ili_of(synset)},
                 lang=found[0].language,
                 left_out=left_out,
             )
 
 
-def _ili_of(synset: Any) -> str:
+def ili_of(synset: Any) -> str:
+    """The interlingual index of a synset of ``wn``, or ""."""
     ili = synset.ili  # a string since wn 0.12, an object before
     return str(getattr(ili, "id", ili) or "")
 
