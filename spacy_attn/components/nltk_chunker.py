@@ -166,7 +166,7 @@ class NltkChunker:
         Raises:
             ConfigError, ResourceError: as ``__call__``.
         """
-        return find_spans(self, doc)
+        return find_spans(self, doc, in_parts=True)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
         """Precision, recall and F1 of the span group, for ``nlp.evaluate``."""

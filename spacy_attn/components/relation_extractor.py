@@ -45,6 +45,7 @@ from spacy_attn.components.extensions import (
     refuse_shared_names,
     set_relations,
 )
+from spacy_attn.components.readable import readable
 from spacy_attn.errors import ConfigError, ResourceError
 
 __all__ = ["MAX_SENTENCE", "RelationExtractor", "make_relation_extractor"]
@@ -171,7 +172,8 @@ class RelationExtractor:
             set_relations(doc, self.attr, [])
             return doc
         self._check(doc)
-        set_relations(doc, self.attr, read_relations(doc, self._matches(doc)))
+        view, marks = readable(doc)
+        set_relations(doc, self.attr, read_relations(view, self._matches(view), marks))
         return doc
 
     def _matches(self, doc: Doc) -> Iterator[tuple[RelationPattern, list[int]]]:

@@ -7,7 +7,7 @@ noun behind a relative pronoun, negation, particles, chains such as "want to buy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spacy.tokens import Doc, Token
@@ -45,7 +45,9 @@ __all__ = ["read_relations"]
 
 
 def read_relations(
-    doc: Doc, matches: Iterable[tuple[RelationPattern, Sequence[int]]]
+    doc: Doc,
+    matches: Iterable[tuple[RelationPattern, Sequence[int]]],
+    marks: Collection[int] = (),
 ) -> list[Relation]:
     """The relations of a parsed Doc, in the order of their predicates, none twice.
 
@@ -55,13 +57,17 @@ def read_relations(
     Args:
         doc: with dependencies, parts of speech and, where there are, lemmas and entities.
         matches: a pattern and the tokens of its nodes.
+        marks: tokens that are no words, such as list markers and emoji; no part of a relation is
+            one or runs over one.
     """
-    tree = Tree(doc)
+    tree = Tree(doc, frozenset(marks))
     best: dict[tuple[int, int, int], tuple[int, _Triple]] = {}
     for pattern, tokens in matches:
         read = _read_clause if pattern.kind == "clause" else _read_noun
         roles = {role: doc[tokens[i]] for role, i in pattern.roles.items()}
         for triple in read(tree, pattern, roles):
+            if triple.has_any(tree.marks):
+                continue
             size = len(pattern.nodes)
             if size >= best.get(triple.key, (0, None))[0]:
                 best[triple.key] = (size, triple)
@@ -91,6 +97,10 @@ class _Triple:
     def key(self) -> tuple[int, int, int]:
         subject = -1 if self.subject is None else self.subject.i
         return subject, self.predicate.i, self.object.i
+
+    def has_any(self, marks: Collection[int]) -> bool:
+        """Whether the predicate or an argument is one of the tokens."""
+        return any(i in marks for i in self.key)
 
     def to_relation(self, tree: Tree) -> Relation:
         is_title = self.bare and self.predicate.dep_ in MODIFIERS

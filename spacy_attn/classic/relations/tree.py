@@ -29,6 +29,7 @@ class Tree:
     """
 
     doc: Doc
+    marks: frozenset[int] = frozenset()  # tokens that no part may hold
     _by_label: dict[int, dict[str, list[Token]]] = field(default_factory=dict)
     _entities: dict[int, TokenSpan] = field(init=False)
 
@@ -55,6 +56,20 @@ class Tree:
 
     def phrase(self, token: Token) -> TokenSpan:
         """The base phrase of a head, without what follows it; an entity is taken whole."""
+        return self._between_marks(token, self._whole_phrase(token))
+
+    def _between_marks(self, token: Token, part: TokenSpan) -> TokenSpan:
+        """What is left of a part around its head where a mark ends it."""
+        if not self.marks:
+            return part
+        start, end = token.i, token.i + 1
+        while start > part[0] and start - 1 not in self.marks:
+            start -= 1
+        while end < part[1] and end not in self.marks:
+            end += 1
+        return start, end
+
+    def _whole_phrase(self, token: Token) -> TokenSpan:
         if self._is_clause(token):
             return self._clause(token)
         start, end = token.i, token.i + 1
@@ -81,9 +96,10 @@ class Tree:
 
     def entity(self, token: Token) -> TokenSpan:
         """The entity around a head; the head alone where the entity joins two conjuncts."""
-        start, end = self._entities.get(token.i, (token.i, token.i + 1))
-        if end - start > 1 and self.doc[end - 1].tag_ == "POS":
-            end -= 1  # "Apple's"
+        whole = self._entities.get(token.i, (token.i, token.i + 1))
+        start, end = self._between_marks(token, whole)
+        if end - start > 1 and self.doc[end - 1].tag_ in ("POS", "CC"):
+            end -= 1  # "Apple's", "Simon &"
         others = [*self.children(token, "conj"), *([token.head] if token.dep_ == "conj" else [])]
         if any(start <= other.i < end for other in others):
             return token.i, token.i + 1

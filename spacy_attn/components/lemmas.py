@@ -1,0 +1,63 @@
+"""Lemmas that fit their words: of "stared" not "star", whose past is "starred"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from spacy_attn.wsd.inventory.forms import english_forms
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
+
+__all__ = ["fitting_lemma", "is_verb"]
+
+# What an ending stands for: "stared" is "star" or "stare" with an ending.
+_ENDINGS = {
+    "NOUN": (("ies", "y"), ("es", ""), ("es", "e"), ("s", "")),
+    "VERB": (
+        *(("ies", "y"), ("es", ""), ("es", "e"), ("s", "")),
+        *(("ied", "y"), ("ed", ""), ("ed", "e"), ("ying", "ie"), ("ing", ""), ("ing", "e")),
+    ),
+}
+
+
+@lru_cache(20_000)
+def fitting_lemma(form: str, lemma: str, pos: str) -> str:
+    """The lemma of an English word that gives its form when it is inflected.
+
+    ``stared star VERB -> stare``, ``taxes taxis NOUN -> tax``, ``went go VERB -> go``. The lemma
+    of the pipeline stays where the rules of spelling give the form (``starred star``), where it
+    is irregular and in use (``axes axis``), and where WordNet knows no other word of that form.
+
+    Args:
+        form: lower case.
+        lemma: as a lemmatizer gave it, lower case.
+        pos: NOUN or VERB; lemmas of others are returned as they are.
+    """
+    if form == lemma or pos not in _ENDINGS or form in english_forms(lemma, pos):
+        return lemma
+    others = [
+        other
+        for other in _stems(form, pos)
+        if form in english_forms(other, pos) and wordnet_inventory().candidates(other, pos)
+    ]
+    is_misspelt = form in {lemma + ending for ending in ("s", "es", "ed", "ing")}
+    if others and (is_misspelt or not _frequency(lemma, pos)):
+        return max(others, key=lambda other: _frequency(other, pos))
+    return lemma
+
+
+def is_verb(form: str) -> bool:
+    """Whether WordNet has a verb of this form, uninflected."""
+    return bool(wordnet_inventory().candidates(form, "VERB"))
+
+
+def _stems(form: str, pos: str) -> Iterator[str]:
+    for ending, instead in _ENDINGS[pos]:
+        if form.endswith(ending):
+            yield form[: -len(ending)] + instead
+
+
+def _frequency(lemma: str, pos: str) -> int:
+    """How often WordNet's own corpora hold a word."""
+    inventory = wordnet_inventory()
+    return sum(inventory.count(sense) for sense in inventory.candidates(lemma, pos))
