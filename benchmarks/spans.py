@@ -54,7 +54,7 @@ def fractions(counts: Any) -> dict[str, float]:
 
 
 def interval(
-    counts: Counts, statistic: Callable[[Any], Any] = f1, n_draws: int = 5000
+    counts: NDArray[Any], statistic: Callable[[Any], Any] = f1, n_draws: int = 5000
 ) -> list[float]:
     """95 % bootstrap interval of a statistic of summed counts, texts drawn with replacement.
 

@@ -50,7 +50,7 @@ def dense(query, key, value, allowed):
 @pytest.mark.parametrize("kind", PATTERNS)
 @pytest.mark.parametrize("is_training", [False, True])
 def test_padding_changes_nothing(kind, is_training):
-    pattern = Pattern(kind, window=2, chunk=3, features=16)
+    pattern = Pattern(kind, window=2, chunk=3, sentence=3, features=16)
     x, present = batch(dtype=torch.float64)
     model = (
         SelfAttention(2, 8, 2, hidden=8, attention=patterned(pattern)).double().train(is_training)
@@ -91,6 +91,29 @@ def test_a_window_is_a_band_of_the_dense_matrix(window):
     torch.testing.assert_close(obtained[rows], expected[rows], atol=1e-10, rtol=0)
     weights = attention_weights(query, key, present, Pattern("window", window=window))
     torch.testing.assert_close((weights @ value)[rows], expected[rows], atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 9, 100])
+def test_a_hierarchy_is_a_block_and_the_means_of_blocks(size):
+    query, key, value, present = heads_of()
+    pattern = Pattern("hierarchical", sentence=size)
+    obtained = attend(query, key, value, present, pattern)
+    weights = attention_weights(query, key, present, pattern)
+    for i, n in enumerate(LENGTHS):
+        parts = [range(first, min(first + size, n)) for first in range(0, n, size)]
+        means = [
+            torch.stack([each[i : i + 1, :, [*part]].mean(2) for part in parts], 2)
+            for each in (query, key, value)
+        ]
+        between = dense(*means, torch.ones(1, len(parts), len(parts), dtype=torch.bool))
+        for number, part in enumerate(parts):
+            rows = [each[i : i + 1, :, [*part]] for each in (query, key, value)]
+            inside = dense(*rows, torch.ones(1, len(part), len(part), dtype=torch.bool))
+            expected = (inside + between[:, :, number : number + 1]) / 2
+            got = obtained[i : i + 1, :, [*part]]
+            torch.testing.assert_close(got, expected, atol=1e-10, rtol=0)
+    rows = present[:, None, :].expand(obtained.shape[:-1])
+    torch.testing.assert_close((weights @ value)[rows], obtained[rows], atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 4, 9, 100])

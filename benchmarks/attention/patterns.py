@@ -1,4 +1,4 @@
-"""Which token may look at which: scaled dot-product attention in four patterns.
+"""Which token may look at which: scaled dot-product attention in five patterns.
 
 :class:`PatternedAttention` is the package's layer with one of them in place of full attention.
 
@@ -19,7 +19,12 @@ full       n^2, n^2 (less      it is the dense matrix
 window     n w, n w            equal to a band of it; further tokens are not seen
 chunked    n^2, n c            equal; the softmax is put together chunk by chunk
 low_rank   n m, n m            random; :func:`kernel_deviation` says how far off
+hierar-    n s + (n/s)^2, the  half a block of it, half the weights between the
+chical     same                means of blocks
 =========  ==================  ====================================================
+
+"hierarchical" looks within blocks of s tokens (sentences), then between the means of the blocks
+(the document), as Yang et al. 2016, "Hierarchical Attention Networks for Document Classification".
 
 n tokens, w tokens each side, chunks of c, m random features. Axis names of every *Shape:* line
 here: ``batch``, ``heads``, ``n_tokens``, ``head_width``.
@@ -39,7 +44,7 @@ from torch.utils.checkpoint import checkpoint
 from spacy_attn.encoder.self_attention import MakeAttention, MultiHeadAttention
 from spacy_attn.errors import ConfigError
 
-PATTERNS = ("full", "window", "chunked", "low_rank")
+PATTERNS = ("full", "window", "chunked", "low_rank", "hierarchical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Pattern:
         kind: one of ``PATTERNS``.
         window: of "window": tokens each side.
         chunk: of "chunked": tokens of a chunk; decides memory, not the result.
+        sentence: of "hierarchical": tokens of a block.
         features: of "low_rank": random features of each head.
         seed: of "low_rank": draws them.
 
@@ -60,13 +66,14 @@ class Pattern:
     kind: str = "full"
     window: int = 32
     chunk: int = 256
+    sentence: int = 32
     features: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in PATTERNS:
             raise ConfigError(f"pattern = {self.kind!r}; allowed are {', '.join(PATTERNS)}")
-        for name in ("window", "chunk", "features"):
+        for name in ("window", "chunk", "sentence", "features"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
 
@@ -139,6 +146,8 @@ def attend(
         return _window(query, key, value, present, pattern.window, dropout)
     if pattern.kind == "chunked":
         return _chunked(query, key, value, present, pattern.chunk, dropout)
+    if pattern.kind == "hierarchical":
+        return _hierarchical(query, key, value, present, pattern.sentence, dropout)
     if pattern.kind == "low_rank":
         if features is None:
             features = random_features(pattern, query.shape[-1]).to(query)
@@ -173,6 +182,12 @@ def attention_weights(
             _features_of_keys(key, present, features).transpose(-1, -2)
         )
         return products / products.sum(-1, keepdim=True)
+    if pattern.kind == "hierarchical":
+        # What the values of each place alone would give, put together.
+        n_tokens = present.shape[1]
+        ones = torch.eye(n_tokens, dtype=query.dtype, device=query.device)
+        places = ones.expand(*query.shape[:2], n_tokens, n_tokens)
+        return _hierarchical(query, key, places, present, pattern.sentence, 0.0)
     scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
     allowed = present[:, None, None, :]
     if pattern.kind == "window":
@@ -287,6 +302,41 @@ def _online_softmax(
         mean = mean * shrink + F.dropout(weights, dropout) @ values
         largest = now
     return mean / total
+
+
+# -- hierarchical: within sentences, then between them ---------------------------------------------
+
+
+def _hierarchical(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, sentence: int, dropout: float
+) -> Tensor:
+    """Half of what the tokens of its block give, half of what the means of the blocks give.
+
+    *Shape:* as :func:`attend`
+    """
+    n_tokens = query.shape[2]
+    size = min(sentence, n_tokens)
+    padding = -(-n_tokens // size) * size - n_tokens
+    queries, keys, values = (
+        F.pad(each, (0, 0, 0, padding)).reshape(*each.shape[:2], -1, size, each.shape[-1])
+        for each in (query, key, value)
+    )  # each (batch, heads, n_blocks, size, width)
+    here = F.pad(present, (0, padding)).reshape(len(present), 1, -1, size)
+    inside = F.scaled_dot_product_attention(queries, keys, values, _or_itself(here), dropout)
+    counts = here.sum(-1, keepdim=True).clamp(min=1)
+    q, k, v = ((each * here.unsqueeze(-1)).sum(3) / counts for each in (queries, keys, values))
+    between = F.scaled_dot_product_attention(q, k, v, _or_itself(here.any(-1)), dropout)
+    out = (inside + between.unsqueeze(3)) / 2
+    return out.flatten(2, 3)[:, :, :n_tokens]
+
+
+def _or_itself(present: Tensor) -> Tensor:
+    """Each sees what is present, and itself: padding that sees no key would be 0 / 0.
+
+    *Shape:* (..., n) -> (..., n, n)
+    """
+    itself = torch.eye(present.shape[-1], dtype=torch.bool, device=present.device)
+    return present.unsqueeze(-2) | itself
 
 
 # -- low rank: softmax as a product of positive random features ----------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.common import ROOT
-from benchmarks.tables import attention, classic, external, senses, speed
+from benchmarks.tables import attention, classic, external, senses, side_by_side, speed
 
 __all__ = ["PAGES", "SECTIONS", "replace_between", "sections_of", "tables", "write_pages"]
 
@@ -42,6 +42,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "entities": classic.entities,
     "relations": classic.relations,
     "classic-cost": classic.cost,
+    "heads": side_by_side.heads,
+    "relation-pairs": side_by_side.pairs,
+    "questions": side_by_side.questions,
     "speed": speed.peers,
     "limits-of-speed": speed.limits,
     "memory": speed.memory,

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
@@ -67,6 +68,13 @@ def explain(
         int | None,
         typer.Option(help="Head of that layer, from 0 (default: their mean).", show_default=False),
     ] = None,
+    syntax: Annotated[
+        bool,
+        typer.Option(
+            "--syntax",
+            help="Show the dependency parse instead, and the heads of attention that follow it.",
+        ),
+    ] = False,
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     inventory: Annotated[
         str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
@@ -85,6 +93,9 @@ def explain(
     _check_endings(html, plot, weights)
     if head is not None and layer is None:
         raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
+    if syntax:
+        show_syntax(texts, pipeline, as_json=as_json)
+        return
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.attention import save_attention
     from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS

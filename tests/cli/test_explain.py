@@ -77,6 +77,29 @@ def test_what_people_see(run, toy):
     assert any("of the difference unexplained" in line for line in lines)
 
 
+def test_syntax(run):
+    """With the real encoder: its heads are those that are known."""
+    code, out, err = run("The old cat chased a mouse.", "Stop!", "--syntax", "--json")
+    assert (code, err) == (0, "")
+    first, second = json.loads(out)
+    assert [(arc["relation"], arc["text"], arc["head_text"]) for arc in first] == [
+        ("det", "The", "cat"),
+        ("amod", "old", "cat"),
+        ("nsubj", "cat", "chased"),
+        ("det", "a", "mouse"),
+        ("dobj", "mouse", "chased"),
+    ]
+    assert all((arc["direction"], arc["looks_at"]) != ("up", arc["text"]) for arc in first)
+    assert sum(arc["follows"] for arc in first) >= 3
+    assert second == []
+    code, out, err = run("The cat sleeps.", "--syntax")
+    assert (code, err) == (0, "")
+    assert any(line.split()[:3] == ["nsubj", "cat", "sleeps"] for line in out.splitlines())
+    code, out, err = run("The cat sleeps.", "--syntax", "--pipeline", "blank:en")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: the Doc has no dependency parse; use a pipeline with a parser")
+
+
 def test_files(run, toy, tmp_path):
     pytest.importorskip("matplotlib")
     page, picture, weights = (tmp_path / name for name in ("a.html", "a.svg", "a.npz"))

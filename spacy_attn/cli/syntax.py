@@ -1,0 +1,85 @@
+"""``spacy-attn explain --syntax``: the parse of a text, and heads of attention that follow it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spacy_attn.cli.terminal import visible
+from spacy_attn.errors import ResourceError
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+    from spacy_attn.explain.syntax import SeenArc
+
+__all__ = ["show_syntax"]
+
+
+def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> None:
+    """Print a table for each text, or JSON.
+
+    Raises:
+        ConfigError: the pipeline has no parser.
+        ResourceError: the pipeline or the encoder is not on this machine.
+    """
+    with Console(stderr=True).status("Reading models ..."):
+        import spacy
+
+        from spacy_attn.explain.syntax import syntax_of
+        from spacy_attn.models import DEFAULT_PIPELINE, repair_command, resolve_pipeline
+
+        name = resolve_pipeline(pipeline)
+        if name is None:
+            raise ResourceError(
+                "--syntax needs a pipeline with a parser; run: "
+                f"{repair_command(DEFAULT_PIPELINE, 'pipeline')}"
+            )
+        nlp = spacy.load(name)
+        found = [(doc, syntax_of(doc)) for doc in nlp.pipe(texts)]
+    if as_json:
+        records = [[_record(doc, arc) for arc in arcs] for doc, arcs in found]
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False)
+    for doc, arcs in found:
+        table = Table("relation", "word", "its head", "attention", "looks at", "weight", "follows",
+                      box=None, padding=(0, 1))  # fmt: skip
+        for record in (_record(doc, arc) for arc in arcs):
+            table.add_row(
+                record["relation"],
+                visible(record["text"]),
+                visible(record["head_text"]),
+                f"{record['layer']}-{record['attention_head']} {record['direction']}",
+                visible(record["looks_at"]),
+                f"{record['weight']:.2f}",
+                "[green]yes[/]" if record["follows"] else "no",
+            )
+        console.print(table)
+    console.print(
+        "   attention: layer and head that follow the relation most often; up: from the word to "
+        "its head, down: from the head to the word.",
+        style="dim",
+    )
+
+
+def _record(doc: Doc, seen: SeenArc) -> dict[str, Any]:
+    arc, head = seen.arc, seen.head
+    return {
+        "relation": arc.label,
+        "text": doc[arc.dependent].text,
+        "start": doc[arc.dependent].idx,
+        "head_text": doc[arc.head].text,
+        "head_start": doc[arc.head].idx,
+        "layer": head.layer,
+        "attention_head": head.head,
+        "direction": "up" if head.upwards else "down",
+        "looks_at": doc[seen.looks_at].text,
+        "weight": round(seen.weight, 4),
+        "follows": seen.follows,
+        "accuracy": head.accuracy,
+    }

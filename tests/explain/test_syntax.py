@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+
+from spacy_attn.encoder.attention_map import AttentionMap
+from spacy_attn.errors import ConfigError
+from spacy_attn.explain import syntax as module
+from spacy_attn.explain.syntax import (
+    Arc,
+    KnownHead,
+    SeenArc,
+    arcs_of,
+    followed,
+    known_heads,
+    most_attended,
+    syntax_of,
+)
+
+
+def parsed():
+    words = ["The", "bat", "flew", " ", "."]
+    deps = ["det", "nsubj", "ROOT", "", "punct"]
+    return Doc(spacy.blank("en").vocab, words=words, heads=[1, 2, 2, 2, 2], deps=deps)
+
+
+def made_map(weights):
+    weights = np.asarray(weights, dtype=np.float32)
+    n = weights.shape[-1]
+    return AttentionMap("attention", tuple("abcdef"[:n]), (1,), weights,
+                        np.zeros(weights.shape[:3], dtype=np.float32))  # fmt: skip
+
+
+def test_arcs_leave_out_what_is_no_syntax():
+    assert arcs_of(parsed()) == [Arc(0, 1, "det"), Arc(1, 2, "nsubj")]
+    assert arcs_of(spacy.blank("en")("The bat flew.")) == []
+
+
+def test_a_token_itself_does_not_count():
+    one = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4]]
+    most = most_attended(made_map([[one]]))
+    assert most.tolist() == [[[1, 2, 0]]]
+
+
+def test_up_and_down():
+    """Head 0: each token looks at the next one; head 1: at the one before."""
+    ahead, behind = np.eye(3, k=1), np.eye(3, k=-1)
+    ahead[2, 0] = behind[0, 2] = 1  # those without a neighbour look at the other end
+    most = most_attended(made_map([[ahead, behind]]))
+    follows = followed(most, [Arc(0, 1, "det"), Arc(2, 1, "dobj")])
+    assert follows.shape == (2, 2, 1, 2)
+    assert follows[0, :, 0].tolist() == [[True, False], [False, True]]  # det: up by 0, down by 1
+    assert follows[1, :, 0].tolist() == [[False, True], [True, False]]
+    assert followed(most, []).shape == (0, 2, 1, 2)
+
+
+# -- the user's sentence -----------------------------------------------------------------------
+
+
+UP, DOWN = KnownHead(1, 0, True, 0.9), KnownHead(1, 1, False, 0.8)
+
+
+@pytest.fixture
+def attention(monkeypatch):
+    """Head 0 looks at the next token, head 1 at the one before."""
+    ahead, behind = np.eye(5, k=1), np.eye(5, k=-1)
+    made = made_map([[ahead, behind]])
+    monkeypatch.setattr(module, "attention_of", lambda doc, encoder: made)
+
+
+@pytest.mark.usefixtures("attention")
+def test_arcs_and_what_is_looked_at():
+    doc = parsed()
+    found = syntax_of(doc, heads={"det": UP, "nsubj": DOWN})
+    assert found == [
+        SeenArc(Arc(0, 1, "det"), UP, looks_at=1, weight=1.0, follows=True),
+        SeenArc(Arc(1, 2, "nsubj"), DOWN, looks_at=1, weight=1.0, follows=True),
+    ]
+    (only,) = syntax_of(doc, heads={"det": DOWN})
+    assert (only.looks_at, only.follows) == (0, True)
+    (only,) = syntax_of(doc, heads={"nsubj": KnownHead(1, 0, False, 0.1)})
+    assert (only.looks_at, only.weight, only.follows) == (3, 1.0, False)
+    assert syntax_of(doc, heads={}) == []
+
+
+def test_what_is_missing():
+    nlp = spacy.blank("en")
+    with pytest.raises(ConfigError, match="no dependency parse; use a pipeline with a parser"):
+        syntax_of(nlp("The bat flew."))
+    encoder = SimpleNamespace(settings=SimpleNamespace(model="other"))
+    with pytest.raises(
+        ConfigError, match=r"heads of other are not known; .* benchmarks\.heads other"
+    ):
+        syntax_of(parsed(), encoder=encoder)
+    assert syntax_of(nlp("")) == []
+
+
+def test_the_known_heads_are_those_of_the_benchmark():
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "heads.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["relations"]
+    known = known_heads()
+    assert {*known} == {row["relation"] for row in rows}
+    for row in rows:
+        best = row["best"]
+        up = best["direction"] == "dependent to head"
+        assert known[row["relation"]] == (best["layer"], best["head"], up, best["accuracy"])
