@@ -100,6 +100,13 @@ def annotate(
         str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    corrections: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C.jsonl",
+            help="Corrections, as the reading page saves them: these words get these senses.",
+        ),
+    ] = None,
     wanted_fields: Annotated[
         str,
         typer.Option("--fields", help=f"What to write, separated by commas: {', '.join(FIELDS)}."),
@@ -154,7 +161,12 @@ def annotate(
     console = Console(stderr=True, highlight=False)
     names = parse_fields(wanted_fields)
     annotator = Annotator(
-        pipeline=pipeline, inventory=inventory, method=method, fields=names, code=code
+        pipeline=pipeline,
+        inventory=inventory,
+        method=method,
+        fields=names,
+        code=code,
+        corrections=corrections,
     )
     options = JobOptions(**given)
     if _is_for_ray_data(engine, output, address, options, dry_run):

@@ -31,6 +31,7 @@ from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.explain import explain
 from spacy_attn.cli.inventory import app as inventory
 from spacy_attn.cli.neighbours import neighbours
+from spacy_attn.cli.read import read
 from spacy_attn.cli.senses import senses
 from spacy_attn.cli.tokens import tokens
 from spacy_attn.cli.train_attention import train_attention
@@ -80,6 +81,7 @@ app.command(
 app.command(
     epilog='Example: spacy-attn explain "The bat flew at night." --word bat --html why.html',
 )(explain)
+app.command(epilog="Example: spacy-attn read story.txt -o story.html --against word2vec")(read)
 app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
 app.command(epilog="Example: spacy-attn neighbours bat bank spring --plot words.png")(neighbours)
 app.command(epilog="Example: spacy-attn annotate texts.jsonl -o annotated.jsonl")(annotate)

@@ -28,6 +28,7 @@ from spacy_attn.jobs.pipelines import (
     FIRST_TEXT,
     NOT_THE_TEXT,
     check_order,
+    correction_of,
     describe,
     import_code,
     lift_length_limit,
@@ -47,6 +48,7 @@ __all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
+_OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each process
 
 
 class PipelineFactory(Protocol):
@@ -83,6 +85,8 @@ class Annotator:
             factory gives the pipeline what they need; another one has to.
         with_doc: add ``doc`` with ``doc.to_bytes()`` too.
         code: Python file that registers components of the pipeline, as spaCy's ``--code``.
+        corrections: file of corrections, as the reading page saves them; a word about which it
+            says something gets that sense, with the score 1.
     """
 
     pipeline: str | None = None
@@ -93,8 +97,12 @@ class Annotator:
     fields: tuple[str, ...] = ("senses",)
     with_doc: bool = False
     code: str | None = None
+    corrections: str | None = None
     _nlp: Language | None = field(default=None, init=False, repr=False, compare=False)
     _found_width: int | None = field(default=None, init=False, repr=False, compare=False)
+    _correct: Callable[[Doc], object] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: a loaded pipeline stays in its process."""
@@ -102,7 +110,7 @@ class Annotator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the settings; the pipeline is loaded on first use."""
-        for name, value in {**state, "_nlp": None, "_found_width": None}.items():
+        for name, value in {**state, **dict.fromkeys(_OF_PROCESS)}.items():
             object.__setattr__(self, name, value)
 
     def load(self) -> Language:
@@ -118,6 +126,9 @@ class Annotator:
             if not self.with_doc:  # the whole Doc is one record
                 lift_length_limit(nlp)
             run_first_text(nlp)
+            if self.corrections is not None:
+                correct = correction_of(nlp, self.corrections, self.spans_key)
+                object.__setattr__(self, "_correct", correct)
             object.__setattr__(self, "_nlp", nlp)
             return nlp
         return self._nlp
@@ -295,6 +306,8 @@ class Annotator:
             text = texts[len(results)]
             if doc.text != text:
                 raise ValueError("a component changed the text, so that offsets would be wrong")
+            if self._correct is not None:
+                self._correct(doc)
             results.append(read(doc, text))
         if len(results) != len(texts):
             # An error handler set on the pipeline dropped a document in silence.

@@ -87,6 +87,8 @@ def _files_read(annotator: Annotator) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if annotator.code is not None:
         found[f"the code {annotator.code}"] = Path(annotator.code)
+    if annotator.corrections is not None:
+        found[f"the corrections {annotator.corrections}"] = Path(annotator.corrections)
     settings: list[object] = [annotator.inventory, annotator.method]
     if annotator.factory is not None:
         source = inspect.getsourcefile(inspect.unwrap(annotator.factory))

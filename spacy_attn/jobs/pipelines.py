@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +14,13 @@ from spacy_attn.jobs.fields import Field
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.tokens import Doc
 
 __all__ = [
     "FIRST_TEXT",
     "NOT_THE_TEXT",
     "check_order",
+    "correction_of",
     "describe",
     "import_code",
     "lift_length_limit",
@@ -81,6 +84,29 @@ def check_order(nlp: Language, wanted: Sequence[Field]) -> None:
                 f"the pipeline joins or splits tokens ({name}) after {nlp.pipe_names[first]} has "
                 f"written about them, so that its places would be wrong: put {name} before it"
             )
+
+
+def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], object]:
+    """What gives the words of a Doc the senses that a reader has chosen.
+
+    Args:
+        nlp: its ``sense_disambiguator`` has the inventory of the senses.
+        path: the file of corrections.
+        spans_key: span group of the senses.
+
+    Raises:
+        InventoryError: the file cannot be read, or a line is broken.
+    """
+    from spacy_attn.components.corrections import apply_corrections
+    from spacy_attn.wsd.inventory.corrections import corrections_by_lemma, read_corrections
+
+    inventories = (getattr(component, "inventory", None) for _, component in nlp.pipeline)
+    return partial(
+        apply_corrections,
+        corrections=corrections_by_lemma(read_corrections(Path(path))),
+        inventory=next((each for each in inventories if each is not None), None),
+        spans_key=spans_key,
+    )
 
 
 def lift_length_limit(nlp: Language) -> None:

@@ -30,11 +30,15 @@ class LabelledTarget:
 def read_labelled(path: Path) -> Iterator[LabelledTarget]:
     """Labelled data, JSONL: text, start, end, lemma, pos, sense; and stratum, cues, frozen.
 
+    Of corrections (:mod:`~.corrections`) those that name a sense.
+
     Raises:
         InventoryError: a line is broken.
     """
     for line in read_lines(path):
         record, text = line.record, line.text("text")
+        if record.get("verdict", "sense") != "sense":
+            continue
         start, end = line.span(record.get("start"), record.get("end"), "start", text)
         yield LabelledTarget(
             text,

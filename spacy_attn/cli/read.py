@@ -1,0 +1,130 @@
+"""``spacy-attn read``: texts with their senses as a page to read, or to correct."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from spacy_attn.errors import ConfigError, ResourceError
+
+__all__ = ["read"]
+
+_LAYERS = {
+    "entities": (None, ("tok2vec", "ner")),
+    "chunks": ("nltk_chunker", ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")),
+    "relations": (
+        "relation_extractor",
+        ("tok2vec", "tagger", "attribute_ruler", "lemmatizer", "parser", "ner"),
+    ),
+}
+_TAGGED = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
+
+
+def read(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Text files, in UTF-8; - is standard input."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="PAGE.html", help="The page to write.")
+    ],
+    review: Annotated[
+        bool,
+        typer.Option(
+            "--review", help="Ask for corrections, the least certain words first, by number keys."
+        ),
+    ] = False,
+    inventory: Annotated[
+        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
+    ] = "homographs",
+    method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="A second method, such as word2vec: what differs is marked.", show_default=False
+        ),
+    ] = None,
+    granularity: Annotated[
+        str,
+        typer.Option(
+            metavar="fine|coarse|supersense", help="Whether several senses are shown as one."
+        ),
+    ] = "fine",
+    why: Annotated[
+        int,
+        typer.Option(
+            min=0, help="For how many words, the least certain first, to find what weighed most."
+        ),
+    ] = 20,
+    layers: Annotated[
+        str,
+        typer.Option(help="What else can be switched on, separated by commas; none: nothing."),
+    ] = "entities,chunks,relations",
+    pipeline: Annotated[
+        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+    ] = None,
+) -> None:
+    """Write texts with their senses as one page that needs nothing else.
+
+    Words are underlined by certainty. Pointer, tap or keyboard shows definition, probability,
+    the other senses and what weighed most. A list of the ambiguous words filters the text.
+
+    With --review the page asks about each word and saves corrections.jsonl. Use it with
+    [b]spacy-attn annotate --corrections[/], [b]spacy-attn inventory add --from[/] and
+    [b]spacy-attn train-senses --data[/].
+    """
+    if output.suffix not in (".html", ".htm"):
+        raise ConfigError(f"-o {output}: allowed are names that end in .html or .htm")
+    wanted = [name.strip() for name in layers.split(",") if name.strip() not in ("", "none")]
+    for name in wanted:
+        if name not in _LAYERS:
+            raise ConfigError(f"--layers has {name!r}: allowed are {', '.join(_LAYERS)}, or none")
+    texts = _texts(files)
+    from spacy_attn.components.pipeline import load_pipeline
+    from spacy_attn.explain.reading import read_texts
+    from spacy_attn.explain.reading_page import reading_page
+    from spacy_attn.wsd.methods.registry import sense_method
+
+    if against is not None:
+        sense_method(against)  # a wrong name is told before models load
+    components = ["sense_disambiguator", *(c for n in wanted if (c := _LAYERS[n][0]) is not None)]
+    needs = {*_TAGGED, *(need for name in wanted for need in _LAYERS[name][1])}
+    console = Console(stderr=True, highlight=False)
+    with console.status("Reading ..."):
+        config = {} if granularity == "fine" else {"granularity": granularity}
+        nlp = load_pipeline(
+            pipeline,
+            inventory=inventory,
+            method=method,
+            components=components,
+            needs=needs,
+            **config,
+        )
+        page = reading_page(read_texts(nlp, texts, against=against, why=why), review=review)
+    output.write_text(page, encoding="utf-8")
+    typer.echo(str(output))
+
+
+def _texts(files: list[str]) -> dict[str, str]:
+    """The texts by what they are called; equal names get a number."""
+    texts: dict[str, str] = {}
+    for name in files:
+        try:
+            raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        except OSError as error:
+            raise ResourceError(f"{name} cannot be read: {error.strerror}") from error
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"{name}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
+            ) from error
+        title = "standard input" if name == "-" else Path(name).name
+        if title in texts:
+            title = f"{title} ({len(texts) + 1})"
+        texts[title] = text.replace("\r\n", "\n").replace("\r", "\n")
+    return texts

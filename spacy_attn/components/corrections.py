@@ -1,0 +1,97 @@
+"""A reader's corrections, applied to the occurrences that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spacy.tokens import Doc, Span, SpanGroup
+
+from spacy_attn.components.extensions import sense_records
+from spacy_attn.wsd.inventory.corrections import Correction
+from spacy_attn.wsd.inventory.protocol import SenseInventory
+
+__all__ = ["CORRECTED", "apply_corrections"]
+
+CORRECTED = "correction"  # the method of a sense that a reader chose
+
+
+def apply_corrections(
+    doc: Doc,
+    corrections: Mapping[str, Sequence[Correction]],
+    inventory: SenseInventory | None = None,
+    spans_key: str = "senses",
+) -> int:
+    """Give words of a Doc the senses that a reader has chosen.
+
+    A correction is about a word in a text. It is applied where the same text stands around the
+    same word, in any Doc. A word to which no sense fits loses its sense.
+
+    Args:
+        doc: with a span group of ``sense_disambiguator``.
+        corrections: by lemma, as :func:`.corrections_by_lemma` gives them.
+        inventory: gives the definitions of the chosen senses.
+        spans_key: name of the group.
+
+    Returns:
+        The number of words that were decided by a reader.
+    """
+    records = sense_records(doc, spans_key)
+    if not any(record["lemma"] in corrections for record in records):
+        return 0
+    text, kept, n = doc.text, [], 0
+    for record in records:
+        found = _correction(record, text, corrections.get(record["lemma"], ()))
+        if found is None:
+            kept.append(record)
+            continue
+        n += 1
+        if found.verdict == "sense":
+            kept.append(_corrected(record, found.sense, inventory))
+    if n:
+        spans = [_span(doc, record, inventory) for record in kept]
+        attrs = {"scores": [record["score"] for record in kept], "records": kept}
+        doc.spans[spans_key] = SpanGroup(doc, name=spans_key, spans=spans, attrs=attrs)
+    return n
+
+
+def _correction(
+    record: Mapping[str, Any], text: str, corrections: Sequence[Correction]
+) -> Correction | None:
+    """The correction that is about a record's occurrence."""
+    for each in corrections:
+        start = record["start"] - each.start
+        is_same = record["end"] - record["start"] == each.end - each.start
+        if is_same and start >= 0 and text.startswith(each.text, start):
+            return each
+    return None
+
+
+def _corrected(
+    record: Mapping[str, Any], sense: str, inventory: SenseInventory | None
+) -> dict[str, Any]:
+    candidates = inventory.candidates(record["lemma"]) if inventory is not None else ()
+    known = {each.id: each.definition for each in candidates}
+    others = [each for each in record["ranked"] if each != sense]
+    return {
+        **record,
+        "sense": sense,
+        "definition": known.get(sense, record["definition"] if sense == record["sense"] else ""),
+        "score": 1.0,
+        "margin": 1.0,
+        "ranked": [sense, *others],
+        "probabilities": [1.0, *(0.0 for _ in others)],
+        "method": CORRECTED,
+    }
+
+
+def _span(doc: Doc, record: Mapping[str, Any], inventory: SenseInventory | None) -> Span:
+    candidates = inventory.candidates(record["lemma"]) if inventory is not None else ()
+    label = next((each.supersense for each in candidates if each.id == record["sense"]), "")
+    span = doc.char_span(record["start"], record["end"], label, kb_id=record["sense"])
+    if span is None:  # tokens were merged since
+        span = doc.char_span(
+            record["start"], record["end"], label, kb_id=record["sense"], alignment_mode="expand"
+        )
+    assert span is not None  # noqa: S101 - expanding finds one
+    return span

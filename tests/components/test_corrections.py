@@ -1,0 +1,69 @@
+"""A reader's corrections are applied to the occurrences that they are about."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import spacy
+
+from spacy_attn.components.corrections import apply_corrections
+from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.fingerprint import describe_job
+from spacy_attn.wsd.inventory.corrections import Correction, corrections_by_lemma
+
+TEXT = "The bat flew. A bat! Money in the bank."
+CORRECTIONS = [
+    Correction("The bat flew.", 4, 7, "bat", "bat.club"),
+    Correction("A bat!", 2, 5, "bat", "", "none"),
+    Correction("Money in the bank.", 13, 17, "bank", "", "unclear"),
+    Correction("Another bat flew.", 8, 11, "bat", "bat.club"),
+]
+
+
+@pytest.fixture
+def nlp(toy_inventory):
+    nlp = spacy.blank("en")
+    config = {"inventory": str(toy_inventory), "method": "first_sense"}
+    nlp.add_pipe("sense_disambiguator", config=config)
+    return nlp
+
+
+def test_words_get_lose_and_keep_their_senses(nlp):
+    doc = nlp(TEXT)
+    inventory = nlp.get_pipe("sense_disambiguator").inventory
+    assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.animal", "bat.animal", "bank.money"]
+    assert apply_corrections(doc, corrections_by_lemma(CORRECTIONS), inventory) == 2
+    assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bank.money"]
+    sense = doc[1]._.sense
+    assert (sense.id, sense.score, sense.method) == ("bat.club", 1.0, "correction")
+    assert sense.definition == inventory.candidates("bat")[1].definition
+    assert sense.ranked == (("bat.club", 1.0), ("bat.animal", 0.0))
+    assert doc[5]._.sense is None
+
+
+def test_other_texts_stay_as_they_are(nlp):
+    doc = nlp("His bat flew. No such word.")
+    assert apply_corrections(doc, corrections_by_lemma(CORRECTIONS)) == 0
+    assert doc.spans["senses"][0].kb_id_ == "bat.animal"
+    assert apply_corrections(nlp("nothing"), corrections_by_lemma(CORRECTIONS)) == 0
+
+
+def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_inventory, tmp_path):
+    path = tmp_path / "corrections.jsonl"
+    line = {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "sense": "bat.club"}
+    path.write_text(json.dumps(line))
+    annotator = Annotator(
+        pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
+        factory=blank, corrections=str(path),
+    )  # fmt: skip
+    ((first, *_), _) = annotator.annotate([TEXT, "nothing"])
+    assert (first["sense"], first["score"]) == ("bat.club", 1.0)
+    files = describe_job([], annotator, {})["files"]
+    assert f"the corrections {path}" in files
+
+
+def blank(pipeline, *, inventory, method):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": method})
+    return nlp
