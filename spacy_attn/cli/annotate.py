@@ -6,7 +6,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -36,7 +36,7 @@ __all__ = ["annotate"]
 FAILED, INTERRUPTED = 1, 130  # exit codes
 _LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
 #: Options of a job that Ray Data has too, where it reads and writes a folder itself.
-_OF_RAY_DATA = {"text_key", "n_process", "output_format", "limit"}
+_OF_RAY_DATA = {"text_key", "unwrap", "n_process", "output_format", "limit"}
 
 
 def _with_job_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -170,6 +170,7 @@ def annotate(
     )
     options = JobOptions(**given)
     if _is_for_ray_data(engine, output, address, options, dry_run):
+        annotator = replace(annotator, unwrap=options.unwrap)
         _annotate_with_ray(console, inputs, output, annotator, options, address)
         return
     if dry_run:

@@ -35,6 +35,7 @@ from spacy_attn.jobs.pipelines import (
     run_first_text,
 )
 from spacy_attn.jobs.records import find_surrogate
+from spacy_attn.jobs.unwrap import row_as_given, unwrap_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,6 +88,8 @@ class Annotator:
         code: Python file that registers components of the pipeline, as spaCy's ``--code``.
         corrections: file of corrections, as the reading page saves them; a word about which it
             says something gets that sense, with the score 1.
+        unwrap: join words that were cut at line ends, and wrapped lines, before the pipeline reads
+            a text (:mod:`spacy_attn.jobs.unwrap`); all places are those of the text as given.
     """
 
     pipeline: str | None = None
@@ -98,6 +101,7 @@ class Annotator:
     with_doc: bool = False
     code: str | None = None
     corrections: str | None = None
+    unwrap: bool = False
     _nlp: Language | None = field(default=None, init=False, repr=False, compare=False)
     _found_width: int | None = field(default=None, init=False, repr=False, compare=False)
     _correct: Callable[[Doc], object] | None = field(
@@ -239,6 +243,24 @@ class Annotator:
         return [row if isinstance(row, TextError) else row["senses"] for row in rows]
 
     def _annotate_all(
+        self, texts: Sequence[Any], readers: Mapping[str, Reader]
+    ) -> list[Row | TextError]:
+        """A row for each text, with its places, whatever of it the pipeline reads."""
+        if not self.unwrap:
+            return self._annotate_pieces(texts, readers)
+        nlp = self.load()
+        unwrapped = unwrap_all(texts, nlp)
+        read = [
+            text if each is None else each.text for text, each in zip(texts, unwrapped, strict=True)
+        ]
+        rows = self._annotate_pieces(read, readers)
+        with _memory_zone(nlp):
+            return [
+                row if each is None or isinstance(row, TextError) else row_as_given(row, each, nlp)
+                for row, each in zip(rows, unwrapped, strict=True)
+            ]
+
+    def _annotate_pieces(
         self, texts: Sequence[Any], readers: Mapping[str, Reader]
     ) -> list[Row | TextError]:
         """A row for each text; long ones go through the pipeline in pieces, where it allows it."""

@@ -52,6 +52,7 @@ def describe_job(
         "method": annotator.method,
         "fields": list(annotator.added),
         "spans_key": annotator.spans_key,
+        "unwrap": annotator.unwrap,
         "files": {name: _hash_of(path) for name, path in _files_read(annotator).items()},
         **options,
         **{package: _version_of(package) for package in _PACKAGES},

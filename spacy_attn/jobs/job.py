@@ -240,6 +240,8 @@ def _check_call(
             "--resume needs files as input and output: a stream cannot be read or written twice"
         )
     check_sources(sources, options, annotator.fields)
+    if options.unwrap:
+        annotator = replace(annotator, unwrap=True)
     if places.format == "docbin":
         annotator = replace(annotator, with_doc=True)
     columns = None

@@ -46,6 +46,11 @@ class JobOptions:
     delimiter: str | None = _option(
         None, "Separator of CSV columns, such as ';' (default: a comma; for TSV a tab)."
     )
+    unwrap: bool = _option(
+        False,
+        "Join words that were cut at line ends ('exam-' 'ple'), and wrapped lines, as in OCR text "
+        "and text from PDF. Offsets are those of the text as given.",
+    )
     n_process: int = _option(1, "Number of processes; -1: one per core.", short="-n")
     batch_size: int = _option(
         256, "Records in a batch; fewer if they have more than 1,000,000 characters.", short="-b"
