@@ -20,7 +20,7 @@ from spacy.tokens import Doc, Token
 
 from spacy_attn.components.lemmas import is_verb
 
-__all__ = ["Layout", "is_visible", "read_layout"]
+__all__ = ["Layout", "is_visible", "read_layout", "takes_object"]
 
 # "1." "(iv)" "b)" "2.3.1" "[x]" and white space; "A. Smith" is a name.
 _ITEM: Final = re.compile(
@@ -43,7 +43,8 @@ _WORD_TAG: Final = re.compile(r"NN|VB|JJ|RB|PR|W|DT|IN|CD|FW|UH|MD|EX|TO|RP|LS")
 _FINITE: Final = frozenset("VBD VBZ VBP MD".split())
 _BASE: Final = frozenset("VB VBP".split())
 _MISTAKEN: Final = frozenset("NN NNP JJ".split())  # in place of a verb
-_OBJECTS: Final = frozenset("it them him her me us".split())
+# What an object begins with, but no time: "Rain all day", "Exam this week".
+_OBJECTS: Final = frozenset("the a an both these those any some it them him her me us".split())
 _CLAUSE_ENDS: Final = re.compile(r"CC|[.,:;]|W|IN")
 
 
@@ -212,7 +213,7 @@ def _begins_instruction(doc: Doc, i: int) -> bool:
         return False
     token = doc[i]
     is_verb_tag = token.tag_ in _BASE and token.pos_ != "AUX"
-    return (is_verb_tag and _takes_object(token)) or _is_imperative(token)
+    return (is_verb_tag and takes_object(token)) or _is_imperative(token)
 
 
 def _is_imperative(token: Token) -> bool:
@@ -224,7 +225,7 @@ def _is_imperative(token: Token) -> bool:
     if token.tag_ not in _MISTAKEN or token.ent_type_ == "PERSON":
         return False
     return (
-        _takes_object(token)
+        takes_object(token)
         and not _has_finite_verb(token)
         and not _is_name(token)
         and token.vocab.lang == "en"
@@ -232,11 +233,10 @@ def _is_imperative(token: Token) -> bool:
     )
 
 
-def _takes_object(token: Token) -> bool:
+def takes_object(token: Token) -> bool:
+    """Whether an article, a possessive or a pronoun follows in the same line."""
     following = next(_clause_after(token), None)
-    if following is None:
-        return False
-    return following.tag_ in ("DT", "PRP$", "PDT") or following.lower_ in _OBJECTS
+    return following is not None and (following.tag_ == "PRP$" or following.lower_ in _OBJECTS)
 
 
 def _is_name(token: Token) -> bool:

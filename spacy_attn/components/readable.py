@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
-from spacy_attn.components.layout import Layout, read_layout
+from spacy_attn.components.layout import Layout, read_layout, takes_object
 from spacy_attn.components.lemmas import fitting_lemma
 
 __all__ = ["readable"]
 
+_CLAUSES = frozenset("ccomp xcomp advcl acl relcl csubj pcomp parataxis dep".split())
+_SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl"))
 _NOMINAL = frozenset("NOUN PROPN PRON NUM".split())
 _OF_NOUNS_LEFT = frozenset(("compound", "nmod", "amod"))
 _OF_NOUNS = frozenset("appos compound nmod amod nsubj npadvmod dobj dep ROOT".split())
@@ -67,7 +69,8 @@ def _read_words(doc: Doc, layout: Layout) -> tuple[dict[int, str], list[int]]:
             if lemma != given:
                 lemmas[i] = lemma
         if starts_line and pos == "VERB" and token.tag_ in ("VB", "VBP"):
-            is_first = i - 1 in layout.marks  # its object may have gone to the line before
+            # Its object may have gone to the line before.
+            is_first = i - 1 in layout.marks and takes_object(token)
             if is_first or token.dep_ in _OF_NOUNS_LEFT:  # "Mix flour and sugar"
                 verbs.append(i)
         elif i in layout.imperatives:  # "Season the meat"
@@ -100,6 +103,9 @@ class _Tree:
         old = list(self.labels)
         for (_, found, below), children in orphans.items():
             self._adopt(found, old[below], children)
+        for children in orphans.values():
+            for i in children:
+                self._find_verb(i)
         for i in self._layout.marks:
             if not self._doc[i].is_space:
                 self.labels[i] = "punct"
@@ -116,6 +122,8 @@ class _Tree:
         """Put a noun in the place of the foreign word, the others below it."""
         nouns = [i for i in children if self._doc[i].pos_ in _NOMINAL]
         place = nouns[-1] if nouns else -1
+        if place >= 0 and label in _CLAUSES:  # a noun takes no place of a clause
+            found = -1
         for i in children:
             if i == place:
                 self.heads[i], self.labels[i] = (found, label) if found >= 0 else (i, "ROOT")
@@ -125,6 +133,24 @@ class _Tree:
                 self.heads[i], self.labels[i] = found, "dep"
             else:
                 self.heads[i], self.labels[i] = i, "ROOT"
+
+    def _find_verb(self, noun: int) -> None:
+        """Make a noun that lost its head the subject of the finite verb right after it."""
+        if self.heads[noun] != noun or self._doc[noun].pos_ not in _NOMINAL:
+            return
+        for verb in range(noun + 1, len(self.heads)):
+            token = self._doc[verb]
+            if not self._is_own(verb, self._layout.parts[noun]):
+                return
+            if token.tag_ in ("VBD", "VBZ", "VBP") and token.pos_ == "VERB":
+                if not any(self._is_subject(i, verb) for i in range(verb)):
+                    self.heads[noun], self.labels[noun] = verb, "nsubj"
+                return
+            if token.pos_ not in ("ADV", "AUX"):
+                return
+
+    def _is_subject(self, i: int, verb: int) -> bool:
+        return self.heads[i] == verb and self.labels[i] in _SUBJECTS
 
     def _join_degrees(self) -> None:
         """Make "180 °C" one phrase, which the tokenizer parts."""

@@ -168,6 +168,14 @@ RECIPE = "Method\n\n1. Pour the sauce over\n2. Bake the dish for 20 minutes.\n3.
             ["- | preheat | the oven", "- | preheat to | 180 °C"],
         ),
         ("# skip the file", "skip/VP the file/NP", ["- | skip | the file"]),
+        (
+            "The bill ran to £4.1m.\n\nLocal traders blame the hold-up for losses; three cafés on "
+            "the front have closed for good.",
+            None,
+            ["The bill | run to | £4.1m.", "Local traders | blame | the hold-up"],
+        ),
+        ("Rain all day.", "Rain/NP all day/NP", []),
+        ("Exam this week", "Exam/NP this week/NP", []),
         # the same as before
         ("The X-ray showed a fracture.", None, ["The X-ray | show | a fracture"]),
         ("He lives in\nthe old house.", None, ["He | live in | the old house"]),
