@@ -160,6 +160,7 @@ def write_sense_model(
     seen: NDArray[np.bool_],
     few_shot: Mapping[str, float],
     temperature: float = 1.0,
+    prior: float = 0.0,
     strength: float = 1.0,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
@@ -175,6 +176,7 @@ def write_sense_model(
         seen: which senses of the lexicon the corpora hold. *Shape:* (n_senses,)
         few_shot: ``ridge`` and ``gloss_weight``, chosen on held-out examples.
         temperature: of the sense vectors' scores, fitted on held-out text.
+        prior: see :mod:`~spacy_attn.wsd.methods.attention_wordnet`.
         strength: see :func:`encoder_change`.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
@@ -206,6 +208,7 @@ def write_sense_model(
             "lexicon": table.lexicon.digest,
             "n_senses": table.lexicon.n_senses,
             "temperature": temperature,
+            "prior": prior,
         },
         **(notes or {}),
     }

@@ -289,6 +289,7 @@ class SenseTrainer:
                 "loss": round(float(np.mean(self.losses)), 4),
                 "seconds": round(time.perf_counter() - started, 1),
             }
+            self._checkpoint(optimizers, total)
             record |= evaluate()
             if report:
                 report(record)
@@ -298,8 +299,6 @@ class SenseTrainer:
             self.curve.append(record)
             self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
             self._checkpoint(optimizers, total)
-            if report:
-                report(record)
 
     def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
         """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""

@@ -80,7 +80,7 @@ class Inventory:
         n_words = len({sense.lemma for sense in self.senses})
         return f"Inventory({self.name!r}, {len(self.senses):,} senses of {n_words:,} words)"
 
-    synset_of_row = None  # its senses have no rows
+    synset_of_row = counts = None  # its senses have no rows
 
     def find(self, context: Context, index: int = 0) -> list[Target]:
         """See :meth:`.SenseInventory.find` and :func:`~.find.find_targets`."""

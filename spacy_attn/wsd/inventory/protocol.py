@@ -50,6 +50,14 @@ class SenseInventory(Protocol):
         ...
 
     @property
+    def counts(self) -> NDArray[np.int32] | None:
+        """How often tagged text holds each :attr:`.Sense.row`; None without rows.
+
+        *Shape:* (n_senses,)
+        """
+        ...
+
+    @property
     def has_examples(self) -> bool:
         """Whether a method can learn from examples of the senses."""
         ...

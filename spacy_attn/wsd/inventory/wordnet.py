@@ -155,6 +155,12 @@ class WordNetInventory:
         synsets: NDArray[np.int32] = self._arrays["synset"]
         return synsets
 
+    @property
+    def counts(self) -> NDArray[np.int32]:
+        """How often WordNet's own corpora hold each sense. *Shape:* (n_senses,)"""
+        counts: NDArray[np.int32] = self._arrays["count"]
+        return counts
+
     def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
         """The senses of a lemma in WordNet's order; of all parts of speech for None."""
         return self._cached_senses(lemma.lower().replace("_", " "), pos)

@@ -3,8 +3,10 @@
 Where :class:`~spacy_attn.wsd.methods.attention.Attention` learns from an inventory's examples, all
 words of WordNet have vectors that were computed once, when the sense model was trained: a map of
 the definition's vector plus what the sense-annotated corpora taught. The log-score of a sense is
-``z . s``, the trained vector of the occurrence by that of its synset (a bi-encoder as in Blevins
-and Zettlemoyer 2020), among the candidates of the lemma. Definitions are not needed at run time.
+``z . s + prior * log(1 + count)``: the trained vector of the occurrence by that of its synset (a
+bi-encoder as in Blevins and Zettlemoyer 2020), and a little of how often WordNet's corpora hold the
+sense, for the model learns from texts that were written for rare senses too. It decides among the
+candidates of the lemma. Definitions are not needed at run time.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ class SenseVectors:
     seen: NDArray[np.bool_]  # whether a sense stands in the corpora of the training
     temperature: float
     lexicon: str  # hash of the lexicon whose synsets are meant
+    prior: float = 0.0  # weight of the logarithm of a sense's frequency
 
     @classmethod
     def load(cls, path: Path) -> SenseVectors:
@@ -73,6 +76,7 @@ class SenseVectors:
                 np.unpackbits(arrays["seen"], count=manifest["wordnet"]["n_senses"]).astype(bool),
                 float(manifest["wordnet"]["temperature"]),
                 str(manifest["wordnet"]["lexicon"]),
+                float(manifest["wordnet"].get("prior", 0.0)),
             )
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ResourceError(
@@ -117,7 +121,9 @@ class AllWordsAttention:
         self.temperature = vectors.temperature if temperature is None else temperature
         self._vectors = vectors
         assert inventory.synset_of_row is not None  # noqa: S101 - a lexicon has rows
+        assert inventory.counts is not None  # noqa: S101
         self._row_of_sense = vectors.rows[inventory.synset_of_row]
+        self._counts = inventory.counts
 
     def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
@@ -143,7 +149,14 @@ class AllWordsAttention:
         gloss = (one - two) @ self._vectors.project / self.temperature
         nothing = np.zeros(2 * self.encoder.width, dtype=np.float32)
         bounds = bounds_of(texts[target.context], target, self.head.context_radius)
-        return LogOdds(nothing, 0.0, gloss, self.head.target, self.head.context, bounds)
+        first, second = self._prior_of(np.array([sense.row for sense in senses]))
+        bias = float(first - second) / self.temperature
+        return LogOdds(nothing, bias, gloss, self.head.target, self.head.context, bounds)
+
+    def _prior_of(self, senses: NDArray[np.int64]) -> Floats1d:
+        """What the frequencies of senses add. *Shape:* rows of senses (n,) -> (n,)"""
+        prior = self._vectors.prior * np.log1p(self._counts[senses])
+        return np.asarray(prior, dtype=np.float32)
 
     def _score(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""
@@ -154,6 +167,6 @@ class AllWordsAttention:
         dots = np.einsum(
             "nw,nw->n", self._vectors.vectors[rows], np.repeat(z, sizes, axis=0), dtype=np.float32
         )
-        scores = dots * self._vectors.scales[rows]
+        scores = dots * self._vectors.scales[rows] + self._prior_of(senses)
         ends = pairwise(accumulate(sizes, initial=0))
         return [scores[first:end] for first, end in ends]

@@ -74,6 +74,24 @@ def test_a_score_is_the_product_with_the_synsets_vector(lexicon):
     ).temperature == 0.7  # fmt: skip
 
 
+def test_frequent_senses_are_a_little_ahead(lexicon):
+    vectors = replace(sense_vectors(lexicon), prior=0.5)
+    method = AllWordsAttention(lexicon, NoEncoder(), HEAD, vectors)
+    text = given([context("a bat b")], [np.array([[2, 4], [1, 0], [2, 4]], dtype=np.float32)])
+    senses = lexicon.candidates("bat", "NOUN")
+    target = Target(0, 1, 2, "bat", senses)
+    (scores,) = method.score(text, [target])
+    synsets = [int(lexicon.synset_of_row[sense.row]) for sense in senses]
+    counts = [lexicon.count(sense) for sense in senses]
+    assert len(set(counts)) > 1
+    pairs = zip(synsets, counts, strict=True)
+    expected = [0.6 * (synset + 1) + 0.5 * np.log(1 + count) for synset, count in pairs]
+    assert scores.tolist() == pytest.approx(expected, rel=1e-5)
+    odds = method.log_odds(text, target, 0, 1)
+    z = np.array([0.6, 0.8])
+    assert odds.gloss @ z + odds.bias == pytest.approx((scores[0] - scores[1]) / 2.0, rel=1e-5)
+
+
 def test_one_candidate_needs_no_vectors(lexicon):
     method = AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon))
     only = lexicon.candidates("river bank", "NOUN")
