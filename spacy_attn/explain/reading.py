@@ -9,7 +9,7 @@ A :class:`ReadText` is plain data: a page, a notebook or a program of one's own 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -17,7 +17,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_attn._types import CharSpan
-from spacy_attn.components.adapter import context_of, resources_of
+from spacy_attn.components.adapter import contexts_of, resources_of
 from spacy_attn.components.extensions import sense_records
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.explain.decision import component_of
@@ -107,11 +107,11 @@ def read_texts(
     other = None
     if against is not None:
         other = sense_method(against).prepare(component.inventory, resources_of(nlp))
-    docs = nlp.pipe(texts.values())
+    docs = list(nlp.pipe(texts.values()))
     found = [read_doc(doc, title, component) for title, doc in zip(texts, docs, strict=True)]
     if other is None and not why:
         return found
-    contexts = [context_of(doc) for doc in _before(nlp, component, texts.values())]
+    contexts = list(contexts_of(docs))
     targets = [_targets(component, context) for context in contexts]
     if other is not None and against is not None:
         for i, (read, context) in enumerate(zip(found, contexts, strict=True)):
@@ -132,7 +132,7 @@ def read_doc(doc: Doc, title: str = "", component: SenseDisambiguator | None = N
     """
     key = component.config["spans_key"] if component is not None else "senses"
     inventory = component.inventory if component is not None else None
-    tokens = [token.text for token in doc]
+    tokens, text = [token.text for token in doc], doc.text
     starts = [doc[i].idx for i in sentence_starts(tokens)]
     words: dict[tuple[str, ...], Word] = {}
     marks = []
@@ -142,14 +142,14 @@ def read_doc(doc: Doc, title: str = "", component: SenseDisambiguator | None = N
         named = (record["lemma"], *sorted(ids))
         if named not in words:
             words[named] = _word(record, ids, inventory)
-        first, end = sentence_of(starts, record["start"], len(doc.text))
+        first, end = sentence_of(starts, record["start"], len(text))
         marks.append(
             Mark(
                 record["start"],
                 record["end"],
                 words[named],
                 tuple(zip(ids, probabilities, strict=True)),
-                (first, first + len(doc.text[first:end].rstrip())),
+                (first, first + len(text[first:end].rstrip())),
                 record["method"],
             )
         )
@@ -166,7 +166,7 @@ def read_doc(doc: Doc, title: str = "", component: SenseDisambiguator | None = N
     ]
     return ReadText(
         title,
-        doc.text,
+        text,
         tuple(marks),
         tuple((span.start_char, span.end_char, span.label_) for span in doc.ents),
         tuple((span.start_char, span.end_char, span.label_) for span in chunks),
@@ -223,13 +223,6 @@ def _relation(doc: Doc, relation: Any) -> tuple[int, str]:
 
 
 # -- a second method, and what weighed most -------------------------------------------------
-
-
-def _before(nlp: Language, component: SenseDisambiguator, texts: Iterable[str]) -> list[Doc]:
-    """The texts as the component gets them."""
-    pipes = [pipe for _, pipe in nlp.pipeline]
-    with nlp.select_pipes(disable=nlp.pipe_names[pipes.index(component) :]):
-        return list(nlp.pipe(texts))
 
 
 def _targets(component: SenseDisambiguator, context: Context) -> dict[CharSpan, Target]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import spacy
@@ -57,7 +58,8 @@ def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_invent
         pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
         factory=blank, corrections=str(path),
     )  # fmt: skip
-    first = annotator.annotate([TEXT, "nothing"])[0][0]
+    rows: Any = annotator.annotate([TEXT, "nothing"])
+    first = rows[0][0]
     assert (first["sense"], first["score"]) == ("bat.club", 1.0)
     files = describe_job([], annotator, {})["files"]
     assert f"the corrections {path}" in files
