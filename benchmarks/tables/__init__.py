@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.common import ROOT
-from benchmarks.tables import attention, classic, external, senses, side_by_side, speed
+from benchmarks.tables import (
+    attention,
+    classic,
+    dictionaries,
+    external,
+    senses,
+    side_by_side,
+    speed,
+)
 
 __all__ = ["PAGES", "SECTIONS", "replace_between", "sections_of", "tables", "write_pages"]
 
@@ -31,6 +39,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "comparison": senses.comparison,
     "results": senses.without_training,
     "all-words": senses.all_words,
+    "dictionaries": dictionaries.dictionaries,
+    "granularity": dictionaries.granularity,
     "coarsewsd20": external.coarsewsd20,
     "wic": external.wic,
     "tasks": external.tasks,

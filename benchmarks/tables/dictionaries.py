@@ -1,0 +1,81 @@
+"""What a dictionary must hold, what coarser answers are worth, and what corrections are."""
+
+from __future__ import annotations
+
+from benchmarks.common import (
+    Column,
+    Result,
+    between,
+    load,
+    made_with,
+    page,
+    percent,
+    table,
+    whole,
+    wide_table,
+)
+
+
+def dictionaries(result: Result | None = None) -> str:
+    """Definitions and examples."""
+    result = result or load("dictionaries")
+    rows = {
+        row["method"]: [percent(point["accuracy"]) for point in row["definitions"]]
+        + [percent(point["accuracy"]) for point in row["examples"]]
+        for row in result["dictionaries"]
+    }
+    first = result["dictionaries"][0]
+    heads = [
+        "definitions" if point["size"] == 0 else f"and {point['size']} examples"
+        for point in first["definitions"]
+    ]
+    heads += [f"{point['size']} examples alone" for point in first["examples"]]
+    named = {f"`{name}`": cells for name, cells in rows.items()}
+    return page(
+        f"Accuracy on the test set of *homographs* ({result['n']:,} sentences) with what a user's "
+        "own dictionary may hold: definitions alone, with examples of each sense (mean of three "
+        "draws), examples alone.",
+        wide_table("method", heads, named),
+        made_with(".dictionaries"),
+    )
+
+
+def granularity(result: Result | None = None) -> str:
+    """Fine, coarse, supersense."""
+    result = (result or load("dictionaries"))["granularity"]
+    return page(
+        f"Accuracy on *ALLamended* ({result['n']:,} words) where several senses are answered as "
+        "one. A group is right if it holds a gold sense, so larger groups are easier: *groups* is "
+        "the mean number that a word has.",
+        table(
+            result["rows"],
+            Column("method", lambda row: f"`{row['method']}`"),
+            Column("`granularity`", lambda row: f'`"{row["granularity"]}"`'),
+            Column("groups", "groups", lambda value: f"{value:.1f}"),
+            Column("accuracy", "accuracy", percent),
+            Column("95 %", "ci95", between),
+        ),
+        made_with(".dictionaries"),
+    )
+
+
+def corrections(result: Result | None = None) -> str:
+    """What a reader's corrections are worth."""
+    result = result or load("corrections")
+    n = result["n"]
+    return page(
+        f"Accuracy on *homographs* after a simulated reader has corrected sentences of SemCor and "
+        f"MASC ({result['n_reader']:,} for the reader, {n['other sentences']:,} others to "
+        "measure). *wrong*: what the method had wrong of the words that the reader saw. Random: "
+        "mean of five draws.",
+        table(
+            result["rows"],
+            Column("method", lambda row: f"`{row['method']}`"),
+            Column("corrected", "corrected", whole),
+            Column("which", "order"),
+            Column("wrong, %", lambda row: row.get("wrong"), percent),
+            Column("other sentences", "other sentences", percent),
+            Column(f"test set ({n['test set']:,})", "test set", percent),
+        ),
+        made_with(".corrections"),
+    )
