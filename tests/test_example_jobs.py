@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -53,3 +56,54 @@ def test_project_with_config(tmp_path: Path) -> None:
     run("-m", "spacy", "project", "run", "all", cwd=folder)
     lines = (folder / "build" / "senses.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["senses"][0]["sense"] for line in lines] == ["bat.club", "bat.animal"]
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells of code in their order, as a kernel would."""
+    pytest.importorskip("pandas")
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((EXAMPLES / "senses_over_time.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)  # noqa: S102 - our own
+    counts = names["counts"]
+    assert list(counts.index) == [1990, 2000, 2010]
+    assert counts.to_numpy().sum() == 9
+    assert {sense.partition(".")[0] for sense in counts.columns} == {"plant"}
+    assert len(names["axes"].patches) == counts.size
+    mpl.pyplot.close("all")
+
+
+@pytest.mark.slow
+def test_features_of_scikit_learn(tmp_path: Path) -> None:
+    shown = run(EXAMPLES / "features.py", cwd=tmp_path).splitlines()
+    assert [line.split()[-1] for line in shown] == ["bat.animal", "bat.club"]
+
+
+def test_the_transformer_is_one_of_scikit_learn(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    features = importlib.import_module("features").AttentionFeatures
+    from sklearn.base import clone
+
+    config = {"model": str(toy_model), "window": 64, "overlap": 16}
+    given = clone(features(config=config, words=("bat",), batch_size=2))
+    made = given.fit_transform(["the bat flew", "no such word", "bat"])
+    assert made.shape == (3, 16) == (3, len(given.get_feature_names_out()))
+    assert given.get_feature_names_out()[1] == "attention1"
+    doc = given.nlp_("the bat flew")
+    np.testing.assert_allclose(made[0], doc._.attn_vectors[1], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_service_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    monkeypatch.setenv("SENSE_METHOD", "lesk_extended")
+    load = EXAMPLES / "service_load.py"
+    shown = run(load, "--requests", "60", "--threads", "6", cwd=tmp_path)
+    assert shown.rstrip().endswith("60 of 60 answered")

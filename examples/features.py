@@ -1,0 +1,69 @@
+"""Contextual vectors as features of a scikit-learn pipeline: ``python examples/features.py``.
+
+``AttentionFeatures`` gives each text the mean of its tokens' vectors. With ``words``, it gives the
+vectors of these words alone, so that a classifier sees how a word is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import spacy
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import spacy_attn
+
+
+class AttentionFeatures(TransformerMixin, BaseEstimator):
+    """Texts to vectors.
+
+    Args:
+        config: settings of ``attention_encoder``, such as ``{"model": "..."}``.
+        words: lower-case forms whose tokens are averaged; None takes all tokens. A text without
+            one of them has the mean of all.
+        batch_size: texts that are encoded together.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, object] | None = None,
+        words: tuple[str, ...] | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        self.config = config
+        self.words = words
+        self.batch_size = batch_size
+
+    def fit(self, X: Iterable[str], y: object = None) -> AttentionFeatures:
+        """Load the encoder; nothing is learned."""
+        self.n_features_out_ = self.transform(["a"]).shape[1]
+        return self
+
+    def transform(self, X: Iterable[str]) -> np.ndarray:
+        """*Shape:* (n_texts, width)"""
+        if not hasattr(self, "nlp_"):
+            self.nlp_ = spacy.blank("en")
+            self.nlp_.add_pipe("attention_encoder", config=self.config or {})
+        rows = []
+        for doc in self.nlp_.pipe(X, batch_size=self.batch_size):
+            vectors = doc._.attn_vectors
+            chosen = [t.i for t in doc if self.words and t.lower_ in self.words]
+            rows.append((vectors[chosen] if chosen else vectors).mean(axis=0))
+        return np.stack(rows)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """``attention0``, ``attention1``, ..."""
+        return np.array([f"attention{i}" for i in range(self.n_features_out_)], dtype=object)
+
+
+if __name__ == "__main__":
+    senses = spacy_attn.load_inventory("homographs").candidates("bat", "NOUN")
+    texts = [example.text for sense in senses for example in sense.examples]
+    labels = [sense.id for sense in senses for _ in sense.examples]
+    pipeline = make_pipeline(AttentionFeatures(words=("bat", "bats")), LogisticRegression())
+    pipeline.fit(texts, labels)
+    for text in ("The bat flew at night.", "She bought a wooden bat."):
+        print(text, pipeline.predict([text])[0])
