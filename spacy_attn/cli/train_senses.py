@@ -81,6 +81,20 @@ def train_senses(
         list[Path] | None,
         typer.Option(help="Folder of a finished run to average this run with. Repeatable."),
     ] = None,
+    residual_rate: Annotated[
+        float, typer.Option(help="Learning rate of what is learned for single senses.")
+    ] = 3e-4,
+    text_share: Annotated[
+        float,
+        typer.Option(min=0.0, help="Share of the fitted definition that each sense vector takes."),
+    ] = 0.0,
+    mean_share: Annotated[
+        float,
+        typer.Option(min=0.0, help="Share of the mean of its occurrences that each takes."),
+    ] = 0.0,
+    prior: Annotated[
+        float, typer.Option(min=0.0, help="Weight of the logarithm of WordNet's counts.")
+    ] = 0.0,
     everything: Annotated[
         bool, typer.Option("--everything", help="Train on what is held out, too: for a last run.")
     ] = False,
@@ -125,6 +139,10 @@ def train_senses(
         shift=shift,
         cap=cap,
         balance=balance,
+        residual_rate=residual_rate,
+        text_share=text_share,
+        mean_share=mean_share,
+        prior=prior,
     )
     with training_progress("reading corpora") as report:
         path = train_sense_model(

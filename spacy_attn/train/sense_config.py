@@ -40,8 +40,16 @@ class TrainConfig:
     cap: int = 0  # see spacy_attn.train.balance; 0: none
     balance: float = 0.0
     shift: float = 0.0
+    text_share: float = 0.0  # see spacy_attn.train.sense_side
+    mean_share: float = 0.0
+    prior: float = 0.0  # of the logarithm of a sense's frequency, in WordNet's scores
     precision: str = "bf16"
     seed: int = 0
+
+    @property
+    def fits_senses(self) -> bool:
+        """Whether the side of the senses is fitted at the end."""
+        return bool(self.text_share or self.mean_share)
 
     def weight(self, genre: str) -> float:
         """Weight of a corpus in the loss."""

@@ -104,7 +104,10 @@ def train_sense_model(
     table = SenseTable(wordnet, lexicon, own)
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
-    trainer = open_trainer(model, resolved.path, table, config, output, base, base_sha256, start)
+    trainer = open_trainer(
+        model, resolved.path, table, config, output, base, base_sha256, start,
+        with_neighbours=semcor is not None,
+    )  # fmt: skip
     corpora = _corpora(semcor, masc, written, tagged, wordnet)
     if corpora is not None and everything:
         corpora.train.extend(
@@ -120,6 +123,8 @@ def train_sense_model(
         averaged = {"runs": 1 + len(average), **_evaluate(trainer, held_out)}
         if report:
             report(averaged)
+    if corpora is not None:
+        trainer.fit_senses(documents)
     path = output / RESULT
     notes = {
         "base_model": model,
@@ -132,17 +137,20 @@ def train_sense_model(
         "curve": trainer.curve,
         "averaged": averaged,
     }
-    seen = _seen(table, corpora)
+    seen, prior = _seen(table, corpora), config.prior
     if start is not None:
         from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
-        seen |= SenseVectors.load(start).seen
+        before = SenseVectors.load(start)
+        seen |= before.seen
+        prior = prior if corpora is not None else before.prior
     settings: dict[str, Any] = {
         "rank": rank,
         "width": width,
         "seen": seen,
         "notes": notes,
-        "temperature": _temperature(trainer, held_out),
+        "prior": prior,
+        "temperature": _temperature(trainer, held_out, prior),
     }
     write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
     few = choose_few_shot_settings(model, path, own or load_inventory("homographs"), *_WINDOW)
@@ -159,6 +167,8 @@ def open_trainer(
     base: Any,
     base_sha256: str,
     start: Path | None,
+    *,
+    with_neighbours: bool = False,
 ) -> SenseTrainer:
     """A trainer of an encoder, or of one that a sense model changed already.
 
@@ -171,6 +181,8 @@ def open_trainer(
         base: the untrained encoder.
         base_sha256: hash of its weights.
         start: the sense model, or None.
+        with_neighbours: whether the senses of a model to go on from learn from their neighbours
+            too: where corpora are read again, not for labels of a few senses.
     """
     from transformers import AutoModel, AutoTokenizer
 
@@ -191,6 +203,8 @@ def open_trainer(
     trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given)
     if start is not None:
         _load_head(trainer, start)
+        if with_neighbours:
+            trainer.network.shares.copy_(torch.from_numpy(table.composition()[1]))
     return trainer
 
 
@@ -322,13 +336,16 @@ def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str
     }
 
 
-def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float:
-    """Fitted on held-out words with one right sense (Guo et al. 2017)."""
+def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]], prior: float) -> float:
+    """Fitted on held-out words of running text with one right sense (Guo et al. 2017)."""
+    log_counts = trainer.table.log_counts() if prior else {}
     scores, gold = [], []
-    for rows in held_out.values():
+    for name, rows in held_out.items():
+        if name == "written" and len(held_out) > 1:  # rare senses say little of other texts
+            continue
         for target, row in trainer.predict(rows):
             if sum(target.allowed) == 1:
-                scores.append(row)
+                scores.append(row + prior * log_counts.get(target.candidates, np.zeros_like(row)))
                 gold.append(target.allowed.index(True))
     return round(fit_temperature(scores, gold), 4) if scores else 1.0
 

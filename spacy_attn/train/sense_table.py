@@ -94,6 +94,19 @@ class SenseTable:
         rows = tuple(self._own[c.id] for c in candidates)
         return RowTarget(start, end, rows, tuple(c.id in ids for c in candidates))
 
+    def log_counts(self) -> dict[tuple[int, ...], NDArray[np.float32]]:
+        """``log(1 + count)`` of the candidates of each word of WordNet.
+
+        *Shape:* of each (n_candidates,)
+        """
+        out = {}
+        for lemma, pos in self.lexicon.words():
+            senses = self.wordnet.candidates(lemma, pos)
+            if len(senses) > 1:
+                counts = np.array([sense.count for sense in senses], dtype=np.float32)
+                out[tuple(self.synset[sense.key] for sense in senses)] = np.log1p(counts)
+        return out
+
     def texts(self) -> dict[int, str]:
         """The text that stands for each row that needs a vector of its own.
 

@@ -53,6 +53,7 @@ from spacy_attn.train.sense_network import (
     occurrence_parts,
     token_means,
 )
+from spacy_attn.train.sense_side import fit_senses, met_targets, padded_scores
 from spacy_attn.train.sense_table import SenseTable
 
 __all__ = ["SenseTrainer"]
@@ -191,7 +192,6 @@ class SenseTrainer:
         """
         sizes = torch.tensor([len(t.candidates) for t in targets])
         flat = torch.tensor([row for t in targets for row in t.candidates], device=self.device)
-        real = (torch.arange(int(sizes.max())) < sizes.unsqueeze(-1)).to(self.device)
         rows, place = torch.unique(flat, return_inverse=True)
         sizes = sizes.to(self.device)
         owner = torch.arange(len(targets), device=self.device).repeat_interleave(sizes)
@@ -205,15 +205,7 @@ class SenseTrainer:
         for part, rate in parts:
             kept = torch.rand(len(targets), device=self.device) >= rate * drop
             dots = dots + (part[place] * z[owner]).sum(-1) * kept.float()[owner]
-        scaled = dots * network.scale.exp()
-        if drop and any(t.shift for t in targets):
-            shifts = [x for t in targets for x in t.shift or (0.0,) * len(t.candidates)]
-            scaled = scaled + torch.tensor(shifts, device=self.device)
-        scores = torch.full(real.shape, float("-inf"), device=self.device)
-        scores = scores.masked_scatter(real, scaled)
-        allowed = torch.zeros(real.shape, dtype=torch.bool, device=self.device)
-        allowed[real] = torch.tensor([k for t in targets for k in t.allowed], device=self.device)
-        return scores, allowed
+        return padded_scores(dots * network.scale.exp(), targets, shift=drop)
 
     def loss(
         self,
@@ -302,7 +294,7 @@ class SenseTrainer:
 
     def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
         """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""
-        if not self.config.gloss_turns:
+        if not (self.config.gloss_turns or self.config.fits_senses):
             return None
         path = self.folder / "occurrences.npy"
         n = 1 + max(t.number for rows in documents for row in rows for t in row.targets)
@@ -312,6 +304,14 @@ class SenseTrainer:
             shape=None if path.exists() else shape,
         )  # fmt: skip
         return kept
+
+    def fit_senses(self, documents: list[list[Row]]) -> None:
+        """Fit the side of the senses against the last epoch: :mod:`~.sense_side`."""
+        config, kept = self.config, self._kept_occurrences(documents)
+        if kept is not None and config.fits_senses:
+            glosses = self._gloss_vectors(self.base)
+            shares = {"text_share": config.text_share, "mean_share": config.mean_share}
+            fit_senses(self.network, glosses, met_targets(documents, kept), kept, **shares)
 
     def _gloss_turn(
         self,

@@ -471,6 +471,30 @@ def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     assert seen[-1]["semcor:first_sense"] == pytest.approx(3 / 5)
 
 
+def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_model, toy_world):
+    written = tmp_path / "corpus"
+    written.mkdir()
+    line = "bat%1:06:00::\tHe hit the ball with the [[bat]].\n"
+    (written / "000.tsv").write_text(line * 4 + "bank%1:17:00::\tA [[bank]] of the river.\n" * 4)
+    config = replace(CONFIG, epochs=1, join=0.0, text_share=0.3, mean_share=0.6, prior=0.2)
+    made = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "run", config, semcor=semcor_file(tmp_path), written=written,
+        everything=True, rank=4, width=8,
+    )  # fmt: skip
+    assert SenseVectors.load(made).prior == 0.2
+    labels = tmp_path / "labels.jsonl"
+    with labels.open("w") as file:
+        for text, start, sense in (("the bat flew", 4, "bat.animal"), ("a bat", 2, "bat.club")):
+            record = {"text": text, "start": start, "end": start + 3, "lemma": "bat",
+                      "pos": "NOUN", "sense": sense}  # fmt: skip
+            file.write((json.dumps(record) + "\n") * 20)
+    second = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "own", replace(CONFIG, epochs=1), data=labels, start=made,
+        rank=4, width=8,
+    )  # fmt: skip
+    assert SenseVectors.load(second).prior == 0.2  # of WordNet, which the labels say nothing of
+
+
 def test_labels_of_ones_own_go_on_from_a_model(
     tmp_path, toy_model, toy_world, toy_inventory, table
 ):
