@@ -230,7 +230,7 @@ def choose_few_shot_settings(
         overlap: wordpieces that neighbours share.
 
     Returns:
-        ``ridge``, ``gloss_weight``, and the held-out ``accuracy`` and ``loss``.
+        ``ridge``, ``gloss_weight``, and what they gave: see :class:`~.held_out.FewShot`.
     """
     from spacy_attn.encoder.huggingface import HuggingFaceEncoder
     from spacy_attn.settings import EncoderSettings
@@ -240,7 +240,7 @@ def choose_few_shot_settings(
         blank_resources,
         choose_few_shot,
     )
-    from spacy_attn.wsd.methods.attention import Attention
+    from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
     from spacy_attn.wsd.methods.sense_head import SenseHead
 
     resources = blank_resources(inventory)
@@ -248,7 +248,12 @@ def choose_few_shot_settings(
         HuggingFaceEncoder(EncoderSettings(model, window=window, overlap=overlap))
     )
     adapted = EncoderSettings(
-        model, adapter=str(path), unit="sentence", window=window, overlap=overlap
+        model,
+        adapter=str(path),
+        strength=FEW_SHOT_STRENGTH,
+        unit="sentence",
+        window=window,
+        overlap=overlap,
     )
     memo = MemoEncoder(HuggingFaceEncoder(adapted))
     head = SenseHead.load(path)

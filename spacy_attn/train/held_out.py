@@ -29,6 +29,7 @@ __all__ = [
     "blank_resources",
     "choose_few_shot",
     "held_out_scores",
+    "one_shot_scores",
 ]
 
 RIDGES = (0.3, 1.0, 3.0)
@@ -45,6 +46,7 @@ class FewShot:
     gloss_weight: float
     accuracy: float
     loss: float  # mean negative log-likelihood at the best temperature
+    loss_of_one: float  # the same where one example of each sense is known
 
 
 class MemoEncoder:
@@ -131,18 +133,45 @@ def held_out_scores(
     scores: list[Floats1d] = []
     gold: list[int] = []
     for part in folds(inventory, n_folds, seed):
-        rest = inventory.without_examples([example for _, example in part])
-        fitted = prepare(rest)
-        contexts, targets = [], []
-        for i, (sense, example) in enumerate(part):
-            context = resources.tokenize(example.text)
-            first, end = tokens_within(context, example.start, example.end)
-            candidates = rest.candidates(sense.lemma, sense.pos)
-            contexts.append(context)
-            targets.append(Target(i, first, end, sense.lemma, candidates))
-            gold.append([c.id for c in candidates].index(sense.id))
-        scores += fitted.score(Texts(contexts), targets)
+        some_scores, some_gold = _scores_of(part, prepare, inventory, resources)
+        scores += some_scores
+        gold += some_gold
     return scores, gold
+
+
+def one_shot_scores(
+    prepare: Prepare, inventory: Inventory, resources: Resources, seed: int = 0
+) -> tuple[list[Floats1d], list[int]]:
+    """The same of all examples but one of each sense, which is all that the method has seen.
+
+    *Shape:* for each example (n_candidates,)
+    """
+    rng = random.Random(seed)  # noqa: S311 - a choice, not a secret
+    asked = []
+    for sense in inventory.senses:
+        examples = list(sense.examples)
+        rng.shuffle(examples)
+        asked += [(sense, example) for example in examples[1:]]
+    return _scores_of(asked, prepare, inventory, resources)
+
+
+def _scores_of(
+    part: Sequence[tuple[Sense, Example]],
+    prepare: Prepare,
+    inventory: Inventory,
+    resources: Resources,
+) -> tuple[list[Floats1d], list[int]]:
+    rest = inventory.without_examples([example for _, example in part])
+    fitted = prepare(rest)
+    contexts, targets, gold = [], [], []
+    for i, (sense, example) in enumerate(part):
+        context = resources.tokenize(example.text)
+        first, end = tokens_within(context, example.start, example.end)
+        candidates = rest.candidates(sense.lemma, sense.pos)
+        contexts.append(context)
+        targets.append(Target(i, first, end, sense.lemma, candidates))
+        gold.append([c.id for c in candidates].index(sense.id))
+    return fitted.score(Texts(contexts), targets), gold
 
 
 def choose_few_shot(
@@ -150,7 +179,8 @@ def choose_few_shot(
 ) -> FewShot:
     """The ridge penalty and definition weight with the least held-out loss.
 
-    The loss moves smoothly where accuracy jumps by single sentences.
+    The loss moves smoothly where accuracy jumps by single sentences. That with all other examples
+    and that with one example of each sense count the same, for users have few.
 
     Args:
         prepare: gives for a penalty and a weight the function that prepares the method.
@@ -160,21 +190,32 @@ def choose_few_shot(
     tried = []
     for ridge in RIDGES:
         # The score is linear in the weight, so two runs give it for every weight.
-        without, gold = held_out_scores(prepare(ridge, 0.0), inventory, resources)
-        with_all, _ = held_out_scores(prepare(ridge, 1.0), inventory, resources)
+        found = [
+            (
+                of(prepare(ridge, 0.0), inventory, resources),
+                of(prepare(ridge, 1.0), inventory, resources),
+            )
+            for of in (held_out_scores, one_shot_scores)
+        ]
         for weight in GLOSS_WEIGHTS:
-            scores = [a + weight * (b - a) for a, b in zip(without, with_all, strict=True)]
-            tried.append(FewShot(ridge, weight, accuracy(scores, gold), loss(scores, gold)))
-    return min(tried, key=lambda few: few.loss)
+            (many, gold), (one, gold_of_one) = (
+                ([a + weight * (b - a) for a, b in zip(without, with_all, strict=True)], right)
+                for (without, right), (with_all, _) in found
+            )
+            losses = loss(many, gold), loss(one, gold_of_one)
+            tried.append(FewShot(ridge, weight, accuracy(many, gold), *losses))
+    return min(tried, key=lambda few: few.loss + few.loss_of_one)
 
 
 def accuracy(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
-    """Share of targets whose best score is the right one's."""
-    return sum(int(s.argmax()) == g for s, g in zip(scores, gold, strict=True)) / len(gold)
+    """Share of targets whose best score is the right one's; 0 of none."""
+    return sum(int(s.argmax()) == g for s, g in zip(scores, gold, strict=True)) / max(len(gold), 1)
 
 
 def loss(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:
     """Mean negative log-likelihood of the right senses at the temperature that suits best."""
+    if not gold:  # an inventory without examples, or with one of each sense
+        return 0.0
     temperature = fit_temperature(scores, gold)
     pairs = zip(scores, gold, strict=True)
     return -float(sum(log_softmax(s, temperature)[g] for s, g in pairs)) / len(gold)

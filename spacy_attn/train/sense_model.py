@@ -105,9 +105,16 @@ def train_sense_model(
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
     trainer = open_trainer(
-        model, resolved.path, table, config, output, base, base_sha256, start,
+        model,
+        resolved.path,
+        table,
+        config,
+        output,
+        base,
+        base_sha256,
+        start,
         with_neighbours=semcor is not None,
-    )  # fmt: skip
+    )
     corpora = _corpora(semcor, masc, written, tagged, wordnet)
     if corpora is not None and everything:
         corpora.train.extend(

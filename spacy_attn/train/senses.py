@@ -298,11 +298,10 @@ class SenseTrainer:
             return None
         path = self.folder / "occurrences.npy"
         n = 1 + max(t.number for rows in documents for row in rows for t in row.targets)
-        shape = (n, self.encoder.config.hidden_size)
+        new = None if path.exists() else (n, self.encoder.config.hidden_size)
         kept: NDArray[np.float16] = np.lib.format.open_memmap(
-            path, mode="r+" if path.exists() else "w+", dtype=np.float16,
-            shape=None if path.exists() else shape,
-        )  # fmt: skip
+            path, "r+" if path.exists() else "w+", np.float16, new
+        )
         return kept
 
     def fit_senses(self, documents: list[list[Row]]) -> None:
@@ -324,19 +323,15 @@ class SenseTrainer:
         started = time.perf_counter()
         if self.glosses is None:
             self.glosses = self._gloss_encoder()
-        targets = [
-            t for rows in documents for row in rows for t in row.targets if kept[t.number].any()
-        ]
-        say = (
-            None
-            if report is None
-            else lambda r: report({"epoch": self.epoch, "of": "glosses", **r})
-        )
+        words, seed = words_of(met_targets(documents, kept)), config.seed * 1000 + self.epoch
+        rates = config.learning_rate, config.projection_rate / 3
+
+        def say(record: dict[str, Any]) -> None:
+            if report:
+                report({"epoch": self.epoch, "of": "glosses", **record})
+
         network.requires_grad_(False)
-        loss = self.glosses.learn(
-            words_of(targets), kept, self.loss, (config.learning_rate, config.projection_rate / 3),
-            config.seed * 1000 + self.epoch, say,
-        )  # fmt: skip
+        loss = self.glosses.learn(words, kept, self.loss, rates, seed, say)
         network.requires_grad_(True)
         self.glosses.all_added(network.texts)
         seconds = round(time.perf_counter() - started, 1)
@@ -345,9 +340,14 @@ class SenseTrainer:
     def _gloss_encoder(self) -> GlossEncoder:
         path = self.folder / "definitions.npy"
         return GlossEncoder(
-            self.base, self.tokenizer, self.table.definitions(), self.table.n_rows, path,
-            self.network.gloss.weight.detach(), self.config.precision,
-        )  # fmt: skip
+            self.base,
+            self.tokenizer,
+            self.table.definitions(),
+            self.table.n_rows,
+            path,
+            self.network.gloss.weight.detach(),
+            self.config.precision,
+        )
 
     def _epoch_rows(self, documents: list[list[Row]], rng: random.Random) -> list[Row]:
         """Join neighbouring sentences at random."""

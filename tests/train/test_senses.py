@@ -33,6 +33,8 @@ from spacy_attn.train.held_out import (
     blank_resources,
     folds,
     held_out_scores,
+    loss,
+    one_shot_scores,
 )
 from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
 from spacy_attn.train.sense_config import TrainConfig
@@ -417,6 +419,28 @@ def test_held_out_scores_never_show_an_example_to_the_method(toy_inventory):
     assert len(scores) == len(gold) == 6
     # zeros choose the first candidate: bat.animal (2 of 6) and bank.money (1 of 6)
     assert accuracy(scores, gold) == pytest.approx(3 / 6)
+
+
+def test_one_shot_scores_show_one_example_of_each_sense(toy_inventory):
+    inventory = load_inventory(toy_inventory)
+    known = []
+
+    class Spy:
+        name, temperature, encoder = "spy", 1.0, None
+
+        def score(self, contexts, targets):
+            assert not {context.text for context in contexts} & set(known)
+            return [np.zeros(len(t.candidates), dtype=np.float32) for t in targets]
+
+    def prepare(part):
+        assert [len(sense.examples) for sense in part.senses] == [1, 1, 1, 1]
+        known.extend(e.text for s in part.senses for e in s.examples)
+        return Spy()
+
+    scores, gold = one_shot_scores(prepare, inventory, blank_resources(inventory))
+    assert len(scores) == len(gold) == 2  # the second of each bat
+    assert sorted(gold) == [0, 1]
+    assert (accuracy([], []), loss([], [])) == (0.0, 0.0)  # no sense has a second example
 
 
 def test_memo_encoder_encodes_a_text_once(toy_model):
