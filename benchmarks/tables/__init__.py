@@ -41,6 +41,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "all-words": senses.all_words,
     "dictionaries": dictionaries.dictionaries,
     "granularity": dictionaries.granularity,
+    "corrections": dictionaries.corrections,
     "coarsewsd20": external.coarsewsd20,
     "wic": external.wic,
     "tasks": external.tasks,
