@@ -90,7 +90,9 @@ def labelled(inventory: Inventory, resources: Resources) -> Labelled:
     """The words of homographs in SemCor and MASC."""
     wordnet = WordNet()
     sense_of = {(s.lemma, key): s for s in inventory.senses for key in s.wordnet}
-    contexts, targets, gold = [], [], []
+    contexts: list[Context] = []
+    targets: list[Target] = []
+    gold: list[str] = []
     for sentence in chain(read_semcor(SEMCOR, wordnet), read_masc(MASC, wordnet)):
         own = []
         for start, end, keys in sentence.targets:

@@ -126,9 +126,9 @@ main.addEventListener("click", (event) => {
   const i = number(mark);
   if (pinned && open === i) { close(); return; }
   enter(mark);
+  if (data.review && sensesOf(i).length > 1) { close(); ask(i); return; }
   show(i);
   pinned = true;
-  if (data.review) ask(i);
 });
 main.addEventListener("focusin", (event) => {
   const mark = markOf(event);
