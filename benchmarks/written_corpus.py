@@ -6,6 +6,7 @@ Each point trains the published encoder for the same number of steps on every fo
 document of SemCor and so many sentences of ``corpus/``. Measured are SemCor's held-out documents,
 three genres of MASC, and a fifth of the written words, of which no written sentence was trained on
 (SemCor may hold the words). A run that was stopped goes on; no evaluation set is touched.
+The picture is ``docs/figures/written-corpus.svg``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import MASC, ROOT, SEMCOR, Result, need, publish
+from benchmarks.tables.corpus import scores_of
+from spacy_attn.compare.report.figures import Picture, as_svg
 from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder
 from spacy_attn.train.balance import Corpus, balanced
 from spacy_attn.train.corpora import (
@@ -39,6 +42,7 @@ CONFIG = TrainConfig(
     epochs=20, steps=200, batch_pieces=2048, learning_rate=2e-4, residual_rate=6e-4, shift=0.5
 )
 CORPUS = ROOT / "corpus"
+PICTURE = ROOT / "docs" / "figures" / "written-corpus.svg"
 RUNS = ROOT / "build" / "written-corpus"
 #: Of the held-out sentences of each set so many are measured, one in so many.
 _MOST, _EVERY = {"masc": 600}, {"written": 4}
@@ -89,6 +93,25 @@ def point(
     return {"written": n, "seconds": seconds, **scores}
 
 
+def draw(result: Result, path: Path = PICTURE) -> None:
+    """Accuracy against the number of written sentences."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    sizes = [point["written"] for point in result["points"]]
+    for (name, values), marker in zip(scores_of(result).items(), "os^D", strict=True):
+        axes.plot(sizes, [100 * value for value in values], marker=marker, label=name)
+    axes.set_xlabel("written sentences")
+    axes.set_ylabel("accuracy, %")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.grid(axis="y", alpha=0.3)
+    figure.legend(loc="outside right upper", frameon=False)
+    title = "Accuracy by written sentences"
+    picture = Picture(path.stem, title, f"{title}; the table has the values.", figure)
+    path.write_text(as_svg(picture), encoding="utf-8")
+
+
 def main() -> None:
     wordnet = WordNet()
     table = SenseTable(wordnet, wordnet_inventory())
@@ -125,6 +148,7 @@ def main() -> None:
     }
     files: list[Path] = [SEMCOR, MASC, *sorted(CORPUS.glob("*.tsv"))]
     publish("written-corpus", result, ".written_corpus", files, seed=CONFIG.seed)
+    draw(result)
 
 
 if __name__ == "__main__":

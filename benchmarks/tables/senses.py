@@ -277,8 +277,8 @@ def all_words() -> str:
             Column("coverage, %", "coverage", percent),
         ),
         _genres(results["masc"]),
-        """Accuracy on held-out documents of SemCor with a first-sense prior beyond that of the sense
-        model (a weight times the logarithm of WordNet's counts; the default is none):""",
+        """Accuracy on held-out documents of SemCor with a first-sense prior beyond that of the
+        sense model (a weight times the logarithm of WordNet's counts; the default is none):""",
         wide_table("weight", tried, {"accuracy": map(percent, tried.values())}),
         made_with(".all_words"),
     )

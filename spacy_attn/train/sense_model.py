@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
@@ -144,7 +145,7 @@ def train_sense_model(
         "curve": trainer.curve,
         "averaged": averaged,
     }
-    seen, prior = _seen(table, corpora), config.prior
+    seen, prior = _seen(table, corpora, config), config.prior
     if start is not None:
         from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
@@ -357,17 +358,8 @@ def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]], prior: f
     return round(fit_temperature(scores, gold), 4) if scores else 1.0
 
 
-def _seen(table: SenseTable, corpora: Split | None) -> Any:
-    keys = (
-        []
-        if corpora is None
-        else [
-            key
-            for document in corpora.train
-            for sentence in document
-            for _, _, allowed in sentence.targets
-            if len(allowed) == 1
-            for key in allowed
-        ]
-    )
-    return table.seen(keys)
+def _seen(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:
+    """The senses with a tag in what is trained on. *Shape:* (n_senses,)"""
+    trained = [d for d in corpora.train if config.weight(d[0].genre)] if corpora else []
+    tags = [allowed for d in trained for sentence in d for _, _, allowed in sentence.targets]
+    return table.seen([allowed[0] for allowed in tags if len(allowed) == 1])

@@ -519,6 +519,26 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
     assert SenseVectors.load(second).prior == 0.2  # of WordNet, which the labels say nothing of
 
 
+def test_corpora_go_on_from_a_model_and_its_senses_keep_their_neighbours(
+    tmp_path, toy_model, toy_world
+):
+    config = replace(CONFIG, epochs=1)
+    semcor = semcor_file(tmp_path)
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
+    )
+    seen = []
+    second = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "b", replace(config, prior=0.1), semcor=semcor, start=first,
+        rank=16, width=16, report=seen.append,
+    )  # fmt: skip
+    assert seen[-1]["semcor:accuracy"] >= 3 / 5
+    before, after = SenseVectors.load(first), SenseVectors.load(second)
+    assert (after.seen == before.seen).all()
+    assert (before.prior, after.prior) == (0.0, 0.1)
+    assert not np.array_equal(after.vectors, before.vectors)
+
+
 def test_labels_of_ones_own_go_on_from_a_model(
     tmp_path, toy_model, toy_world, toy_inventory, table
 ):
