@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from spacy.language import Language
 
+from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate
+
 ROOT = Path(__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds until a run counts as hanging; an ordinary one takes ten
 SCRIPT = """
@@ -72,3 +74,47 @@ def test_two_workers_of_a_warm_parent(start_method, toy_model, tmp_path):
     assert result["order"]
     assert result["threads"] == [1]  # two workers on two cores, not two threads each
     assert result["processes"] == 2
+
+
+FORK = """
+import json, os, signal, sys
+import numpy as np, spacy, torch
+from tests.test_parallel import TEXTS
+
+component, settings = sys.argv[1], json.loads(sys.argv[2])
+torch.set_num_threads(2)
+nlp = spacy.blank("en")
+nlp.add_pipe(component, config=settings)
+
+def numbers():
+    docs = list(nlp.pipe(TEXTS))
+    if component == "attention_encoder":
+        return np.concatenate([doc._.attn_vectors for doc in docs])
+    return np.array([span._.sense.score for doc in docs for span in doc.spans["senses"]])
+
+before = numbers()  # the parent is warm
+child = os.fork()  # as servers do, which load first and fork then
+if child == 0:
+    signal.alarm(60)
+    same = np.allclose(numbers(), before, atol=1e-4) and len(before) >= len(TEXTS)
+    os._exit(0 if same and torch.get_num_threads() == 1 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert torch.get_num_threads() == 2 and np.allclose(numbers(), before, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("component", ["attention_encoder", "attention", "self_attention"])
+def test_a_server_that_forks_after_use(component, toy_model):
+    settings = {"model": str(toy_model), "window": 64, "overlap": 16}
+    if component != "attention_encoder":
+        if locate(DEFAULT_ENCODER, "encoder") is None or locate(GLOVE, "vectors") is None:
+            pytest.skip("the extra [models] is not installed")
+        component, settings = "sense_disambiguator", {"method": component}
+    process = subprocess.run(
+        [sys.executable, "-c", FORK, component, json.dumps(settings)], cwd=ROOT, timeout=TIME_LIMIT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert process.stdout.strip() == "0"  # of the child; -14 where it hung

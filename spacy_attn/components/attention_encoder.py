@@ -126,11 +126,12 @@ class AttentionEncoder:
         self._install()  # a spawned child starts without extensions
         if self.hooks:
             refuse_worker_process(self.name)
-        arrays = self.encoder.encode([doc.text for doc in docs], [offsets_of(doc) for doc in docs])
+        encoder = self.encoder
+        arrays = encoder.encode([doc.text for doc in docs], [offsets_of(doc) for doc in docs])
         dtype = np.dtype(self.config["dtype"])
         for doc, array in zip(docs, arrays, strict=True):
             set_vectors(doc, self.config["attr"], array.astype(dtype, copy=False))
-            doc._.set(self.config["model_attr"], self.encoder.identity)
+            doc._.set(self.config["model_attr"], encoder.identity)
             if not self.config["keep"]:
                 mark_unkept(doc, self.config["attr"])
             if self.hooks:

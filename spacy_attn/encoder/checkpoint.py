@@ -8,17 +8,22 @@ Everything else goes through transformers, which also says what is wrong with a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.loading import (
+    MOST_LAYERS,
     Adapter,
+    check_finite,
+    check_vocabulary,
     merge_adapter,
     positions_of,
     read_encoder,
 )
+from spacy_attn.errors import SpacyAttnError
 
 __all__ = ["Checkpoint", "Forward", "open_checkpoint"]
 
@@ -53,9 +58,13 @@ def open_checkpoint(name: str, folder: Path) -> Checkpoint:
         ResourceError: it is damaged or lacks something.
         ConfigError: it is no encoder, or has no fast tokenizer.
     """
+    from safetensors import SafetensorError
+
     try:
-        return _DirectBert(folder)
-    except (OSError, KeyError, ValueError, TypeError, _NotDirect):
+        return _DirectBert(name, folder)
+    except SpacyAttnError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RecursionError, SafetensorError, _NotDirect):
         return _HuggingFaceModel(name, folder)
 
 
@@ -66,22 +75,29 @@ class _NotDirect(Exception):
 class _DirectBert:
     """BERT read from its files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         from safetensors import safe_open
         from tokenizers import Tokenizer
 
         self._config = _read_json(folder / "config.json")
         tokenizer = _read_json(folder / "tokenizer_config.json")
         file = folder / "tokenizer.json"
-        if not (_is_bert(self._config) and _is_bert_tokenizer(tokenizer, _read_json(file))):
+        if not (_is_sound(self._config) and _is_bert(self._config)):
+            raise _NotDirect
+        if not _is_bert_tokenizer(tokenizer, _read_json(file)):
             raise _NotDirect
         self.tokenizer = Tokenizer.from_file(str(file))
         _uncut(self.tokenizer)
         self._path = folder / "model.safetensors"
         with safe_open(self._path, framework="numpy") as weights:
-            self._names = frozenset(weights.keys())
-        if not _names_of(self._config) <= self._names:
-            raise _NotDirect
+            names = _names_of(self._config)
+            if not names <= set(weights.keys()):
+                raise _NotDirect
+            shapes = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
+        if shapes != {name: _shape_of(name, self._config) for name in names}:
+            raise _NotDirect  # transformers says of which
+        self._name = name
+        check_vocabulary(self.tokenizer, int(self._config["vocab_size"]))
         self.width = int(self._config["hidden_size"])
         self.n_layers = int(self._config["num_hidden_layers"])
         longest = tokenizer.get("model_max_length") or 10**9
@@ -100,6 +116,7 @@ class _DirectBert:
 
             def weights(name: str) -> torch.Tensor:
                 tensor: torch.Tensor = file.get_tensor(name).float()
+                check_finite(tensor, f"{name} of encoder {self._name!r}")
                 change = None if adapter is None else adapter.change(name)
                 return tensor if change is None else tensor + change
 
@@ -145,6 +162,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _is_sound(config: dict[str, Any]) -> bool:
+    """Whether its heads share its width, and its layers can be counted; transformers says why."""
+    n_heads = int(config["num_attention_heads"])
+    is_shared = n_heads > 0 and int(config["hidden_size"]) % n_heads == 0
+    return is_shared and 0 < int(config["num_hidden_layers"]) <= MOST_LAYERS
+
+
 def _is_bert(config: dict[str, Any]) -> bool:
     from spacy_attn.encoder.packed import PackedBert
 
@@ -185,6 +209,25 @@ def _names_of(config: dict[str, Any]) -> set[str]:
         f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")
     }
     return embeddings | {f"{m}.{part}" for m in modules for part in ("weight", "bias")}
+
+
+def _shape_of(name: str, config: dict[str, Any]) -> tuple[int, ...]:
+    """What a weight of BERT must have. *Shape:* of a matrix (out, in)"""
+    width, inner = int(config["hidden_size"]), int(config["intermediate_size"])
+    rows = {
+        "word": "vocab_size",
+        "position": "max_position_embeddings",
+        "token_type": "type_vocab_size",
+    }
+    for kind, setting in rows.items():
+        if name == f"embeddings.{kind}_embeddings.weight":
+            return int(config[setting]), width
+    if "LayerNorm" in name:
+        return (width,)
+    is_inner, is_last = ".intermediate.dense." in name, re.search(r"\d\.output\.dense\.", name)
+    if name.endswith(".bias"):
+        return (inner if is_inner else width,)
+    return inner if is_inner else width, inner if is_last else width
 
 
 def _uncut(tokenizer: Any) -> None:

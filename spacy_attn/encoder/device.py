@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+
 from spacy_attn.errors import ConfigError
 
-__all__ = ["pick_device", "pick_precision"]
+__all__ = ["inference", "one_thread_in_children", "pick_device", "pick_precision"]
+
+
+@contextmanager
+def inference(device: str = "cpu") -> Iterator[None]:
+    """No gradients, and the arithmetic of the model, whatever autocast the caller is in.
+
+    Args:
+        device: type of the model's device.
+    """
+    import torch
+
+    with torch.inference_mode(), torch.autocast(device, enabled=False):
+        yield
+
+
+@lru_cache(maxsize=1)
+def one_thread_in_children() -> None:
+    """See that child processes compute in one thread; to be called before torch computes.
+
+    A forked child has lost the threads of OpenMP and would wait for them for ever, however it
+    was forked: by multiprocessing or, as servers do, by ``os.fork``.
+    """
+    import torch
+
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def pick_device(device: str) -> str:

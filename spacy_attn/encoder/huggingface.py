@@ -10,15 +10,13 @@ Where the caller says which tokens it reads, only windows round them are encoded
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,12 +24,23 @@ from spacy_attn._types import Floats2d, Ints1d, Ints2d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
-from spacy_attn.encoder.device import pick_device, pick_precision
-from spacy_attn.encoder.loading import Adapter, check_layers, special_tokens
+from spacy_attn.encoder.device import one_thread_in_children, pick_device, pick_precision
+from spacy_attn.encoder.loading import Adapter, check_layers, damaged, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
-from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.models import resolve_encoder, weights_sha256
+from spacy_attn.errors import (
+    ConfigError,
+    ResourceError,
+    SpacyAttnError,
+    explain_missing_package,
+)
+from spacy_attn.models import (
+    FileState,
+    absolute_folder,
+    model_state,
+    resolve_encoder,
+    weights_sha256,
+)
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 
@@ -88,7 +97,6 @@ class HuggingFaceEncoder:
         self._suffix: list[int] = []
         self._width = 0
         self._identity = ""
-        self._prepared_in: int | None = None  # process id
         self._since_release = 0  # pieces
         #: Tokens that it has read since it was made; two looks at a token count twice.
         self.n_tokens_encoded = 0
@@ -215,8 +223,14 @@ class HuggingFaceEncoder:
 
         *Shape:* (sum of the lengths with special tokens, width)
         """
-        self._prepare_child()
-        return self._forward([[*self._prefix, *row, *self._suffix] for row in rows])
+        one_thread_in_children()
+        hidden = self._forward([[*self._prefix, *row, *self._suffix] for row in rows])
+        if not np.isfinite(hidden.sum()):
+            raise ResourceError(
+                f"encoder {self.settings.model!r} gives vectors that are not finite with precision "
+                f"= {self.settings.precision!r}; take 'float32', or fetch the model again"
+            )
+        return hidden
 
     def _pieces(self, texts: Sequence[str]) -> tuple[list[list[int]], list[Ints2d]]:
         if not texts:
@@ -279,13 +293,21 @@ class HuggingFaceEncoder:
                     self._load_once()
 
     def _load_once(self) -> None:
-        resolved = resolve_encoder(self.settings.model)
-        checkpoint = open_checkpoint(self.settings.model, resolved.path)
+        folder = resolve_encoder(self.settings.model).path
+        try:
+            self._load_from(folder)
+        except (SpacyAttnError, ImportError):
+            raise
+        except Exception as error:  # those of torch, tokenizers and safetensors
+            raise damaged(self.settings.model, folder, error) from error
+
+    def _load_from(self, folder: Path) -> None:
+        checkpoint = open_checkpoint(self.settings.model, folder)
         self._tokenizer = checkpoint.tokenizer
         self._prefix, self._suffix = special_tokens(self._tokenizer)
         layers = check_layers(self.settings.layers, checkpoint.n_layers)
         self._check_window(checkpoint.limit)
-        weights = weights_sha256(resolved.path)
+        weights = weights_sha256(folder)
         path = self.settings.adapter
         adapter = None if path is None else Adapter(Path(path), weights, self.settings.strength)
         device = pick_device(self.settings.device)
@@ -308,26 +330,22 @@ class HuggingFaceEncoder:
                 "and the overlap must be smaller than the rest"
             )
 
-    def _prepare_child(self) -> None:
-        """One thread in a forked child: OpenMP's threads do not survive a fork."""
-        if self._prepared_in == os.getpid():
-            return
-        import torch
 
-        if multiprocessing.parent_process() is not None:
-            torch.set_num_threads(1)
-        self._prepared_in = os.getpid()
-
-
-_shared: OrderedDict[EncoderSettings, HuggingFaceEncoder] = OrderedDict()
+_Key: TypeAlias = tuple[EncoderSettings, tuple[FileState, ...], tuple[FileState, ...]]
+_shared: OrderedDict[_Key, HuggingFaceEncoder] = OrderedDict()
 _shared_lock = threading.Lock()
 
 
 def shared_encoder(settings: EncoderSettings) -> HuggingFaceEncoder:
-    """The encoder of these settings, one for each process; the least used one goes first."""
+    """The encoder of these settings, one for each process; the least used one goes first.
+
+    A folder that was written anew since, or another one of the same relative path, is read.
+    """
+    settings = replace(settings, model=absolute_folder(settings.model))
+    key = settings, model_state(settings.model), model_state(settings.adapter)
     with _shared_lock:
-        encoder = _shared.pop(settings, None) or HuggingFaceEncoder(settings)
-        _shared[settings] = encoder
+        encoder = _shared.pop(key, None) or HuggingFaceEncoder(settings)
+        _shared[key] = encoder
         while len(_shared) > _SHARED_ENCODERS:
             _shared.popitem(last=False)
     return encoder

@@ -13,11 +13,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from spacy_attn.encoder.device import inference, one_thread_in_children
 from spacy_attn.encoder.loading import Adapter, merge_adapter, read_encoder
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.models import resolve_encoder, weights_sha256
+from spacy_attn.models import (
+    FileState,
+    absolute_folder,
+    model_state,
+    resolve_encoder,
+    weights_sha256,
+)
 from spacy_attn.settings import EncoderSettings
 
 if TYPE_CHECKING:
@@ -87,7 +94,8 @@ class InspectedModel:
 
         seen: list[Tensor] = []
         modules = self._projection_modules() if projected else []
-        with torch.inference_mode(), _outputs_of(modules, seen):
+        one_thread_in_children()
+        with inference(), _outputs_of(modules, seen):
             out = self.model(
                 input_ids=torch.tensor([list(row)]),
                 output_attentions=True,
@@ -133,7 +141,11 @@ class InspectedModel:
 
         *Shape:* (batch, n_pieces, width), the same
         """
-        hidden: Tensor = self.model(inputs_embeds=embedded).last_hidden_state
+        import torch
+
+        one_thread_in_children()
+        with torch.autocast("cpu", enabled=False):
+            hidden: Tensor = self.model(inputs_embeds=embedded).last_hidden_state
         return hidden
 
     def _projection_modules(self) -> list[Any]:
@@ -171,17 +183,19 @@ def _outputs_of(modules: Sequence[Any], seen: list[Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-_shared: OrderedDict[EncoderSettings, InspectedModel] = OrderedDict()
+_Key: TypeAlias = tuple[EncoderSettings, tuple[FileState, ...], tuple[FileState, ...]]
+_shared: OrderedDict[_Key, InspectedModel] = OrderedDict()
 _shared_lock = threading.Lock()
 
 
 def inspected_model(settings: EncoderSettings) -> InspectedModel:
     """The model of an encoder, one for each process; the least used one goes first."""
-    key = EncoderSettings(
-        settings.model, adapter=settings.adapter, strength=settings.strength
+    own = EncoderSettings(
+        absolute_folder(settings.model), adapter=settings.adapter, strength=settings.strength
     )  # nothing else changes the weights
+    key = own, model_state(own.model), model_state(own.adapter)
     with _shared_lock:
-        model = _shared.pop(key, None) or InspectedModel(key)
+        model = _shared.pop(key, None) or InspectedModel(own)
         _shared[key] = model
         while len(_shared) > _SHARED_MODELS:
             _shared.popitem(last=False)

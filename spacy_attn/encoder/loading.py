@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "MOST_LAYERS",
     "Adapter",
+    "check_finite",
     "check_layers",
+    "check_vocabulary",
+    "damaged",
     "merge_adapter",
     "positions_of",
     "read_encoder",
@@ -24,24 +29,74 @@ __all__ = [
 ]
 
 
+# Settings of models that say how many layers they have.
+_LAYERS = frozenset(
+    ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers", "depth")
+)
+MOST_LAYERS = 1000  # transformers makes each layer before it looks for its weights
+
+
+def damaged(name: str, folder: Path, reason: Exception | str) -> ResourceError:
+    """The error of an encoder whose files are not what they should be."""
+    shown = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+    return ResourceError(
+        f"encoder {name!r} cannot be loaded from {folder} ({shown[:200]}); "
+        "give a folder that save_pretrained of a model and its tokenizer wrote"
+    )
+
+
+def check_finite(tensor: torch.Tensor, name: str) -> None:
+    """Refuse damaged weights, which would spread into all vectors.
+
+    Raises:
+        ResourceError: a number is infinite or not a number.
+    """
+    if tensor.is_floating_point() and not tensor.float().sum().isfinite():
+        raise ResourceError(f"the weights {name} are not finite; fetch or train the model again")
+
+
+def check_vocabulary(tokenizer: Any, n_rows: int) -> None:
+    """Refuse a tokenizer that belongs to another model.
+
+    Args:
+        tokenizer: of the tokenizers package.
+        n_rows: pieces that have a vector.
+
+    Raises:
+        ResourceError: it has a piece without a vector.
+    """
+    piece, number = max(tokenizer.get_vocab().items(), key=itemgetter(1), default=("", 0))
+    if number >= n_rows:
+        raise ResourceError(
+            f"the tokenizer has a piece {piece!r} with number {number}, and the weights have "
+            f"vectors for {n_rows} pieces; give the tokenizer that belongs to them"
+        )
+
+
 def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
-    """Tokenizer and model of a folder, float32; nothing is downloaded, none of its code run."""
+    """Tokenizer and model of a folder, float32; nothing is downloaded, none of its code run.
+
+    Raises:
+        ResourceError: it is damaged, or weights are missing or not finite.
+        ConfigError: it is no encoder, or has no fast tokenizer.
+    """
     import safetensors  # noqa: F401  transformers hides its absence behind another error
     from transformers import AutoModel, AutoTokenizer
 
+    _refuse_many_layers(name, folder)
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet_loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
             model, report = AutoModel.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, **local
+                folder,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **local,
             )
     except Exception as error:  # those of transformers, tokenizers and safetensors
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ResourceError(
-            f"encoder {name!r} cannot be loaded from {folder} ({reason[:200]}); "
-            "give a folder that save_pretrained of a model and its tokenizer wrote"
-        ) from error
+        raise damaged(name, folder, error) from error
     if not tokenizer.is_fast:
         raise ConfigError(
             f"model = {name!r} has no fast tokenizer, so its wordpieces have "
@@ -53,6 +108,9 @@ def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
             f"such as {DEFAULT_ENCODER}"
         )
     # transformers fills what a folder lacks with random weights and an empty vocabulary.
+    for key, *shapes in report["mismatched_keys"]:
+        in_file, wanted = (tuple(shape) for shape in shapes)
+        raise damaged(name, folder, f"{key} has shape {in_file}, config.json wants {wanted}")
     missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     if missing or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         lack = f"the weights {missing[0]}" if missing else "the vocabulary of the tokenizer"
@@ -60,7 +118,20 @@ def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
             f"encoder {name!r} in {folder} lacks {lack}; "
             "give a folder that save_pretrained of a model and its tokenizer wrote"
         )
+    check_vocabulary(tokenizer.backend_tokenizer, model.get_input_embeddings().num_embeddings)
+    for key, tensor in model.state_dict().items():
+        check_finite(tensor, f"{key} of encoder {name!r}")
     return tokenizer, model.float()
+
+
+def _refuse_many_layers(name: str, folder: Path) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named = [int(value) for key, value in config.items() if key in _LAYERS]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return  # transformers says what is wrong
+    if max(named, default=0) > MOST_LAYERS:
+        raise damaged(name, folder, f"config.json has {max(named)} layers, most {MOST_LAYERS}")
 
 
 def positions_of(model: Any) -> int:
@@ -105,7 +176,7 @@ class Adapter:
             self._file = open_file(path, framework="pt")
             manifest = json.loads((self._file.metadata() or {}).get("manifest", "{}"))
             made_for = manifest["base_sha256"]
-        except (SafetensorError, ValueError, KeyError) as error:
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ResourceError(
                 f"{path} is no sense model; give a file that spacy-attn train-senses wrote, "
                 "or adapter = null"
@@ -131,9 +202,11 @@ class Adapter:
         if f"{module}.lora_A" in self._names and module != name:
             up, down = (self._file.get_tensor(f"{module}.lora_{part}").float() for part in "BA")
             product: torch.Tensor = up @ down * self.strength
+            check_finite(product, f"{name} of a sense model")
             return product
         if f"{name}.change" in self._names:
             whole: torch.Tensor = self._file.get_tensor(f"{name}.change").float() * self.strength
+            check_finite(whole, f"{name} of a sense model")
             return whole
         return None
 

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spacy_attn._types import Floats2d
+from spacy_attn.encoder.device import inference
 
 __all__ = ["PackedBert", "Weights", "fused_linear", "fused_linear_works", "reordered"]
 
@@ -118,12 +119,15 @@ class PackedBert:
             and not config.get("add_cross_attention")
         )
 
-    @torch.inference_mode()
     def __call__(self, rows: Sequence[Sequence[int]]) -> Floats2d:
         """Vectors of all pieces of some rows, special tokens included, one row after another.
 
         *Shape:* (sum of the rows' lengths, width), float32
         """
+        with inference(self._device.type):
+            return self._vectors(rows)
+
+    def _vectors(self, rows: Sequence[Sequence[int]]) -> Floats2d:
         batch = _Batch.of(rows, self._device, self._dtype, self._n_heads)
         x = self._embeddings(batch)
         read = [x.float()] * self._read.count(0)

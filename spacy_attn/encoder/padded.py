@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats2d
+from spacy_attn.encoder.device import inference
 from spacy_attn.encoder.packed import fused_linear, fused_linear_works, reordered
 
 __all__ = ["PaddedModel"]
@@ -33,7 +34,6 @@ class PaddedModel:
         if self._device.type == "cpu" and fused_linear_works(dtype):
             _fuse(self._model)
 
-    @torch.inference_mode()
     def __call__(self, rows: Sequence[Sequence[int]]) -> Floats2d:
         """Vectors of all pieces of some rows, special tokens included, one row after another.
 
@@ -42,8 +42,9 @@ class PaddedModel:
         longest = max(len(row) for row in rows)
         ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-        hidden = self._hidden(ids.to(self._device), mask.to(self._device))
-        packed: Floats2d = hidden.float().cpu()[mask.bool()].numpy()
+        with inference(self._device.type):
+            hidden = self._hidden(ids.to(self._device), mask.to(self._device))
+            packed: Floats2d = hidden.float().cpu()[mask.bool()].numpy()
         return packed
 
     def _hidden(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -27,8 +26,11 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats2d, Floats3d, Offsets, StaticVectors, TokenRange
 from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.device import inference, one_thread_in_children
+from spacy_attn.encoder.loading import check_finite
 from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import FileState, model_state
 from spacy_attn.sentences import sentence_starts
 
 __all__ = [
@@ -208,8 +210,7 @@ class StaticContextEncoder:
                     parts.append((i, start, tokens[start:end]))
         if not parts:
             return out
-        if multiprocessing.parent_process() is not None:  # a fork has lost torch's threads
-            torch.set_num_threads(1)
+        one_thread_in_children()
         for batch in batch_by_length([len(tokens) for _, _, tokens in parts], _BATCH_TOKENS):
             rows = self._rows([parts[j][2] for j in batch])
             for row, (i, start, tokens) in zip(rows, (parts[j] for j in batch), strict=True):
@@ -225,13 +226,13 @@ class StaticContextEncoder:
             ConfigError: the model is one without attention.
         """
         static, present = self._static([list(tokens)])
-        with torch.inference_mode():
+        with inference():
             found: Floats3d = self.network.weights(static, present)[:, 0].mean(1).numpy()
         return found
 
     def _rows(self, texts: Sequence[Sequence[str]]) -> Floats3d:
         """*Shape:* (len(texts), longest, width)"""
-        with torch.inference_mode():
+        with inference():
             rows: Floats3d = self.network(*self._static(texts)).numpy()
         return rows
 
@@ -240,7 +241,7 @@ class StaticContextEncoder:
         lengths = torch.tensor([len(tokens) for tokens in texts])
         present = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
         found = self.vectors.vectors([token for tokens in texts for token in tokens])
-        static = torch.zeros(*present.shape, self.vectors.width)
+        static = torch.zeros(*present.shape, self.vectors.width, dtype=torch.float32)
         static[present] = torch.from_numpy(np.asarray(found, dtype=np.float32))
         return static, present
 
@@ -255,24 +256,38 @@ def _pieces(tokens: Sequence[str]) -> list[TokenRange]:
     ]
 
 
-@lru_cache(maxsize=4)
 def read_model(path: Path) -> tuple[StaticContextNetwork, dict[str, Any], str]:
     """Network, manifest and SHA-256 of a file that ``spacy-attn train-attention`` wrote.
 
+    A file is read once in each process, and again when it has changed.
+
     Raises:
-        ResourceError: the file is missing or is no such model.
+        ResourceError: the file is missing, is no such model, or its weights are not finite.
     """
-    from safetensors import SafetensorError, safe_open
+    return _read_model(path, model_state(path))
+
+
+@lru_cache(maxsize=4)
+def _read_model(
+    path: Path,
+    state: tuple[FileState, ...],  # of the file: another one is read anew
+) -> tuple[StaticContextNetwork, dict[str, Any], str]:
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             manifest = json.loads(file.metadata()["manifest"])
             names = [name for name in file.keys() if name.startswith("network.")]
-            state = {name.removeprefix("network."): file.get_tensor(name) for name in names}
-        network = StaticContextNetwork(_config_of(manifest["network"]))
-        network.load_state_dict(state)
+            weights = {
+                name.removeprefix("network."): file.get_tensor(name).float() for name in names
+            }
+        with torch.device("meta"):  # nothing is made that the file does not hold
+            network = StaticContextNetwork(_config_of(manifest["network"]))
+        network.load_state_dict(weights, assign=True)
+        for name, tensor in weights.items():
+            check_finite(tensor, name)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # those of torch and safetensors
         reason = str(error).splitlines()[0] if str(error) else ""
         raise ResourceError(
             f"{path} is no self-attention model ({type(error).__name__}: {reason}); train one "

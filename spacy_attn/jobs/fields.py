@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.errors import ConfigError
+from spacy_attn.jobs.docbin import quick_packing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,7 +181,8 @@ def _read_vectors(doc: Doc, text: str) -> Any:
 
 def read_doc(doc: Doc, text: str) -> bytes:
     """The whole Doc."""
-    data: bytes = doc.to_bytes()
+    with quick_packing():
+        data: bytes = doc.to_bytes()
     return data
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.delimited import delimiter_of, guess_delimiter, read_delimited, read_header
+from spacy_attn.jobs.docbin import read_docbin
 from spacy_attn.jobs.lines import read_file, read_lines
 from spacy_attn.jobs.options import JobOptions, option_name
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import TABULAR, Source
 from spacy_attn.jobs.streams import open_input
-from spacy_attn.jobs.tables import is_text, parquet_schema, read_docbin, read_parquet
+from spacy_attn.jobs.tables import is_text, parquet_schema, read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from spacy_attn.jobs.arrow import add_fields, field_array
 from spacy_attn.jobs.columns import carry
+from spacy_attn.jobs.docbin import quick_packing
 from spacy_attn.jobs.fields import DOC_FIELD, Row
 from spacy_attn.jobs.records import Record
 
@@ -178,7 +179,7 @@ class DocBinSink:
 
         vocab = spacy.blank("xx").vocab
         docs = DocBin(store_user_data=True)
-        with open(part, "rb") as file:
+        with open(part, "rb") as file, quick_packing():
             while lengths := file.read(_LENGTHS.size):
                 of_doc, of_record = _LENGTHS.unpack(lengths)
                 doc = Doc(vocab).from_bytes(file.read(of_doc))

@@ -1,12 +1,7 @@
-"""Records of Parquet and DocBin, read by pyarrow and spaCy.
-
-Parquet keeps the types of its columns and is streamed by row group. A DocBin gives its texts;
-spaCy reads it from msgpack, nothing is unpickled.
-"""
+"""Records of Parquet, read by pyarrow: streamed by row group, the types of its columns kept."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +14,11 @@ from spacy_attn.jobs.sources import Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["is_text", "parquet_schema", "read_docbin", "read_parquet"]
+__all__ = ["is_text", "parquet_schema", "read_parquet"]
 
 # Of a table, decoded at a time: few, because a small file may hold large rows (one value of a
 # dictionary, many times), and these are cheap beside what annotates them.
 _ROWS: Final = 16
-_MAX_DOCBIN_BYTES: Final = 2**30  # a DocBin is read whole; unpacked it may take this much
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -148,38 +142,3 @@ def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, int]]:
                     batch = batch.append_column(name, column)
             yield batch, now - told
             told = now
-
-
-def read_docbin(source: Source, limit: int) -> Iterator[Record | BadRecord]:
-    """The texts of a DocBin, which spaCy reads whole.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    data = Path(source.name).read_bytes()
-    number = 0
-    try:
-        for number, text in enumerate(_docbin_texts(data), start=1):
-            n_bytes = len(data) if number == 1 else 0
-            if len(text.encode()) > limit:
-                shown = text[:ERROR_RECORD_CHARS]
-                yield BadRecord(source.name, number, refuse_long(limit), shown, n_bytes)
-            else:
-                yield Record(source.name, number, text, None, n_bytes)
-    except Exception as error:
-        # zlib, msgpack and spaCy each have errors of their own for bytes that are no DocBin.
-        reason = f"the rest of the file is no DocBin: {type(error).__name__}: {error}"
-        n_bytes = 0 if number else len(data)
-        yield BadRecord(source.name, number + 1, reason[:500], "", n_bytes)
-
-
-def _docbin_texts(data: bytes) -> Iterator[str]:
-    import spacy
-    from spacy.tokens import DocBin
-
-    unpacking = zlib.decompressobj()
-    unpacking.decompress(data, _MAX_DOCBIN_BYTES)
-    if unpacking.unconsumed_tail:
-        raise ValueError(f"unpacked it has more than {_MAX_DOCBIN_BYTES:,} bytes; split it")
-    for doc in DocBin(store_user_data=False).from_bytes(data).get_docs(spacy.blank("xx").vocab):
-        yield doc.text

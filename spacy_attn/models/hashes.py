@@ -18,7 +18,15 @@ from typing import TypeAlias
 from spacy_attn.errors import ResourceError
 from spacy_attn.files import atomic_write, sha256_of
 
-__all__ = ["cache_folder", "file_sha256", "model_files", "weight_files", "weights_sha256"]
+__all__ = [
+    "FileState",
+    "cache_folder",
+    "file_sha256",
+    "model_files",
+    "model_state",
+    "weight_files",
+    "weights_sha256",
+]
 
 logger = logging.getLogger("spacy_attn")
 
@@ -83,6 +91,17 @@ def model_files(folder: Path) -> list[Path]:
     """The weights of a model folder and the files beside them that are needed to read them."""
     small = (file for pattern in ("*.json", "*.txt", "*.model") for file in folder.glob(pattern))
     return [*weight_files(folder), *sorted(file for file in small if file.is_file())]
+
+
+def model_state(path: str | Path | None) -> tuple[FileState, ...]:
+    """What changes when a model file, or a file of a model folder, is written anew.
+
+    Empty where nothing of the name is on disk, as for the name of a model.
+    """
+    if path is None or not os.path.exists(path):
+        return ()
+    files = model_files(Path(path)) if os.path.isdir(path) else [Path(path)]
+    return tuple(_state(str(file)) for file in files)
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -35,6 +35,7 @@ from spacy_attn.models.hashes import file_sha256, weight_files
 
 __all__ = [
     "ResolvedModel",
+    "absolute_folder",
     "glove_files",
     "locate",
     "pinned_files",
@@ -206,6 +207,12 @@ def locate(name: str, kind: Kind) -> ResolvedModel | None:
             logger.debug("%s %s: %s (%s)", kind, name, found.path, found.source)
             return found
     return None
+
+
+def absolute_folder(name: str) -> str:
+    """The absolute path of an encoder's folder; a name as it is."""
+    found = _at_path(name, "encoder")
+    return name if found is None else os.path.abspath(found.path)
 
 
 def _at_path(name: str, kind: Kind) -> ResolvedModel | None:

@@ -187,12 +187,13 @@ class Attention:
                 "the attention method needs an inventory with a list of its senses; write yours "
                 "to a .jsonl file and give its path"
             )
+        head.check_width(encoder.width)
         self.encoder = encoder
         self.head = head
         self.widen_below = widen_below
         self.temperature = temperature
         name = _file_name(inventory, encoder, head)
-        read = (_read(folder / name) for folder in prepared)
+        read = (_read(folder / name, len(senses)) for folder in prepared)
         arrays = next((found for found in read if found is not None), None)
         if arrays is None:
             logger.info("preparing %d senses of %s", len(senses), inventory.name)
@@ -355,7 +356,7 @@ def _file_name(inventory: SenseInventory, encoder: Encoder, head: SenseHead) -> 
     return f"senses-{digest}.safetensors"
 
 
-def _read(path: Path) -> dict[str, Floats2d] | None:
+def _read(path: Path, n_senses: int) -> dict[str, Floats2d] | None:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -363,7 +364,9 @@ def _read(path: Path) -> dict[str, Floats2d] | None:
         arrays: dict[str, Floats2d] = load_file(path)
     except (OSError, SafetensorError):
         return None  # a damaged cache is computed anew
-    return arrays if {"weights", "bias", "glosses"} <= set(arrays) else None
+    wanted = [arrays.get(name) for name in ("weights", "bias", "glosses")]
+    fits = (a is not None and len(a) == n_senses and np.isfinite(a).all() for a in wanted)
+    return arrays if all(fits) else None
 
 
 def _write(path: Path, arrays: dict[str, Floats2d]) -> None:

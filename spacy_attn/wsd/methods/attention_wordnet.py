@@ -11,7 +11,6 @@ candidates of the lemma. Definitions are not needed at run time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -26,7 +25,7 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import LogOdds
 from spacy_attn.wsd.methods.occurrence import bounds_of, occurrences, read_occurrences, read_vectors
-from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["AllWordsAttention", "SenseVectors"]
@@ -61,13 +60,12 @@ class SenseVectors:
         Raises:
             ResourceError: the file is missing, is no sense model, or knows no WordNet.
         """
-        from safetensors import SafetensorError, safe_open
-
+        names = ("project", "rows", "vectors", "scales", "seen")
         try:
-            with safe_open(path, framework="numpy") as file:
-                manifest = json.loads(file.metadata()["manifest"])
-                names = ("project", "rows", "vectors", "scales", "seen")
-                arrays = {name: file.get_tensor(f"wordnet.{name}") for name in names}
+            manifest, arrays = read_arrays(path, "wordnet", names)
+            n_vectors = len(arrays["vectors"])
+            if len(arrays["scales"]) != n_vectors or arrays["rows"].max(initial=-1) >= n_vectors:
+                raise ValueError(f"it has {n_vectors} vectors, and rows beyond them")
             return cls(
                 arrays["project"].astype(np.float32),
                 arrays["rows"],
@@ -78,7 +76,7 @@ class SenseVectors:
                 str(manifest["wordnet"]["lexicon"]),
                 float(manifest["wordnet"].get("prior", 0.0)),
             )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:
             raise ResourceError(
                 f"{path} has no sense vectors of WordNet ({type(error).__name__}: {error}); give "
                 "one that spacy-attn train-senses made from SemCor, or sense_model = null"

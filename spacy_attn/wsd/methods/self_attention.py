@@ -16,11 +16,11 @@ with examples, or with definitions alone, needs no training.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
 from spacy_attn.wsd.methods.glosses import PreparedSenses
 from spacy_attn.wsd.methods.occurrence import occurrences, read_occurrences
 from spacy_attn.wsd.methods.registry import SELF_ATTENTION_MODEL, check_arguments
+from spacy_attn.wsd.methods.sense_head import read_arrays
 from spacy_attn.wsd.methods.word2vec import gloss_weights
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -103,16 +104,12 @@ class PrototypeHead:
         Raises:
             ResourceError: the file is missing or is no such model.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="numpy") as file:
-                manifest = json.loads(file.metadata()["manifest"])
-                names = ("target", "context", "gloss")
-                maps = {n: file.get_tensor(f"head.{n}").astype(np.float32) for n in names}
+            manifest, arrays = read_arrays(path, "head", ("target", "context", "gloss"))
+            maps: dict[str, Any] = {n: a.astype(np.float32) for n, a in arrays.items()}
             rest = [each.name for each in fields(cls) if each.name not in maps]
             return cls(**maps, **{name: manifest["head"][name] for name in rest})
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:
             raise ResourceError(
                 f"{path} is no self-attention model ({type(error).__name__}: {error}); train one "
                 "with: spacy-attn train-attention -o FOLDER"
@@ -150,14 +147,10 @@ class SenseCounts:
     @classmethod
     def load(cls, path: Path) -> SenseCounts | None:
         """None where the model was trained without SemCor and MASC."""
-        from safetensors import safe_open
-
-        with safe_open(path, framework="numpy") as file:
-            manifest = json.loads(file.metadata()["manifest"])
-            if "lexicon" not in manifest:
-                return None
-            names = ("rows", "counts", "vectors", "scales")
-            arrays = {name: file.get_tensor(f"wordnet.{name}") for name in names}
+        manifest, _ = read_arrays(path, "wordnet", ())
+        if "lexicon" not in manifest:
+            return None
+        _, arrays = read_arrays(path, "wordnet", ("rows", "counts", "vectors", "scales"))
         arrays["scales"] = arrays["scales"].astype(np.float32)
         return cls(**arrays, lexicon=manifest["lexicon"])
 

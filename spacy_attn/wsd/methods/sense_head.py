@@ -1,21 +1,45 @@
-"""The trained projections of a sense model."""
+"""The trained projections of a sense model, and how such files are read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.methods.occurrence import unit_rows
 
-__all__ = ["SenseHead"]
+__all__ = ["SenseHead", "read_arrays"]
 
 _RADIUS, _RIDGE = 25, 1.0  # of an untrained head
+
+
+def read_arrays(
+    path: Path, prefix: str, names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The manifest of a safetensors file and some of its arrays, checked.
+
+    Raises:
+        Exception: it has no such array, or one with numbers that are not finite; or it is no
+            safetensors file with a manifest. Files, safetensors, numpy and JSON have errors of
+            their own.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+        arrays = {name: file.get_tensor(f"{prefix}.{name}") for name in names}
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"its weights {prefix}.{name} are not finite")
+    return manifest, arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +65,24 @@ class SenseHead:
         Raises:
             ResourceError: the file is missing or no sense model.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="numpy") as file:
-                manifest = json.loads(file.metadata()["manifest"])
-                arrays = {
-                    name: file.get_tensor(f"head.{name}").astype(np.float32)
-                    for name in ("target", "context", "gloss", "scale")
-                }
+            manifest, arrays = read_arrays(path, "head", ("target", "context", "gloss", "scale"))
+            target, context, gloss = (
+                arrays[name].astype(np.float32) for name in ("target", "context", "gloss")
+            )
+            if not target.ndim == 2 or not target.shape == context.shape == gloss.shape:
+                raise ValueError(f"shapes {target.shape}, {context.shape}, {gloss.shape}")
             return cls(
-                arrays["target"],
-                arrays["context"],
-                arrays["gloss"],
-                float(np.exp(arrays["scale"][0])),
+                target,
+                context,
+                gloss,
+                float(np.exp(arrays["scale"].astype(np.float32)[0])),
                 int(manifest["config"]["context_radius"]),
                 float(manifest["few_shot"]["ridge"]),
                 float(manifest["few_shot"]["gloss_weight"]),
                 hashlib.sha256(path.read_bytes()).hexdigest(),
             )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:
             raise ResourceError(
                 f"{path} is no sense model ({type(error).__name__}: {error}); reinstall with: "
                 "pip install --force-reinstall --no-deps spacy-attn"
@@ -71,6 +93,18 @@ class SenseHead:
         """No projection at all, and where there are examples no part of the definitions."""
         same = np.eye(width, dtype=np.float32)
         return cls(same, 0 * same, same, 1.0, _RADIUS, _RIDGE, 0.0, "untrained")
+
+    def check_width(self, width: int) -> None:
+        """Refuse an encoder with vectors of another length.
+
+        Raises:
+            ResourceError: it has.
+        """
+        if self.target.shape[1] != width:
+            raise ResourceError(
+                f"the sense model was made for vectors of length {self.target.shape[1]}, this "
+                f"encoder's have {width}; choose its encoder, or sense_model = null"
+            )
 
     def z(self, parts: Floats2d) -> Floats2d:
         """The trained vectors of occurrences. *Shape:* (n, 2 * width) -> (n, z width)"""

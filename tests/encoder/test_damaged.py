@@ -1,0 +1,232 @@
+"""Crafted and damaged encoders: one sentence each, whoever reads them; no number that is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from safetensors.numpy import load_file, save_file
+
+from spacy_attn.encoder.huggingface import shared_encoder
+from spacy_attn.encoder.inspected import inspected_model
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.jobs import Annotator, JobOptions, annotate_files
+from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate
+from spacy_attn.settings import EncoderSettings
+from tests.conftest import make_toy_model
+from tests.encoder.test_checkpoint import bert  # noqa: F401  the fixture
+from tests.encoder.test_huggingface import encode_one, make_encoder
+
+WORDS = "embeddings.word_embeddings.weight"
+TEXT = "the bat flew at night"
+
+
+@pytest.fixture(params=["direct", "transformers"])
+def folder(request, toy_model, tmp_path):
+    """A model that is read from its files, and one that transformers reads."""
+    if request.param == "direct":
+        return request.getfixturevalue("bert")
+    return shutil.copytree(toy_model, tmp_path / "model")
+
+
+def change_weights(folder, name, change):
+    weights = load_file(folder / "model.safetensors")
+    weights[name] = np.ascontiguousarray(change(weights[name]))
+    save_file(weights, folder / "model.safetensors")
+
+
+def change_json(folder, file, **settings):
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(content | settings))
+
+
+def a_nan(array):
+    array.flat[array.size // 2] = np.nan
+    return array
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        (WORDS, a_nan, "embeddings.*are not finite"),
+        ("encoder.layer.1.output.dense.bias", a_nan, r"layer\.1\.output\.dense\.bias.*not finite"),
+        ("encoder.layer.0.attention.self.key.weight", lambda a: a * np.inf, "are not finite"),
+        (WORDS, lambda a: a[:, :8], r"embeddings.*has shape \(80, 8\), config.json wants"),
+        (WORDS, lambda a: a[:10], r"embeddings.*has shape \(10, 16\), config.json wants"),
+        ("encoder.layer.0.attention.self.query.weight", lambda a: a[:8], "query.*has shape"),
+        ("encoder.layer.1.intermediate.dense.weight", lambda a: a[:8], "intermediate.*has shape"),
+        ("encoder.layer.1.output.dense.weight", lambda a: a[:, :8], "output.*has shape"),
+        ("embeddings.LayerNorm.weight", lambda a: a[:8], "LayerNorm.*has shape"),
+        ("embeddings.position_embeddings.weight", lambda a: a[:10], "position.*has shape"),
+        ("embeddings.token_type_embeddings.weight", lambda a: a[:0], "token_type.*has shape"),
+    ],
+)
+def test_damaged_weights_are_refused(folder, name, change, reason):
+    change_weights(folder, name, change)
+    with pytest.raises(ResourceError, match=reason):
+        encode_one(make_encoder(folder), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "reason"),
+    [
+        ("config.json", {"num_attention_heads": 3}, "not a multiple of the number of attention"),
+        ("config.json", {"num_attention_heads": 0}, "cannot be loaded"),
+        ("config.json", {"num_hidden_layers": 10**6}, "has 1000000 layers, most 1000"),
+        ("config.json", {"num_hidden_layers": "x"}, "num_hidden_layers"),
+        ("config.json", {"hidden_size": 32}, "config.json wants"),
+        ("config.json", {"vocab_size": 5}, "config.json wants"),
+        ("config.json", {"layer_norm_eps": float("nan")}, "gives vectors that are not finite"),
+        ("config.json", {"layer_norm_eps": "a"}, "cannot be loaded"),
+        ("config.json", {"max_position_embeddings": 4000}, "config.json wants"),
+        ("tokenizer_config.json", {"model_max_length": "many"}, "cannot be loaded"),
+    ],
+)
+def test_damaged_settings_are_refused(folder, file, settings, reason):
+    change_json(folder, file, **settings)
+    with pytest.raises(ResourceError, match=reason):
+        encode_one(make_encoder(folder), TEXT)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"[" * 100_000, b"\xff\xfe\0", struct.pack("<Q", 2**60),
+     struct.pack("<Q", 200_000) + b"[" * 200_000],
+    ids=["empty", "cut", "list", "deep", "binary", "long header", "deep header"],
+)  # fmt: skip
+def test_files_that_are_something_else_are_refused(folder, file, data):
+    (folder / file).write_bytes(data)
+    with pytest.raises(ResourceError, match=r"encoder '.*' (cannot be loaded|.*lacks) "):
+        encode_one(make_encoder(folder), TEXT)
+
+
+def test_a_vocabulary_beyond_the_weights_is_refused(folder):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["bat"] = 99_999
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ResourceError, match=r"a piece 'bat' with number 99999.* for 80 pieces"):
+        encode_one(make_encoder(folder), TEXT)
+
+
+def test_a_damaged_sense_model_is_refused(toy_model, toy_sense_model, tmp_path):
+    path = tmp_path / "senses.safetensors"
+    weights = load_file(toy_sense_model)
+    weights["encoder.layer.1.attention.self.value.lora_A"][0, 0] = np.nan
+    from safetensors import safe_open
+
+    with safe_open(toy_sense_model, framework="numpy") as file:
+        save_file(weights, path, metadata=file.metadata())
+    with pytest.raises(ResourceError, match=r"value\.weight of a sense model are not finite"):
+        encode_one(make_encoder(toy_model, adapter=str(path)), TEXT)
+
+
+def test_a_job_with_a_damaged_model_stops_at_its_start(folder, tmp_path):
+    change_weights(folder, WORDS, a_nan)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_encoder", config={"model": str(folder), "window": 64, "overlap": 16})
+    nlp.to_disk(tmp_path / "pipeline")
+    (tmp_path / "in.txt").write_text("a bat\n" * 100)
+    annotator = Annotator(pipeline=str(tmp_path / "pipeline"), fields=("vectors",))
+    with pytest.raises(ResourceError, match="are not finite; fetch or train the model again"):
+        annotate_files([tmp_path / "in.txt"], tmp_path / "out.jsonl", annotator, JobOptions())
+    assert not list(tmp_path.glob("out*"))
+
+
+# -- which model it is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shared", [shared_encoder, inspected_model])
+def test_weights_written_anew_are_read_anew(toy_model, tmp_path, shared):
+    folder = shutil.copytree(toy_model, tmp_path / "model")
+    settings = EncoderSettings(str(folder), window=64, overlap=16)
+    first = shared(settings)
+    assert shared(settings) is first
+    change_weights(folder, WORDS, lambda array: array + 1)
+    assert shared(settings) is not first
+
+
+def test_vectors_and_identity_of_retrained_weights_are_new(toy_model, tmp_path):
+    folder = shutil.copytree(toy_model, tmp_path / "model")
+    settings = EncoderSettings(str(folder), window=64, overlap=16)
+    old = shared_encoder(settings)
+    before, identity = encode_one(old, TEXT), old.identity
+    change_weights(folder, WORDS, lambda array: array * 2)
+    new = shared_encoder(settings)
+    assert new.identity != identity
+    assert not np.allclose(encode_one(new, TEXT), before)
+    np.testing.assert_array_equal(encode_one(old, TEXT), before)
+
+
+def test_a_relative_path_is_another_model_in_another_folder(toy_model, tmp_path, monkeypatch):
+    shutil.copytree(toy_model, tmp_path / "a" / "model")
+    made = make_toy_model(tmp_path / "b" / "model")
+    change_weights(made, WORDS, lambda array: array * 2)
+    settings = EncoderSettings("model", window=64, overlap=16)
+    monkeypatch.chdir(tmp_path / "a")
+    one = shared_encoder(settings)
+    monkeypatch.chdir(tmp_path / "b")  # before anything was read
+    other = shared_encoder(settings)
+    assert one.identity != other.identity
+    monkeypatch.chdir(tmp_path / "a")
+    assert shared_encoder(settings) is one
+
+
+# -- the caller's torch ---------------------------------------------------------------------------
+
+
+def test_autocast_changes_nothing(folder):
+    encoder = make_encoder(folder)
+    expected = encode_one(encoder, TEXT)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(encode_one(encoder, TEXT), expected)
+        np.testing.assert_array_equal(encode_one(make_encoder(folder), TEXT), expected)
+
+
+def test_another_default_type_changes_nothing(folder):
+    expected = encode_one(make_encoder(folder), TEXT)
+    torch.set_default_dtype(torch.float64)
+    try:
+        vectors = encode_one(make_encoder(folder), TEXT)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["self_attention", "attention", "ensemble"])
+@pytest.mark.parametrize("way", ["autocast", "default type"])
+def test_methods_in_the_callers_torch(way, method, spacy_english):
+    if locate(GLOVE, "vectors") is None or locate(DEFAULT_ENCODER, "encoder") is None:
+        pytest.skip("the extra [models] is not installed")
+    text = "The bat flew at night. Swing the bat!"
+
+    def senses():
+        spacy_english.add_pipe("sense_disambiguator", config={"method": method})
+        try:
+            doc = spacy_english(text)
+            return [span.kb_id_ for span in doc.spans["senses"]]
+        finally:
+            spacy_english.remove_pipe("sense_disambiguator")
+
+    expected = senses()
+    assert expected == ["bat.animal", "bat.club"]
+    if way == "autocast":
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert senses() == expected
+        return
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert senses() == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_wrong_setting_stays_a_wrong_setting(folder):
+    with pytest.raises(ConfigError, match="window = 9000"):
+        encode_one(make_encoder(folder, window=9000, overlap=8), TEXT)
