@@ -12,8 +12,9 @@ SOURCES := pyproject.toml constraints.txt
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 LOWEST := .venv-lowest
+SIZE ?= 2000
 
-.PHONY: help demo docs test test-all test-ray test-spark test-lowest test-python release-check \
+.PHONY: help demo docs test test-all test-ray test-spark test-lowest test-python test-attack release-check \
 	check lint format coverage package clean
 
 help:  ## this list
@@ -55,6 +56,9 @@ test-python:  ## the main suite with another Python: make test-python PYTHON=pyt
 
 coverage: $(STAMPS)/dev  ## lines of the package that the tests run, at least 95 %
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered --cov-report=html
+
+test-attack: $(STAMPS)/dev  ## generated texts, damaged files, load, offline: SIZE=1000000 for all
+	$(PYTEST) -q -m attack tests/attack --attack-size $(SIZE)
 
 release-check: $(STAMPS)/dev  ## the committed results and pages fit the shipped files
 	$(PYTEST) -m release

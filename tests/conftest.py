@@ -70,6 +70,13 @@ TOY_SENSES = [
 ]  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the attacks are."""
+    parser.addoption(
+        "--attack-size", type=int, default=2000, help="generated texts; 1,000,000 take hours"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever a browser does is slow."""
     for item in items:

@@ -10,7 +10,6 @@ from dataclasses import fields, replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -22,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines import Engine
@@ -158,7 +158,7 @@ def annotate(
 
     Exit codes: 0 success, 1 some records failed, 2 wrong options or input, 130 interrupted.
     """
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     names = parse_fields(wanted_fields)
     annotator = Annotator(
         pipeline=pipeline,
@@ -232,7 +232,7 @@ def _ray_workers(n_process: int, address: str | None) -> Engine:
 
 
 def _annotate_with_ray(
-    console: Console,
+    console: SafeConsole,
     inputs: list[str],
     output: str,
     annotator: Annotator,
@@ -261,7 +261,7 @@ def _annotate_with_ray(
 # -- what is said at the end -----------------------------------------------------------
 
 
-def _say(console: Console, message: str) -> None:
+def _say(console: SafeConsole, message: str) -> None:
     # Printed as it is: file names and reasons are no markup, and long lines stay whole.
     console.print(message, markup=False, soft_wrap=True)
 
@@ -316,7 +316,7 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def _show_progress(console: Console) -> Iterator[Callable[[JobProgress], None]]:
+def _show_progress(console: SafeConsole) -> Iterator[Callable[[JobProgress], None]]:
     """A bar on a terminal, elsewhere a line now and then."""
     if console.is_terminal:
         with _progress_bar(console) as show:
@@ -333,7 +333,7 @@ class _Lines:
         clock: tells seconds.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+    def __init__(self, console: SafeConsole, clock: Callable[[], float]) -> None:
         self._console, self._clock = console, clock
         self._told = clock()
         self._first: tuple[float, JobProgress] | None = None
@@ -362,7 +362,7 @@ def _span(seconds: float) -> str:
 
 
 @contextmanager
-def _progress_bar(console: Console) -> Iterator[Callable[[JobProgress], None]]:
+def _progress_bar(console: SafeConsole) -> Iterator[Callable[[JobProgress], None]]:
     """A bar over the bytes of the input; silent where stderr is not a terminal."""
     columns = (
         TextColumn("annotate"),

@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
@@ -33,6 +32,7 @@ from spacy_attn.cli.inventory import app as inventory
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.read import read
 from spacy_attn.cli.senses import senses
+from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.cli.tokens import tokens
 from spacy_attn.cli.train_attention import train_attention
 from spacy_attn.cli.train_chunker import train_chunker
@@ -221,7 +221,7 @@ def _say(sentence: str, style: str = "red") -> None:
     """Print to stderr; a long line is left whole, so that paths and commands can be copied."""
     line = Text.assemble(("error: ", f"bold {style}"), sentence)
     with suppress(BrokenPipeError):
-        Console(stderr=True, highlight=False).print(line, soft_wrap=True)
+        SafeConsole(stderr=True, highlight=False).print(line, soft_wrap=True)
 
 
 def _close_stdout() -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import SafeConsole, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ def compare(
     from spacy_attn.compare.report.html import write_report
     from spacy_attn.compare.report.tables import group_tables, headline, notes
 
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     published = {n: Path(path) for n, path in _pairs(predictions or [], "--predictions")}
     options = Options(
         file=file,
@@ -242,7 +241,7 @@ def _config(name: str, text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+def _progress(console: SafeConsole) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each system; silent where stderr is not a terminal."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     columns += [TimeRemainingColumn()]
@@ -258,7 +257,7 @@ def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _print(tables: list[TextTable]) -> None:
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     if not console.is_terminal:
         console.width = _ONE_LINE  # a row is a line for programs
     for table in tables:
@@ -270,8 +269,8 @@ def _print(tables: list[TextTable]) -> None:
         console.print(shown)
 
 
-def _print_tuning(tuned: dict[str, Any], errors: Console) -> None:
-    console, wished = Console(highlight=False), tuned["wished"]
+def _print_tuning(tuned: dict[str, Any], errors: SafeConsole) -> None:
+    console, wished = SafeConsole(highlight=False), tuned["wished"]
     if not tuned["reached"]:
         best = tuned["best"]
         errors.print(

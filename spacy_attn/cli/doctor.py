@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.encoder.processor import examine_processor
 from spacy_attn.models.data import examine_data
 from spacy_attn.models.findings import Finding, Hash, State, examine_models, examine_packages
@@ -54,7 +54,7 @@ _HASH_STYLES: dict[Hash, str] = {"right": "green", "wrong": "red", "not checked"
 
 
 def _show(findings: list[Finding], failing: list[Finding]) -> None:
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     if not console.is_terminal:
         console.width = _ONE_LINE  # a path broken in two could not be copied
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from spacy_attn.cli.syntax import show_syntax
-from spacy_attn.cli.terminal import refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def explain(
     attributions = (
         DEFAULT_ATTRIBUTIONS if by is None else tuple(w.strip() for w in by.split(",") if w.strip())
     )
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory, method=method)
         found = explain_texts(nlp, texts, word, attributions=attributions, layer=layer, head=head)
@@ -156,7 +155,7 @@ def _print(explanation: Explanation) -> None:
     from spacy_attn.explain.attribution import LABELS
     from spacy_attn.explain.page import shaded
 
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     record = explanation.to_json()
     attribution = next(iter(explanation.weights))
     console.print()

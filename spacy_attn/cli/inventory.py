@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import SafeConsole, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def import_(
     summary = import_inventory(
         source, output, format=format, lang=lang, pos=pos, columns=parse_columns(columns)
     )
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     _say(
         console,
         f"{summary.n_senses:,} senses of {len(summary.words):,} words with "
@@ -128,7 +127,7 @@ def check(
     nlp = spacy.load(pipeline) if pipeline else spacy.blank(loaded.lang or "xx")
     resources = resources_of(nlp)
     report = check_inventory(loaded, resources.tokenize, nlp.Defaults.stop_words)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     sample = None
     if method != "none":
         with console.status("Deciding a sample ..."):
@@ -172,7 +171,7 @@ def add(
         path = _bundled(inventory)
     added = add_examples(loaded, read_corrections(corrections))
     write_with_examples(path, {s.id: s.examples for s in added.inventory.senses}, output or path)
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     _say(
         console,
         f"added {added.n_added:,} examples; {added.n_known:,} were there, {added.n_no_sense:,} "
@@ -275,7 +274,7 @@ def _can_be_tried(senses: tuple[Sense, ...]) -> bool:
 
 
 def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> None:
-    out = Console(highlight=False)
+    out = SafeConsole(highlight=False)
     kinds = ", ".join(f"{n:,} {pos}" for pos, n in report.n_of_pos.items())
     _say(out, f"{report.name}, language {report.lang or 'not named'}")
     _say(out, f"  {report.n_words:,} words, {report.n_senses:,} senses ({kinds})")
@@ -344,7 +343,7 @@ def _print_senses(senses: Sequence[Sense]) -> None:
             more = f" (and {len(sense.examples) - 1} more)" if len(sense.examples) > 1 else ""
             said += f"\n[dim]{marked}{more}[/]"
         table.add_row(visible(sense.id), sense.pos, said)
-    Console(highlight=False).print(table)
+    SafeConsole(highlight=False).print(table)
 
 
 def _word(example: Any) -> str:
@@ -359,5 +358,5 @@ def _near(word: str, inventory: Any) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _say(console: Console, line: str) -> None:
+def _say(console: SafeConsole, line: str) -> None:
     console.print(line, markup=False, soft_wrap=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
 
 __all__ = ["neighbours"]
 
@@ -55,7 +54,7 @@ def neighbours(
     refuse_broken_text(words, "word")
     if plot is not None:
         check_picture(plot, words, method)  # before the vectors are read
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with console.status("Reading vectors ..."):
         loaded = load_vectors(vectors)
         if loaded.table.ngrams is not None:
@@ -71,7 +70,7 @@ def neighbours(
 
 
 def _print(records: list[dict[str, Any]]) -> None:
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     for record in records:
         table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
         table.add_column(no_wrap=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from spacy_attn.cli.terminal import refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, lines_of_stdin, refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
 __all__ = ["senses"]
@@ -57,7 +55,7 @@ def senses(
     for name in names:
         sense_method(name)  # a wrong name is told before models load
     refuse_broken_text(texts)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory)
         records, failed = side_by_side(nlp, texts, names)
@@ -72,16 +70,11 @@ def senses(
 
 
 def _lines(text: str) -> list[str]:
-    if text != "-":
-        return [text]
-    try:
-        return [line.rstrip("\r\n") for line in sys.stdin]
-    except UnicodeDecodeError as error:
-        raise ConfigError("stdin holds bytes that are not UTF-8; save it as UTF-8") from error
+    return lines_of_stdin() if text == "-" else [text]
 
 
 def _print(texts: list[str], records: list[dict[str, Any]]) -> None:
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     for i, text in enumerate(texts):
         mine = [record for record in records if record["text_index"] == i]
         console.print(f"\n[bold]{i + 1}[/]  {_marked(text, mine)}", soft_wrap=True)
@@ -101,7 +94,7 @@ def _marked(text: str, records: list[dict[str, Any]]) -> str:
     return out + visible(text[at:])
 
 
-def _print_word(console: Console, record: dict[str, Any]) -> None:
+def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
     table = Table(box=None, padding=(0, 1), show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
@@ -111,9 +104,9 @@ def _print_word(console: Console, record: dict[str, Any]) -> None:
         style = "bold green" if name == "attention" else ""
         table.add_row(
             f"   {name}",
-            f"[{style}]{escape(decision['sense'])}[/]" if style else escape(decision["sense"]),
+            f"[{style}]{escape(decision['sense'])}[/]" if style else visible(decision["sense"]),
             f"{decision['score']:.2f}",
-            escape(decision["definition"]),
+            visible(decision["definition"]),
         )
     console.print(f"   [bold cyan]{visible(record['text'])}[/]")
     console.print(table)

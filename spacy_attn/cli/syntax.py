@@ -6,10 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import SafeConsole, visible
 from spacy_attn.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         ConfigError: the pipeline has no parser.
         ResourceError: the pipeline or the encoder is not on this machine.
     """
-    with Console(stderr=True).status("Reading models ..."):
+    with SafeConsole(stderr=True).status("Reading models ..."):
         import spacy
 
         from spacy_attn.explain.syntax import syntax_of
@@ -45,7 +44,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         records = [[_record(doc, arc) for arc in arcs] for doc, arcs in found]
         typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
         return
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     for doc, arcs in found:
         table = Table("relation", "word", "its head", "attention", "looks at", "weight", "follows",
                       box=None, padding=(0, 1))  # fmt: skip

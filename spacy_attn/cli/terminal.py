@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 
 from spacy_attn.errors import ConfigError
 
-__all__ = ["refuse_broken_text", "visible"]
+__all__ = ["SafeConsole", "lines_of_stdin", "refuse_broken_text", "visible"]
 
 
 def refuse_broken_text(texts: Iterable[str], what: str = "text") -> None:
@@ -27,7 +30,39 @@ def refuse_broken_text(texts: Iterable[str], what: str = "text") -> None:
 
 def visible(text: str) -> str:
     """Text for a terminal: control characters as symbols, so that none is obeyed."""
-    return escape("".join(c if c.isprintable() or c in "\n\t" else _symbol(c) for c in text))
+    return escape(_with_symbols(text))
+
+
+class SafeConsole(Console):
+    """A console that obeys no escape sequence of what it shows: texts, sense ids, definitions."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The parts of what is shown, their control characters as symbols."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(_with_symbols(segment.text), segment.style)
+
+
+def lines_of_stdin() -> list[str]:
+    """The lines of standard input.
+
+    Raises:
+        ConfigError: it is closed, or holds bytes that are not UTF-8.
+    """
+    if sys.stdin is None:
+        raise ConfigError("standard input is closed: give the texts in place of -")
+    try:
+        return [line.rstrip("\r\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise ConfigError("stdin holds bytes that are not UTF-8; save it as UTF-8") from error
+
+
+def _with_symbols(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else _symbol(c) for c in text)
 
 
 def _symbol(character: str) -> str:

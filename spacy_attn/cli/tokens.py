@@ -7,10 +7,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from spacy_attn.cli.terminal import refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
 
 __all__ = ["tokens"]
 
@@ -32,7 +31,7 @@ def tokens(
     Chunks and entities have IOB tags: B- starts one, I- continues it.
     """
     refuse_broken_text(texts)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with console.status("Reading models ..."):
         import spacy
 
@@ -54,7 +53,7 @@ def tokens(
             json.dumps([[asdict(row) for row in rows] for rows in tables], ensure_ascii=False)
         )
         return
-    out = Console(highlight=False)
+    out = SafeConsole(highlight=False)
     for rows in tables:
         table = Table(*_COLUMNS, box=None, padding=(0, 1))
         for row in rows:

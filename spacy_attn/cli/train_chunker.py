@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spacy_attn.cli.terminal import visible
+from spacy_attn.cli.terminal import SafeConsole, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 __all__ = ["train_chunker"]
@@ -62,7 +61,7 @@ def train_chunker(
     inputs = [*data, dev] if dev else data
     _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spacy_attn.cli.terminal import SafeConsole
 
 __all__ = ["train_word2vec"]
 
@@ -115,7 +116,7 @@ def train_word2vec(
         lower=lower,
         seed=seed,
     )
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

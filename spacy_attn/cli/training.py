@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spacy_attn.cli.terminal import SafeConsole
 
 __all__ = ["training_progress"]
 
@@ -23,7 +24,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
         The function that takes the records: those of a batch have ``batch`` (the number done),
         ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -292,7 +292,10 @@ def read_raganato(path: Path, keys: Path | None = None) -> Iterator[LabelledSent
                 elif event == "end" and element.tag == "sentence":
                     yield _sentence(path, doc, element, gold)
                     element.clear()
-        except (ElementTree.ParseError, OSError, EOFError) as error:
+        except RecordError:
+            raise
+        # The last two are of an encoding that Python does not know, or expat cannot use.
+        except (ElementTree.ParseError, OSError, EOFError, LookupError, ValueError) as error:
             raise RecordError(f"{path} is no XML of sense-labelled text: {error}") from error
 
 

@@ -41,6 +41,8 @@ __all__ = ["SenseDisambiguator", "make_sense_disambiguator"]
 
 logger = logging.getLogger("spacy_attn")
 
+_MOST_RANKED = 100  # senses that are stored with an occurrence; WordNet has 75 of a word at most
+
 DEFAULTS: dict[str, Any] = {
     # or "wordnet", the path of your own .jsonl file, a list of these, or senses themselves
     "inventory": "homographs",
@@ -323,8 +325,8 @@ def _record(span: Span, decision: Decision, method: str) -> PlainData:
         "definition": sense.definition,
         "score": decision.score,
         "margin": decision.margin,
-        "ranked": list(decision.ids),
-        "probabilities": list(decision.probabilities),
+        "ranked": list(decision.ids[:_MOST_RANKED]),
+        "probabilities": list(decision.probabilities[:_MOST_RANKED]),
         "method": method,
     }
 

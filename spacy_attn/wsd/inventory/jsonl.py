@@ -27,7 +27,7 @@ from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.examples import example_of
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
-from spacy_attn.wsd.inventory.lines import Line, normal_form
+from spacy_attn.wsd.inventory.lines import Line
 from spacy_attn.wsd.inventory.sources import InventorySource, source_of
 from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 
@@ -251,7 +251,7 @@ def read_sense(line: Line, lang: str | None = None) -> Sense:
     line.count("count")
     sense = line.text("sense")
     lemma, pos = line.lemma(), line.one_of("pos", POS_TAGS)
-    forms = tuple(normal_form(form) for form in line.texts("forms"))
+    forms = tuple(line.words("forms"))
     examples = tuple(line.examples(lambda text: example_of(text, lemma, pos, forms, lang)))
     return Sense(
         id=sense,

@@ -17,6 +17,9 @@ from spacy_attn.wsd.sense import Example
 __all__ = ["Line", "normal_form", "read_lines"]
 
 
+_EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
+
+
 def read_lines(path: Path) -> Iterator[Line]:
     """Each line that is not blank.
 
@@ -102,10 +105,17 @@ class Line:
 
     def lemma(self) -> str:
         """The field ``lemma`` in lower case, one space between words."""
-        lemma = normal_form(self.text("lemma"))
-        if not lemma:
-            self.fail("lemma", f"{self.record['lemma']!r} holds no word")
-        return lemma
+        return self._word("lemma", self.text("lemma"))
+
+    def words(self, name: str) -> list[str]:
+        """A field that holds a list of words, each as :meth:`lemma`."""
+        return [self._word(f"{name}[{i}]", text) for i, text in enumerate(self.texts(name))]
+
+    def _word(self, name: str, text: str) -> str:
+        word = normal_form(text)
+        if not word:
+            self.fail(name, f"{text!r} holds no word")
+        return word
 
     def one_of(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:
         """A field with one of some allowed values."""
@@ -164,6 +174,12 @@ class Line:
                     f'{{"text": ..., "start": ..., "end": ...}}, got {_short(item)}',
                 )
             text = self.check_text(name, item["text"])
+            if len(text) > _EXAMPLE_CHARS:
+                self.fail(
+                    name,
+                    f"has {len(text):,} characters; allowed are {_EXAMPLE_CHARS:,}: give the "
+                    "sentence of the word and what stands near it",
+                )
             start, end = self.span(item["start"], item["end"], name, text)
             self._whole_words(start, end, name, text)
             yield Example(text, start, end)
