@@ -104,10 +104,11 @@ def test_an_event_loop(nlp, size, tally):
     given = list(texts(SEED + 3, max(40, min(400, size // 20))))
     expected = [senses(nlp(text)) for text in given]
 
+    def answer(text):
+        return senses(nlp(text))
+
     async def all_of_them():
-        return await asyncio.gather(
-            *(asyncio.to_thread(lambda text=text: senses(nlp(text))) for text in given)
-        )
+        return await asyncio.gather(*(asyncio.to_thread(answer, text) for text in given))
 
     for text, one, other in zip(given, expected, asyncio.run(all_of_them()), strict=True):
         tally.check("event loop", one == other, repr(text[:80]))

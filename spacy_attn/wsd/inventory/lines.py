@@ -153,6 +153,16 @@ class Line:
                 self.fail(f"cues[{i}]", f"must be [start, end], got {_short(item)}")
             yield self.span(item[0], item[1], f"cues[{i}]", text)
 
+    def _example_text(self, name: str, value: object) -> str:
+        text = self.check_text(name, value)
+        if len(text) > _EXAMPLE_CHARS:
+            self.fail(
+                name,
+                f"has {len(text):,} characters; allowed are {_EXAMPLE_CHARS:,}: give the sentence "
+                "of the word and what stands near it",
+            )
+        return text
+
     def examples(self, find: Callable[[str], Example | None]) -> Iterator[Example]:
         """The examples of the field ``examples``.
 
@@ -165,7 +175,7 @@ class Line:
         for i, item in enumerate(value):
             name = f"examples[{i}]"
             if isinstance(item, str):
-                yield self._found(name, self.check_text(name, item), find)
+                yield self._found(name, self._example_text(name, item), find)
                 continue
             if not isinstance(item, dict) or set(item) != {"text", "start", "end"}:
                 self.fail(
@@ -173,13 +183,7 @@ class Line:
                     "must be a text, or "
                     f'{{"text": ..., "start": ..., "end": ...}}, got {_short(item)}',
                 )
-            text = self.check_text(name, item["text"])
-            if len(text) > _EXAMPLE_CHARS:
-                self.fail(
-                    name,
-                    f"has {len(text):,} characters; allowed are {_EXAMPLE_CHARS:,}: give the "
-                    "sentence of the word and what stands near it",
-                )
+            text = self._example_text(name, item["text"])
             start, end = self.span(item["start"], item["end"], name, text)
             self._whole_words(start, end, name, text)
             yield Example(text, start, end)
