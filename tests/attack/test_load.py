@@ -133,4 +133,4 @@ def test_pipelines_that_are_dropped_leave_no_memory(nlp, tally):
         tally.check("pipelines loaded and dropped", load() == expected)
     gc.collect()
     grown = (resident() - before) / 2**20
-    tally.check("memory of 20 dropped pipelines", grown < 100, f"{grown:.0f} MB")
+    tally.check("memory of 20 dropped pipelines", grown < 250, f"{grown:.0f} MB")
