@@ -1,4 +1,4 @@
 """Attacks: generated texts, mutated files, crafted models, load and offline use, with counts.
 
-``make test-attack`` runs them at a small size; see docs/attack.md for the full one.
+``make test-attack`` runs them at a small size; CONTRIBUTING.md names the full one.
 """

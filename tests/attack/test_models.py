@@ -40,6 +40,11 @@ def tried(tally, kind, number, use):
     tally.check(kind, good is not False, f"number {number}")
 
 
+def shared(size, least):
+    """How many models of a kind are tried at this size."""
+    return min(10_000, max(least, size // 10))
+
+
 def test_damaged_models(size, tally, tmp_path, toy_model, toy_sense_model, toy_self_attention):
     """Each file of a model after an accident, headers more often than weights."""
 
@@ -49,7 +54,7 @@ def test_damaged_models(size, tally, tmp_path, toy_model, toy_sense_model, toy_s
         return np.isfinite(vectors).all()
 
     names = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
-    for number in range(max(40, size // 10)):
+    for number in range(shared(size, 40)):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         folder = shutil.copytree(toy_model, tmp_path / "model")
         path = folder / names[number % len(names)]
@@ -78,7 +83,7 @@ def test_damaged_vectors(size, tally, tmp_path):
     rows = np.random.default_rng(SEED).normal(size=(len(WORDS), 4)).astype(np.float32)
     folder = save_vectors(tmp_path / "vectors", WORDS, rows)
     text = "".join(f"{w} {' '.join(map(str, row))}\n" for w, row in zip(WORDS, rows, strict=True))
-    for number in range(max(40, size // 10)):
+    for number in range(shared(size, 40)):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         copy = shutil.copytree(folder, tmp_path / "copy")
         path = rng.choice(sorted(copy.iterdir()))
@@ -173,7 +178,7 @@ SPECIAL = ("a.*b", "(", "[bat]", "\\d+", "%s", "{0}", "../../etc", "__proto__", 
 
 def test_special_characters_in_lemmas_and_forms(size, tally, tmp_path):
     path = tmp_path / "special.jsonl"
-    for number in range(max(100, size // 10)):
+    for number in range(shared(size, 100)):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         lemma = rng.choice(["", " "]).join(rng.choices(SPECIAL, k=rng.randint(1, 4)))
         forms = rng.choices(SPECIAL, k=rng.randint(0, 3))
@@ -190,7 +195,7 @@ def test_special_characters_in_lemmas_and_forms(size, tally, tmp_path):
 
 def test_damaged_inventories(size, tally, tmp_path):
     path, good = tmp_path / "senses.jsonl", "".join(json.dumps(s) + "\n" for s in TOY_SENSES)
-    for number in range(max(200, size // 4)):
+    for number in range(shared(size, 200)):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         path.write_bytes(damaged(good.encode(), rng))
         tried(tally, "damaged inventories", number, lambda: load_inventory(path, "en").digest)
@@ -234,7 +239,7 @@ def test_hostile_and_damaged_xml(size, tally, tmp_path):
     for number, text in enumerate(HOSTILE_XML):
         path.write_text(text)
         tried(tally, "hostile XML", number, lambda: [*read_raganato(path)] == [])
-    for number in range(max(100, size // 10)):
+    for number in range(shared(size, 100)):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         path.write_bytes(damaged(good.encode(), rng))
         tried(tally, "damaged XML", number, lambda: len([*read_raganato(path)]) >= 0)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import sys
 
-from spacy_attn.cli.terminal import refuse_broken_text, visible
+import pytest
+from rich.table import Table
+
+from spacy_attn.cli import main
+from spacy_attn.cli.terminal import SafeConsole, lines_of_stdin, refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
 
@@ -17,3 +22,35 @@ def test_surrogates_are_refused_and_other_letters_are_not():
     refuse_broken_text(["", "bat", "Höhle", "蝙蝠 🦇"])
     with pytest.raises(ConfigError, match="a word holds bytes that are not UTF-8; save or type"):
         refuse_broken_text(["bat", "ba\udcff"], "word")
+
+
+EVIL = "bat\x1b]0;owned\x07\x1b[31m\u202e"
+
+
+def test_a_console_obeys_nothing_that_it_shows():
+    out = io.StringIO()
+    console = SafeConsole(file=out, force_terminal=True, width=80, highlight=False)
+    table = Table("sense")
+    table.add_row(EVIL)
+    console.print(EVIL)
+    console.print(EVIL, style="red")
+    console.print(table)
+    shown = out.getvalue()
+    assert "\x07" not in shown
+    assert "\x1b]" not in shown
+    assert "\u202e" not in shown
+    assert shown.count("bat\u241b]0;owned") == 3
+    assert "\x1b[31mbat" in shown  # the colour that was asked for
+
+
+def test_names_in_errors_are_shown_and_not_obeyed(capsys):
+    assert main(["senses", "a bat", "--inventory", f"{EVIL}.jsonl"]) == 2
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown
+    assert "bat" in shown
+
+
+def test_closed_standard_input_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigError, match="standard input is closed: give the texts in place of"):
+        lines_of_stdin()

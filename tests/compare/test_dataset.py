@@ -95,6 +95,13 @@ def test_no_key_file_beside_it(corpus):
         list(read_raganato(corpus))
 
 
+@pytest.mark.parametrize("encoding", ["evil", "utf-7", "idna"])
+def test_xml_in_an_encoding_that_is_none(corpus, encoding):
+    corpus.write_text(XML.replace('version="1.0"', f'version="1.0" encoding="{encoding}"'))
+    with pytest.raises(RecordError, match="is no XML of sense-labelled text: "):
+        list(read_raganato(corpus))
+
+
 def test_broken_xml(corpus):
     corpus.write_text(XML.replace("</corpus>", ""), encoding="utf-8")
     with pytest.raises(RecordError, match="is no XML of sense-labelled text: no element found"):

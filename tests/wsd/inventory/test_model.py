@@ -96,6 +96,9 @@ LONG = "x" * 56
 BROKEN = {
     "lemma missing": (without("lemma"), "lemma", "must be a text, got None"),
     "lemma empty": ({**GOOD, "lemma": " "}, "lemma", "must be a text that is not empty, got ' '"),
+    "form of no word": ({**GOOD, "forms": ["a", "_"]}, "forms[1]", "'_' holds no word"),
+    "long example": (with_example(text="bat " * 5001), "examples[0]", "has 20,004 characters"),
+    "long text alone": ({**GOOD, "examples": ["bat " * 5001]}, "examples[0]", "has 20,004 characters"),
     "lemma of no word": ({**GOOD, "lemma": "_"}, "lemma", "'_' holds no word"),
     "lemma number": ({**GOOD, "lemma": 3}, "lemma", "must be a text, got 3"),
     "pos missing": (without("pos"), "pos", "must be a text, got None"),
