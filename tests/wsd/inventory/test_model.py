@@ -98,7 +98,7 @@ BROKEN = {
     "lemma empty": ({**GOOD, "lemma": " "}, "lemma", "must be a text that is not empty, got ' '"),
     "form of no word": ({**GOOD, "forms": ["a", "_"]}, "forms[1]", "'_' holds no word"),
     "long example": (with_example(text="bat " * 5001), "examples[0]", "has 20,004 characters"),
-    "long text alone": ({**GOOD, "examples": ["bat " * 5001]}, "examples[0]", "has 20,004 characters"),
+    "long text": ({**GOOD, "examples": ["bat " * 5001]}, "examples[0]", "has 20,004 characters"),
     "lemma of no word": ({**GOOD, "lemma": "_"}, "lemma", "'_' holds no word"),
     "lemma number": ({**GOOD, "lemma": 3}, "lemma", "must be a text, got 3"),
     "pos missing": (without("pos"), "pos", "must be a text, got None"),
