@@ -6,6 +6,7 @@ Inventory: ``bat`` (animal, club) and ``bank`` (river, money), some examples eac
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -204,6 +205,31 @@ def toy_self_attention(
         tmp_path_factory.mktemp("toy") / "self-attention", network, SelfAttentionConfig(epochs=2),
         vectors=str(toy_vectors), inventory=toy_inventory,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def toy_lemmatizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lemmatizer of width 16 that has learnt a few forms by heart."""
+    from spacy_attn.encoder.encoder_decoder import EncoderDecoderConfig
+    from spacy_attn.encoder.lemmatizer import N_SYMBOLS
+    from spacy_attn.train.lemmatizer import LemmatizerConfig, train_lemmatizer
+
+    folder = tmp_path_factory.mktemp("toy")
+    network = EncoderDecoderConfig(N_SYMBOLS, width=32, layers=1, heads=2, hidden=64, dropout=0.0)
+    config = LemmatizerConfig(epochs=150, batch=4, any_pos=0.0, unknown_letter=0.0)
+    return train_lemmatizer(write_semcor(folder / "forms.jsonl.gz"), folder, network, config)
+
+
+FORMS = ("bats bat 1", "banks bank 1", "flew fly 2", "hit hit 2", "swing swing 2", "river river 1")
+
+
+def write_semcor(path: Path) -> Path:
+    """A file in the format of SemCor, a sentence for each of ``FORMS``: form, lemma, type."""
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        for form, lemma, kind in map(str.split, FORMS):
+            sentence = {"doc": "a", "tokens": [form], "senses": [[0, [f"{lemma}%{kind}:00:00::"]]]}
+            file.write(json.dumps(sentence) + "\n")
+    return path
 
 
 # (key, synonyms, definition, example, count)

@@ -101,14 +101,14 @@ def test_a_hierarchy_is_a_block_and_the_means_of_blocks(size):
     weights = attention_weights(query, key, present, pattern)
     for i, n in enumerate(LENGTHS):
         parts = [range(first, min(first + size, n)) for first in range(0, n, size)]
-        means = [
+        q, k, v = (
             torch.stack([each[i : i + 1, :, [*part]].mean(2) for part in parts], 2)
             for each in (query, key, value)
-        ]
-        between = dense(*means, torch.ones(1, len(parts), len(parts), dtype=torch.bool))
+        )
+        between = dense(q, k, v, torch.ones(1, len(parts), len(parts), dtype=torch.bool))
         for number, part in enumerate(parts):
-            rows = [each[i : i + 1, :, [*part]] for each in (query, key, value)]
-            inside = dense(*rows, torch.ones(1, len(part), len(part), dtype=torch.bool))
+            q, k, v = (each[i : i + 1, :, [*part]] for each in (query, key, value))
+            inside = dense(q, k, v, torch.ones(1, len(part), len(part), dtype=torch.bool))
             expected = (inside + between[:, :, number : number + 1]) / 2
             got = obtained[i : i + 1, :, [*part]]
             torch.testing.assert_close(got, expected, atol=1e-10, rtol=0)

@@ -84,6 +84,9 @@ TOYS = {
         other={"attr": "sense_2", "spans_key": "senses_2"},
     ),
     "nltk_stemmer": Toy(config={}, other={"attr": "stem_2"}),
+    "attention_lemmatizer": Toy(
+        config={"model": "$lemmatizer"}, other={"attr": "attn_lemma_2"}, before="toy_annotation"
+    ),
     "nltk_parser": Toy(
         config={"grammar": EXAMPLE_GRAMMAR},
         other={"attr": "tree_2", "status_attr": "status_2", "details_attr": "details_2"},
@@ -226,6 +229,7 @@ def world(
     toy_inventory: Path,
     toy_sense_model: Path,
     toy_self_attention: Path,
+    toy_lemmatizer: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     tagger = tmp_path_factory.mktemp("tagger") / "tagger"
@@ -237,6 +241,7 @@ def world(
         "$inventory": str(toy_inventory),
         "$sense_model": str(toy_sense_model),
         "$self_attention": str(toy_self_attention),
+        "$lemmatizer": str(toy_lemmatizer),
     }
 
 

@@ -36,6 +36,8 @@ LIGHT = {"spacy", "numpy", "thinc", "catalogue", "spacy_attn", *sys.stdlib_modul
 OF_TORCH = {
     f"spacy_attn.encoder.{name}"
     for name in (
+        "encoder_decoder",
+        "lemmatizer",
         "packed",
         "padded",
         "self_attention",

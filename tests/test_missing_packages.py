@@ -25,9 +25,9 @@ TIME_LIMIT = 240  # seconds, for all processes together
 
 #: What needs a package: names in ``USES``. spaCy itself gets on without any of them.
 NEEDED_BY = {
-    "torch": ["attention_encoder", "attention"],
+    "torch": ["attention_encoder", "attention_lemmatizer", "attention"],
     "transformers": ["attention_encoder", "attention"],
-    "safetensors": ["attention_encoder", "attention"],
+    "safetensors": ["attention_encoder", "attention_lemmatizer", "attention"],
     "sklearn": ["attention"],
     "scipy": ["attention"],
     "platformdirs": ["attention"],
@@ -45,6 +45,8 @@ def settings(use: str, world: dict[str, str]) -> tuple[str, dict[str, Any]]:
     encoder = {"model": world["model"], **_WINDOWS}
     if use == "attention_encoder":
         return use, encoder
+    if use == "attention_lemmatizer":
+        return use, {}
     if use in ("glove", "fasttext"):
         return "word2vec", {"vectors": world["fasttext"] if use == "fasttext" else None}
     method: dict[str, Any] = {"@sense_methods": f"spacy_attn.{use}.v1"}

@@ -26,7 +26,7 @@ def result(name: str) -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("name", ["senses_minilm", "self_attention"])
+@pytest.mark.parametrize("name", ["senses_minilm", "self_attention", "lemmatizer"])
 def test_the_card_names_the_model_that_ships(name: str) -> None:
     digest = hashlib.sha256((DATA / f"{name}.safetensors").read_bytes()).hexdigest()
     assert f"SHA-256 `{digest}`" in card(name.replace("_", "-"))

@@ -53,6 +53,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "entities": classic.entities,
     "relations": classic.relations,
     "classic-cost": classic.cost,
+    "side-by-side": side_by_side.overview,
+    "lemmas": side_by_side.lemmas,
     "heads": side_by_side.heads,
     "relation-pairs": side_by_side.pairs,
     "questions": side_by_side.questions,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
 from benchmarks.common import (
+    RESULTS,
     Column,
     Result,
     between,
@@ -13,7 +18,18 @@ from benchmarks.common import (
     table,
     whole,
 )
+from spacy_attn.compare.metrics import interval
 
+LEMMATIZERS = {
+    "form": "the form itself",
+    "porter": "Porter",
+    "snowball": "Snowball",
+    "lancaster": "Lancaster",
+    "wordnet": "WordNet's morphology",
+    "spacy": "spaCy's `lemmatizer`",
+    "attention": "`attention_lemmatizer`",
+    "attention without pos": "`attention_lemmatizer` without part of speech",
+}
 RELATIONS = {
     "nsubj": "subject",
     "nsubjpass": "subject of a passive",
@@ -52,6 +68,47 @@ def with_interval(of: Result | None) -> str | None:
         return None
     value = of["accuracy"] if "accuracy" in of else of["f1"]
     return f"{percent(value)} ({between(of['ci95'])})"
+
+
+def lemmas() -> str:
+    """Lemmas on seen, unseen, irregular and invented forms; conflation; speed where measured."""
+    result = load("lemmas")
+    n = result["n"]
+    speeds: Result = {}
+    if (RESULTS / "lemmas-speed.json").is_file():
+        speeds = load("lemmas-speed")["forms_per_second"]
+    kinds = ("seen", "unseen", "irregular, seen", "irregular, unseen", "invented")
+
+    def accuracy_on(kind: str) -> Column:
+        head = f"{kind} ({n[kind]:,})"
+        return Column(head, lambda row: with_interval(row["accuracy"][kind]))
+
+    lemmatizers = [row for row in result["rows"] if row["accuracy"]]
+    speed = [Column("forms/s", lambda row: speeds.get(row["name"]), whole)] if speeds else []
+    return page(
+        f"""Lemmas of {n["seen"] + n["unseen"]:,} different forms of SemCor: {n["seen"]:,} that the
+        model ({result["model_mb"]} MB) was trained on, {n["unseen"]:,} of lemmas that it has never
+        seen, and {n["invented"]} of invented words. Accuracy with 95 % intervals. The others have
+        word lists in which nearly all of SemCor's words stand, seen or not.""",
+        table(
+            lemmatizers,
+            Column("", lambda row: LEMMATIZERS[row["name"]]),
+            *map(accuracy_on, kinds),
+        ),
+        """Conflation of the unseen forms: of the pairs of forms that are brought together, those
+        that share a lemma (precision), and of those that do, the ones brought together (recall).
+        Stemmers also bring together what is derived (*nation*, *national*), by design.""",
+        table(
+            result["rows"],
+            Column("", lambda row: LEMMATIZERS[row["name"]]),
+            Column("precision", "conflation.unseen.precision", percent),
+            Column("recall", "conflation.unseen.recall", percent),
+            Column("F1", lambda row: with_interval(row["conflation"]["unseen"])),
+            Column("F1, invented", lambda row: with_interval(row["conflation"]["invented"])),
+            *speed,
+        ),
+        made_with(".lemmas", *([".lemmas speed"] if speeds else [])),
+    )
 
 
 def heads() -> str:
@@ -134,4 +191,181 @@ def questions() -> str:
             Column("central sentences", lambda row: with_interval(row["summaries"])),
         ),
         made_with(".questions"),
+    )
+
+
+# -- the overview --------------------------------------------------------------------------------
+
+
+def _side(
+    technique: str,
+    measure: str,
+    tools: tuple[str, str],
+    found: tuple[Result, Result],
+    command: str,
+    speeds: tuple[float | None, float | None] = (None, None),
+) -> Result:
+    """A row: classic first, attention second."""
+    return {
+        "technique": technique,
+        "measure": measure,
+        "tools": tools,
+        "found": found,
+        "command": command,
+        "speeds": speeds,
+    }
+
+
+def _by_name(rows: Iterable[Result]) -> dict[str, Result]:
+    return {row["name"]: row for row in rows}
+
+
+def _parsing() -> Iterator[Result]:
+    result = load("heads")
+    both = [row for row in result["relations"] if row["chunks"]]
+    n = sum(row["n"] for row in both)
+    share = [sum(row["n"] * row[key]["accuracy"] for row in both) / n for key in ("chunks", "best")]
+    found = [{"accuracy": each, "ci95": interval(np.arange(n) < round(each * n))} for each in share]
+    yield _side(
+        "Parsing: inside noun phrases",
+        f"head of the word, relation given (n = {n:,})",
+        ("`nltk_chunker`", "best head by relation"),
+        (found[0], found[1]),
+        ".heads",
+    )
+    total = result["all"]
+    yield _side(
+        "Parsing: all relations",
+        f"head of the word (n = {total['n']:,})",
+        (f"word at {total['offset']['offset']:+d}", "probe over vectors"),
+        (total["offset"], total["probe"]),
+        ".heads",
+    )
+
+
+def _stemming() -> Iterator[Result]:
+    result = load("lemmas")
+    rows = _by_name(result["rows"])
+    speeds: Result = {}
+    if (RESULTS / "lemmas-speed.json").is_file():
+        speeds = load("lemmas-speed")["forms_per_second"]
+    for kind, what, classic in (
+        ("unseen", "words of a corpus", "wordnet"),
+        ("invented", "invented words", "spacy"),
+    ):
+        yield _side(
+            f"Lemmas: {what}",
+            f"lemma of unseen forms (n = {result['n'][kind]:,})",
+            (LEMMATIZERS[classic], "`attention_lemmatizer`"),
+            (rows[classic]["accuracy"][kind], rows["attention"]["accuracy"][kind]),
+            ".lemmas",
+            (speeds.get(classic), speeds.get("attention")),
+        )
+    yield _side(
+        "Stems",
+        "conflation of unseen forms, F1",
+        ("Porter", "`attention_lemmatizer`"),
+        (rows["porter"]["conflation"]["unseen"], rows["attention"]["conflation"]["unseen"]),
+        ".lemmas",
+        (speeds.get("porter"), speeds.get("attention")),
+    )
+
+
+def _names_and_relations() -> Iterator[Result]:
+    result = load("entities")
+    folds, speeds = _by_name(result["five_folds"]), _by_name(result["systems"])
+    names = ("nltk_trained", "attention_probe")
+    yield _side(
+        "Named entities",
+        "exact span and label, F1",
+        ("`nltk_ner`, trained", "regression over vectors"),
+        (folds[names[0]], folds[names[1]]),
+        ".entities",
+        (speeds[names[0]]["words_per_second"], speeds[names[1]]["words_per_second"]),
+    )
+    result = load("relation-pairs")
+    rows = _by_name(result["rows"])
+    yield _side(
+        "Relations",
+        f"pairs of subject and object, F1 (n = {result['n_pairs']['test']})",
+        ("`relation_extractor`", "regression over vectors"),
+        (rows["patterns"], rows["attention"]),
+        ".relation_pairs",
+    )
+
+
+def _vectors() -> Iterator[Result]:
+    result = load("comparison")
+    rows = _by_name(result["systems"])
+    yield _side(
+        "Word vectors: senses",
+        f"sense of the word (n = {result['n']:,})",
+        ("`word2vec`", "`attention`"),
+        (rows["word2vec"], rows["attention"]),
+        " run",
+        (rows["word2vec"]["words_per_second"], rows["attention"]["words_per_second"]),
+    )
+
+
+def _reading() -> Iterator[Result]:
+    result = load("questions")
+    rows = _by_name(result["rows"])
+    tools = ("static vectors", "`top_sentences`"), ("static vectors", "`summary`")
+    for (technique, key), pair in zip(
+        (("Questions", "answers"), ("Summaries", "summaries")), tools, strict=True
+    ):
+        n = result["n_questions"] if key == "answers" else result["n_texts"] * result["n_central"]
+        yield _side(
+            technique,
+            f"{'answer first' if key == 'answers' else 'central sentences'} (n = {n})",
+            pair,
+            (rows["static"][key], rows["attention"][key]),
+            ".questions",
+        )
+
+
+def verdict(row: Result) -> str:
+    """Which one is better, where the intervals do not overlap."""
+    (classic_low, classic_high), (low, high) = (each["ci95"] for each in row["found"])
+    if low > classic_high:
+        return "**attention**"
+    return "**classic**" if classic_low > high else "not shown"
+
+
+def overview() -> str:
+    """Every technique in one table."""
+    rows = [
+        row
+        for make in (_parsing, _stemming, _names_and_relations, _vectors, _reading)
+        for row in make()
+    ]
+
+    def tool(i: int) -> Column:
+        head = ("classic tool", "attention's way")[i]
+        return Column(head, lambda row: row["tools"][i])
+
+    def figure(i: int) -> Column:
+        head = ("classic", "attention")[i]
+        return Column(head, lambda row: with_interval(row["found"][i]))
+
+    def cost(row: Result) -> str | None:
+        classic, attention = row["speeds"]
+        return f"{whole(classic)} / {whole(attention)}" if classic and attention else None
+
+    return page(
+        """In percent, with 95 % intervals. *verdict*: which one is better, where the intervals do
+        not overlap. *speed*: words (or forms) a second of both, where it was measured. The classic tool
+        is the best of those that were measured.""",
+        table(
+            rows,
+            Column("technique", "technique"),
+            Column("measure", "measure"),
+            tool(0),
+            tool(1),
+            figure(0),
+            figure(1),
+            Column("verdict", verdict),
+            Column("speed", cost),
+            Column("made with", lambda row: f"`python -m benchmarks{row['command']}`"),
+        ),
     )

@@ -36,6 +36,7 @@ from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.cli.tokens import tokens
 from spacy_attn.cli.train_attention import train_attention
 from spacy_attn.cli.train_chunker import train_chunker
+from spacy_attn.cli.train_lemmatizer import train_lemmatizer
 from spacy_attn.cli.train_senses import train_senses
 from spacy_attn.cli.train_word2vec import train_word2vec
 from spacy_attn.errors import ConfigError, SpacyAttnError
@@ -102,6 +103,10 @@ app.command(
     "train-attention",
     epilog="Example: spacy-attn train-attention --vectors my-vectors -o runs/attention",
 )(train_attention)
+app.command(
+    "train-lemmatizer",
+    epilog="Example: spacy-attn train-lemmatizer --semcor semcor.jsonl.gz -o runs/lemmatizer",
+)(train_lemmatizer)
 app.add_typer(inventory, name="inventory")
 
 

@@ -58,6 +58,7 @@ def install_extensions(
     sense: str = "sense",
     spans_key: str = "senses",
     stem: str = "stem",
+    attn_lemma: str = "attn_lemma",
     parse_tree: str = "parse_tree",
     parse_status: str = "parse_status",
     parse_details: str = "parse_details",
@@ -77,6 +78,7 @@ def install_extensions(
         sense: Token and Span attribute.
         spans_key: span group that the sense attributes read.
         stem: Token attribute.
+        attn_lemma: Token attribute.
         parse_tree: Span attribute, a bracketed string.
         parse_status: Span attribute, how parsing ended.
         parse_details: Span attribute, edges, log-probability and uncovered words.
@@ -89,6 +91,7 @@ def install_extensions(
     install_vector_extensions(attn_vectors, attn_vector, attn_model)
     install_sense_extensions(sense, spans_key)
     install_stem_extension(stem)
+    install_lemma_extension(attn_lemma)
     install_parse_extensions(parse_tree, parse_status, parse_details)
     install_relation_extension(relations)
 
@@ -122,6 +125,11 @@ def install_sense_extensions(attr: str, spans_key: str) -> None:
 
 def install_stem_extension(attr: str) -> None:
     """Install the attribute of one ``nltk_stemmer``."""
+    _install(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
+
+
+def install_lemma_extension(attr: str) -> None:
+    """Install the attribute of one ``attention_lemmatizer``."""
     _install(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
 
 
@@ -262,7 +270,7 @@ def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
     return None if vectors is None else vectors[token.i]
 
 
-# -- stems, trees, relations -----------------------------------------------------------
+# -- stems, lemmas, trees, relations ----------------------------------------------------
 
 
 def set_token_items(doc: Doc, attr: str, items: list[str]) -> None:

@@ -73,33 +73,37 @@ class MultiHeadAttention(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """What each token gathers from the others.
+    def forward(self, x: Tensor, present: Tensor, memory: Tensor | None = None) -> Tensor:
+        """What each token gathers from the others, or from those of a memory (cross-attention).
 
-        *Shape:* x (batch, n_tokens, width), present (batch, n_tokens) -> as x
+        *Shape:* x (batch, n_tokens, width), memory (batch, n_keys, width), present (batch, n_keys),
+        or (batch, n_tokens, n_keys) where each token has its own -> as x
         """
-        query, key, value = (self._cut(linear(x)) for linear in (self.query, self.key, self.value))
+        looked_at = x if memory is None else memory
+        query = self._cut(self.query(x))
+        key, value = self._cut(self.key(looked_at)), self._cut(self.value(looked_at))
         dropout = self.dropout if self.training else 0.0
         gathered = self.attend(query, key, value, present, dropout)
         joined: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
         return joined
 
-    def weights(self, x: Tensor, present: Tensor) -> Tensor:
+    def weights(self, x: Tensor, present: Tensor, memory: Tensor | None = None) -> Tensor:
         """How much each token takes from each; rows sum to 1, columns of padding are 0.
 
-        *Shape:* as :meth:`forward` -> (batch, heads, n_tokens, n_tokens), from token, to token
+        *Shape:* as :meth:`forward` -> (batch, heads, n_tokens, n_keys), from token, to token
         """
-        return self.share(self._cut(self.query(x)), self._cut(self.key(x)), present)
+        looked_at = x if memory is None else memory
+        return self.share(self._cut(self.query(x)), self._cut(self.key(looked_at)), present)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, present: Tensor, dropout: float
     ) -> Tensor:
         """Weighted means of the values; what stands at a padded position has no meaning.
 
-        *Shape:* query, key, value (batch, heads, n_tokens, head_width), present (batch, n_tokens)
-        -> as query
+        *Shape:* query, key, value (batch, heads, n_tokens, head_width), present as of
+        :meth:`forward` -> as query
         """
-        allowed = None if bool(present.all()) else present[:, None, None, :]
+        allowed = None if bool(present.all()) else _of_heads(present)
         return F.scaled_dot_product_attention(query, key, value, allowed, dropout)
 
     def share(self, query: Tensor, key: Tensor, present: Tensor) -> Tensor:
@@ -108,11 +112,16 @@ class MultiHeadAttention(nn.Module):
         *Shape:* as there -> (batch, heads, n_tokens, n_tokens), from token, to token
         """
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        return scores.masked_fill(~present[:, None, None, :], float("-inf")).softmax(-1)
+        return scores.masked_fill(~_of_heads(present), float("-inf")).softmax(-1)
 
     def _cut(self, x: Tensor) -> Tensor:
         """*Shape:* (batch, n_tokens, width) -> (batch, heads, n_tokens, head_width)"""
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+def _of_heads(present: Tensor) -> Tensor:
+    """Which keys count, for all heads. *Shape:* -> (batch, 1, 1 or n_tokens, n_keys)"""
+    return present[:, None, None, :] if present.dim() == 2 else present[:, None]
 
 
 #: Makes the attention of a layer, of width, heads and dropout.

@@ -22,8 +22,8 @@ _ENDS: Final = ("\n\n", "\n", ". ", "? ", "! ", " ")
 _LOCAL: Final = frozenset(
     "attribute_ruler beam_ner beam_parser entity_ruler lemmatizer morphologizer ner parser "
     "sentencizer senter span_ruler tagger tok2vec trainable_lemmatizer "
-    "attention_encoder nltk_chunker nltk_ner nltk_parser nltk_stemmer relation_extractor "
-    "sense_disambiguator word2vec".split()
+    "attention_encoder attention_lemmatizer nltk_chunker nltk_ner nltk_parser nltk_stemmer "
+    "relation_extractor sense_disambiguator word2vec".split()
 )
 
 

@@ -27,9 +27,11 @@ def examine_data(wordnet: Path | None) -> Iterator[Finding]:
     folder = Path(__file__).parents[1] / "data"
     yield _own_file(folder / "homographs.jsonl", "homographs", "required")
     yield _own_file(folder / "wordnet.npz", "lexicon of WordNet 3.0", "optional")
-    sense_models = sorted(folder.glob("*.safetensors"))
+    lemmatizer = folder / "lemmatizer.safetensors"
+    sense_models = sorted(path for path in folder.glob("*.safetensors") if path != lemmatizer)
     for path in sense_models or [folder / "senses_minilm.safetensors"]:
         yield _own_file(path, f"sense model {path.stem}", "recommended")
+    yield _own_file(lemmatizer, "lemmatizer", "optional")
     yield _wordnet(wordnet)
     yield _nltk_data()
 

@@ -57,7 +57,7 @@ def test_the_attributes_by_name():
     assert installed() == {
         "doc": {"attn_vectors", "attn_model", "relations"},
         "span": {"sense", "parse_tree", "parse_status", "parse_details"},
-        "token": {"attn_vector", "sense", "stem"},
+        "token": {"attn_lemma", "attn_vector", "sense", "stem"},
     }
 
 
@@ -65,11 +65,12 @@ def test_other_names():
     install_extensions(
         attn_vectors="a", attn_vector="b", attn_model="c", word2vec="d", sense="e", spans_key="f",
         stem="g", parse_tree="h", parse_status="i", parse_details="j", relations="k",
+        attn_lemma="l",
     )  # fmt: skip
     assert installed() == {
         "doc": {"a", "c", "k"},
         "span": {"e", "h", "i", "j"},
-        "token": {"b", "e", "g"},
+        "token": {"b", "e", "g", "l"},
     }
 
 

@@ -1,0 +1,268 @@
+"""A lemmatizer that reads and writes letters: an encoder-decoder with cross-attention.
+
+The source is the part of speech and the letters of a form, the target the letters of its lemma::
+
+    VERB s t a r e d  ->  s t a r e
+
+A letter that the model does not know (``é``) is one symbol to it; such letters come out in the
+order in which they went in.
+
+The lemma is what greedy decoding gives, one symbol after the other, in fewer steps: the rest of
+the form is proposed as the rest of the lemma, all of it is checked in one pass, and what stands
+before the first symbol that the decoder would not have chosen is kept (Sun et al. 2021,
+"Instantaneous Grammatical Error Correction with Shallow Aggressive Decoding").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spacy_attn._types import Floats2d
+from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
+from spacy_attn.errors import ResourceError
+
+__all__ = [
+    "END",
+    "LONGEST",
+    "N_SYMBOLS",
+    "POS",
+    "START",
+    "Form",
+    "Lemma",
+    "LetterLemmatizer",
+    "lemmatizer_of",
+    "packed",
+    "padded",
+    "read_lemmatizer",
+    "source_symbols",
+    "target_symbols",
+    "unpacked",
+]
+
+START, END, UNKNOWN = 1, 2, 3
+#: Parts of speech that are told apart; "X" is any, and every other one.
+POS = ("X", "NOUN", "VERB", "ADJ", "ADV")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SYMBOL_OF_POS = {pos: UNKNOWN + 1 + i for i, pos in enumerate(POS)}
+_SYMBOL_OF = {letter: UNKNOWN + 1 + len(POS) + i for i, letter in enumerate(_LETTERS)}
+_LETTER_OF = {symbol: letter for letter, symbol in _SYMBOL_OF.items()}
+N_SYMBOLS = UNKNOWN + 1 + len(POS) + len(_LETTERS)
+
+LONGEST = 32  # letters; a longer form is its own lemma
+_MOST_MORE = 4  # letters of a lemma beyond those of its form
+_BATCH_SYMBOLS = 8192
+_CACHE_SIZE = 65_536  # forms with their lemmas, about 20 MB
+
+Form = tuple[str, str]  # lower case, part of speech
+
+
+@dataclass(frozen=True, eq=False)
+class Lemma:
+    """One lemma and what the decoder looked at while it wrote it.
+
+    *Shape:* weights (len(written), len(read)), rows sum to 1
+    """
+
+    lemma: str
+    probability: float  # of all its symbols together
+    read: tuple[str, ...]  # part of speech and letters
+    written: tuple[str, ...]  # letters, and "end"
+    weights: Floats2d  # of the last cross-attention, mean over its heads
+
+
+def source_symbols(form: str, pos: str) -> list[int]:
+    """What the encoder reads: the part of speech, then the letters."""
+    first = _SYMBOL_OF_POS.get(pos, _SYMBOL_OF_POS["X"])
+    return [first, *(_SYMBOL_OF.get(letter, UNKNOWN) for letter in form)]
+
+
+def target_symbols(lemma: str) -> list[int]:
+    """What the decoder writes: the letters, then the end."""
+    return [*(_SYMBOL_OF.get(letter, UNKNOWN) for letter in lemma), END]
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Rows of symbols, short ones filled up at their end. *Shape:* (len(rows), longest)"""
+    out = torch.full((len(rows), max(map(len, rows), default=0)), PAD)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+    return out
+
+
+class LetterLemmatizer:
+    """See the module. Safe to use from several threads.
+
+    Args:
+        network: the trained network; it is put into evaluation mode.
+        sha256: of its file.
+    """
+
+    def __init__(self, network: EncoderDecoder, sha256: str = "untrained") -> None:
+        self.network = network.eval()
+        self.identity = f"lemmatizer/{sha256[:16]}"
+        self._known: dict[Form, str] = {}
+
+    def lemmas(self, forms: Sequence[Form]) -> list[str]:
+        """The lemma of each form.
+
+        Args:
+            forms: (letters in lower case, part of speech); one without letters, or with more than
+                ``LONGEST``, is its own lemma.
+        """
+        known = self._known
+        new = [form for form in dict.fromkeys(forms) if form not in known]
+        found = dict(zip(new, self._compute(new), strict=True))
+        out = [found[form] if form in found else known[form] for form in forms]
+        if len(known) + len(found) > _CACHE_SIZE:
+            known = self._known = {}
+        known.update(found)
+        return out
+
+    def explain(self, form: str, pos: str) -> Lemma:
+        """The lemma of one form with the attention between its letters and those of the form."""
+        lemma = self.lemmas([(form, pos)])[0]
+        source = padded([source_symbols(form, pos)])
+        target = target_symbols(lemma)
+        with torch.inference_mode():
+            memory, present = self.network.encode(source)
+            written = padded([[START, *target[:-1]]])
+            logs, weights = self.network.decode(written, source, memory, present)
+            total = float(logs[0].gather(1, torch.tensor(target)[:, None]).sum().exp())
+            mean: Floats2d = weights[0].mean(0).numpy()
+        return Lemma(lemma, total, (pos, *form), (*lemma, "end"), mean)
+
+    @torch.inference_mode()
+    def _compute(self, forms: Sequence[Form]) -> list[str]:
+        out = [form for form, _ in forms]
+        places = [i for i, form in enumerate(out) if 0 < len(form) <= LONGEST]
+        if not places:
+            return out
+        if multiprocessing.parent_process() is not None:  # a fork has lost torch's threads
+            torch.set_num_threads(1)
+        for batch in batch_by_length([len(out[i]) for i in places], _BATCH_SYMBOLS):
+            chosen = [places[j] for j in batch]
+            rows = self._decoded([source_symbols(*forms[i]) for i in chosen])
+            for i, row in zip(chosen, rows, strict=True):
+                if row is not None:
+                    out[i] = _spelled(row, out[i])
+        return out
+
+    def _decoded(self, sources: Sequence[list[int]]) -> list[list[int] | None]:
+        """The symbols of each lemma; None where no end came."""
+        source = padded(sources)
+        memory, present = self.network.encode(source)
+        rows: list[list[int] | None] = [None] * len(sources)
+        written: list[list[int]] = [[] for _ in sources]
+        open_rows = list(range(len(sources)))
+        while open_rows:
+            # The source without its part of speech, from here on, is the proposal.
+            drafts = [written[i] + sources[i][1 + len(written[i]) :] for i in open_rows]
+            target = padded([[START, *draft] for draft in drafts])
+            logs, _ = self.network.decode(
+                target, source[open_rows], memory[open_rows], present[open_rows]
+            )
+            for i, draft, best in zip(open_rows, drafts, logs.argmax(-1).tolist(), strict=True):
+                kept = len(written[i])
+                while kept < len(draft) and best[kept] == draft[kept]:
+                    kept += 1
+                written[i] = draft[:kept]
+                if best[kept] == END:
+                    rows[i] = written[i]
+                else:
+                    written[i] = [*draft[:kept], best[kept]]
+            open_rows = [
+                i
+                for i in open_rows
+                if rows[i] is None and len(written[i]) <= len(sources[i]) + _MOST_MORE
+            ]
+        return rows
+
+
+def _spelled(symbols: Sequence[int], form: str) -> str:
+    """The letters of symbols; those that the model does not know are taken from the form."""
+    unknown = iter([letter for letter in form if letter not in _SYMBOL_OF])
+    return "".join(
+        next(unknown, "") if symbol == UNKNOWN else _LETTER_OF.get(symbol, "") for symbol in symbols
+    )
+
+
+_SCALE = ".scale"
+
+
+def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as a file has them: matrices in 8 bits, with a scale for each row, else 16."""
+    out = {}
+    for name, tensor in state.items():
+        if tensor.dim() < 2:
+            out[name] = tensor.half().contiguous()
+            continue
+        scale = (tensor.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127).half().float()
+        out[name] = (tensor / scale).round().clamp(-127, 127).to(torch.int8).contiguous()
+        out[name + _SCALE] = scale.half().contiguous()
+    return out
+
+
+def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a file, as the network has them."""
+    return {
+        name: tensor.float() * tensors[name + _SCALE].float()
+        if name + _SCALE in tensors
+        else tensor.float()
+        for name, tensor in tensors.items()
+        if not name.endswith(_SCALE)
+    }
+
+
+@lru_cache(maxsize=4)
+def read_lemmatizer(path: Path) -> LetterLemmatizer:
+    """The lemmatizer of a file that ``spacy-attn train-lemmatizer`` wrote.
+
+    Raises:
+        ResourceError: the file is missing or is no such model.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResourceError(
+            f"{path} cannot be read ({error.strerror}); train a model with: spacy-attn "
+            "train-lemmatizer -o FOLDER"
+        ) from error
+    return lemmatizer_of(data, str(path))
+
+
+def lemmatizer_of(data: bytes, where: str = "this file") -> LetterLemmatizer:
+    """The lemmatizer of the bytes of such a file.
+
+    Args:
+        data: all bytes of the file.
+        where: what they were read from, for the error.
+
+    Raises:
+        ResourceError: the bytes are no such model.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        state = unpacked(load(data))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        manifest = json.loads(header["__metadata__"]["manifest"])
+        network = EncoderDecoder(EncoderDecoderConfig(**manifest["network"]))
+        network.load_state_dict(state)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise ResourceError(
+            f"{where} is no lemmatizer ({type(error).__name__}: {reason}); train one with: "
+            "spacy-attn train-lemmatizer -o FOLDER"
+        ) from error
+    return LetterLemmatizer(network, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,50 @@
+"""``spacy-attn train-lemmatizer``: what it refuses, and a run on a few forms."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from spacy_attn.cli.app import app
+from spacy_attn.encoder.lemmatizer import read_lemmatizer
+from tests.conftest import write_semcor
+
+RUNNER = CliRunner()
+SIZE = ("--width", 16, "--heads", 2, "--layers", 1, "--epochs", 1)
+
+
+def call(*arguments):
+    return RUNNER.invoke(app, ["train-lemmatizer", *map(str, arguments)])
+
+
+@pytest.fixture
+def semcor(tmp_path):
+    return write_semcor(tmp_path / "semcor.jsonl.gz")
+
+
+def test_from_forms_to_a_model(tmp_path, semcor):
+    out = tmp_path / "run"
+    result = call("--semcor", semcor, "-o", out, *SIZE)
+    assert result.exit_code == 0, result.output
+    path = out / "lemmatizer.safetensors"
+    assert str(path) in result.output
+    assert read_lemmatizer(path).network.config.hidden == 32
+    again = call("--semcor", semcor, "-o", tmp_path / "on", "--start", path, "--epochs", 1)
+    assert again.exit_code == 0, again.output
+    assert read_lemmatizer(tmp_path / "on" / path.name).network.config.width == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
+        (["--heads", 3], "heads = 3; allowed are divisors of width 16"),
+        (["--epochs", 0], "epochs = 0; allowed is 1 or more"),
+        (["--start", "none.safetensors"], "none.safetensors cannot be read (No such file"),
+    ],
+)
+def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, semcor):
+    result = call("--semcor", semcor, "-o", tmp_path / "run", *SIZE, *arguments)
+    assert result.exit_code in (1, 2)
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output

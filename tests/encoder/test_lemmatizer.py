@@ -1,0 +1,147 @@
+"""Lemmas letter by letter: decoding with a proposal is greedy decoding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_attn.encoder import lemmatizer as module
+from spacy_attn.encoder.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from spacy_attn.encoder.lemmatizer import (
+    END,
+    LONGEST,
+    N_SYMBOLS,
+    START,
+    LetterLemmatizer,
+    lemmatizer_of,
+    packed,
+    padded,
+    read_lemmatizer,
+    source_symbols,
+    target_symbols,
+    unpacked,
+)
+from spacy_attn.errors import ResourceError
+
+
+def untrained(seed, scale=1.0):
+    torch.manual_seed(seed)
+    network = EncoderDecoder(EncoderDecoderConfig(N_SYMBOLS, 16, 1, 2, 32, 0.0))
+    with torch.no_grad():
+        network.embedding.weight.mul_(scale)
+        network.is_copied.bias.fill_(1.0)  # so that proposals are right now and then
+    return LetterLemmatizer(network)
+
+
+def greedy(network, form, pos, most):
+    """One symbol after the other, nothing proposed; None where no end comes."""
+    source, written = padded([source_symbols(form, pos)]), []
+    memory, present = network.encode(source)
+    while len(written) <= most:
+        logs, _ = network.decode(torch.tensor([[START, *written]]), source, memory, present)
+        best = int(logs[0, -1].argmax())
+        if best == END:
+            return written
+        written.append(best)
+    return None
+
+
+@pytest.mark.parametrize("seed", range(12))
+@torch.inference_mode()
+def test_proposals_do_not_change_the_lemma(seed):
+    lemmatizer = untrained(seed, scale=3.0)
+    forms = [("bats", "NOUN"), ("flew", "VERB"), ("a", "X"), ("riverbank", "NOUN"), ("oo", "ADJ")]
+    sources = [source_symbols(*form) for form in forms]
+    found = lemmatizer._decoded(sources)
+    for row, form, source in zip(found, forms, sources, strict=True):
+        assert row == greedy(lemmatizer.network, *form, len(source) + module._MOST_MORE)
+
+
+def test_what_was_learnt(toy_lemmatizer):
+    lemmatizer = read_lemmatizer(toy_lemmatizer)
+    forms = [("bats", "NOUN"), ("flew", "VERB"), ("hit", "VERB"), ("banks", "NOUN")]
+    assert lemmatizer.lemmas(forms) == ["bat", "fly", "hit", "bank"]
+    assert lemmatizer.lemmas([forms[1], forms[0], forms[1]]) == ["fly", "bat", "fly"]
+    assert lemmatizer.lemmas([]) == []
+
+
+def test_a_lemma_does_not_depend_on_its_batch(toy_lemmatizer):
+    network = read_lemmatizer(toy_lemmatizer).network
+    forms = [("bats", "NOUN"), ("flewflewflewflew", "VERB"), ("x", "ADJ"), ("swing", "VERB")]
+    alone = [LetterLemmatizer(network).lemmas([form])[0] for form in forms]
+    assert LetterLemmatizer(network).lemmas(forms) == alone
+
+
+def test_what_is_not_read():
+    lemmatizer = untrained(0)
+    long = "a" * (LONGEST + 1)
+    assert lemmatizer.lemmas([("", "NOUN"), (long, "NOUN")]) == ["", long]
+
+
+def test_a_lemma_without_end_is_the_form():
+    lemmatizer = untrained(0)
+    with torch.no_grad():
+        lemmatizer.network.embedding.weight[END] = 0
+        lemmatizer.network.is_copied.bias.fill_(-60.0)
+        lemmatizer.network.embedding.weight[15] *= 100  # some letter, for ever
+    assert lemmatizer._decoded([source_symbols("bats", "NOUN")]) == [None]
+    assert lemmatizer.lemmas([("bats", "NOUN")]) == ["bats"]
+
+
+def test_letters_that_the_model_does_not_know_keep_their_order():
+    symbols = target_symbols("caféñs")[:-1]
+    assert module._spelled(symbols, "caféñs") == "caféñs"
+    assert module._spelled(symbols[:-1], "caféñs") == "caféñ"
+    assert module._spelled([*symbols, *symbols], "caféñs") == "caféñscafs"
+
+
+@given(st.text(max_size=40), st.sampled_from(["NOUN", "VERB", "X", "PUNCT", ""]))
+def test_any_text_has_a_lemma(form, pos):
+    assert isinstance(_UNTRAINED.lemmas([(form, pos)])[0], str)
+
+
+_UNTRAINED = untrained(1)
+
+
+def test_memory_of_forms_is_bounded(monkeypatch):
+    monkeypatch.setattr(module, "_CACHE_SIZE", 4)
+    lemmatizer = untrained(0)
+    forms = [(letter, "NOUN") for letter in "abcdefgh"]
+    first = lemmatizer.lemmas(forms)
+    assert [lemmatizer.lemmas([form])[0] for form in forms] == first
+    assert len(lemmatizer._known) <= 8
+
+
+def test_attention_between_letters(toy_lemmatizer):
+    found = read_lemmatizer(toy_lemmatizer).explain("bats", "NOUN")
+    assert (found.lemma, found.read) == ("bat", ("NOUN", "b", "a", "t", "s"))
+    assert found.written == ("b", "a", "t", "end")
+    assert found.weights.shape == (4, 5)
+    assert found.weights.sum(1) == pytest.approx(1, abs=1e-5)
+    assert 0.5 < found.probability <= 1
+
+
+def test_weights_in_8_bits():
+    state = {"matrix": torch.tensor([[1.0, -2.0, 0.5], [0.0, 0.0, 0.0]]), "bias": torch.ones(3)}
+    tensors = packed(state)
+    assert {name: tensor.dtype for name, tensor in tensors.items()} == {
+        "matrix": torch.int8,
+        "matrix.scale": torch.float16,
+        "bias": torch.float16,
+    }
+    back = unpacked(tensors)
+    torch.testing.assert_close(back["matrix"], state["matrix"], atol=2 / 127, rtol=0)
+    assert back["bias"].tolist() == [1.0, 1.0, 1.0]
+    again = unpacked(packed(back))
+    assert all(torch.equal(again[name], tensor) for name, tensor in back.items())
+
+
+def test_files_that_are_no_lemmatizer(tmp_path, toy_self_attention):
+    with pytest.raises(ResourceError, match=r"none.safetensors cannot be read \(No such file"):
+        read_lemmatizer(tmp_path / "none.safetensors")
+    with pytest.raises(ResourceError, match=r"is no lemmatizer .*; train one with: spacy-attn"):
+        read_lemmatizer(toy_self_attention)
+    with pytest.raises(ResourceError, match="this file is no lemmatizer"):
+        lemmatizer_of(b"x" * 40)
