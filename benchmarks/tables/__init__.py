@@ -42,6 +42,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "dictionaries": dictionaries.dictionaries,
     "granularity": dictionaries.granularity,
     "corrections": dictionaries.corrections,
+    "reading": dictionaries.reading,
     "coarsewsd20": external.coarsewsd20,
     "wic": external.wic,
     "tasks": external.tasks,

@@ -7,6 +7,7 @@ from benchmarks.common import (
     Result,
     between,
     load,
+    machine,
     made_with,
     page,
     percent,
@@ -78,4 +79,16 @@ def corrections(result: Result | None = None) -> str:
             Column(f"test set ({n['test set']:,})", "test set", percent),
         ),
         made_with(".corrections"),
+    )
+
+
+def reading(result: Result | None = None) -> str:
+    """The reading page of a long text."""
+    result = result or load("reading")
+    return page(
+        f"A text of {whole(result['words'])} words with the senses of WordNet "
+        f"({whole(result['marks'])} marked words) and all layers is a page of "
+        f"{result['megabytes']:.1f} MB. Chromium opens it in {result['seconds_to_open']:.2f} s "
+        f"(median of {len(result['opened'])}). {machine(result)}.",
+        made_with(".reading"),
     )

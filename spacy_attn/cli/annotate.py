@@ -100,6 +100,22 @@ def annotate(
         str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    threshold: Annotated[
+        float,
+        typer.Option(
+            help="Words whose best sense is less probable get no sense, or that of --backoff."
+        ),
+    ] = 0.0,
+    backoff: Annotated[
+        str | None, typer.Option(help="Method that decides below --threshold.")
+    ] = None,
+    names: Annotated[
+        bool, typer.Option("--names", help="With wordnet: proper nouns get senses too.")
+    ] = False,
+    granularity: Annotated[
+        str,
+        typer.Option(metavar="fine|coarse|supersense", help="Whether several senses are one."),
+    ] = "fine",
     corrections: Annotated[
         str | None,
         typer.Option(
@@ -159,13 +175,17 @@ def annotate(
     Exit codes: 0 success, 1 some records failed, 2 wrong options or input, 130 interrupted.
     """
     console = SafeConsole(stderr=True, highlight=False)
-    names = parse_fields(wanted_fields)
+    field_names = parse_fields(wanted_fields)
     annotator = Annotator(
         pipeline=pipeline,
         inventory=inventory,
         method=method,
-        fields=names,
+        fields=field_names,
         code=code,
+        threshold=threshold,
+        backoff=backoff,
+        names=names,
+        granularity=granularity,
         corrections=corrections,
     )
     options = JobOptions(**given)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.fields import (
     DOC_FIELD,
     ERROR_FIELD,
@@ -49,6 +50,7 @@ __all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
+_MORE_SETTINGS: Final = ("threshold", "backoff", "names", "granularity")
 _OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each process
 
 
@@ -88,6 +90,7 @@ class Annotator:
         code: Python file that registers components of the pipeline, as spaCy's ``--code``.
         corrections: file of corrections, as the reading page saves them; a word about which it
             says something gets that sense, with the score 1.
+        threshold, backoff, names, granularity: settings of ``sense_disambiguator``.
         unwrap: join words that were cut at line ends, and wrapped lines, before the pipeline reads
             a text (:mod:`spacy_attn.jobs.unwrap`); all places are those of the text as given.
     """
@@ -101,12 +104,35 @@ class Annotator:
     with_doc: bool = False
     code: str | None = None
     corrections: str | None = None
+    threshold: float = 0.0
+    backoff: str | None = None
+    names: bool = False
+    granularity: str = "fine"
     unwrap: bool = False
     _nlp: Language | None = field(default=None, init=False, repr=False, compare=False)
     _found_width: int | None = field(default=None, init=False, repr=False, compare=False)
     _correct: Callable[[Doc], object] | None = field(
         default=None, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        if self.pipeline is not None and not isinstance(self.pipeline, str):
+            raise ConfigError(
+                f"pipeline is of type {type(self.pipeline).__name__}: allowed is the name or path "
+                "of one, since each process loads its own; save yours with nlp.to_disk(FOLDER), or "
+                "give a factory"
+            )
+        if self.factory is not None and self.more_settings:
+            raise ConfigError(
+                f"{', '.join(self.more_settings)}: a factory makes the pipeline; set them there"
+            )
+
+    @property
+    def more_settings(self) -> dict[str, Any]:
+        """Settings of ``sense_disambiguator`` that differ from its own."""
+        defaults = {f.name: f.default for f in fields(self)}
+        given = {name: getattr(self, name) for name in _MORE_SETTINGS}
+        return {name: value for name, value in given.items() if value != defaults[name]}
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings alone: a loaded pipeline stays in its process."""
@@ -153,6 +179,7 @@ class Annotator:
             components=[each.component for each in in_order if each.component is not None],
             needs=[name for each in wanted for name in each.needs],
             **settings,
+            **self.more_settings,
         )
         check_order(nlp, wanted)
         return nlp

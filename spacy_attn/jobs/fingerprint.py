@@ -53,6 +53,7 @@ def describe_job(
         "fields": list(annotator.added),
         "spans_key": annotator.spans_key,
         "unwrap": annotator.unwrap,
+        **annotator.more_settings,
         "files": {name: _hash_of(path) for name, path in _files_read(annotator).items()},
         **options,
         **{package: _version_of(package) for package in _PACKAGES},
@@ -90,7 +91,7 @@ def _files_read(annotator: Annotator) -> dict[str, Path]:
         found[f"the code {annotator.code}"] = Path(annotator.code)
     if annotator.corrections is not None:
         found[f"the corrections {annotator.corrections}"] = Path(annotator.corrections)
-    settings: list[object] = [annotator.inventory, annotator.method]
+    settings: list[object] = [annotator.inventory, annotator.method, annotator.backoff]
     if annotator.factory is not None:
         source = inspect.getsourcefile(inspect.unwrap(annotator.factory))
         if source is not None and os.path.isfile(source):

@@ -909,7 +909,7 @@ def test_spacy_benchmark_accuracy_without_gold(make, tmp_path, capsys):
 
 def test_the_weights_of_the_scores(make):
     weights = make().config["training"]["score_weights"]
-    assert weights["spans_senses_f"] == 1.0
+    assert weights["spans_senses_f"] == 0.0  # without gold senses nothing is taken off the total
     assert (weights["senses_acc"], weights["spans_senses_per_type"]) == (0.0, None)
 
 

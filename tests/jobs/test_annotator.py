@@ -14,6 +14,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.jobs import JobOptions, annotate_files
 from spacy_attn.jobs.annotator import Annotator, TextError
+from spacy_attn.jobs.fingerprint import describe_job
 
 MADE: list[tuple[str | None, str, str]] = []  # the pipelines made in this process
 
@@ -351,3 +352,22 @@ def test_real_pipeline_tells_the_bats_apart():
     assert [item["text"] for item in swing + flew] == ["bat", "bat"]
     assert swing[0]["sense"] != flew[0]["sense"]
     assert 0.0 < swing[0]["score"] <= 1.0
+
+
+def test_settings_of_the_disambiguator_reach_it(toy_inventory):
+    annotator = Annotator(
+        inventory=str(toy_inventory), method="random", threshold=0.99, backoff="first_sense"
+    )
+    assert annotator.more_settings == {"threshold": 0.99, "backoff": "first_sense"}
+    config = annotator.load().get_pipe("sense_disambiguator").config
+    assert (config["threshold"], config["backoff"], config["names"]) == (0.99, "first_sense", False)
+    described = describe_job([], annotator, {})
+    assert described["threshold"] == 0.99
+    assert "threshold" not in describe_job([], Annotator(inventory=str(toy_inventory)), {})
+
+
+def test_what_a_loaded_pipeline_and_a_factory_exclude():
+    with pytest.raises(ConfigError, match=r"^pipeline is of type English: allowed is the name or "):
+        Annotator(pipeline=spacy.blank("en"))
+    with pytest.raises(ConfigError, match=r"^threshold: a factory makes the pipeline; set them th"):
+        Annotator(factory=lambda *given, **settings: None, threshold=0.5)

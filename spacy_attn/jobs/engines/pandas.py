@@ -34,7 +34,8 @@ def annotate_frame(
         annotator: finds the fields.
         text_column: the column with the texts; a missing value is an error of its row.
         fields: what to add, comma between, in place of an annotator's.
-        settings: of :class:`Annotator`, where none is given: pipeline, inventory, method.
+        settings: of :class:`Annotator`, where none is given: pipeline, inventory, method,
+            threshold, backoff and the others.
 
     *Shape:* as many rows as the frame, in their order
 
