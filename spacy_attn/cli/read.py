@@ -112,6 +112,8 @@ def read(
 def _texts(files: list[str]) -> dict[str, str]:
     """The texts by what they are called; equal names get a number."""
     texts: dict[str, str] = {}
+    if "-" in files and sys.stdin is None:
+        raise ConfigError("standard input is closed: give the file in place of -")
     for name in files:
         try:
             raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
