@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import catalogue
-import numpy as np
 
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record, refuse_long
 from spacy_attn.jobs.sources import Source
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["quick_packing", "read_docbin"]
@@ -67,6 +67,8 @@ def _texts(parts: dict[str, Any], limit: int) -> Iterator[str | None]:
     from spacy.strings import get_string_id
 
     attrs, flags = parts["attrs"], parts["flags"]
+    import numpy as np
+
     lengths = np.frombuffer(parts["lengths"], dtype=np.int32)
     spaces = np.frombuffer(parts["spaces"], dtype=bool)
     orths = np.frombuffer(parts["tokens"], dtype=np.uint64).reshape(-1, len(attrs))
