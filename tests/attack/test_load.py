@@ -22,9 +22,7 @@ from tests.attack.generate import texts
 
 ROOT = Path(spacy_attn.__path__[0]).parent
 ANSWERS = """
-import json, os, shutil, sys
-if "gone" in sys.argv:
-    os.mkdir("gone"); os.chdir("gone"); os.rmdir(os.getcwd())
+import json, os, sys
 import spacy, torch
 if "float64" in sys.argv:
     torch.set_default_dtype(torch.float64)
@@ -33,6 +31,11 @@ nlp = spacy.load(resolve_pipeline(None))
 for name in ("nltk_stemmer", "nltk_chunker", "relation_extractor", "attention_encoder"):
     nlp.add_pipe(name)
 nlp.add_pipe("sense_disambiguator", config={"method": "cascade"})
+nlp("The bat flew.")  # oneMKL itself ends a process that begins in a folder that is gone
+if "gone" in sys.argv:
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir(os.getcwd())
 out = []
 texts = ["Swing the bat!", "The bat flew at night.", "He keeps money in the bank. \\u00e9"]
 for doc in nlp.pipe(texts):

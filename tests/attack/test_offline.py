@@ -28,14 +28,7 @@ sys.exit(main(sys.argv[1:]))
 """
 COMMANDS = {
     "senses": ["senses", "Swing the bat!", "The bat flew at night.", "--json"],
-    "senses of WordNet": [
-        "senses",
-        "the old bank",
-        "--inventory",
-        "wordnet",
-        "--methods",
-        "attention",
-    ],
+    "WordNet": ["annotate", "in.txt", "-o", "all.jsonl", "--inventory", "wordnet"],
     "tokens": ["tokens", "The bats were flying."],
     "neighbours": ["neighbours", "bat", "bank"],
     "explain": ["explain", "Swing the bat!", "--word", "bat", "--html", "why.html"],
