@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -104,6 +105,11 @@ def sense_method(
     allowed = ", ".join([*short, *sorted(_registered() - set(short.values()))])
     raise ConfigError(
         f'{setting} = {method!r}; allowed are {allowed}, or {{"@sense_methods": "NAME", ...}}'
+        + (
+            f"; did you mean {near[0]!r}?"
+            if (near := get_close_matches(str(method), short, 1))
+            else ""
+        )
     )
 
 

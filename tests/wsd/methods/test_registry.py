@@ -66,3 +66,10 @@ def test_it_is_a_row_of_the_comparison(tmp_path, toy_inventory):
 
 def test_without_it_there_is_no_such_name():
     assert "shortest" not in short_names()
+
+
+def test_a_name_with_a_slip_is_told_the_nearest():
+    with pytest.raises(ConfigError, match=r"; did you mean 'attention'\?$"):
+        sense_method("atention")
+    with pytest.raises(ConfigError, match=r'"NAME", \.\.\.\}$'):
+        sense_method("xyzzy")
