@@ -15,6 +15,7 @@ from benchmarks.common import ROOT
 from benchmarks.tables import (
     attention,
     classic,
+    corpus,
     dictionaries,
     external,
     senses,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "comparison": senses.comparison,
     "results": senses.without_training,
     "all-words": senses.all_words,
+    "written-corpus": corpus.written,
     "dictionaries": dictionaries.dictionaries,
     "granularity": dictionaries.granularity,
     "corrections": dictionaries.corrections,
