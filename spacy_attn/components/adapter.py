@@ -16,7 +16,9 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 
 __all__ = ["context_of", "contexts_of", "may_hold_words", "resources_of"]
 
-_TOKEN_ATTRS: list[int | str] = ["ORTH", "LEMMA", "POS", "SPACY", "IDX", "LENGTH"]
+_TOKEN_ATTRS: list[int | str] = [
+    *("ORTH", "LEMMA", "POS", "TAG", "DEP", "ENT_TYPE", "HEAD", "SPACY", "IDX", "LENGTH")
+]
 
 
 def context_of(doc: Doc) -> Context:
@@ -34,8 +36,11 @@ def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
             plain, lower = _Strings(store), _LowerStrings(store)
         rows = doc.to_array(_TOKEN_ATTRS).reshape(len(doc), len(_TOKEN_ATTRS))
         rows[:, -1] += rows[:, -2]  # where the tokens end
-        words, lemmas, tags, spaces, starts, ends = cast(list[list[int]], rows.T.tolist())
+        words, lemmas, tags, fine, deps, entities, heads, spaces, starts, ends = cast(
+            list[list[int]], rows.T.tolist()
+        )
         tokens = [plain[word] for word in words]
+        is_parsed, has_entities = doc.has_annotation("DEP"), doc.has_annotation("ENT_IOB")
         pairs = zip(tokens, spaces, strict=True)
         yield Context(
             text="".join([f"{token} " if space else token for token, space in pairs]),
@@ -43,7 +48,16 @@ def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
             offsets=list(zip(starts, ends, strict=True)),
             lemmas=[lower[lemma] for lemma in lemmas],
             tags=[plain[tag] for tag in tags],
+            fine_tags=[plain[tag] for tag in fine] if any(fine) else (),
+            deps=[plain[dep] for dep in deps] if is_parsed else (),
+            heads=[i + _signed(head) for i, head in enumerate(heads)] if is_parsed else (),
+            entities=[plain[entity] for entity in entities] if has_entities else (),
         )
+
+
+def _signed(number: int) -> int:
+    """What spaCy's unsigned column means: heads are counted from the token."""
+    return number - (1 << 64) if number >> 63 else number
 
 
 def may_hold_words(docs: Iterable[Doc], inventory: SenseInventory) -> Iterator[bool]:

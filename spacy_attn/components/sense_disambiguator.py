@@ -305,7 +305,8 @@ class SenseDisambiguator:
         spans, scores, records = [], [], []
         for target, decision, method in answers:
             sense = decision.sense
-            span = Span(doc, target.start, target.end, sense.supersense, kb_id=sense.id)
+            end = target.end_of(sense)
+            span = Span(doc, target.start, end, sense.supersense, kb_id=sense.id)
             spans.append(span)
             scores.append(decision.score)
             records.append(_record(span, decision, method))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import CharSpan
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.decide import log_softmax
-from spacy_attn.wsd.method import FittedMethod, as_decided
+from spacy_attn.wsd.decide import log_posterior
+from spacy_attn.wsd.method import FittedMethod, as_decided, reading_weight_of
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
@@ -97,7 +97,8 @@ def log_probabilities_without(
         contexts = [_without(context, tokens) for tokens in blanked[first : first + n]]
         targets = [replace(target, context=i) for i in range(len(contexts))]
         scores = fitted.score(Texts(contexts), targets)
-        rows += [log_softmax(score, fitted.temperature) for score in scores]
+        weight = reading_weight_of(fitted)
+        rows += [log_posterior(target, score, fitted.temperature, weight) for score in scores]
     return np.stack(rows)
 
 

@@ -21,10 +21,15 @@ class SenseAnnotation:
     id: str  # sense id of the inventory, such as "bat.animal"
     lemma: str
     definition: str
-    score: float  # probability over the candidates, 0 to 1; nan where the group lost it
+    score: float  # probability that it is right, 0 to 1; nan where the group lost it
     margin: float  # probability of the best less that of the runner-up
     ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
     method: str  # the method that decided
+
+    @property
+    def none(self) -> float:
+        """Probability that no sense of the inventory is meant: what ``ranked`` lacks to 1."""
+        return max(0.0, 1.0 - sum(p for _, p in self.ranked))
 
     @classmethod
     def from_record(cls, record: PlainData) -> SenseAnnotation:

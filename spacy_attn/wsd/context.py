@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from spacy_attn._types import CharSpan, Encoder, StaticVectors, TextEncoder
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Context", "Models", "Resources", "Target", "tokens_within"]
+__all__ = ["Context", "Models", "Reading", "Resources", "Target", "tokens_within"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Context:
     offsets: Sequence[CharSpan]
     lemmas: Sequence[str]  # lower case or ""
     tags: Sequence[str]  # coarse part of speech (UPOS) or ""
+    # What more a pipeline can say; empty where no component of it does.
+    fine_tags: Sequence[str] = ()
+    deps: Sequence[str] = ()  # dependency labels
+    heads: Sequence[int] = ()  # token that each depends on
+    entities: Sequence[str] = ()  # type of the named entity that holds the token, or ""
 
     @cached_property
     def sentence_starts(self) -> list[int]:
@@ -32,15 +37,36 @@ class Context:
         return sentence_starts(self.tokens)
 
 
+class Reading(NamedTuple):
+    """A word of the inventory that some tokens can be, before a method reads the text."""
+
+    lemma: str
+    pos: str
+    n_senses: int
+    probability: float
+    end: int  # of its tokens: "took" alone is a reading of "took off"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Tokens ``start`` to ``end`` of a context and the senses they can have."""
+    """Tokens ``start`` to ``end`` of a context and the senses they can have.
+
+    What the tokens can be ("glasses": *glasses* or *glass*) are readings, the likeliest first.
+    Their probabilities sum to at most 1; what lacks is that no word of the inventory is meant.
+    No readings: the word is given.
+    """
 
     context: int  # index among the contexts given with it
     start: int
     end: int
-    lemma: str
-    candidates: tuple[Sense, ...]  # in frequency order, at least one
+    lemma: str  # of the first reading
+    candidates: tuple[Sense, ...]  # those of each reading in frequency order, at least one
+    readings: tuple[Reading, ...] = ()
+
+    def end_of(self, sense: Sense) -> int:
+        """End token of the reading that has a sense."""
+        ends = (r.end for r in self.readings if (r.lemma, r.pos) == (sense.lemma, sense.pos))
+        return next(ends, self.end)
 
 
 class Models(Protocol):

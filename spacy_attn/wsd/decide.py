@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,15 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Decision", "decide", "decide_all", "fit_temperature", "log_softmax", "margin_between"]
+__all__ = [
+    "Decision",
+    "decide",
+    "decide_all",
+    "fit_temperature",
+    "log_posterior",
+    "log_softmax",
+    "margin_between",
+]
 
 _TIE = 1e-6  # probabilities nearer than this are a tie
 
@@ -22,8 +31,8 @@ class Decision:
     """The outcome for one target."""
 
     sense: Sense
-    score: float  # probability of the sense over the candidates
-    margin: float  # less that of the runner-up; 1 where there is only one candidate
+    score: float  # probability of the sense; what the candidates lack to 1 is "none of these"
+    margin: float  # less that of the runner-up; 1 where a given word has only one candidate
     # Two tuples, not one of pairs: a text of a million words has millions of candidates, and
     # Python's garbage collector walks through every pair again and again.
     ids: tuple[str, ...]  # of the candidates, best first
@@ -45,53 +54,95 @@ def log_softmax(scores: Floats1d | Floats2d, temperature: float = 1.0) -> NDArra
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def decide(target: Target, scores: Floats1d, temperature: float = 1.0) -> Decision:
+def log_posterior(
+    target: Target, scores: Floats1d, temperature: float = 1.0, reading_weight: float = 0.0
+) -> NDArray[np.float64]:
+    """Log-probabilities of a target's candidates, its readings counted.
+
+    Within a reading they are the softmax of the scores. Between readings, the probability that
+    each had before the text was read is multiplied by the mean of what its candidates have, to
+    the power of ``reading_weight``: 0 leaves readings as they are, 1 lets the method decide.
+
+    *Shape:* (n_candidates,), the same
+
+    Args:
+        target: the word and its candidates.
+        scores: log-scores from a method.
+        temperature: above 1 makes the probabilities flatter; fitted on held-out data.
+        reading_weight: how far the method's scores compare between words.
+    """
+    if not target.readings:
+        return log_softmax(scores, temperature)
+    scaled: NDArray[Any] = np.asarray(scores, dtype=np.float64) / temperature
+    ends = np.cumsum([reading.n_senses for reading in target.readings])
+    before = np.log([reading.probability for reading in target.readings])
+    if len(before) == 1:
+        return np.asarray(log_softmax(scaled) + before[0])
+    after = before.copy()
+    within = []
+    for i, part in enumerate(np.split(scaled - scaled.max(), ends[:-1])):
+        possible = bool(np.isfinite(part).any())  # a method may rule out all senses of a reading
+        within.append(log_softmax(part) if possible else part)
+        after[i] += reading_weight * np.log(np.exp(part).mean()) if possible else -np.inf
+    after += np.log(np.exp(before).sum()) - np.log(np.exp(after).sum())
+    return np.concatenate([part + share for part, share in zip(within, after, strict=True)])
+
+
+def decide(
+    target: Target, scores: Floats1d, temperature: float = 1.0, reading_weight: float = 0.0
+) -> Decision:
     """The best candidate; ties go to the more frequent sense, which stands first.
 
     Args:
         target: the word and its candidates.
         scores: log-scores from a method. *Shape:* (n_candidates,)
-        temperature: above 1 makes the probabilities flatter; fitted on held-out data.
+        temperature: see :func:`log_posterior`.
+        reading_weight: see :func:`log_posterior`.
     """
-    if len(target.candidates) == 1:
-        return _only(target)
-    p, order = _ranking(np.asarray(scores), temperature)
-    return _decision(target, p.tolist(), order.tolist())
+    (decision,) = decide_all([target], [scores], temperature, reading_weight)
+    return decision
 
 
 def decide_all(
-    targets: Sequence[Target], scores: Sequence[Floats1d], temperature: float = 1.0
+    targets: Sequence[Target],
+    scores: Sequence[Floats1d],
+    temperature: float = 1.0,
+    reading_weight: float = 0.0,
+    covered: Sequence[float] | Floats1d | None = None,
 ) -> list[Decision]:
-    """What :func:`decide` says of each target, computed together for those of equal size.
+    """What :func:`decide` says of each target; those that differ in no size go together.
 
     Args:
         targets: the words and their candidates.
         scores: log-scores of each. *Shape:* of each (n_candidates,)
-        temperature: see :func:`decide`.
+        temperature: see :func:`log_posterior`.
+        reading_weight: see :func:`log_posterior`.
+        covered: the probability that one of the candidates is meant at all; None: it is 1.
     """
+    shares = np.ones(len(targets)) if covered is None else np.asarray(covered, dtype=np.float64)
     same_size: dict[int, list[int]] = {}
-    for i, target in enumerate(targets):
-        same_size.setdefault(len(target.candidates), []).append(i)
     decisions: dict[int, Decision] = {}
+    for i, target in enumerate(targets):
+        if len(target.readings) > 1:
+            p = np.exp(log_posterior(target, scores[i], temperature, reading_weight))
+            decisions[i] = _decision(target, (p * shares[i]).tolist(), _order(p).tolist())
+        else:
+            same_size.setdefault(len(target.candidates), []).append(i)
     for i in same_size.pop(1, ()):
-        decisions[i] = _only(targets[i])
+        decisions[i] = _only(targets[i], float(shares[i]))
     for n, members in same_size.items():
         block = np.concatenate([scores[i] for i in members]).reshape(len(members), n)
-        p, order = _ranking(block, temperature)
+        p = np.exp(log_softmax(block, temperature))
+        order = _order(p)
+        p *= np.array([[_given(targets[i]) * shares[i]] for i in members])
         for i, row, ranks in zip(members, p.tolist(), order.tolist(), strict=True):
             decisions[i] = _decision(targets[i], row, ranks)
     return [decisions[i] for i in range(len(targets))]
 
 
-def _ranking(
-    scores: Floats1d | Floats2d, temperature: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Probabilities, and the candidates from the best to the worst.
-
-    *Shape:* (..., n_candidates), both the same
-    """
-    p = np.exp(log_softmax(scores, temperature))
-    return p, np.argsort(-np.round(p / _TIE), axis=-1, kind="stable")
+def _order(p: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The candidates from the best to the worst. *Shape:* (..., n_candidates), the same"""
+    return np.argsort(-np.round(p / _TIE), axis=-1, kind="stable")
 
 
 def _decision(target: Target, p: list[float], order: list[int]) -> Decision:
@@ -100,10 +151,16 @@ def _decision(target: Target, p: list[float], order: list[int]) -> Decision:
     return Decision(candidates[order[0]], ranked[0], max(ranked[0] - ranked[1], 0.0), ids, ranked)
 
 
-def _only(target: Target) -> Decision:
-    """The one candidate there is: certain, whatever its score."""
+def _given(target: Target) -> float:
+    """The probability of a target's only reading."""
+    return target.readings[0].probability if target.readings else 1.0
+
+
+def _only(target: Target, covered: float) -> Decision:
+    """The one candidate there is: whatever its score, as certain as its word."""
     (sense,) = target.candidates
-    return Decision(sense, 1.0, 1.0, (sense.id,), (1.0,))
+    p = _given(target) * covered
+    return Decision(sense, p, p, (sense.id,), (p,))
 
 
 def fit_temperature(scores: Sequence[Floats1d], gold: Sequence[int]) -> float:

@@ -18,7 +18,7 @@ from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision, decide_all
 from spacy_attn.wsd.granularity import Coarsen
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.method import CoveringMethod, FittedMethod, reading_weight_of
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["Answer", "disambiguate", "disambiguate_or_back_off", "find_all"]
@@ -50,10 +50,15 @@ def disambiguate(
     """
     if not isinstance(texts, Texts):
         texts = Texts(texts)
-    ambiguous = [target for target in targets if len(target.candidates) > 1]
-    answers = iter(_scores(fitted, texts, ambiguous) if ambiguous else [])
+    places = [i for i, target in enumerate(targets) if len(target.candidates) > 1]
+    ambiguous = [targets[i] for i in places]
+    scores = _scores(fitted, texts, ambiguous) if ambiguous else []
+    covered = np.ones(len(targets), dtype=np.float32)
+    if isinstance(fitted, CoveringMethod) and ambiguous:
+        covered[places] = fitted.covered(ambiguous, scores)
+    answers = iter(scores)
     arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
-    return decide_all(targets, arrays, fitted.temperature)
+    return decide_all(targets, arrays, fitted.temperature, reading_weight_of(fitted), covered)
 
 
 def disambiguate_or_back_off(

@@ -70,7 +70,7 @@ def coarsened(target: Target, decision: Decision, name_of: Callable[[Sense], str
     first = names[0]
     sense = by_id.get(first) or replace(best[first], id=first)
     probabilities = tuple(sums[name] for name in names)
-    margin = probabilities[0] - probabilities[1] if len(names) > 1 else 1.0
+    margin = probabilities[0] - (probabilities[1] if len(names) > 1 else 0.0)
     return Decision(sense, probabilities[0], margin, tuple(names), probabilities)
 
 

@@ -4,7 +4,8 @@
     FittedMethod  ``score(texts, targets)`` gives log-scores of the candidates
 
 That is all a method needs. What only some can do is a Protocol of its own: read the vectors of an
-encoder (:class:`EncodingMethod`), fix the choices it made on a text (:class:`StepwiseMethod`),
+encoder (:class:`EncodingMethod`), decide between words (:class:`ReadingMethod`), tell that no
+sense fits (:class:`CoveringMethod`), fix the choices it made on a text (:class:`StepwiseMethod`),
 give its log-odds as a formula (:class:`DifferentiableMethod`), give a target a vector
 (:class:`VectorMethod`).
 """
@@ -23,17 +24,20 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = [
+    "CoveringMethod",
     "DifferentiableMethod",
     "EncodingMethod",
     "FittedMethod",
     "LogOdds",
     "Method",
     "Needs",
+    "ReadingMethod",
     "SenseMethod",
     "StepwiseMethod",
     "VectorMethod",
     "as_decided",
     "encoder_of",
+    "reading_weight_of",
 ]
 
 
@@ -96,6 +100,28 @@ class StepwiseMethod(Protocol):
 
 
 @runtime_checkable
+class ReadingMethod(Protocol):
+    """A fitted method whose scores compare between words, so that it decides between readings."""
+
+    @property
+    def reading_weight(self) -> float:
+        """How far; see :func:`~.decide.log_posterior`."""
+        ...
+
+
+@runtime_checkable
+class CoveringMethod(Protocol):
+    """A fitted method that tells from its scores that none of the candidates is meant."""
+
+    def covered(self, targets: Sequence[Target], scores: Sequence[Floats1d]) -> Floats1d:
+        """The probability of each target that one of its candidates is meant.
+
+        *Shape:* of each of scores (n_candidates,) -> (n_targets,)
+        """
+        ...
+
+
+@runtime_checkable
 class DifferentiableMethod(Protocol):
     """A fitted method whose log-odds are a formula of the tokens' vectors."""
 
@@ -147,6 +173,11 @@ class LogOdds:
 def encoder_of(fitted: FittedMethod) -> Encoder | None:
     """The encoder whose vectors a method reads, or None."""
     return fitted.encoder if isinstance(fitted, EncodingMethod) else None
+
+
+def reading_weight_of(fitted: FittedMethod) -> float:
+    """How far a method decides between the readings of a word; 0 for one that does not."""
+    return fitted.reading_weight if isinstance(fitted, ReadingMethod) else 0.0
 
 
 def as_decided(fitted: FittedMethod, texts: Texts, target: Target) -> FittedMethod:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
-from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.context import Context, Reading, Target
+from spacy_attn.wsd.inventory.forms import plain_form, word_pieces
+from spacy_attn.wsd.inventory.readings import TaggedText
 from spacy_attn.wsd.sense import Sense
 
 __all__ = ["Forms", "find_targets", "longest_match"]
@@ -15,6 +17,11 @@ __all__ = ["Forms", "find_targets", "longest_match"]
 
 class Forms(Protocol):
     """An inventory that knows the forms of its words."""
+
+    @property
+    def lang(self) -> str | None:
+        """Language of the words, or None for any."""
+        ...
 
     def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
         """The senses of a lemma in frequency order; of all parts of speech for None."""
@@ -33,15 +40,19 @@ _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company
 # Tags that a noun cannot be meant by. Others on a noun of the inventory are attributive use
 # ("the java language", ADJ) or slips of the tagger ("java" alone is ADV to it).
 _NEVER_A_NOUN = ("VERB", "AUX")
+_LEAST = 0.02  # probability of a part of speech below which its senses are no candidates
+_COMMON = 255  # how often a word of an inventory of its own is taken to occur
 
 
 def find_targets(context: Context, inventory: Forms, index: int = 0) -> list[Target]:
     """The words of a text that have senses in the inventory, longest match first.
 
-    A word is found by its lemma or by its form. Where the token has a part of speech,
-    only the senses of that part of speech are candidates (a proper noun counts as noun);
-    where it has none, the senses of all. A word that is only a noun in the inventory is
-    taken for one unless it is tagged as a verb: taggers know few rare nouns.
+    A word is found by its lemma or by its form. Where the text has no parts of speech, the senses
+    of all are candidates. Where an English text has them, what the tagger says is evidence
+    (:mod:`.readings`): a word of the inventory that it takes for something else is a candidate
+    with the probability that the tagger is wrong. In other languages, only the senses of the
+    part of speech are candidates (a proper noun counts as noun), and a word that is only a noun
+    in the inventory is taken for one unless it is tagged as a verb: taggers know few rare nouns.
 
     Args:
         context: the text.
@@ -50,6 +61,8 @@ def find_targets(context: Context, inventory: Forms, index: int = 0) -> list[Tar
     """
     targets = []
     behind = 0
+    weighs = inventory.lang == "en" and any(context.tags)
+    tagged = TaggedText(context) if weighs else None
     for at, pair in enumerate(zip(context.tokens, context.lemmas, strict=True)):
         if at < behind:
             continue
@@ -58,17 +71,45 @@ def find_targets(context: Context, inventory: Forms, index: int = 0) -> list[Tar
             continue
         run = list(islice(_solid(context.tokens, at), most))
         tried = (run[:n] for n in range(len(run), 0, -1))
-        matches = chain.from_iterable(_matches(context, inventory, part) for part in tried)
+        matches = chain.from_iterable(
+            _weighed(tagged, inventory, index, part)
+            if tagged is not None and len(part) == 1
+            else _matches(context, inventory, index, part)
+            for part in tried
+        )
         found = next(matches, None)
         if found is not None:
-            targets.append(Target(index, *found))
-            behind = found[1]
+            targets.append(found)
+            behind = found.end
     return targets
+
+
+def _weighed(
+    tagged: TaggedText, inventory: Forms, index: int, run: Sequence[int]
+) -> Iterator[Target]:
+    """The target that one token is, with a reading for each word that it can be."""
+    context, (at,) = tagged.context, run
+    words = _words(context, inventory, run)
+    if not words:
+        return
+    probable = tagged.parts_of_speech(at, _COMMON)
+    kept = [(lemma, pos) for lemma, pos in words if probable[pos] >= _LEAST]
+    share = Counter(pos for _, pos in kept)
+    kept.sort(key=lambda word: -probable[word[1]])
+    candidates: tuple[Sense, ...] = ()
+    readings = []
+    for lemma, pos in kept:
+        senses = inventory.candidates(lemma, pos)
+        candidates += senses
+        probability = probable[pos] / share[pos]
+        readings.append(Reading(lemma, pos, len(senses), probability, at + 1))
+    if readings:
+        yield Target(index, at, at + 1, readings[0].lemma, candidates, tuple(readings))
 
 
 def longest_match(inventory: Forms, form: str) -> int:
     """How many tokens a word of the inventory can have that begins with this one."""
-    pieces = word_pieces(form.lower())
+    pieces = word_pieces(plain_form(form))
     return inventory.longest_from(pieces[0]) if pieces else 0
 
 
@@ -78,23 +119,24 @@ def _solid(tokens: Sequence[str], at: int) -> Iterator[int]:
 
 
 def _matches(
-    context: Context, inventory: Forms, run: Sequence[int]
-) -> Iterator[tuple[int, int, str, tuple[Sense, ...]]]:
-    """Start, end, lemma and candidates of each word that these tokens can be."""
+    context: Context, inventory: Forms, index: int, run: Sequence[int]
+) -> Iterator[Target]:
+    """A target for each word that these tokens can be, by their tags alone."""
     words = _words(context, inventory, run)
     for lemma, pos in words:
         tag = context.tags[run[0] if pos == "VERB" else run[-1]]
         if not tag or _TAGS.get(tag, tag) == pos:
             candidates = inventory.candidates(lemma, pos if tag else None)
-            yield run[0], run[-1] + 1, lemma, candidates
+            yield Target(index, run[0], run[-1] + 1, lemma, candidates)
     for lemma, pos in words:
         if pos == "NOUN" and context.tags[run[-1]] not in _NEVER_A_NOUN:
-            yield run[0], run[-1] + 1, lemma, inventory.candidates(lemma, pos)
+            candidates = inventory.candidates(lemma, pos)
+            yield Target(index, run[0], run[-1] + 1, lemma, candidates)
 
 
 def _words(context: Context, inventory: Forms, run: Sequence[int]) -> list[tuple[str, str]]:
     """(lemma, part of speech) of the words whose form or lemma these tokens are."""
-    words = [context.tokens[i].lower() for i in run]
+    words = [plain_form(context.tokens[i]) for i in run]
     forms = [words]
     if context.lemmas[run[0]]:
         forms.append([context.lemmas[run[0]], *words[1:]])

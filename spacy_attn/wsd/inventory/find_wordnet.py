@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from functools import lru_cache
+from math import exp
+from typing import NamedTuple, Protocol
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.context import Context, Reading, Target
+from spacy_attn.wsd.inventory.multiwords import Run, multiword_features, runs_from
+from spacy_attn.wsd.inventory.readings import (
+    NONE,
+    PART_OF_CODE,
+    Facts,
+    TaggedText,
+    neighbour_features,
+    reading_features,
+    reading_model,
+)
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 
-__all__ = ["Lexicon", "find_words"]
+__all__ = ["Lexicon", "WordFinder"]
+
+_CACHED = 40_000  # tokens with all that is known of them
+_LEAST = 0.02  # of the probability of a token's readings, below which one is dropped
+_MOST_NONE = 0.85  # probability of "no word of the inventory" at which a token gets no sense
+_SURE_NONE = 0.95  # the same of a verb and a particle at which they are not taken for one word
+_HYPHENATED_NONE = 0.1  # the most of it where hyphens join what WordNet writes as one word
 
 
 class Lexicon(Protocol):
@@ -20,8 +38,12 @@ class Lexicon(Protocol):
         """The senses of a lemma."""
         ...
 
-    def word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
-        """Lemma and candidates of a word of a text."""
+    def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
+        """(lemma, part of speech) of each word that a form can be."""
+        ...
+
+    def count_of(self, lemma: str, pos: str) -> int:
+        """How often WordNet's own corpora hold a word."""
         ...
 
     def compounds_from(self, first: str) -> Mapping[str, int]:
@@ -33,112 +55,157 @@ class Lexicon(Protocol):
         ...
 
 
-_POS_OF_TAG = {pos: pos for pos in POS_TAGS}
-_POS_OF_TAG_WITH_NAMES = {**_POS_OF_TAG, "PROPN": "NOUN"}
+class _Word(NamedTuple):
+    """A reading and the sum of the weights of its features."""
+
+    lemma: str
+    pos: str
+    score: float
 
 
-def find_words(
-    context: Context, inventory: Lexicon, index: int = 0, *, names: bool = False
-) -> list[Target]:
-    """The content words of a tagged text and their candidates, the longest lemma first.
+class _Reading(NamedTuple):
+    """A reading without its senses."""
 
-    A word needs a part of speech. Its lemma is spaCy's where WordNet knows it, else the one
-    that :meth:`~.wordnet.WordNetInventory.lemma_of` finds. Of words that WordNet writes together
-    ("hot dog", "take off", "in fact") the longest run is taken.
+    lemma: str
+    pos: str
+    probability: float
+    end: int
+
+
+class WordFinder:
+    """Finds the content words of tagged texts and what each can be.
+
+    A token's readings are all words of WordNet that its form can be; their probabilities come from
+    a :class:`~.readings.ReadingModel`. Of words that WordNet writes together ("hot dog", "take
+    off") the longest run is taken that is rather one word than not.
 
     Args:
-        context: the text, with tags.
         inventory: WordNet.
-        index: goes into :attr:`Target.context`.
-        names: whether proper nouns are looked up too.
-
-    Raises:
-        ConfigError: the text has no parts of speech.
+        names: whether proper nouns are looked up whatever the model says.
     """
-    if not any(context.tags) and context.text.strip():
-        raise ConfigError(
-            "the inventory 'wordnet' needs parts of speech, and this text has none; put "
-            "sense_disambiguator behind a tagger and attribute_ruler, as in en_core_web_sm"
-        )
-    lower = [token.lower() for token in context.tokens]
-    # Tokens of white space are left out: a line break inside "hot dog" does not part it.
-    solid = [i for i, token in enumerate(lower) if token.strip()]
-    pos_of_tag = _POS_OF_TAG_WITH_NAMES if names else _POS_OF_TAG
-    targets = []
-    end = 0  # of the last word found
-    for k, at in enumerate(solid):
-        if at < end:
-            continue
-        found = None
-        n = _most_tokens(lower, context.lemmas, inventory, solid[k : k + 2])
-        if n:
-            found = _compound(context, lower, inventory, solid[k : k + n], names)
-        pos = pos_of_tag.get(context.tags[at])
-        if found is None and pos is not None:
-            word = inventory.word(lower[at], context.lemmas[at], pos)
-            found = (at + 1, *word) if word is not None else None
-        if found is not None:
-            targets.append(Target(index, at, *found))
-            end = found[0]
-    return targets
+
+    def __init__(self, inventory: Lexicon, *, names: bool = False) -> None:
+        self._inventory, self._names = inventory, names
+        self._words = lru_cache(_CACHED)(self._score_words)
+
+    def find(self, context: Context, index: int = 0) -> list[Target]:
+        """The words of a text, in order.
+
+        Args:
+            context: the text, with tags.
+            index: goes into :attr:`.Target.context`.
+
+        Raises:
+            ConfigError: the text has no parts of speech.
+        """
+        if not any(context.tags) and context.text.strip():
+            raise ConfigError(
+                "the inventory 'wordnet' needs parts of speech, and this text has none; put "
+                "sense_disambiguator behind a tagger and attribute_ruler, as in en_core_web_sm"
+            )
+        text = TaggedText(context)
+        kind = "parsed" if context.deps else "tagged"
+        taken: set[int] = set()
+        alone: dict[int, float] = {}  # tokens of runs that are rather no word, how probably
+        targets = []
+        for k, at in enumerate(text.solid):
+            if at in taken:
+                continue
+            readings: list[_Reading] = []
+            for run in runs_from(text, k, self._inventory):
+                if taken.isdisjoint(run.tokens):
+                    readings = self._whole(text, run, kind, alone)
+                    if readings:
+                        taken.update(run.tokens)
+                        break
+            if not readings:
+                readings = self._single(text, at, kind, alone.get(at, 1.0))
+            if readings:
+                targets.append(self._target(index, at, readings))
+        return targets
+
+    def _whole(
+        self, text: TaggedText, run: Run, kind: str, alone: dict[int, float]
+    ) -> list[_Reading]:
+        """The readings of a run that is rather one word, or may be a verb with a particle."""
+        words = []
+        for lemma in run.lemmas:
+            seen = text.model.seen.get(lemma, (0, 0))
+            for pos in POS_TAGS:
+                if self._inventory.candidates(lemma, pos):
+                    count = self._inventory.count_of(lemma, pos)
+                    features = multiword_features(
+                        text.context, text.facts, run, lemma, pos, count, seen
+                    )
+                    words.append(_Word(lemma, pos, text.model.multi.score(features)))
+        chosen, none = _probable(words, 0.0)
+        if run.is_hyphenated and none > _HYPHENATED_NONE:
+            scale = (1.0 - _HYPHENATED_NONE) / (1.0 - none)
+            chosen, none = [(word, p * scale) for word, p in chosen], _HYPHENATED_NONE
+        at = run.tokens[0]
+        end = at + 1 if run.is_apart else run.tokens[-1] + 1
+        readings = [_Reading(word.lemma, word.pos, p, end) for word, p in chosen]
+        if none < _SURE_NONE and run.has_particle(text.facts):
+            # The method that reads the sentence decides between "turn in" and "turn".
+            verbs = [r for r in self._single(text, at, kind, 1.0) if r.pos == "VERB"]
+            if verbs:
+                share = none / sum(verb.probability for verb in verbs)
+                readings += [v._replace(probability=v.probability * share) for v in verbs]
+                return sorted(readings, key=lambda reading: -reading.probability)
+        if none > _MOST_NONE:
+            for i in run.tokens:
+                alone[i] = min(alone.get(i, 1.0), none)
+            return []
+        return readings
+
+    def _single(self, text: TaggedText, at: int, kind: str, share: float) -> list[_Reading]:
+        """The readings of a token, unless it rather is no word of WordNet."""
+        scored = self._words(text.facts[at], kind)
+        if scored is None:
+            return []
+        single, around = text.model.single, text.neighbours(at)
+        words = [
+            word._replace(score=word.score + single.score(neighbour_features(word.pos, *around)))
+            for word in scored
+        ]
+        chosen, none = _probable(words[1:], words[0].score)
+        if none > _MOST_NONE and not (self._names and text.facts[at].pos == "PROPN"):
+            return []
+        return [_Reading(word.lemma, word.pos, p * share, at + 1) for word, p in chosen]
+
+    def _score_words(self, facts: Facts, kind: str) -> tuple[_Word, ...] | None:
+        """What a token can be, that it is no word first; None where WordNet does not know it."""
+        words = self._inventory.words_of(facts.form, facts.lemma)
+        if not words or facts.shape == PART_OF_CODE:
+            return None
+        model = reading_model(kind).single
+        n_lemmas = Counter(pos for _, pos in words)
+        none = _Word("", NONE, model.score(reading_features(facts, "", NONE, 0, True)))
+        scored = [none]
+        for lemma, pos in words:
+            count = self._inventory.count_of(lemma, pos)
+            features = reading_features(facts, lemma, pos, count, n_lemmas[pos] == 1)
+            scored.append(_Word(lemma, pos, model.score(features)))
+        return tuple(scored)
+
+    def _target(self, index: int, start: int, found: Sequence[_Reading]) -> Target:
+        candidates: tuple[Sense, ...] = ()
+        readings = []
+        for lemma, pos, probability, end in found:
+            senses = self._inventory.candidates(lemma, pos)
+            candidates += senses
+            readings.append(Reading(lemma, pos, len(senses), probability, end))
+        end = max(reading.end for reading in readings)
+        return Target(index, start, end, readings[0].lemma, candidates, tuple(readings))
 
 
-def _most_tokens(
-    lower: list[str], lemmas: Sequence[str], inventory: Lexicon, pair: list[int]
-) -> int:
-    """How many tokens a lemma of several pieces can have that begins with these two.
-
-    Nearly all pairs of words of a text begin none: this is what they cost.
-    """
-    if len(pair) < 2:
-        return 0
-    form, after = lower[pair[0]], lower[pair[1]]
-    most = _most_pieces(inventory, form, after)
-    lemma, lemma_after = lemmas[pair[0]], lemmas[pair[1]]
-    if lemma and lemma != form:
-        most = max(most, _most_pieces(inventory, lemma, after))
-    if lemma_after and lemma_after != after:
-        most = max(most, _most_pieces(inventory, form, lemma_after))
-    return most
-
-
-def _most_pieces(inventory: Lexicon, first: str, second: str) -> int:
-    """Pieces of the longest lemma that begins with those of two words; 0 for none."""
-    if first.isalnum():
-        seconds = inventory.compounds_from(first)
-        if not seconds or second.isalnum():
-            return seconds.get(second, 0)
-    pieces = word_pieces(f"{first} {second}")
-    return inventory.compounds_from(pieces[0]).get(pieces[1], 0) if len(pieces) > 1 else 0
-
-
-def _compound(
-    context: Context, lower: list[str], inventory: Lexicon, run: list[int], names: bool
-) -> tuple[int, str, tuple[Sense, ...]] | None:
-    """End, lemma and candidates of the longest word that begins this run of tokens."""
-    for n in range(len(run), 1, -1):
-        tags = [context.tags[i] for i in run[:n]]
-        if "PROPN" in tags and not names:
-            continue
-        words = [lower[i] for i in run[:n]]
-        first, last = context.lemmas[run[0]], context.lemmas[run[n - 1]]
-        forms = (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]])
-        for form in forms:
-            lemma = inventory.compound(word_pieces(" ".join(form)))
-            pos = _compound_pos(inventory, lemma, tags) if lemma is not None else None
-            if lemma is not None and pos is not None:
-                return run[n - 1] + 1, lemma, inventory.candidates(lemma, pos)
-    return None
-
-
-def _compound_pos(inventory: Lexicon, lemma: str, tags: Sequence[str]) -> str | None:
-    """The part of speech of a lemma of several words, as far as its tokens' tags allow it."""
-    known = [pos for pos in POS_TAGS if inventory.candidates(lemma, pos)]
-    if "VERB" in known and tags[0] == "VERB":
-        return "VERB"
-    noun_tags = ("NOUN", "PROPN")
-    # "a check-in desk": three tokens of spaCy's, the last one of them a preposition.
-    if "NOUN" in known and (tags[-1] in noun_tags or ("-" in lemma and tags[0] in noun_tags)):
-        return "NOUN"
-    other = [pos for pos in known if pos in ("ADJ", "ADV")]
-    return other[0] if other and "VERB" not in tags else None
+def _probable(words: Sequence[_Word], none: float) -> tuple[list[tuple[_Word, float]], float]:
+    """The readings worth asking for with their probabilities, the likeliest first; that of none."""
+    top = max(none, *(word.score for word in words))
+    powers = [exp(word.score - top) for word in words]
+    nothing = exp(none - top)
+    total, whole = sum(powers), sum(powers) + nothing
+    kept = [(word, p) for word, p in zip(words, powers, strict=True) if p > _LEAST * total]
+    scale = total / sum(p for _, p in kept) / whole
+    ordered = sorted(((word, p * scale) for word, p in kept), key=lambda pair: -pair[1])
+    return ordered, nothing / whole

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["english_forms", "word_pieces"]
+__all__ = ["english_forms", "plain_form", "word_pieces"]
 
 _VOWELS = "aeiou"
 _PIECE = re.compile(r"\w+|[^\w\s]")
+
+
+def plain_form(token: str) -> str:
+    """A token in lower case, without characters that only steer how text is shown.
+
+    Soft hyphens, zero-width spaces and joiners hide no word; a typographic apostrophe is one.
+    """
+    if token.isascii():
+        return token.lower()
+    shown = "".join(c for c in token if unicodedata.category(c) != "Cf")
+    return shown.replace("\u2019", "'").lower()
 
 
 def word_pieces(text: str) -> tuple[str, ...]:

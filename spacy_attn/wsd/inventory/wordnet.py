@@ -10,6 +10,7 @@ Senses work without.
 from __future__ import annotations
 
 import logging
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache, partial
@@ -25,8 +26,8 @@ from numpy.typing import NDArray
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.examples import find_example
-from spacy_attn.wsd.inventory.find_wordnet import find_words
-from spacy_attn.wsd.inventory.forms import word_pieces
+from spacy_attn.wsd.inventory.find_wordnet import WordFinder
+from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
 from spacy_attn.wsd.inventory.lexicon_file import read_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import (
     INSTALL_WORDNET,
@@ -35,7 +36,7 @@ from spacy_attn.wsd.inventory.wordnet_files import (
     find_wordnet,
 )
 from spacy_attn.wsd.inventory.wordnet_more import read_more
-from spacy_attn.wsd.sense import Sense
+from spacy_attn.wsd.sense import POS_TAGS, Sense
 
 __all__ = ["WordNetInventory", "wordnet_inventory"]
 
@@ -117,6 +118,7 @@ class WordNetInventory:
             self._exceptions[form, pos] = lemma
         self._cached_senses = lru_cache(_CACHED_LEMMAS)(self._senses)
         self._cached_word = lru_cache(_CACHED_WORDS)(self._word)
+        self._cached_words = lru_cache(_CACHED_WORDS)(self._words)
         self._synsets: SynsetFiles | None = None
         self._has_looked = False
         self._lock = Lock()
@@ -130,11 +132,16 @@ class WordNetInventory:
         """The same inventory, which looks up proper nouns too; the lexicon is shared."""
         same = WordNetInventory.__new__(WordNetInventory)  # a copy would open the files again
         same.__dict__.update(self.__dict__, names=True)
+        same.__dict__.pop("_finder", None)
         return same
 
     def find(self, context: Context, index: int = 0) -> list[Target]:
-        """See :meth:`.SenseInventory.find` and :func:`~.find_wordnet.find_words`."""
-        return find_words(context, self, index, names=self.names)
+        """See :meth:`.SenseInventory.find` and :class:`~.find_wordnet.WordFinder`."""
+        return self._finder.find(context, index)
+
+    @cached_property
+    def _finder(self) -> WordFinder:
+        return WordFinder(self, names=self.names)
 
     def can_begin(self, form: str) -> bool:
         """True: nearly every text has words of WordNet."""
@@ -189,6 +196,19 @@ class WordNetInventory:
             if form.endswith(ending) and len(lemma) > 1 and self._has(lemma, pos):
                 return lemma
         return None
+
+    def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
+        """(lemma, part of speech) of each word that a form can be, of all parts of speech.
+
+        A rule of morphy counts where the lemma, inflected, gives the form again: *stared* is no
+        form of *star*. A form with an entry of its own (*glasses*) and one that is inflected
+        (*glass*) are both given.
+
+        Args:
+            form: lower case.
+            given: the lemma of a lemmatizer, or ""; it counts where nothing else is known.
+        """
+        return self._cached_words(form, given)
 
     def word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
         """Lemma and candidates of a word of a text, or None where WordNet does not know it.
@@ -247,6 +267,10 @@ class WordNetInventory:
         """How often WordNet's own corpora hold the sense."""
         return int(self._arrays["count"][sense.row])
 
+    def count_of(self, lemma: str, pos: str) -> int:
+        """How often WordNet's own corpora hold a word."""
+        return sum(self.count(sense) for sense in self.candidates(lemma, pos))
+
     # -- definitions, for the methods that read them ---------------------------------------
 
     def require_definitions(self, user: str) -> None:
@@ -297,6 +321,35 @@ class WordNetInventory:
 
     def _has(self, lemma: str, pos: str) -> bool:
         return bool(self.candidates(lemma, pos))
+
+    def _words(self, form: str, given: str) -> tuple[tuple[str, str], ...]:
+        found = [(w, pos) for pos in POS_TAGS for w in self._lemmas_of(form, pos)]
+        if given and (given, "ADV") not in found and form in _forms(given, "ADJ"):
+            found.append((given, "ADV"))  # comparatives of adverbs (harder), which morphy lacks
+        found = [word for word in found if self._has(*word)]
+        if given and (not found or not form.isalpha()):  # contractions ('s), irregular forms
+            words = [(given, pos) for pos in POS_TAGS if (given, pos) not in found]
+            found += [word for word in words if self._has(*word)]
+        if not found and not form.isascii():  # cafés; WordNet's letters are those of English
+            letters = unicodedata.normalize("NFD", form)
+            bare = "".join(c for c in letters if not unicodedata.combining(c))
+            return self._words(bare, "") if bare.isascii() else ()
+        if not found and form.endswith(".") and len(form) > 2:  # Dec., fig.
+            return self._words(form[:-1], "")
+        if not found and "-" in form[1:-1]:  # re-elected, by a tokenizer that leaves it whole
+            return self._words(form.replace("-", ""), "")
+        return tuple(found)
+
+    def _lemmas_of(self, form: str, pos: str) -> list[str]:
+        lemmas = dict.fromkeys([self._exceptions.get((form, pos), form), form])
+        for ending, instead in _DETACHED[pos]:
+            lemma = form[: -len(ending)] + instead
+            gives_it = instead == "man" or form in _forms(lemma, pos)
+            if form.endswith(ending) and len(lemma) > 1 and gives_it:
+                lemmas[lemma] = None
+        if pos == "NOUN" and form.endswith("es"):
+            lemmas[form[:-2] + "is"] = None  # axes is a form of axis too
+        return list(lemmas)
 
     def _word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
         candidates = self.candidates(lemma, pos) if lemma else ()
@@ -382,6 +435,11 @@ class WordNetInventory:
             for row in rows
         ]
         return all(synsets.line(pos, at).startswith(f"{at:08d} ") for pos, at in places)
+
+
+@lru_cache(maxsize=20_000)
+def _forms(lemma: str, pos: str) -> frozenset[str]:
+    return frozenset(english_forms(lemma, pos))
 
 
 def _lines(array: NDArray[np.uint8]) -> list[str]:

@@ -40,6 +40,12 @@ from spacy_attn.wsd.decide import log_softmax, margin_between
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, LogOdds, Method, Needs, SenseMethod
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
+from spacy_attn.wsd.methods.calibration import (
+    UNFITTED,
+    Calibration,
+    calibration_of,
+    temperature_of,
+)
 from spacy_attn.wsd.methods.occurrence import (
     bounds_of,
     occurrences,
@@ -47,7 +53,7 @@ from spacy_attn.wsd.methods.occurrence import (
     unit_parts,
     unit_rows,
 )
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, check_arguments, temperature_of
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, check_arguments
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -132,7 +138,9 @@ def _make(
                 'sense_model = "none" knows no sense of WordNet, which has no examples to learn '
                 "from; give a trained one, or leave it out for the bundled one"
             )
-        return AllWordsAttention(inventory, encoder, head, SenseVectors.load(path), temperature)
+        vectors = SenseVectors.load(path)
+        fitted = calibration_of("wordnet") if path == SENSE_MODEL else UNFITTED
+        return AllWordsAttention(inventory, encoder, head, vectors, temperature, fitted)
     return Attention(
         inventory,
         resources,
@@ -142,6 +150,7 @@ def _make(
         (DATA, cache_folder()) if resources.may_keep else (),
         temperature_of("attention", temperature),
         WIDEN_BELOW,
+        calibration_of("examples") if path == SENSE_MODEL else UNFITTED,
     )
 
 
@@ -165,6 +174,7 @@ class Attention:
         temperature: see :func:`~spacy_attn.wsd.decide.decide`.
         widen_below: margin between the best two probabilities below which the sentences around
             the word's own are looked at as well, as far as ``context_radius`` reaches.
+        calibration: fitted for the sense model.
     """
 
     name = "attention"
@@ -180,6 +190,7 @@ class Attention:
         prepared: Sequence[Path] = (),
         temperature: float = 1.0,
         widen_below: float = 0.0,
+        calibration: Calibration = UNFITTED,
     ) -> None:
         senses = inventory.senses
         if senses is None:
@@ -191,6 +202,8 @@ class Attention:
         self.encoder = encoder
         self.head = head
         self.widen_below = widen_below
+        self.reading_weight = calibration.reading_weight
+        self._coverage = calibration.coverage
         self.temperature = temperature
         name = _file_name(inventory, encoder, head)
         read = (_read(folder / name, len(senses)) for folder in prepared)
@@ -219,6 +232,14 @@ class Attention:
             for i, answer in zip(unsure, self._scores(parts, open_targets), strict=True):
                 scores[i] = answer
         return scores
+
+    def covered(self, targets: Sequence[Target], scores: Sequence[Floats1d]) -> Floats1d:
+        """See :class:`~.method.CoveringMethod`; 1 for words without examples of two senses."""
+        if self._coverage is None:
+            return np.ones(len(targets), dtype=np.float32)
+        rows = [[self._index[sense.id] for sense in target.candidates] for target in targets]
+        has_examples = np.array([self._has_regression[each].sum() > 1 for each in rows])
+        return np.where(has_examples, self._coverage.probabilities(scores), np.float32(1.0))
 
     def _scores(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""

@@ -24,6 +24,7 @@ from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import LogOdds
+from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration
 from spacy_attn.wsd.methods.occurrence import bounds_of, occurrences, read_occurrences, read_vectors
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 from spacy_attn.wsd.vectors import Texts
@@ -92,6 +93,7 @@ class AllWordsAttention:
         head: the trained projections of occurrences.
         vectors: those of the synsets.
         temperature: see :func:`~spacy_attn.wsd.decide.decide`; None takes the fitted one.
+        calibration: fitted for the sense model.
 
     Raises:
         ResourceError: the vectors were made for another lexicon.
@@ -107,6 +109,7 @@ class AllWordsAttention:
         head: SenseHead,
         vectors: SenseVectors,
         temperature: float | None = None,
+        calibration: Calibration = UNFITTED,
     ) -> None:
         if vectors.lexicon != inventory.digest:
             raise ResourceError(
@@ -117,6 +120,8 @@ class AllWordsAttention:
         self.encoder = encoder
         self.head = head
         self.temperature = vectors.temperature if temperature is None else temperature
+        self.reading_weight = calibration.reading_weight
+        self._coverage = calibration.coverage
         self._vectors = vectors
         assert inventory.synset_of_row is not None  # noqa: S101 - a lexicon has rows
         assert inventory.counts is not None  # noqa: S101
@@ -134,6 +139,12 @@ class AllWordsAttention:
             some = targets[first : first + _AT_ONCE]
             out += self._score(occurrences(texts, vectors, some, radius), some)
         return out
+
+    def covered(self, targets: Sequence[Target], scores: Sequence[Floats1d]) -> Floats1d:
+        """See :class:`~.method.CoveringMethod`."""
+        if self._coverage is None:
+            return np.ones(len(targets), dtype=np.float32)
+        return self._coverage.probabilities(scores)
 
     def target_vectors(self, texts: Texts, targets: Sequence[Target]) -> Floats2d:
         """The trained vectors of some occurrences. *Shape:* (n_targets, z width)"""

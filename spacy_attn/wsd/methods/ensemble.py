@@ -20,7 +20,8 @@ from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod, as_decided, encoder_of
-from spacy_attn.wsd.methods.registry import check_arguments, sense_method, temperature_of
+from spacy_attn.wsd.methods.calibration import temperature_of
+from spacy_attn.wsd.methods.registry import check_arguments, sense_method
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["MEMBERS", "Ensemble", "ensemble_v1"]

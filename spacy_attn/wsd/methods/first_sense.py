@@ -11,7 +11,8 @@ from spacy_attn._types import Floats1d
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
-from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.methods.calibration import temperature_of
+from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.vectors import Texts
 
 __all__ = ["FirstSense", "first_sense_v1"]

@@ -15,8 +15,9 @@ from spacy_attn._types import Floats1d
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import PreparedSenses
-from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 from spacy_attn.wsd.vectors import Texts
 

@@ -21,9 +21,10 @@ import numpy as np
 from spacy_attn.wsd.context import Resources
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import gloss_words
 from spacy_attn.wsd.methods.lesk import Lesk, Signature, stems
-from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 
 __all__ = ["LeskExtended", "lesk_extended_v1"]

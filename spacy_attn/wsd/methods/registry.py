@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from difflib import get_close_matches
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ __all__ = [
     "registry",
     "sense_method",
     "short_names",
-    "temperature_of",
     "weights_of",
 ]
 
@@ -137,21 +135,6 @@ def check_arguments(temperature: float | None = None, window: int = 1) -> None:
         raise ConfigError(f"temperature = {temperature}; allowed is null or a number above 0")
     if window < 1:
         raise ConfigError(f"window = {window}; allowed is 1 or more tokens each side of the word")
-
-
-def temperature_of(name: str, given: float | None) -> float:
-    """The given temperature, else the fitted one of a method, else 1."""
-    return given if given is not None else _temperatures().get(name, 1.0)
-
-
-@lru_cache(maxsize=1)
-def _temperatures() -> dict[str, float]:
-    """Fitted on the inventory's own examples held out in turn (``spacy_attn.train.held_out``)."""
-    path = DATA / "calibration.json"
-    if not path.is_file():
-        return {}
-    fitted: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["temperatures"]
-    return fitted
 
 
 # -- what a method reads --------------------------------------------------------------------

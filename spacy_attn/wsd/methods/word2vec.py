@@ -14,6 +14,7 @@ from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
+from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import (
     PreparedSenses,
     content_words,
@@ -21,7 +22,7 @@ from spacy_attn.wsd.methods.glosses import (
     words_around,
     words_outside,
 )
-from spacy_attn.wsd.methods.registry import check_arguments, temperature_of
+from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 from spacy_attn.wsd.vectors import Texts
 

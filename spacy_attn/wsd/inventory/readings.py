@@ -1,0 +1,264 @@
+"""Which dictionary word a token is: what is known before a method reads the context.
+
+"glasses" is *glasses* or the plural of *glass*, "involved" an adjective or a verb, "Ladle" at the
+start of a heading a noun, a verb or a name. Each possibility is a reading; "no word of the
+inventory" is one more. A conditional logit model (McFadden 1974) over what the pipeline says of the
+token and its neighbours gives each a probability; the method that reads the sentence decides among
+those that remain. The weights are fitted on SemCor and on the project's written corpus by
+``scripts/fit_readings.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from math import exp
+from typing import NamedTuple
+
+from spacy_attn.wsd.context import Context
+from spacy_attn.wsd.inventory.forms import plain_form
+from spacy_attn.wsd.sense import POS_TAGS
+
+__all__ = [
+    "NONE",
+    "PART_OF_CODE",
+    "Facts",
+    "ReadingModel",
+    "TaggedText",
+    "Weights",
+    "facts_of",
+    "neighbour_features",
+    "reading_features",
+    "reading_model",
+]
+
+#: The option that a token has no sense in the inventory, beside the four parts of speech.
+NONE = "-"
+
+#: The shape of a single letter that touches a sign: of "usb-c", "R/o", "C++".
+PART_OF_CODE = "one+glued"
+
+_BREAKS = frozenset("-/\\_@#+")  # signs that glue the parts of a code: usb-c, R/o, C++
+_MOST_LOG = 8  # steps of the logarithms of counts
+
+
+class Facts(NamedTuple):
+    """What a pipeline and the writing say of one token."""
+
+    form: str  # lower case
+    lemma: str  # lower case, or ""
+    shape: str
+    tag: str  # fine-grained, or the coarse one where there is no other
+    pos: str
+    dep: str  # "" without a parser
+    entity: str  # "" outside entities, "?" without an entity recogniser
+
+
+def facts_of(context: Context) -> list[Facts]:
+    """The facts of each token of a text.
+
+    *Shape:* (n_tokens,)
+    """
+    shapes = _shapes(context)
+    n = len(context.tokens)
+    fine, deps = context.fine_tags or context.tags, context.deps or [""] * n
+    entities = context.entities or ["?"] * n
+    columns = (context.tokens, context.lemmas, shapes, fine, context.tags, deps, entities)
+    return [
+        Facts(plain_form(token), lemma, shape, tag or pos, pos, dep, entity)
+        for token, lemma, shape, tag, pos, dep, entity in zip(*columns, strict=True)
+    ]
+
+
+def _shapes(context: Context) -> list[str]:
+    """How each token is written: what a capital says depends on where it stands."""
+    starts = set(context.sentence_starts)
+    shapes = []
+    for line in _lines(context.tokens):
+        words = [context.tokens[i] for i in line if context.tokens[i].isalpha()]
+        long = [word for word in words if len(word) > 3]
+        capital = sum(word[0].isupper() for word in long)
+        heading = len(long) > 0 and capital == len(long) and (len(long) > 1 or len(words) < 4)
+        shouted = len(words) > 1 and all(word.isupper() for word in words)
+        low = not any(word[0].isupper() for word in words)
+        first = True
+        for i in line:
+            token = context.tokens[i]
+            begins = first or i in starts
+            shapes.append(_shape(token, begins, heading, shouted, low, _is_glued(context, i)))
+            first = first and not any(c.isalnum() for c in token)
+    return shapes
+
+
+def _lines(tokens: Sequence[str]) -> Iterator[list[int]]:
+    line: list[int] = []
+    for i, token in enumerate(tokens):
+        line.append(i)
+        if "\n" in token:
+            yield line
+            line = []
+    yield line
+
+
+def _is_glued(context: Context, i: int) -> bool:
+    """Whether a token touches a sign that makes it a part of a code or a compound."""
+    start, end = context.offsets[i]
+    before = i > 0 and context.offsets[i - 1][1] == start and context.tokens[i - 1] in _BREAKS
+    after = i + 1 < len(context.tokens) and context.offsets[i + 1][0] == end
+    return before or (after and context.tokens[i + 1] in _BREAKS)
+
+
+def _shape(token: str, begins: bool, heading: bool, shouted: bool, low: bool, glued: bool) -> str:
+    if not token.isalpha():
+        return "mixed" if any(c.isalpha() for c in token) else "sign"
+    tail = "+glued" if glued else ""
+    if len(token) == 1:
+        return f"one{tail}"
+    if shouted:
+        return f"shouted{tail}"
+    if token.islower():
+        return ("low" if low else "lower") + tail
+    if heading:
+        return f"heading{tail}"
+    if token.isupper():
+        return f"upper{tail}"
+    return ("first" if begins else "title") + tail
+
+
+def reading_features(
+    facts: Facts, lemma: str, pos: str, count: int, is_alone: bool
+) -> Iterator[str]:
+    """The features of a reading, or with :data:`NONE` as part of speech of its absence.
+
+    Args:
+        facts: of the token.
+        lemma: of the reading.
+        pos: of the reading.
+        count: how often WordNet's corpora hold it.
+        is_alone: whether no other lemma of this part of speech has the form.
+    """
+    form, given, shape, tag, coarse, dep, entity = facts
+    yield pos
+    yield f"t={tag}|{pos}"
+    yield f"u={coarse}|{pos}"
+    if dep:
+        yield f"d={dep}|{pos}"
+        yield f"td={tag},{dep}|{pos}"
+    yield f"s={shape}|{pos}"
+    yield f"su={shape},{coarse}|{pos}"
+    yield f"e={entity}|{pos}"
+    if entity not in ("", "?"):
+        yield f"es={entity},{shape}|{pos}"
+    yield f"x={form[-3:]}|{pos}"
+    if pos == NONE:
+        yield f"f={form}"
+        yield f"ft={form},{coarse}"
+        return
+    yield f"n={min(_MOST_LOG, count.bit_length())}"
+    yield f"n={min(_MOST_LOG, count.bit_length())}|{pos}"
+    if not is_alone:
+        yield f"l={lemma == given}{lemma == form}|{pos}"
+        yield f"lt={lemma == form},{tag}|{pos}"
+    elif given and lemma != given:
+        yield f"other|{pos}"
+
+
+def neighbour_features(pos: str, begins: bool, before: str, after: str) -> tuple[str, str, str]:
+    """What the parts of speech around say of a reading."""
+    return (
+        f"<{before}|{pos}",
+        f">{after}|{pos}",
+        f"<>{before},{after}|{pos}" if not begins else f"^{after}|{pos}",
+    )
+
+
+class Weights:
+    """The fitted weights of the features of a conditional logit model."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+
+    def score(self, features: Iterable[str]) -> float:
+        """The sum of the weights of some features."""
+        weights = self._weights
+        return sum(weights.get(feature, 0.0) for feature in features)
+
+
+@dataclass(frozen=True)
+class ReadingModel:
+    """What decides between the readings of a token, and whether a run of tokens is one word."""
+
+    single: Weights
+    multi: Weights
+    seen: Mapping[str, tuple[int, int]]  # of a lemma of several words; see multiword_features
+
+
+@lru_cache(maxsize=1)
+def _models() -> Mapping[str, ReadingModel]:
+    text = files("spacy_attn").joinpath("data", "readings.json").read_text(encoding="utf-8")
+    data = json.loads(text)
+    seen = {lemma: (int(one), int(all_)) for lemma, (one, all_) in data["seen"].items()}
+    return {
+        name: ReadingModel(Weights(each["single"]), Weights(each["multi"]), seen)
+        for name, each in data["models"].items()
+    }
+
+
+def reading_model(kind: str) -> ReadingModel:
+    """One of the package's models: "tagged" for texts without a parse, "parsed" for others."""
+    return _models()[kind]
+
+
+#: Coarse tags of words that are seldom a noun, verb, adjective or adverb of a dictionary.
+_CLOSED = frozenset({"AUX", "DET", "PRON", "ADP", "CCONJ", "SCONJ", "PART", "NUM", "PUNCT", "SYM"})
+
+
+class TaggedText:
+    """A tagged text and what its tags and letters say of each token.
+
+    Args:
+        context: the text, with tags.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.facts = facts_of(context)
+        self.model = reading_model("parsed" if context.deps else "tagged")
+        self._starts = set(context.sentence_starts)
+        self._solid = [i for i, facts in enumerate(self.facts) if facts.form.strip()]
+        self._place = {at: k for k, at in enumerate(self._solid)}
+
+    @property
+    def solid(self) -> list[int]:
+        """The tokens but for white space: a line break inside "hot dog" does not part it."""
+        return self._solid
+
+    def neighbours(self, at: int) -> tuple[bool, str, str]:
+        """Whether a token begins a sentence, and the parts of speech before and after it."""
+        k = self._place[at]
+        before = self.facts[self._solid[k - 1]].pos if k else ""
+        after = self.facts[self._solid[k + 1]].pos if k + 1 < len(self._solid) else ""
+        return at in self._starts, before, after
+
+    def parts_of_speech(self, at: int, count: int) -> dict[str, float]:
+        """The probability that a token is a noun, verb, adjective or adverb of a dictionary.
+
+        Args:
+            at: the token.
+            count: how frequent its words are taken to be.
+        """
+        facts, single, around = self.facts[at], self.model.single, self.neighbours(at)
+        scores = {}
+        for pos in (*POS_TAGS, NONE):
+            features = reading_features(facts, facts.lemma, pos, count, True)
+            scores[pos] = single.score(features) + single.score(neighbour_features(pos, *around))
+        if facts.pos not in _CLOSED:
+            # It stands in the inventory, names and all: only what it is else is open.
+            del scores[NONE]
+        top = max(scores.values())
+        powers = {pos: exp(score - top) for pos, score in scores.items()}
+        total = sum(powers.values())
+        return {pos: power / total for pos, power in powers.items()}
