@@ -43,7 +43,8 @@ def disambiguate(
     """Decide some targets with a method.
 
     The method is asked about the targets with several candidates alone: a word with one sense
-    has it whatever the text says, and its text needs no vectors.
+    has it whatever the text says, and its text needs no vectors. Of words that were found, not
+    given, the method may say that none of the candidates is meant.
 
     Raises:
         ConfigError: the method's answer does not fit the targets.
@@ -55,7 +56,8 @@ def disambiguate(
     scores = _scores(fitted, texts, ambiguous) if ambiguous else []
     covered = np.ones(len(targets), dtype=np.float32)
     if isinstance(fitted, CoveringMethod) and ambiguous:
-        covered[places] = fitted.covered(ambiguous, scores)
+        is_found = np.array([bool(target.readings) for target in ambiguous])
+        covered[places] = np.where(is_found, fitted.covered(ambiguous, scores), 1.0)
     answers = iter(scores)
     arrays = [next(answers) if len(t.candidates) > 1 else _CERTAIN for t in targets]
     return decide_all(targets, arrays, fitted.temperature, reading_weight_of(fitted), covered)

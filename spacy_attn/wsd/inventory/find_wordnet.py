@@ -26,7 +26,10 @@ __all__ = ["Lexicon", "WordFinder"]
 
 _CACHED = 40_000  # tokens with all that is known of them
 _LEAST = 0.02  # of the probability of a token's readings, below which one is dropped
-_MOST_NONE = 0.85  # probability of "no word of the inventory" at which a token gets no sense
+# Probability of "no word of the inventory" at which a token gets no sense.
+_MOST_NONE = 0.85
+_MOST_NONE_OF_NAMES = 0.5  # of proper nouns: Mr Baker is no baker
+_MOST_NONE_OF_RUNS = 0.5  # of several tokens, which otherwise are words of their own
 _SURE_NONE = 0.95  # the same of a verb and a particle at which they are not taken for one word
 _HYPHENATED_NONE = 0.1  # the most of it where hyphens join what WordNet writes as one word
 
@@ -152,7 +155,7 @@ class WordFinder:
                 share = none / sum(verb.probability for verb in verbs)
                 readings += [v._replace(probability=v.probability * share) for v in verbs]
                 return sorted(readings, key=lambda reading: -reading.probability)
-        if none > _MOST_NONE:
+        if none > _MOST_NONE_OF_RUNS:
             for i in run.tokens:
                 alone[i] = min(alone.get(i, 1.0), none)
             return []
@@ -169,7 +172,9 @@ class WordFinder:
             for word in scored
         ]
         chosen, none = _probable(words[1:], words[0].score)
-        if none > _MOST_NONE and not (self._names and text.facts[at].pos == "PROPN"):
+        is_name = text.facts[at].pos == "PROPN"
+        most = _MOST_NONE_OF_NAMES if is_name else _MOST_NONE
+        if none > most and not (is_name and self._names):
             return []
         return [_Reading(word.lemma, word.pos, p * share, at + 1) for word, p in chosen]
 

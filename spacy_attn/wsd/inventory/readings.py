@@ -159,7 +159,9 @@ def reading_features(
         return
     yield f"n={min(_MOST_LOG, count.bit_length())}"
     yield f"n={min(_MOST_LOG, count.bit_length())}|{pos}"
+    yield f"w={form}|{pos}"
     if not is_alone:
+        yield f"w={form},{lemma}|{pos}"
         yield f"l={lemma == given}{lemma == form}|{pos}"
         yield f"lt={lemma == form},{tag}|{pos}"
     elif given and lemma != given:

@@ -117,7 +117,6 @@ class WordNetInventory:
             pos, form, lemma = line.split("\t")
             self._exceptions[form, pos] = lemma
         self._cached_senses = lru_cache(_CACHED_LEMMAS)(self._senses)
-        self._cached_word = lru_cache(_CACHED_WORDS)(self._word)
         self._cached_words = lru_cache(_CACHED_WORDS)(self._words)
         self._synsets: SynsetFiles | None = None
         self._has_looked = False
@@ -179,24 +178,6 @@ class WordNetInventory:
             for pos in dict.fromkeys(_POS_OF_TYPE[int(t)] for t in types):
                 yield lemma, pos
 
-    def lemma_of(self, form: str, pos: str) -> str | None:
-        """The lemma of an inflected form, by WordNet's exception lists and rules (morphy).
-
-        Args:
-            form: lower case, words separated by blanks.
-            pos: NOUN, VERB, ADJ or ADV.
-        """
-        irregular = self._exceptions.get((form, pos))
-        if irregular is not None and self._has(irregular, pos):
-            return irregular
-        if self._has(form, pos):
-            return form
-        for ending, instead in _DETACHED[pos]:
-            lemma = form[: -len(ending)] + instead
-            if form.endswith(ending) and len(lemma) > 1 and self._has(lemma, pos):
-                return lemma
-        return None
-
     def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
         """(lemma, part of speech) of each word that a form can be, of all parts of speech.
 
@@ -209,16 +190,6 @@ class WordNetInventory:
             given: the lemma of a lemmatizer, or ""; it counts where nothing else is known.
         """
         return self._cached_words(form, given)
-
-    def word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
-        """Lemma and candidates of a word of a text, or None where WordNet does not know it.
-
-        Args:
-            form: as it stands in the text, lower case.
-            lemma: as a lemmatizer gave it, lower case, or ""; it goes before the form.
-            pos: NOUN, VERB, ADJ or ADV.
-        """
-        return self._cached_word(form, lemma, pos)
 
     def compounds_from(self, first: str) -> Mapping[str, int]:
         """The pieces that follow this one at the start of a lemma, and how long lemmas get.
@@ -350,13 +321,6 @@ class WordNetInventory:
         if pos == "NOUN" and form.endswith("es"):
             lemmas[form[:-2] + "is"] = None  # axes is a form of axis too
         return list(lemmas)
-
-    def _word(self, form: str, lemma: str, pos: str) -> tuple[str, tuple[Sense, ...]] | None:
-        candidates = self.candidates(lemma, pos) if lemma else ()
-        if candidates:
-            return lemma, candidates
-        other = self.lemma_of(form, pos)
-        return None if other is None else (other, self.candidates(other, pos))
 
     def _senses(self, lemma: str, pos: str | None) -> tuple[Sense, ...]:
         i = self._row.get(lemma)
