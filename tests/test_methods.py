@@ -24,8 +24,7 @@ from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.method import encoder_of
-from spacy_attn.wsd.methods import lesk
-from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods import calibration, lesk
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.first_sense import first_sense_v1
 from spacy_attn.wsd.methods.lesk import lesk_v1
@@ -185,16 +184,19 @@ def test_the_seed_reaches_the_method(inventory):
 
 
 def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatch, inventory):
-    (tmp_path / "calibration.json").write_text(json.dumps({"temperatures": {"lesk": 0.25}}))
-    monkeypatch.setattr(method_registry, "DATA", tmp_path)
-    method_registry._temperatures.cache_clear()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "calibration.json").write_text(
+        json.dumps({"temperatures": {"lesk": 0.25}})
+    )
+    monkeypatch.setattr(calibration, "files", lambda package: tmp_path)
+    calibration._fitted.cache_clear()
     try:
         resources = resources_of(NLP)
         assert lesk_v1().prepare(inventory, resources).temperature == 0.25
         assert lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
         assert first_sense_v1().prepare(inventory, resources).temperature == 1.0
     finally:
-        method_registry._temperatures.cache_clear()
+        calibration._fitted.cache_clear()
 
 
 # -- WordNet ------------------------------------------------------------------------------------

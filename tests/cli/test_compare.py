@@ -16,7 +16,7 @@ from spacy_attn.cli import main
 from spacy_attn.compare import experiment
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.methods import registry as methods
+from spacy_attn.wsd.methods import calibration
 from tests.compare.conftest import ROWS, labelled
 from tests.compare.test_dataset import KEYS, XML
 
@@ -35,7 +35,7 @@ def _own_state(monkeypatch):
         monkeypatch.setattr(Underscore, f"{owner}_extensions", {})
     log = logging.getLogger("spacy_attn")
     monkeypatch.setattr(log, "handlers", list(log.handlers))
-    monkeypatch.setattr(methods, "_temperatures", dict)
+    monkeypatch.setattr(calibration, "_fitted", dict)
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)  # no en_core_web_sm
 
 

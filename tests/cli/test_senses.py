@@ -16,7 +16,7 @@ from spacy_attn.cli import main
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import glove_files, resolve_encoder
-from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods import calibration
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.word2vec import word2vec_v1
 
@@ -55,7 +55,7 @@ def toy(monkeypatch, toy_inventory, toy_model, toy_sense_model, toy_vectors):
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
         name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-    monkeypatch.setattr(method_registry, "_temperatures", dict)  # 1 for each method
+    monkeypatch.setattr(calibration, "_fitted", dict)  # 1 for each method
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)  # no en_core_web_sm
     return ["--inventory", str(toy_inventory)]
 

@@ -11,7 +11,7 @@ from spacy_attn.compare.dataset import open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.inventory.jsonl import load_inventory
-from spacy_attn.wsd.methods import registry as methods
+from spacy_attn.wsd.methods import calibration
 
 # text, word, lemma, sense, stratum; and what lesk says
 ROWS = [
@@ -37,7 +37,7 @@ def labelled(rows=ROWS):
 @pytest.fixture(autouse=True)
 def _temperature_of_one(monkeypatch):
     """The fitted temperatures are those of the bundled inventory."""
-    monkeypatch.setattr(methods, "_temperatures", dict)
+    monkeypatch.setattr(calibration, "_fitted", dict)
 
 
 @pytest.fixture

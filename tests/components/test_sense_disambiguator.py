@@ -31,7 +31,7 @@ from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
-from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods import calibration
 from spacy_attn.wsd.methods.lesk import lesk_v1
 from spacy_attn.wsd.sense import Sense
 
@@ -55,7 +55,7 @@ def _own_extensions(monkeypatch):
 @pytest.fixture(autouse=True)
 def _temperature_of_one(monkeypatch):
     """The fitted temperatures are those of the bundled inventory."""
-    monkeypatch.setattr(method_registry, "_temperatures", dict)
+    monkeypatch.setattr(calibration, "_fitted", dict)
 
 
 @pytest.fixture

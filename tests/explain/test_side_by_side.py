@@ -11,7 +11,7 @@ from spacy.tokens.underscore import Underscore
 from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.side_by_side import side_by_side
-from spacy_attn.wsd.methods import registry as method_registry
+from spacy_attn.wsd.methods import calibration
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.methods.word2vec import word2vec_v1
@@ -48,7 +48,7 @@ def _toy_methods(monkeypatch, toy_model, toy_sense_model, toy_vectors):
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
         name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-    monkeypatch.setattr(method_registry, "_temperatures", dict)  # 1 for each method
+    monkeypatch.setattr(calibration, "_fitted", dict)  # 1 for each method
 
 
 def test_a_record_for_each_word(nlp):

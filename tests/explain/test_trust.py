@@ -11,7 +11,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.explain.attribution import ATTRIBUTIONS, DECIDING, Weights, attribute
 from spacy_attn.explain.decision import subjects_of
 from spacy_attn.explain.trust import Trust, agreement, trust
-from spacy_attn.wsd.methods import registry as methods
+from spacy_attn.wsd.methods import calibration
 
 TEXT = "he hit the ball with a bat"
 
@@ -19,7 +19,7 @@ TEXT = "he hit the ball with a bat"
 @pytest.fixture
 def subject(toy_nlp, monkeypatch):
     """Lesk: club 2 (hit, ball), animal 0; nothing divides the scores."""
-    monkeypatch.setattr(methods, "_temperatures", dict)
+    monkeypatch.setattr(calibration, "_fitted", dict)
     ((_, found),) = subjects_of(toy_nlp, [TEXT], method="lesk")
     return found
 

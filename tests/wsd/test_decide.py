@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import softmax
 
-from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.decide import decide, decide_all, fit_temperature, log_softmax
+from spacy_attn.wsd.context import Reading, Target
+from spacy_attn.wsd.decide import (
+    decide,
+    decide_all,
+    fit_temperature,
+    log_posterior,
+    log_softmax,
+)
 from spacy_attn.wsd.sense import Sense
 
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=9)
@@ -145,3 +151,58 @@ def test_targets_may_differ_in_their_number_of_senses():
 def test_each_score_has_its_gold():
     with pytest.raises(ValueError, match="shorter"):
         fit_temperature([array(1, 0)] * 2, [0])
+
+
+# -- readings --------------------------------------------------------------------------------
+
+
+def _of_two_words(first: float, second: float) -> Target:
+    """Two readings of two senses and one."""
+    senses = tuple(Sense(f"{i}", "ab"[i == 2], "NOUN", "") for i in range(3))
+    readings = (Reading("a", "NOUN", 2, first, 1), Reading("b", "NOUN", 1, second, 1))
+    return Target(0, 0, 1, "a", senses, readings)
+
+
+def test_readings_share_their_probability_by_the_softmax_within_each():
+    p = np.exp(log_posterior(_of_two_words(0.6, 0.3), np.array([1.0, 0.0, 5.0])))
+    within = np.exp([1.0, 0.0]) / np.exp([1.0, 0.0]).sum()
+    assert np.allclose(p, [*(0.6 * within), 0.3])
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0, 2.0])
+def test_a_method_decides_between_readings_by_bayes(weight):
+    """Prior times the mean of the powers to the weight, within what the readings have together."""
+    scores = np.array([1.0, 0.0, 2.0])
+    p = np.exp(log_posterior(_of_two_words(0.6, 0.3), scores, 0.5, weight))
+    powers = np.exp(scores / 0.5)
+    likelihood = np.array([powers[:2].mean(), powers[2]]) ** weight
+    posterior = np.array([0.6, 0.3]) * likelihood
+    posterior *= 0.9 / posterior.sum()
+    assert np.allclose(p[:2].sum(), posterior[0])
+    assert np.allclose(p[2], posterior[1])
+    assert np.allclose(p[0] / p[1], np.exp(2.0))
+
+
+def test_a_reading_whose_senses_are_all_ruled_out_has_nothing():
+    p = np.exp(log_posterior(_of_two_words(0.6, 0.3), np.array([1.0, 0.0, -np.inf])))
+    assert np.allclose(p.sum(), 0.9)
+    assert p[2] == 0.0
+
+
+def test_decisions_of_readings_alone_and_together_agree():
+    targets = [_of_two_words(0.6, 0.3), _of_two_words(0.2, 0.7), target(3)]
+    scores = [np.array([1.0, 0.0, 2.0], dtype=np.float32)] * 3
+    together = decide_all(targets, scores, 1.5, 0.5, [0.5, 1.0, 0.25])
+    for each, decision, share in zip(targets, together, (0.5, 1.0, 0.25), strict=True):
+        alone = decide(each, scores[0], 1.5, 0.5)
+        assert alone.ids == decision.ids
+        assert np.allclose(np.array(alone.probabilities) * share, decision.probabilities)
+
+
+def test_one_candidate_is_as_certain_as_its_word():
+    sense = Sense("0", "a", "NOUN", "")
+    found = Target(0, 0, 1, "a", (sense,), (Reading("a", "NOUN", 1, 0.7, 1),))
+    given = Target(0, 0, 1, "a", (sense,))
+    first, second = decide_all([found, given], [np.zeros(1, dtype=np.float32)] * 2)
+    assert (first.score, first.margin) == (0.7, 0.7)
+    assert (second.score, second.margin) == (1.0, 1.0)

@@ -41,6 +41,7 @@ _TAGS = {"PROPN": "NOUN", "AUX": "VERB"}  # a company is still an apple.company
 # ("the java language", ADJ) or slips of the tagger ("java" alone is ADV to it).
 _NEVER_A_NOUN = ("VERB", "AUX")
 _LEAST = 0.02  # probability of a part of speech below which its senses are no candidates
+_LEAST_OF_ALL = 0.15  # of those that the inventory has together: below it there is no target
 _COMMON = 255  # how often a word of an inventory of its own is taken to occur
 
 
@@ -103,7 +104,7 @@ def _weighed(
         candidates += senses
         probability = probable[pos] / share[pos]
         readings.append(Reading(lemma, pos, len(senses), probability, at + 1))
-    if readings:
+    if sum(reading.probability for reading in readings) >= _LEAST_OF_ALL:
         yield Target(index, at, at + 1, readings[0].lemma, candidates, tuple(readings))
 
 

@@ -31,7 +31,7 @@ _MOST_NONE = 0.85
 _MOST_NONE_OF_NAMES = 0.5  # of proper nouns: Mr Baker is no baker
 _MOST_NONE_OF_RUNS = 0.5  # of several tokens, which otherwise are words of their own
 _SURE_NONE = 0.95  # the same of a verb and a particle at which they are not taken for one word
-_HYPHENATED_NONE = 0.1  # the most of it where hyphens join what WordNet writes as one word
+_SURE_WHOLE_NONE = 0.1  # the most of it where a hyphen joins the run, or the parse a particle
 
 
 class Lexicon(Protocol):
@@ -142,9 +142,10 @@ class WordFinder:
                     )
                     words.append(_Word(lemma, pos, text.model.multi.score(features)))
         chosen, none = _probable(words, 0.0)
-        if run.is_hyphenated and none > _HYPHENATED_NONE:
-            scale = (1.0 - _HYPHENATED_NONE) / (1.0 - none)
-            chosen, none = [(word, p * scale) for word, p in chosen], _HYPHENATED_NONE
+        is_sure = run.is_hyphenated or text.facts[run.tokens[-1]].dep == "prt"
+        if is_sure and none > _SURE_WHOLE_NONE:
+            scale = (1.0 - _SURE_WHOLE_NONE) / (1.0 - none)
+            chosen, none = [(word, p * scale) for word, p in chosen], _SURE_WHOLE_NONE
         at = run.tokens[0]
         end = at + 1 if run.is_apart else run.tokens[-1] + 1
         readings = [_Reading(word.lemma, word.pos, p, end) for word, p in chosen]

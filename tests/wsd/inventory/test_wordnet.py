@@ -11,16 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors import safe_open
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.examples import find_example
-from spacy_attn.wsd.inventory.find_wordnet import find_words
 from spacy_attn.wsd.inventory.lexicon_file import (
     COLUMNS,
     digest_of,
@@ -56,12 +53,14 @@ def words(text: str) -> Context:
     return Context(" ".join(tokens), tokens, offsets, lemmas, tags)
 
 
-def found(text: str, inventory: WordNetInventory, **options) -> list[tuple[str, str, str, int]]:
+def found(
+    text: str, inventory: WordNetInventory, *, names: bool = False
+) -> list[tuple[str, str, str, int]]:
     context = words(text)
     return [
         (" ".join(context.tokens[t.start : t.end]), t.lemma, t.candidates[0].pos,
          len(t.candidates))
-        for t in find_words(context, inventory, **options)
+        for t in (inventory.with_names if names else inventory).find(context)
     ]  # fmt: skip
 
 
@@ -102,14 +101,13 @@ def test_senses_work_without_the_users_wordnet(lexicon_file, tmp_path, monkeypat
     assert (animal.id, animal.definition, animal.examples) == ("bat%1:05:00::", "", ())
 
 
-def test_lemma_of_a_form(toy):
-    assert toy.lemma_of("batz", "NOUN") == "bat"  # an exception
-    assert toy.lemma_of("bats", "NOUN") == "bat"
-    assert toy.lemma_of("hits", "VERB") == "hit"
-    assert toy.lemma_of("bat", "NOUN") == "bat"
-    assert toy.lemma_of("cats", "NOUN") is None
-    assert toy.lemma_of("lice", "NOUN") is None  # an exception whose lemma has no sense
-    assert toy.lemma_of("bats", "VERB") is None
+def test_words_of_a_form(toy):
+    assert toy.words_of("batz") == (("bat", "NOUN"),)  # an exception
+    assert toy.words_of("bats") == (("bat", "NOUN"),)
+    assert toy.words_of("hits") == (("hit", "VERB"),)
+    assert toy.words_of("cats") == ()
+    assert toy.words_of("lice") == ()  # an exception whose lemma has no sense
+    assert toy.words_of("cats", "bat") == (("bat", "NOUN"),)  # the lemmatizer knows
 
 
 def test_the_same_files_give_the_same_bytes(lexicon_file, toy_wordnet, tmp_path):
@@ -177,9 +175,9 @@ def test_the_caches_are_bounded(toy, monkeypatch):
     expected = {lemma: toy.candidates(lemma) for lemma in ("bat", "bank", "hit", "nothing")}
     for lemma in (*expected, "bat", *expected):
         assert small.candidates(lemma) == expected[lemma]
-        assert small.word(lemma, "", "NOUN") == toy.word(lemma, "", "NOUN")
+        assert small.words_of(lemma) == toy.words_of(lemma)
     assert small._cached_senses.cache_info().currsize == 2
-    assert small._cached_word.cache_info().currsize == 3
+    assert small._cached_words.cache_info().currsize == 3
 
 
 @pytest.fixture
@@ -244,39 +242,6 @@ def test_a_lexicon_never_unpickles(tmp_path):
         WordNetInventory(tmp_path / "evil.npz")
 
 
-# -- words of a text -------------------------------------------------------------------------
-
-
-def test_words_are_found_by_tag_and_lemma(toy):
-    assert found("the/DET/the bats/NOUN/bat hit/VERB/hit the/DET/the bank/NOUN/bank", toy) == [
-        ("bats", "bat", "NOUN", 2), ("hit", "hit", "VERB", 2), ("bank", "bank", "NOUN", 2),
-    ]  # fmt: skip
-
-
-def test_a_lemma_that_wordnet_lacks_falls_back_to_the_form(toy):
-    assert found("batz/NOUN/batz", toy) == [("batz", "bat", "NOUN", 2)]
-    assert found("bats/NOUN", toy) == [("bats", "bat", "NOUN", 2)]
-
-
-def test_the_longest_lemma_is_taken(toy):
-    assert found("the/DET/the river/NOUN/river banks/NOUN/bank", toy) == [
-        ("river banks", "river bank", "NOUN", 1)
-    ]
-
-
-def test_other_parts_of_speech_and_names_are_left_alone(toy):
-    assert found("bat/VERB/bat bat/ADP/bat bat/X/bat Bat/PROPN/Bat", toy) == []
-    assert found("Bat/PROPN/bat", toy, names=True) == [("Bat", "bat", "NOUN", 2)]
-
-
-def test_white_space_does_not_part_a_word(toy):
-    context = Context("river\n bank \n", ["river", "\n ", "bank", " \n"],
-                      [(0, 5), (5, 7), (7, 11), (11, 13)], ["river", "\n ", "bank", " \n"],
-                      ["NOUN", "SPACE", "NOUN", "SPACE"])  # fmt: skip
-    (target,) = find_words(context, toy)
-    assert (target.start, target.end, target.lemma) == (0, 3, "river bank")
-
-
 def test_with_names_the_lexicon_is_not_opened_again(lexicon_file, toy_wordnet, monkeypatch):
     inventory = WordNetInventory(lexicon_file, toy_wordnet)
     monkeypatch.setattr(lexicon, "read_lexicon", None)
@@ -287,65 +252,6 @@ def test_with_names_the_lexicon_is_not_opened_again(lexicon_file, toy_wordnet, m
     assert [target.lemma for target in with_names.find(text)] == ["bat"]
     assert inventory.find(text) == []
     assert with_names.candidates("bat", "NOUN") is inventory.candidates("bat", "NOUN")
-
-
-def test_names_of_several_words(toy):
-    text = "River/PROPN/river Banks/PROPN/bank"
-    assert found(text, toy) == []
-    assert found(text, toy, names=True) == [("River Banks", "river bank", "NOUN", 1)]
-
-
-WORDS = "river bank banks bats batz hit hits the - river-bank".split()
-TOKENS = st.tuples(
-    st.sampled_from(WORDS), st.sampled_from(["NOUN", "VERB", "PROPN", "DET", "SPACE"]),
-    st.sampled_from(["", *WORDS]),
-)  # fmt: skip
-
-
-def straightforward(context, inventory, names):
-    """Each run of tokens is looked up in each form, the longest first; nothing is skipped."""
-    start, n, out = 0, len(context.tokens), []
-    while start < n:
-        hits = (
-            Target(0, start, end, lemma, senses)
-            for end in range(n, start, -1)
-            for lemma, senses in lookups(context, inventory, start, end, names)
-            if senses
-        )
-        target = next(hits, None)
-        out += [target] if target is not None else []
-        start = start + 1 if target is None else target.end
-    return out
-
-
-def lookups(context, inventory, start, end, names):
-    words, tags = context.tokens[start:end], context.tags[start:end]
-    first, last = context.lemmas[start], context.lemmas[end - 1]
-    if "PROPN" in tags and not names:
-        return
-    if end - start == 1 and tags[0] in ("NOUN", "VERB", "PROPN"):
-        pos = "VERB" if tags[0] == "VERB" else "NOUN"
-        for lemma in (first, inventory.lemma_of(words[0], pos) or ""):
-            yield lemma, inventory.candidates(lemma, pos)
-    # The toy's one lemma of several words is a noun.
-    if end - start > 1 and tags[-1] in ("NOUN", "PROPN"):
-        for form in (words, [first or words[0], *words[1:]], [*words[:-1], last or words[-1]]):
-            if form == ["river", "bank"]:
-                yield "river bank", inventory.candidates("river bank", "NOUN")
-
-
-@given(tokens=st.lists(TOKENS, min_size=1, max_size=7), names=st.booleans())
-def test_it_finds_what_looking_everything_up_finds(toy, tokens, names):
-    words, tags, lemmas = (list(column) for column in zip(*tokens, strict=True))
-    context = Context(" ".join(words), words, [(0, 0)] * len(words), lemmas, tags)
-    expected = straightforward(context, toy, names)
-    assert find_words(context, toy, names=names) == expected
-
-
-def test_no_tags_no_words(toy):
-    assert found("", toy) == []
-    with pytest.raises(ConfigError, match=r"^the inventory 'wordnet' needs parts of speech, and"):
-        found("bat", toy)
 
 
 # -- by name ---------------------------------------------------------------------------------
@@ -383,15 +289,43 @@ def test_the_shipped_lexicon_is_wordnets(tmp_path):
         assert wordnet.gloss(theirs[0])[0] == shipped.candidates(lemma, pos)[0].definition
 
 
-def test_irregular_forms_of_the_shipped_lexicon():
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("mice", "mouse/NOUN"),
+        ("women", "woman/NOUN"),
+        ("flew", "fly/VERB"),
+        ("stared", "stare/VERB"),
+        ("scared", "scare/VERB scared/ADJ"),
+        ("hopping", "hop/VERB"),
+        ("hoping", "hope/VERB"),
+        ("taxes", "tax/NOUN taxis/NOUN tax/VERB"),
+        ("axes", "ax/NOUN axe/NOUN axis/NOUN axe/VERB ax/VERB"),
+        ("glasses", "glasses/NOUN glass/NOUN glass/VERB"),
+        ("involved", "involve/VERB involved/ADJ"),
+        ("cafés", "cafe/NOUN"),
+        ("dec.", "dec/NOUN"),
+        ("re-elected", "reelect/VERB"),
+    ],
+)
+def test_every_word_that_a_form_can_be(form, words):
     shipped = open_inventory("wordnet")
     assert isinstance(shipped, WordNetInventory)
-    assert shipped.lemma_of("mice", "NOUN") == "mouse"
-    assert shipped.lemma_of("flew", "VERB") == "fly"
-    assert shipped.lemma_of("worse", "ADJ") == "bad"
-    assert found("looked/VERB/look up/ADP/up hot/ADJ/hot dogs/NOUN/dog", shipped) == [
-        ("looked up", "look up", "VERB", 1), ("hot dogs", "hot dog", "NOUN", 3),
-    ]  # fmt: skip
+    assert [f"{lemma}/{pos}" for lemma, pos in shipped.words_of(form)] == words.split()
+
+
+def test_a_lemmatizers_slip_is_no_word_of_the_form():
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
+    for form, slip in [("stared", "star"), ("hated", "hat"), ("scared", "scar")]:
+        assert slip not in [lemma for lemma, _ in shipped.words_of(form, slip)]
+    assert ("be", "VERB") in shipped.words_of("'s", "be")
+    assert ("hard", "ADV") in shipped.words_of("harder", "hard")
+
+
+def test_synonyms_of_the_shipped_lexicon():
+    shipped = open_inventory("wordnet")
+    assert isinstance(shipped, WordNetInventory)
     animal = shipped.candidates("bat", "NOUN")[0]
     assert shipped.synonyms(animal) == ["chiropteran"]
     (chiropteran,) = (s for s in shipped.candidates("chiropteran") if s.pos == "NOUN")
