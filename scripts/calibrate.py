@@ -5,7 +5,7 @@
 Writes ``spacy_attn/data/calibration.json`` (a temperature for each method, fitted on the
 homographs' own examples, each held out in turn) and ``spacy_attn/data/senses-*.safetensors``
 (the homographs prepared for the default encoder, so that first use needs no preparation).
-Run it again whenever the inventory or the sense model changes.
+Run it again whenever the inventory or the sense model changes, then ``calibrate_readings.py``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def main() -> None:
             "python scripts/calibrate.py", [DATA / "homographs.jsonl", SENSE_MODEL], seed=0
         ),
     }
-    (DATA / "calibration.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    file = DATA / "calibration.json"
+    result = {**json.loads(file.read_text(encoding="utf-8")), **result}  # and calibrate_readings.py
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for old in DATA.glob("senses-*.safetensors"):
         old.unlink()
     Attention(inventory, resources, encoder, glosses, head, [DATA])

@@ -264,6 +264,10 @@ def context_token_by_token(doc):
         offsets=[(token.idx, token.idx + len(token)) for token in doc],
         lemmas=[token.lemma_.lower() for token in doc],
         tags=[token.pos_ for token in doc],
+        fine_tags=[token.tag_ for token in doc] if any(token.tag_ for token in doc) else (),
+        deps=[token.dep_ for token in doc] if doc.has_annotation("DEP") else (),
+        heads=[token.head.i for token in doc] if doc.has_annotation("DEP") else (),
+        entities=[token.ent_type_ for token in doc] if doc.has_annotation("ENT_IOB") else (),
     )
 
 
@@ -982,10 +986,8 @@ def test_names_in_wordnet(names, tmp_path):
     doc = nlp.get_pipe("sense_disambiguator")(doc)
     found = [(span.text, span._.sense.lemma, span.label_) for span in doc.spans["senses"]]
     verb = ("fascinates", "fascinate", "verb.stative")
-    assert found == (
-        [("New York", "new york", "noun.location"), verb, ("Paris", "paris", "noun.location")]
-        if names else [verb]
-    )  # fmt: skip
+    paris = ("Paris", "paris", "noun.location")
+    assert found == [("New York", "new york", "noun.location"), verb, *([paris] if names else [])]
 
 
 def test_names_are_for_wordnet(make):

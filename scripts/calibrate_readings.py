@@ -1,0 +1,204 @@
+"""Fit how the attention method decides between words and tells that no sense is meant.
+
+    python scripts/calibrate_readings.py --semcor ../shared/data/semcor.jsonl.gz
+
+Adds to ``spacy_attn/data/calibration.json``, for WordNet and for inventories with examples:
+
+* ``coverage``: whether one of a word's senses is meant at all, from its best score. Uses that no
+  sense covers are made from uses that one does: the right sense is taken from the candidates
+  (SemCor's held-out documents; the examples of *homographs* without one sense of each word).
+* ``reading_weight``: how far scores decide between the readings of a word; of a few values the one
+  that finds most of the right senses in SemCor's held-out documents as plain text.
+
+Run it again after ``calibrate.py`` and after ``fit_readings.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spacy_attn import load_pipeline
+from spacy_attn._types import Floats1d
+from spacy_attn.compare.manifest import manifest
+from spacy_attn.components.adapter import contexts_of, resources_of
+from spacy_attn.encoder.huggingface import shared_encoder
+from spacy_attn.models import resolve_pipeline
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.train.corpora import TaggedSentence, read_semcor, split_corpora
+from spacy_attn.train.held_out import MemoEncoder, MemoGlosses, blank_resources, held_out_scores
+from spacy_attn.wsd.context import Context, Target, tokens_within
+from spacy_attn.wsd.decide import decide_all
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
+from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.vectors import Texts
+
+#: Share of uses that no sense covers. WordNet: 49 of the 650 words of twelve texts written for
+#: development. For inventories of some words no count is known; theirs lack more.
+UNCOVERED = {"wordnet": 0.075, "examples": 0.15}
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def coverage(
+    covered: Iterable[Floats1d], uncovered: Iterable[Floats1d], share: float
+) -> dict[str, float]:
+    """The logistic regression of :class:`~spacy_attn.wsd.methods.calibration.Coverage`.
+
+    Args:
+        covered: scores of candidates with the right one.
+        uncovered: the same without it.
+        share: of uncovered uses in texts; the examples are as many of each, by weight.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    both = [[scores for scores in each if len(scores) > 1] for each in (uncovered, covered)]
+    x = np.array([[scores.max(), log(len(scores))] for each in both for scores in each])
+    y = np.repeat([0, 1], [len(each) for each in both])
+    model = LogisticRegression(class_weight="balanced").fit(x, y)
+    top, size = (float(value) for value in model.coef_[0])
+    constant = float(model.intercept_[0]) + log((1 - share) / share)
+    print("AUC", round(float(roc_auc_score(y, model.decision_function(x))), 4), flush=True)
+    return {"top": round(top, 4), "size": round(size, 4), "constant": round(constant, 4)}
+
+
+# -- WordNet ---------------------------------------------------------------------------------
+
+
+def of_wordnet(path: Path) -> dict[str, Any]:
+    """Both for WordNet, on SemCor's held-out documents."""
+    wordnet, inventory = WordNet(), wordnet_inventory()
+    sentences = split_corpora(list(read_semcor(path, wordnet)), [], []).held_out["semcor"]
+    nlp = load_pipeline(resolve_pipeline())
+    nlp.disable_pipe("sense_disambiguator")
+    fitted = sense_method("attention").prepare(inventory, resources_of(nlp))
+    contexts, targets, gold = given(sentences, inventory)
+    scores = fitted.score(Texts(contexts), targets)
+    without = [
+        np.delete(each, right)
+        for each, right in zip(scores, gold, strict=True)
+        if len(each) - len(right) > 1
+    ]
+    found = coverage(scores, without, UNCOVERED["wordnet"])
+    docs = nlp.pipe([context.text for context in contexts])
+    weight = reading_weight(fitted, inventory, list(contexts_of(docs)), contexts, targets, gold)
+    return {"coverage": found, "reading_weight": weight}
+
+
+def given(
+    sentences: Sequence[TaggedSentence], inventory: WordNetInventory
+) -> tuple[list[Context], list[Target], list[list[int]]]:
+    """Contexts, targets with two candidates or more, and the indexes of the right ones."""
+    contexts: list[Context] = []
+    targets, gold = [], []
+    for i, sentence in enumerate(sentences):
+        starts = np.cumsum([0, *(len(token) + 1 for token in sentence.tokens)]).tolist()
+        offsets = [(at, at + len(t)) for at, t in zip(starts, sentence.tokens, strict=False)]
+        blank = [""] * len(sentence.tokens)
+        contexts.append(Context(" ".join(sentence.tokens), sentence.tokens, offsets, blank, blank))
+        for start, end, keys in sentence.targets:
+            lemma = keys[0].partition("%")[0].replace("_", " ")
+            pos = next(s.pos for s in inventory.candidates(lemma) if s.id == keys[0])
+            candidates = inventory.candidates(lemma, pos)
+            if len(candidates) > 1:
+                targets.append(Target(i, start, end, lemma, candidates))
+                gold.append([k for k, sense in enumerate(candidates) if sense.id in keys])
+    return contexts, targets, gold
+
+
+def reading_weight(
+    fitted: FittedMethod,
+    inventory: WordNetInventory,
+    contexts: Sequence[Context],
+    originals: Sequence[Context],
+    targets: Sequence[Target],
+    gold: Sequence[Sequence[int]],
+) -> float:
+    """The weight that finds most of the right senses in plain text."""
+    found = [target for i, context in enumerate(contexts) for target in inventory.find(context, i)]
+    several = [target for target in found if len(target.candidates) > 1]
+    scores = fitted.score(Texts(contexts), several)
+    place = {(t.context, contexts[t.context].offsets[t.start][0]): k for k, t in enumerate(several)}
+    right_at = {
+        (t.context, originals[t.context].offsets[t.start][0]): {t.candidates[i].id for i in right}
+        for t, right in zip(targets, gold, strict=True)
+    }
+    shares = {}
+    for weight in WEIGHTS:
+        decisions = decide_all(several, scores, fitted.temperature, weight)
+        n = sum(decisions[place[at]].sense.id in ids for at, ids in right_at.items() if at in place)
+        shares[weight] = n / len(right_at)
+    print("share of right senses by weight", shares, flush=True)
+    return max(WEIGHTS, key=lambda weight: shares[weight])
+
+
+# -- inventories with examples ---------------------------------------------------------------
+
+
+def of_examples() -> dict[str, Any]:
+    """Both for inventories with examples, on those of *homographs*.
+
+    A word's examples are learnt from together, whatever their part of speech: scores compare.
+    """
+    inventory = load_inventory("homographs")
+    resources = blank_resources(inventory)
+    adapted = EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
+    encoder = MemoEncoder(shared_encoder(adapted))
+    glosses = MemoGlosses(shared_encoder(EncoderSettings()))
+    head = SenseHead.load(SENSE_MODEL)
+
+    def prepare(part: Inventory) -> Attention:
+        return Attention(part, resources, encoder, glosses, head)
+
+    covered, _ = held_out_scores(prepare, inventory, resources)
+    uncovered: list[Floats1d] = []
+    words = {lemma: inventory.candidates(lemma) for lemma, _ in inventory.words}
+    for i in range(max(map(len, words.values()))):
+        out = {senses[i].id for senses in words.values() if len(senses) > max(i, 2)}
+        kept = tuple(sense for sense in inventory.senses if sense.id not in out)
+        part = Inventory(inventory.name, kept, inventory.lang)
+        contexts, targets = [], []
+        for sense in inventory.senses:
+            candidates = part.candidates(sense.lemma, sense.pos)
+            if sense.id in out and len(candidates) > 1:
+                for example in sense.examples:
+                    context = resources.tokenize(example.text)
+                    first, end = tokens_within(context, example.start, example.end)
+                    targets.append(Target(len(contexts), first, end, sense.lemma, candidates))
+                    contexts.append(context)
+        uncovered += prepare(part).score(Texts(contexts), targets)
+    return {"coverage": coverage(covered, uncovered, UNCOVERED["examples"]), "reading_weight": 1.0}
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--semcor", type=Path, required=True)
+    path = parser.parse_args().semcor
+    file = DATA / "calibration.json"
+    result = json.loads(file.read_text(encoding="utf-8"))
+    command = "python scripts/calibrate_readings.py --semcor FILE"
+    result["attention"] = {
+        "wordnet": of_wordnet(path),
+        "examples": of_examples(),
+        "manifest": manifest(command, [path, SENSE_MODEL, DATA / "readings.json"], seed=0),
+    }
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({k: v for k, v in result["attention"].items() if k != "manifest"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
