@@ -194,7 +194,7 @@ def main() -> None:
     result["attention"] = {
         "wordnet": of_wordnet(path),
         "examples": of_examples(),
-        "manifest": manifest(command, [path, SENSE_MODEL, DATA / "readings.json"], seed=0),
+        "manifest": manifest(command, [path, SENSE_MODEL, DATA / "readings.json.gz"], seed=0),
     }
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({k: v for k, v in result["attention"].items() if k != "manifest"}, indent=1))

@@ -1,4 +1,4 @@
-"""Fit what a token can be: ``spacy_attn/data/readings.json``.
+"""Fit what a token can be: ``spacy_attn/data/readings.json.gz``.
 
     python scripts/fit_readings.py --semcor ../shared/data/semcor.jsonl.gz
 
@@ -13,6 +13,7 @@ counts. What is printed is of the held-out documents.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import random
 from array import array
@@ -46,7 +47,7 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.sense import POS_TAGS
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "spacy_attn" / "data" / "readings.json"
+OUT = ROOT / "spacy_attn" / "data" / "readings.json.gz"
 _POS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _NAMES = {"person", "group", "location", "other"}  # what SemCor calls names
 _BEFORE = frozenset([*".,;:!?)%'", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m"])
@@ -417,7 +418,8 @@ def main() -> None:
         "held_out": measured,
         "manifest": manifest("python scripts/fit_readings.py --semcor FILE", [path], seed=0),
     }
-    OUT.write_text(json.dumps(result, separators=(",", ":")) + "\n", encoding="utf-8")
+    packed = json.dumps(result, separators=(",", ":")).encode()
+    OUT.write_bytes(gzip.compress(packed, 9, mtime=0))
 
 
 if __name__ == "__main__":

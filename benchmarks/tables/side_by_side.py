@@ -354,8 +354,8 @@ def overview() -> str:
 
     return page(
         """In percent, with 95 % intervals. *verdict*: which one is better, where the intervals do
-        not overlap. *speed*: words (or forms) a second of both, where it was measured. The classic tool
-        is the best of those that were measured.""",
+        not overlap. *speed*: words (or forms) a second of both, where it was measured. The classic
+        tool is the best of those that were measured.""",
         table(
             rows,
             Column("technique", "technique"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+from typing import Any
 
 import pytest
 import spacy
@@ -232,7 +233,8 @@ def test_the_doc_of_a_text_with_all_that_a_doc_can_have():
     doc.spans["all"] = SpanGroup(
         doc, name="all", spans=[doc[0:4]], attrs={"records": [{"start": 2, "end": 9}]}
     )
-    doc.user_data["._.", "note", 2, 9] = "town"
+    data: Any = doc.user_data  # typed for names, used with tuples by spaCy itself
+    data["._.", "note", 2, 9] = "town"
     doc.user_data["rows"] = doc.to_array(["LENGTH", "ORTH"]).astype("float32")
     new = doc_as_given(doc, joined)
     assert new.text == joined.given
@@ -242,7 +244,8 @@ def test_the_doc_of_a_text_with_all_that_a_doc_can_have():
     assert new.cats == doc.cats
     assert new.spans["all"][0].text == joined.given
     assert new.spans["all"].attrs["records"] == [{"start": 2, "end": 2 + len("New-\nport")}]
-    assert new.user_data["._.", "note", 2, 11] == "town"
+    moved: Any = new.user_data
+    assert moved["._.", "note", 2, 11] == "town"
     assert [len(sent) for sent in new.sents] == [4, 1]
     assert [row.any() for row in new.user_data["rows"]] == [True, True, False, True, True]
     assert not doc_as_given(Doc(vocab), unwrap("")).text

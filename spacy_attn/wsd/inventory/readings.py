@@ -10,6 +10,7 @@ those that remain. The weights are fitted on SemCor and on the project's written
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -200,8 +201,8 @@ class ReadingModel:
 
 @lru_cache(maxsize=1)
 def _models() -> Mapping[str, ReadingModel]:
-    text = files("spacy_attn").joinpath("data", "readings.json").read_text(encoding="utf-8")
-    data = json.loads(text)
+    packed = files("spacy_attn").joinpath("data", "readings.json.gz").read_bytes()
+    data = json.loads(gzip.decompress(packed))
     seen = {lemma: (int(one), int(all_)) for lemma, (one, all_) in data["seen"].items()}
     return {
         name: ReadingModel(Weights(each["single"]), Weights(each["multi"]), seen)

@@ -191,6 +191,15 @@ class WordNetInventory:
         """
         return self._cached_words(form, given)
 
+    def lemma_of(self, form: str, pos: str) -> str | None:
+        """The first lemma of a form with a part of speech, or None.
+
+        Args:
+            form: lower case.
+            pos: NOUN, VERB, ADJ or ADV.
+        """
+        return next((lemma for lemma, each in self.words_of(form) if each == pos), None)
+
     def compounds_from(self, first: str) -> Mapping[str, int]:
         """The pieces that follow this one at the start of a lemma, and how long lemmas get.
 
