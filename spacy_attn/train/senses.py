@@ -248,7 +248,7 @@ class SenseTrainer:
         kept = self._kept_occurrences(documents)
         groups = [*dense.param_groups, *sparse.param_groups]
         saved = time.perf_counter()
-        while self.epoch < config.epochs and (not total or self.step < total):
+        while self.epoch < config.epochs and (self.batch or not total or self.step < total):
             rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
             these = batches(self._epoch_rows(documents, rng), config.batch_pieces, rng)
             total = total or config.steps or len(these) * config.epochs

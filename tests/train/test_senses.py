@@ -284,8 +284,16 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_from_its_last_step(
         part._train_step = until
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             part.train(rows, dict)
+    part, _ = run(tmp_path / "b")
+
+    def stop_while_measuring():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):  # all steps of the last epoch are done
+        part.train(rows, stop_while_measuring)
     rest, _ = run(tmp_path / "b")
     rest.train(rows, dict)
+    assert len(rest.curve) == 2
     assert [r["loss"] for r in rest.curve] == [r["loss"] for r in whole.curve]
     assert torch.equal(rest.network.texts, whole.network.texts)
     assert torch.equal(rest.network.residual.weight, whole.network.residual.weight)
