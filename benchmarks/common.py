@@ -36,6 +36,7 @@ from spacy_attn.compare.report import numbers
 from spacy_attn.compare.report.numbers import percent as percent
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.wsd.context import Context
+from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 #: Corpora that are not part of the repository; see benchmarks/README.md.
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
@@ -69,10 +70,28 @@ def one_sentence() -> Iterator[None]:
         raise SystemExit(str(error)) from error
 
 
+_LOADED: list[Result] = []
+
+
 def load(name: str) -> Result:
     """A committed result."""
     result: Result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    _LOADED.append(result)
     return result
+
+
+def earlier_models(make: Callable[[], str]) -> tuple[str, list[str]]:
+    """What a function makes of committed results, and the sense models before the present one.
+
+    Returns:
+        The text, and the SHA-256 of each earlier sense model with which one of the results was
+        measured.
+    """
+    _LOADED.clear()
+    text = make()
+    files = [result.get("manifest", {}).get("files", {}) for result in _LOADED]
+    used = {each.get(SENSE_MODEL.name) for each in files}
+    return text, sorted(used - {None, sha256(SENSE_MODEL)})
 
 
 def publish(

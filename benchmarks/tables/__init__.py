@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, earlier_models, page
 from benchmarks.tables import (
     attention,
     classic,
@@ -21,6 +21,7 @@ from benchmarks.tables import (
     senses,
     side_by_side,
     speed,
+    texts,
 )
 
 __all__ = ["PAGES", "SECTIONS", "replace_between", "sections_of", "tables", "write_pages"]
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "comparison": senses.comparison,
     "results": senses.without_training,
     "all-words": senses.all_words,
+    "real-text": texts.real_text,
     "written-corpus": corpus.written,
     "dictionaries": dictionaries.dictionaries,
     "granularity": dictionaries.granularity,
@@ -72,7 +74,16 @@ SECTIONS: dict[str, Callable[[], str]] = {
 
 def tables() -> dict[str, str]:
     """The markdown of every table by its name."""
-    return {name: section() for name, section in SECTIONS.items()}
+    return {name: section_of(name) for name in SECTIONS}
+
+
+def section_of(name: str) -> str:
+    """The markdown of one table, and whether it is of an earlier sense model."""
+    text, models = earlier_models(SECTIONS[name])
+    if not models:
+        return text
+    names = " and ".join(f"`{model[:12]}`" for model in models)
+    return page(text, f"Measured with the sense model before the present one (SHA-256 {names}…).")
 
 
 def replace_between(text: str, name: str, new: str) -> str:
@@ -99,5 +110,5 @@ def write_pages() -> None:
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
         for name in sections_of(text):
-            text = replace_between(text, name, SECTIONS[name]())
+            text = replace_between(text, name, section_of(name))
         path.write_text(text, encoding="utf-8")

@@ -97,7 +97,6 @@ def test_a_tag_that_speaks_against_a_word_leaves_it_little(tag):
 
 
 def test_what_is_surely_another_part_of_speech_is_no_target():
-    assert found(context("they bat well", "they bat well", "PRON VERB ADV"))[0][1] == ["bat.hit"]
     assert found(context("it is on the bank", "it be on the bank", "PRON AUX ADP DET NOUN")) == [
         ("bank", ["bank.money"])
     ]

@@ -82,6 +82,8 @@ class SenseHead:
                 float(manifest["few_shot"]["gloss_weight"]),
                 hashlib.sha256(path.read_bytes()).hexdigest(),
             )
+        except ImportError:
+            raise
         except Exception as error:
             raise ResourceError(
                 f"{path} is no sense model ({type(error).__name__}: {error}); reinstall with: "

@@ -1,0 +1,178 @@
+"""Senses of all words in realistic texts, from plain text, judged strictly.
+
+    python -m benchmarks.real_text
+
+``texts/`` holds 24 texts of twelve kinds (news, chat, recipe, tenancy, medicine, review, manual,
+sport, letter, schoolbook, police, business), written for this project by a language model, half of
+them for development. Every noun, main verb, adjective and adverb that WordNet knows is marked, a
+phrasal verb or compound as one. ``labels.jsonl`` has its senses; of the test half those on which
+two labellers agree who did not see each other's (97.7 % of the words), ``null`` where they do not,
+and an empty list where no sense of WordNet fits. The labellers are language models too.
+
+A word is right if the component gives one of its synsets. What it does not find is wrong.
+
+Three more files, by another writer who did not see the code: ``cases.jsonl`` (520 sentences in
+which tagger, lemmatizer or word list decide wrongly; what should come out), ``none.jsonl`` (uses
+that no sense of an inventory covers, and uses of the same words that one does), ``bats.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from benchmarks.common import ROOT, SEED, Result, publish
+from spacy_attn import load_pipeline
+from spacy_attn.compare.metrics import interval
+from spacy_attn.models import resolve_pipeline
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
+
+TEXTS = ROOT / "benchmarks" / "texts"
+SURE = 0.95
+
+
+def measured(nlp: Language, half: str) -> Result:
+    """What a pipeline says of the texts of one half."""
+    labels = [label for label in lines_of("labels") if label["text"].startswith(half)]
+    names = sorted({label["text"] for label in labels})
+    texts = [(TEXTS / f"{name}.txt").read_text(encoding="utf-8") for name in names]
+    docs = dict(zip(names, nlp.pipe(texts), strict=True))
+    counts: Counter[str] = Counter()
+    right = []
+    for label in labels:
+        if label["senses"] is None:
+            counts["disputed"] += 1
+            continue
+        said = sense_at(docs[label["text"]], label["start"], label["end"])
+        is_right = said is not None and synset(said[0]) in set(map(synset, label["senses"]))
+        is_sure = said is not None and said[1] > SURE
+        counts["sure and wrong"] += is_sure and not is_right
+        if label["senses"]:
+            right.append(is_right)
+            counts["not found"] += said is None
+        else:
+            counts["not covered"] += 1
+            counts["not covered, score below 0.5 or no sense"] += said is None or said[1] < 0.5
+    n = len(right) + counts["not covered"]
+    return {
+        "n": len(right),
+        "accuracy": float(np.mean(right)),
+        "ci95": list(interval(np.array(right))),
+        "sure_and_wrong": counts["sure and wrong"] / n,
+        **{key.replace(" ", "_").replace(",", ""): value for key, value in counts.items()},
+    }
+
+
+def sense_at(doc: Doc, start: int, end: int) -> tuple[str, float] | None:
+    """Id and score of the first sense that touches some characters."""
+    for token in doc:
+        if token.idx < end and start < token.idx + len(token) and token._.sense:
+            return token._.sense.id, token._.sense.score
+    return None
+
+
+def synset(key: str) -> int:
+    """The synset of a sense key, as a number."""
+    inventory = wordnet_inventory()
+    lemma = key.partition("%")[0].replace("_", " ")
+    row = next(sense.row for sense in inventory.candidates(lemma) if sense.id == key)
+    return int(inventory.synset_of_row[row])
+
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    """The records of one of the files."""
+    text = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def cases(pipelines: dict[str, Language]) -> dict[str, list[int]]:
+    """How many cases of each kind are right, and how many there are."""
+    found: dict[str, list[int]] = {}
+    for case in lines_of("cases"):
+        doc = pipelines[case["inventory"]](case["text"])
+        counts = found.setdefault(case["kind"], [0, 0])
+        counts[0] += is_right(case["expect"], sense_at(doc, case["start"], case["end"]))
+        counts[1] += 1
+    return found
+
+
+def is_right(expect: dict[str, Any], said: tuple[str, float] | None) -> bool:
+    """Whether a sense is what a case expects."""
+    if expect.get("none"):
+        return said is None
+    if expect.get("low"):
+        return said is None or said[1] < 0.8
+    lemma = None if said is None else said[0].partition("%")[0]
+    if "notlemma" in expect:
+        return lemma is None or lemma not in expect["notlemma"]
+    if said is None:
+        return False
+    if "lemma" in expect:
+        return lemma in expect["lemma"]
+    return said[0] in expect["key"] if "key" in expect else True
+
+
+def none_auc(nlp: Language, inventory: str) -> dict[str, Any]:
+    """How well ``none`` tells uses that no sense covers from those that one does."""
+    from sklearn.metrics import roc_auc_score
+
+    items = [item for item in lines_of("none") if item["inventory"] == inventory]
+    none = []
+    for item in items:
+        doc = nlp(item["text"])
+        span = doc.char_span(item["start"], item["end"], alignment_mode="expand")
+        sense = next((t._.sense for t in span or () if t._.sense), None)
+        none.append(1.0 if sense is None else sense.none)
+    uncovered = [not item["covered"] for item in items]
+    return {
+        "n": len(items),
+        "uncovered": sum(uncovered),
+        "auc": float(roc_auc_score(uncovered, none)),
+    }
+
+
+def bats(pipelines: dict[str, Language]) -> dict[str, list[int]]:
+    """How many sentences with "bat" are right in each inventory, and how many there are."""
+    found = {name: [0, 0] for name in pipelines}
+    for item in lines_of("bats"):
+        for name, nlp in pipelines.items():
+            expected = item["key"] if name == "wordnet" else [item["homographs"]]
+            if expected != [None]:
+                said = sense_at(nlp(item["text"]), item["start"], item["end"])
+                found[name][0] += said is not None and said[0] in expected
+                found[name][1] += 1
+    return found
+
+
+def run() -> Result:
+    """The default method and the first sense, with a parser and without, on both halves."""
+    rows = []
+    for method in ("first_sense", "attention"):
+        for pipeline in (None, resolve_pipeline()):
+            nlp = load_pipeline(pipeline, inventory="wordnet", method=method)
+            for half in ("dev", "test"):
+                row = {"method": method, "parser": pipeline is not None, "half": half}
+                rows.append({**row, **measured(nlp, half)})
+    whole = resolve_pipeline()
+    pipelines = {name: load_pipeline(whole, inventory=name) for name in ("wordnet", "homographs")}
+    return {
+        "systems": rows,
+        "cases": cases(pipelines),
+        "none": {name: none_auc(nlp, name) for name, nlp in pipelines.items()},
+        "bats": bats(pipelines),
+    }
+
+
+def main() -> None:
+    files = [SENSE_MODEL, DATA / "readings.json.gz", TEXTS / "labels.jsonl"]
+    publish("real-text", run(), ".real_text", files, seed=SEED)
+
+
+if __name__ == "__main__":
+    main()

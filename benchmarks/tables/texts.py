@@ -1,0 +1,39 @@
+"""The table of realistic texts; ``benchmarks/real_text.py`` says what they are."""
+
+from __future__ import annotations
+
+from benchmarks.common import Column, load, page, percent, table
+
+__all__ = ["real_text"]
+
+
+def real_text() -> str:
+    """The table."""
+    result = load("real-text")
+    test = [row for row in result["systems"] if row["half"] == "test"]
+    return page(
+        f"{test[0]['n']} words of twelve texts; in percent, with 95 % intervals.",
+        table(
+            test,
+            Column("method", lambda row: f"`{row['method']}`"),
+            Column("pipeline", lambda row: "tagger, parser, NER" if row["parser"] else "tagger"),
+            Column("right", lambda row: percent(row["accuracy"])),
+            Column("interval", lambda row: " to ".join(map(percent, row["ci95"]))),
+            Column("not found", lambda row: percent(row.get("not_found", 0) / row["n"])),
+            Column("score above 0.95 and wrong", lambda row: percent(row["sure_and_wrong"])),
+        ),
+        table(
+            list(result["cases"].items()),
+            Column("sentences that the first stage gets wrong", lambda item: item[0]),
+            Column("right", lambda item: f"{item[1][0]} of {item[1][1]}"),
+        ),
+        " ".join(
+            f"Uses of *{name}* that no sense covers, by `none`: AUC {number['auc']:.2f} "
+            f"({number['uncovered']} of {number['n']} uses)."
+            for name, number in result["none"].items()
+        ),
+        " ".join(
+            f'"bat" with *{name}*: {right} of {n}.' for name, (right, n) in result["bats"].items()
+        ),
+        "Made with `python -m benchmarks.real_text`.",
+    )
