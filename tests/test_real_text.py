@@ -1,0 +1,70 @@
+"""Realistic texts and cases: the files are sound, and what was right stays right."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.common import load
+from benchmarks.real_text import TEXTS, cases, is_right, lines_of, synset
+from spacy_attn import load_pipeline
+from spacy_attn.models import resolve_pipeline
+from spacy_attn.wsd.inventory.jsonl import load_inventory
+
+
+def test_labels_stand_in_the_texts_and_are_senses_of_wordnet():
+    labels = lines_of("labels")
+    assert len({label["text"] for label in labels}) == 24
+    for label in labels:
+        text = (TEXTS / f"{label['text']}.txt").read_text(encoding="utf-8")
+        word = text[label["start"] : label["end"]]
+        assert word.strip() == word != ""
+        for key in label["senses"] or ():
+            assert synset(key) >= 0
+    disputed = [label for label in labels if label["senses"] is None]
+    assert len(disputed) == 15
+    assert all(label["text"].startswith("test") for label in disputed)
+
+
+def test_cases_and_bats_name_senses_that_exist():
+    ids = {sense.id for sense in load_inventory("homographs").senses}
+    for case in lines_of("cases"):
+        assert case["text"][case["start"] : case["end"]].strip()
+        for key in case["expect"].get("key", ()):
+            assert key in ids if case["inventory"] == "homographs" else synset(key) >= 0
+    for item in lines_of("bats"):
+        assert item["homographs"] is None or item["homographs"] in ids
+        assert all(synset(key) >= 0 for key in item["key"])
+    assert {item["covered"] for item in lines_of("none")} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("expect", "said", "right"),
+    [
+        ({"none": True}, None, True),
+        ({"none": True}, ("bat%1:05:00::", 0.9), False),
+        ({"low": True}, ("bat%1:05:00::", 0.79), True),
+        ({"low": True}, ("bat%1:05:00::", 0.81), False),
+        ({"lemma": ["stare"]}, ("stare%2:39:00::", 0.5), True),
+        ({"lemma": ["stare"]}, ("star%2:36:00::", 0.5), False),
+        ({"notlemma": ["out_of"]}, None, True),
+        ({"key": ["bat%1:05:00::"]}, None, False),
+        ({"found": True}, ("bat%1:05:00::", 0.5), True),
+    ],
+)
+def test_what_is_right(expect, said, right):
+    assert is_right(expect, said) is right
+
+
+def test_cases_that_were_right_stay_right():
+    """As many of each kind as were measured; two may turn over with another processor."""
+    whole = resolve_pipeline()
+    if whole is None:
+        pytest.skip("en_core_web_sm is not on this machine")
+    pipelines = {name: load_pipeline(whole, inventory=name) for name in ("wordnet", "homographs")}
+    found, measured = cases(pipelines), load("real-text")["cases"]
+    assert found.keys() == measured.keys()
+    worse = {kind: (found[kind], measured[kind]) for kind in found
+             if found[kind][0] < measured[kind][0] - 2}  # fmt: skip
+    assert worse == {}, json.dumps(worse)
