@@ -58,14 +58,17 @@ def measured(nlp: Language, half: str) -> Result:
             counts["not found"] += said is None
         else:
             counts["not covered"] += 1
-            counts["not covered, score below 0.5 or no sense"] += said is None or said[1] < 0.5
+            counts["not covered and low"] += said is None or said[1] < 0.5
     n = len(right) + counts["not covered"]
     return {
         "n": len(right),
         "accuracy": float(np.mean(right)),
         "ci95": list(interval(np.array(right))),
         "sure_and_wrong": counts["sure and wrong"] / n,
-        **{key.replace(" ", "_").replace(",", ""): value for key, value in counts.items()},
+        "not_found": counts["not found"] / len(right),
+        "disputed": counts["disputed"],
+        "not_covered": counts["not covered"],
+        "not_covered_and_low": counts["not covered and low"],
     }
 
 
