@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.common import ROOT, earlier_models, page
+from benchmarks.common import ROOT, earlier_models
 from benchmarks.tables import (
     attention,
     classic,
@@ -83,7 +83,8 @@ def section_of(name: str) -> str:
     if not models:
         return text
     names = " and ".join(f"`{model[:12]}`" for model in models)
-    return page(text, f"Measured with the sense model before the present one (SHA-256 {names}…).")
+    note = f"At least in part measured with the sense model before the present one ({names}…)."
+    return f"{text}\n\n{note}"
 
 
 def replace_between(text: str, name: str, new: str) -> str:
