@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from spacy_attn._types import PlainData
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.explain.attribution import DECIDING, LABELS, Weights
+from spacy_attn.explain.templates import environment
 
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
@@ -129,13 +130,9 @@ def page(explanations: Sequence[Explanation]) -> str:
     """
     if not explanations:
         raise ConfigError("there is nothing to show: no text has an ambiguous word")
-    with explain_missing_package("a page of HTML"):
-        from jinja2 import Environment, StrictUndefined
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["two"] = _two_decimals
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    templates = environment()
+    templates.filters["two"] = _two_decimals
+    template = templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
     attributions = list(
         dict.fromkeys(attribution for each in explanations for attribution in each.weights)
     )

@@ -20,9 +20,10 @@ from typing import Any, Final
 
 from spacy.tokens import Doc
 
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError
 from spacy_attn.explain.decision import component_of
 from spacy_attn.explain.reading import Label, Mark, ReadText, Word, read_doc
+from spacy_attn.explain.templates import environment
 
 __all__ = ["CERTAIN", "FAIR", "Page", "reading_page", "render"]
 
@@ -46,13 +47,9 @@ def reading_page(texts: Sequence[ReadText], *, review: bool = False) -> str:
     """
     if not texts:
         raise ConfigError("there is nothing to read: give one text or more")
-    with explain_missing_package("a page of HTML"):
-        from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(_file("reading.html.jinja"))
+    template = environment().from_string(_file("reading.html.jinja"))
+    from markupsafe import Markup  # comes with jinja2
+
     script, data = _file("reading.js"), _data(texts, review)
     n_marks = sum(len(text.marks) for text in texts)
     numbers = iter(range(n_marks))
