@@ -30,7 +30,7 @@ from benchmarks.common import ROOT, SEED, Result, publish
 from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import interval
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
+from spacy_attn.wsd.inventory.synsets import synset_of
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
 
 TEXTS = ROOT / "benchmarks" / "texts"
@@ -50,7 +50,9 @@ def measured(nlp: Language, half: str) -> Result:
             counts["disputed"] += 1
             continue
         said = sense_at(docs[label["text"]], label["start"], label["end"])
-        is_right = said is not None and synset(said[0]) in set(map(synset, label["senses"]))
+        is_right = said is not None and synset_of(said[0]).offset in {
+            synset_of(key).offset for key in label["senses"]
+        }
         is_sure = said is not None and said[1] > SURE
         counts["sure and wrong"] += is_sure and not is_right
         if label["senses"]:
@@ -78,14 +80,6 @@ def sense_at(doc: Doc, start: int, end: int) -> tuple[str, float] | None:
         if token.idx < end and start < token.idx + len(token) and token._.sense:
             return token._.sense.id, token._.sense.score
     return None
-
-
-def synset(key: str) -> int:
-    """The synset of a sense key, as a number."""
-    inventory = wordnet_inventory()
-    lemma = key.partition("%")[0].replace("_", " ")
-    row = next(sense.row for sense in inventory.candidates(lemma) if sense.id == key)
-    return int(inventory.synset_of_row[row])
 
 
 def lines_of(name: str) -> list[dict[str, Any]]:

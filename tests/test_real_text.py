@@ -7,10 +7,11 @@ import json
 import pytest
 
 from benchmarks.common import load
-from benchmarks.real_text import TEXTS, cases, is_right, lines_of, synset
+from benchmarks.real_text import TEXTS, cases, is_right, lines_of
 from spacy_attn import load_pipeline
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.synsets import synset_of
 
 
 def test_labels_stand_in_the_texts_and_are_senses_of_wordnet():
@@ -21,7 +22,7 @@ def test_labels_stand_in_the_texts_and_are_senses_of_wordnet():
         word = text[label["start"] : label["end"]]
         assert word.strip() == word != ""
         for key in label["senses"] or ():
-            assert synset(key) >= 0
+            assert synset_of(key).key == key
     disputed = [label for label in labels if label["senses"] is None]
     assert len(disputed) == 15
     assert all(label["text"].startswith("test") for label in disputed)
@@ -32,10 +33,10 @@ def test_cases_and_bats_name_senses_that_exist():
     for case in lines_of("cases"):
         assert case["text"][case["start"] : case["end"]].strip()
         for key in case["expect"].get("key", ()):
-            assert key in ids if case["inventory"] == "homographs" else synset(key) >= 0
+            assert key in ids if case["inventory"] == "homographs" else synset_of(key).key == key
     for item in lines_of("bats"):
         assert item["homographs"] is None or item["homographs"] in ids
-        assert all(synset(key) >= 0 for key in item["key"])
+        assert all(synset_of(key).key == key for key in item["key"])
     assert {item["covered"] for item in lines_of("none")} == {True, False}
 
 

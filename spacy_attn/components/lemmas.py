@@ -35,14 +35,15 @@ def fitting_lemma(form: str, lemma: str, pos: str) -> str:
     """
     if form == lemma or pos not in _ENDINGS or form in english_forms(lemma, pos):
         return lemma
+    inventory = wordnet_inventory()
     others = [
         other
         for other in _stems(form, pos)
-        if form in english_forms(other, pos) and wordnet_inventory().candidates(other, pos)
+        if form in english_forms(other, pos) and inventory.candidates(other, pos)
     ]
     is_misspelt = form in {lemma + ending for ending in ("s", "es", "ed", "ing")}
-    if others and (is_misspelt or not _frequency(lemma, pos)):
-        return max(others, key=lambda other: _frequency(other, pos))
+    if others and (is_misspelt or not inventory.count_of(lemma, pos)):
+        return max(others, key=lambda other: inventory.count_of(other, pos))
     return lemma
 
 
@@ -55,9 +56,3 @@ def _stems(form: str, pos: str) -> Iterator[str]:
     for ending, instead in _ENDINGS[pos]:
         if form.endswith(ending):
             yield form[: -len(ending)] + instead
-
-
-def _frequency(lemma: str, pos: str) -> int:
-    """How often WordNet's own corpora hold a word."""
-    inventory = wordnet_inventory()
-    return sum(inventory.count(sense) for sense in inventory.candidates(lemma, pos))

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.jobs.fields import DOC_FIELD, Row
 from spacy_attn.jobs.records import find_surrogate
-from spacy_attn.wsd.sense import POS_TAGS
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -244,7 +243,7 @@ def word_test(lang: str, stop_words: frozenset[str] = frozenset()) -> WordTest |
     def is_word(word: str) -> bool:
         if word in stop_words:
             return True
-        return any(inventory.lemma_of(word, pos) is not None for pos in POS_TAGS)
+        return bool(inventory.words_of(word))
 
     return is_word
 

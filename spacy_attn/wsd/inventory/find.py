@@ -7,24 +7,20 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
-from spacy_attn.wsd.context import Context, Reading, Target
+from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.forms import plain_form, word_pieces
+from spacy_attn.wsd.inventory.found import Found, Senses, target_of
 from spacy_attn.wsd.inventory.readings import TaggedText
-from spacy_attn.wsd.sense import Sense
 
 __all__ = ["Forms", "find_targets", "longest_match"]
 
 
-class Forms(Protocol):
+class Forms(Senses, Protocol):
     """An inventory that knows the forms of its words."""
 
     @property
     def lang(self) -> str | None:
         """Language of the words, or None for any."""
-        ...
-
-    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
-        """The senses of a lemma in frequency order; of all parts of speech for None."""
         ...
 
     def words_of_form(self, pieces: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -97,15 +93,9 @@ def _weighed(
     kept = [(lemma, pos) for lemma, pos in words if probable[pos] >= _LEAST]
     share = Counter(pos for _, pos in kept)
     kept.sort(key=lambda word: -probable[word[1]])
-    candidates: tuple[Sense, ...] = ()
-    readings = []
-    for lemma, pos in kept:
-        senses = inventory.candidates(lemma, pos)
-        candidates += senses
-        probability = probable[pos] / share[pos]
-        readings.append(Reading(lemma, pos, len(senses), probability, at + 1))
-    if sum(reading.probability for reading in readings) >= _LEAST_OF_ALL:
-        yield Target(index, at, at + 1, readings[0].lemma, candidates, tuple(readings))
+    found = [Found(lemma, pos, probable[pos] / share[pos], at + 1) for lemma, pos in kept]
+    if sum(word.probability for word in found) >= _LEAST_OF_ALL:
+        yield target_of(inventory, index, at, found)
 
 
 def longest_match(inventory: Forms, form: str) -> int:

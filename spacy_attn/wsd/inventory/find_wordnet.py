@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import exp
 from typing import NamedTuple, Protocol
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.context import Context, Reading, Target
-from spacy_attn.wsd.inventory.multiwords import Run, multiword_features, runs_from
+from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.inventory.found import Found, Senses, target_of
+from spacy_attn.wsd.inventory.multiwords import Compounds, Run, multiword_features, runs_from
 from spacy_attn.wsd.inventory.readings import (
     NONE,
     PART_OF_CODE,
@@ -20,7 +21,7 @@ from spacy_attn.wsd.inventory.readings import (
     reading_features,
     reading_model,
 )
-from spacy_attn.wsd.sense import POS_TAGS, Sense
+from spacy_attn.wsd.sense import POS_TAGS
 
 __all__ = ["Lexicon", "WordFinder"]
 
@@ -34,27 +35,11 @@ _SURE_NONE = 0.95  # the same of a verb and a particle at which they are not tak
 _SURE_WHOLE_NONE = 0.1  # the most of it where a hyphen joins the run, or the parse a particle
 
 
-class Lexicon(Protocol):
+class Lexicon(Compounds, Senses, Protocol):
     """What is asked of WordNet; see :class:`~.wordnet.WordNetInventory`."""
-
-    def candidates(self, lemma: str, pos: str | None = None) -> tuple[Sense, ...]:
-        """The senses of a lemma."""
-        ...
-
-    def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
-        """(lemma, part of speech) of each word that a form can be."""
-        ...
 
     def count_of(self, lemma: str, pos: str) -> int:
         """How often WordNet's own corpora hold a word."""
-        ...
-
-    def compounds_from(self, first: str) -> Mapping[str, int]:
-        """The pieces that follow this one at the start of a lemma, and how long lemmas get."""
-        ...
-
-    def compound(self, pieces: tuple[str, ...]) -> str | None:
-        """The lemma of several pieces, or None."""
         ...
 
 
@@ -64,15 +49,6 @@ class _Word(NamedTuple):
     lemma: str
     pos: str
     score: float
-
-
-class _Reading(NamedTuple):
-    """A reading without its senses."""
-
-    lemma: str
-    pos: str
-    probability: float
-    end: int
 
 
 class WordFinder:
@@ -107,29 +83,26 @@ class WordFinder:
                 "sense_disambiguator behind a tagger and attribute_ruler, as in en_core_web_sm"
             )
         text = TaggedText(context)
-        kind = "parsed" if context.deps else "tagged"
         taken: set[int] = set()
         alone: dict[int, float] = {}  # tokens of runs that are rather no word, how probably
         targets = []
         for k, at in enumerate(text.solid):
             if at in taken:
                 continue
-            readings: list[_Reading] = []
+            readings: list[Found] = []
             for run in runs_from(text, k, self._inventory):
                 if taken.isdisjoint(run.tokens):
-                    readings = self._whole(text, run, kind, alone)
+                    readings = self._whole(text, run, alone)
                     if readings:
                         taken.update(run.tokens)
                         break
             if not readings:
-                readings = self._single(text, at, kind, alone.get(at, 1.0))
+                readings = self._single(text, at, alone.get(at, 1.0))
             if readings:
-                targets.append(self._target(index, at, readings))
+                targets.append(target_of(self._inventory, index, at, readings))
         return targets
 
-    def _whole(
-        self, text: TaggedText, run: Run, kind: str, alone: dict[int, float]
-    ) -> list[_Reading]:
+    def _whole(self, text: TaggedText, run: Run, alone: dict[int, float]) -> list[Found]:
         """The readings of a run that is rather one word, or may be a verb with a particle."""
         words = []
         for lemma in run.lemmas:
@@ -148,10 +121,10 @@ class WordFinder:
             chosen, none = [(word, p * scale) for word, p in chosen], _SURE_WHOLE_NONE
         at = run.tokens[0]
         end = at + 1 if run.is_apart else run.tokens[-1] + 1
-        readings = [_Reading(word.lemma, word.pos, p, end) for word, p in chosen]
+        readings = [Found(word.lemma, word.pos, p, end) for word, p in chosen]
         if none < _SURE_NONE and run.has_particle(text.facts):
             # The method that reads the sentence decides between "turn in" and "turn".
-            verbs = [r for r in self._single(text, at, kind, 1.0) if r.pos == "VERB"]
+            verbs = [r for r in self._single(text, at, 1.0) if r.pos == "VERB"]
             if verbs:
                 share = none / sum(verb.probability for verb in verbs)
                 readings += [v._replace(probability=v.probability * share) for v in verbs]
@@ -162,9 +135,9 @@ class WordFinder:
             return []
         return readings
 
-    def _single(self, text: TaggedText, at: int, kind: str, share: float) -> list[_Reading]:
+    def _single(self, text: TaggedText, at: int, share: float) -> list[Found]:
         """The readings of a token, unless it rather is no word of WordNet."""
-        scored = self._words(text.facts[at], kind)
+        scored = self._words(text.facts[at], text.kind)
         if scored is None:
             return []
         single, around = text.model.single, text.neighbours(at)
@@ -177,7 +150,7 @@ class WordFinder:
         most = _MOST_NONE_OF_NAMES if is_name else _MOST_NONE
         if none > most and not (is_name and self._names):
             return []
-        return [_Reading(word.lemma, word.pos, p * share, at + 1) for word, p in chosen]
+        return [Found(word.lemma, word.pos, p * share, at + 1) for word, p in chosen]
 
     def _score_words(self, facts: Facts, kind: str) -> tuple[_Word, ...] | None:
         """What a token can be, that it is no word first; None where WordNet does not know it."""
@@ -193,16 +166,6 @@ class WordFinder:
             features = reading_features(facts, lemma, pos, count, n_lemmas[pos] == 1)
             scored.append(_Word(lemma, pos, model.score(features)))
         return tuple(scored)
-
-    def _target(self, index: int, start: int, found: Sequence[_Reading]) -> Target:
-        candidates: tuple[Sense, ...] = ()
-        readings = []
-        for lemma, pos, probability, end in found:
-            senses = self._inventory.candidates(lemma, pos)
-            candidates += senses
-            readings.append(Reading(lemma, pos, len(senses), probability, end))
-        end = max(reading.end for reading in readings)
-        return Target(index, start, end, readings[0].lemma, candidates, tuple(readings))
 
 
 def _probable(words: Sequence[_Word], none: float) -> tuple[list[tuple[_Word, float]], float]:

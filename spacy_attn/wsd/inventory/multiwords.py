@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.forms import word_pieces
-from spacy_attn.wsd.inventory.readings import Facts, TaggedText
+from spacy_attn.wsd.inventory.readings import Facts, TaggedText, log_step
 
 __all__ = ["Compounds", "Run", "multiword_features", "runs_from"]
 
@@ -21,7 +21,6 @@ _FURTHEST = 6  # tokens between a verb and its particle, where no parse tells
 _STOPS = frozenset({"VERB", "AUX", "PUNCT", "SCONJ", "CCONJ", "SPACE"})
 _PARTICLE_DEPS = frozenset({"prt", "advmod", "prep"})
 _OPEN = frozenset({"NOUN", "PROPN", "VERB", "ADJ", "ADV"})
-_MOST_LOG = 8
 
 
 class Compounds(Protocol):
@@ -178,8 +177,8 @@ def multiword_features(
     yield f"m={len(tokens)}|{pos}"
     yield f"written={lemma == written}"
     yield f"odds={odds}"
-    yield f"odds={odds},{min(_MOST_LOG, all_.bit_length())}"
-    yield f"n={min(_MOST_LOG, count.bit_length())}|{pos}"
+    yield f"odds={odds},{log_step(all_)}"
+    yield f"n={log_step(count)}|{pos}"
     yield f"first={first.tag}|{pos}"
     yield f"last={last.tag}|{pos}"
     yield f"both={first.pos},{last.pos}|{pos}"

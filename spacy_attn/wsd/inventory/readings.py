@@ -31,6 +31,7 @@ __all__ = [
     "TaggedText",
     "Weights",
     "facts_of",
+    "log_step",
     "neighbour_features",
     "reading_features",
     "reading_model",
@@ -43,7 +44,6 @@ NONE = "-"
 PART_OF_CODE = "one+glued"
 
 _BREAKS = frozenset("-/\\_@#+")  # signs that glue the parts of a code: usb-c, R/o, C++
-_MOST_LOG = 8  # steps of the logarithms of counts
 
 
 class Facts(NamedTuple):
@@ -129,6 +129,11 @@ def _shape(token: str, begins: bool, heading: bool, shouted: bool, low: bool, gl
     return ("first" if begins else "title") + tail
 
 
+def log_step(count: int) -> int:
+    """The logarithm of a count to base 2 in steps, 8 at most."""
+    return min(8, count.bit_length())
+
+
 def reading_features(
     facts: Facts, lemma: str, pos: str, count: int, is_alone: bool
 ) -> Iterator[str]:
@@ -158,8 +163,8 @@ def reading_features(
         yield f"f={form}"
         yield f"ft={form},{coarse}"
         return
-    yield f"n={min(_MOST_LOG, count.bit_length())}"
-    yield f"n={min(_MOST_LOG, count.bit_length())}|{pos}"
+    yield f"n={log_step(count)}"
+    yield f"n={log_step(count)}|{pos}"
     yield f"w={form}|{pos}"
     if not is_alone:
         yield f"w={form},{lemma}|{pos}"
@@ -229,21 +234,18 @@ class TaggedText:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.facts = facts_of(context)
-        self.model = reading_model("parsed" if context.deps else "tagged")
+        self.kind = "parsed" if context.deps else "tagged"  # see :func:`reading_model`
+        self.model = reading_model(self.kind)
         self._starts = set(context.sentence_starts)
-        self._solid = [i for i, facts in enumerate(self.facts) if facts.form.strip()]
-        self._place = {at: k for k, at in enumerate(self._solid)}
-
-    @property
-    def solid(self) -> list[int]:
-        """The tokens but for white space: a line break inside "hot dog" does not part it."""
-        return self._solid
+        # Without white space: a line break inside "hot dog" does not part it.
+        self.solid = [i for i, facts in enumerate(self.facts) if facts.form.strip()]
+        self._place = {at: k for k, at in enumerate(self.solid)}
 
     def neighbours(self, at: int) -> tuple[bool, str, str]:
         """Whether a token begins a sentence, and the parts of speech before and after it."""
         k = self._place[at]
-        before = self.facts[self._solid[k - 1]].pos if k else ""
-        after = self.facts[self._solid[k + 1]].pos if k + 1 < len(self._solid) else ""
+        before = self.facts[self.solid[k - 1]].pos if k else ""
+        after = self.facts[self.solid[k + 1]].pos if k + 1 < len(self.solid) else ""
         return at in self._starts, before, after
 
     def parts_of_speech(self, at: int, count: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ from spacy_attn.wsd.inventory.multiwords import runs_from
 from spacy_attn.wsd.inventory.readings import ReadingModel, TaggedText, Weights, facts_of
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from tests.wsd.given import tagged
 
 #: Only the coarse tag counts: a noun is a noun with probability e³ / (e³ + 1).
 TAGS = {f"u={tag}|{tag}": 3.0 for tag in ("NOUN", "VERB", "ADJ", "ADV")}
@@ -34,18 +35,8 @@ def toy(toy_wordnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     return WordNetInventory(tmp_path / "toy.npz", toy_wordnet)
 
 
-def words(text: str) -> Context:
-    """``bats/NOUN/bat flew/VERB/fly``: token, part of speech, lemma."""
-    parts = [[*part.split("/"), "", ""][:3] for part in text.split()]
-    tokens = [token for token, _, _ in parts]
-    starts = [sum(len(token) + 1 for token in tokens[:i]) for i in range(len(tokens))]
-    offsets = [(start, start + len(token)) for start, token in zip(starts, tokens, strict=True)]
-    tags, lemmas = [tag for _, tag, _ in parts], [lemma for _, _, lemma in parts]
-    return Context(" ".join(tokens), tokens, offsets, lemmas, tags)
-
-
 def found(text: str, inventory: WordNetInventory) -> list[tuple[str, str, str, int]]:
-    context = words(text)
+    context = tagged(text)
     return [
         (" ".join(context.tokens[t.start : t.end]), t.lemma, t.readings[0].pos, len(t.candidates))
         for t in inventory.find(context)
@@ -61,22 +52,22 @@ def test_words_are_found_by_their_forms(toy):
 
 
 def test_probabilities_are_a_softmax_over_readings_and_none(toy):
-    (target,) = toy.find(words("bats/NOUN"))
+    (target,) = toy.find(tagged("bats/NOUN"))
     (reading,) = target.readings
     assert isclose(reading.probability, float(softmax([0.0, 3.0])[1]))
     assert sum(r.n_senses for r in target.readings) == len(target.candidates)
-    (target,) = toy.find(words("bats/VERB"))  # the tagger may be wrong: one in two, by these
+    (target,) = toy.find(tagged("bats/VERB"))  # the tagger may be wrong: one in two, by these
     assert isclose(target.readings[0].probability, 0.5)
 
 
 def test_a_run_of_tokens_is_one_word_where_it_rather_is(toy, monkeypatch):
     text = "the/DET river/NOUN banks/NOUN/bank"
-    (target,) = toy.find(words(text))
+    (target,) = toy.find(tagged(text))
     assert (target.start, target.end, target.lemma) == (1, 3, "river bank")
     assert isclose(target.readings[0].probability, float(softmax([0.0, 2.0])[1]))
     rather_not = ReadingModel(Weights(TAGS), Weights({"m|NOUN": -2.0}), {})
     monkeypatch.setattr(readings, "_models", lambda: {"tagged": rather_not})
-    (target,) = toy.find(words(text))  # the toy has no river
+    (target,) = toy.find(tagged(text))  # the toy has no river
     alone = float(softmax([0.0, 3.0])[1])
     assert (target.start, target.lemma) == (2, "bank")
     assert isclose(target.readings[0].probability, alone * float(softmax([0.0, -2.0])[0]))
@@ -147,7 +138,7 @@ def test_runs_are_what_looking_everything_up_finds(tokens):
     ],
 )
 def test_how_a_token_is_written(text, shapes):
-    assert [facts.shape for facts in facts_of(words(text))] == shapes
+    assert [facts.shape for facts in facts_of(tagged(text))] == shapes
 
 
 def test_a_letter_that_touches_a_sign_is_part_of_a_code():

@@ -14,7 +14,6 @@ import pytest
 from safetensors import safe_open
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.examples import find_example
@@ -29,6 +28,7 @@ from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
+from tests.wsd.given import tagged
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +41,6 @@ def lexicon_file(toy_wordnet: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def toy(lexicon_file: Path, toy_wordnet: Path) -> WordNetInventory:
     return WordNetInventory(lexicon_file, toy_wordnet)
-
-
-def words(text: str) -> Context:
-    """``bats/NOUN/bat flew/VERB/fly``: token, part of speech, lemma."""
-    parts = [[*part.split("/"), "", ""][:3] for part in text.split()]
-    tokens = [token for token, _, _ in parts]
-    starts = [sum(len(token) + 1 for token in tokens[:i]) for i in range(len(tokens))]
-    offsets = [(start, start + len(token)) for start, token in zip(starts, tokens, strict=True)]
-    tags, lemmas = [tag for _, tag, _ in parts], [lemma for _, _, lemma in parts]
-    return Context(" ".join(tokens), tokens, offsets, lemmas, tags)
-
-
-def found(
-    text: str, inventory: WordNetInventory, *, names: bool = False
-) -> list[tuple[str, str, str, int]]:
-    context = words(text)
-    return [
-        (" ".join(context.tokens[t.start : t.end]), t.lemma, t.candidates[0].pos,
-         len(t.candidates))
-        for t in (inventory.with_names if names else inventory).find(context)
-    ]  # fmt: skip
 
 
 # -- the lexicon ---------------------------------------------------------------------------
@@ -248,7 +227,7 @@ def test_with_names_the_lexicon_is_not_opened_again(lexicon_file, toy_wordnet, m
     with_names = inventory.with_names
     assert (with_names.names, inventory.names) == (True, False)
     assert with_names is inventory.with_names
-    text = words("Bat/PROPN/bat")
+    text = tagged("Bat/PROPN/bat")
     assert [target.lemma for target in with_names.find(text)] == ["bat"]
     assert with_names.candidates("bat", "NOUN") is inventory.candidates("bat", "NOUN")
 
