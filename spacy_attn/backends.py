@@ -14,8 +14,6 @@ from spacy_attn._types import Encoder, Floats2d, StaticVectors, TextEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.settings import EncoderSettings
 
-__all__ = ["LocalModels"]
-
 
 @dataclass(frozen=True)
 class LocalModels:

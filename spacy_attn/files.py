@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic_write", "is_replaceable", "locked", "publish", "sha256_of", "sync_folder"]
-
 
 def sha256_of(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal. The file is read in blocks, each time anew.

@@ -10,8 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-__all__ = ["sentence_of", "sentence_starts"]
-
 _ENDS = frozenset(".!?…。！？؟।")  # noqa: RUF001 - full stops of other scripts
 
 

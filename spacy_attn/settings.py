@@ -9,15 +9,6 @@ from dataclasses import dataclass
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import DEFAULT_ENCODER
 
-__all__ = [
-    "DEVICES",
-    "PRECISIONS",
-    "UNITS",
-    "EncoderSettings",
-    "check_window",
-    "differing_settings",
-]
-
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
 UNITS = ("document", "sentence")

@@ -24,15 +24,6 @@ from typing import Any, Protocol
 from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError, explain_missing_package
 
-__all__ = [
-    "DEFAULT_GRAMMAR",
-    "MAX_SENTENCE",
-    "Chunker",
-    "GrammarChunker",
-    "is_grammar_text",
-    "read_grammar_file",
-]
-
 #: For Penn Treebank tags, written by the definitions of CoNLL-2000 (Tjong Kim Sang and Buchholz,
 #: 2000): a noun phrase ends at its head, a possessive ending begins a new one, a verb phrase has
 #: verbs and the adverbs among them. Beyond CoNLL-2000 a PP holds its NP, and a CLAUSE is a subject

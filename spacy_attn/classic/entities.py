@@ -16,15 +16,6 @@ from typing import Any, Protocol
 from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
-__all__ = [
-    "MERGE_RULES",
-    "EntityChunker",
-    "NltkEntityChunker",
-    "check_merge_rule",
-    "entities_of_tree",
-    "free_entities",
-]
-
 #: How found entities join those that a text has already; see :func:`free_entities`.
 MERGE_RULES = ("fill", "keep", "replace")
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from spacy_attn.errors import ConfigError, explain_missing_package
 
-__all__ = ["ALGORITHMS", "CACHE_SIZE", "LANGUAGES", "PORTER_MODES", "Stemmer", "snowball_language"]
-
 ALGORITHMS = ("snowball", "porter", "lancaster", "regexp")
 
 #: Porter's modes, NLTK's names in lower case; upper case is understood as well.

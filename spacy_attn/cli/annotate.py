@@ -31,8 +31,6 @@ from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobInterrupted, JobProgress, JobSummary
 from spacy_attn.jobs.places import names_folder
 
-__all__ = ["annotate"]
-
 FAILED, INTERRUPTED = 1, 130  # exit codes
 _LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
 #: Options of a job that Ray Data has too, where it reads and writes a folder itself.

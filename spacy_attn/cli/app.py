@@ -41,8 +41,6 @@ from spacy_attn.cli.train_senses import train_senses
 from spacy_attn.cli.train_word2vec import train_word2vec
 from spacy_attn.errors import ConfigError, SpacyAttnError
 
-__all__ = ["app", "main"]
-
 FAILED, WRONG_CALL, INTERRUPTED = 1, 2, 130
 
 

@@ -20,8 +20,6 @@ from spacy_attn.errors import ConfigError, ResourceError
 if TYPE_CHECKING:
     from spacy_attn.compare.report.tables import Table as TextTable
 
-__all__ = ["compare"]
-
 _ONE_LINE = 10_000  # columns
 
 

@@ -16,8 +16,6 @@ from spacy_attn.models.data import examine_data
 from spacy_attn.models.findings import Finding, Hash, State, examine_models, examine_packages
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
-__all__ = ["doctor", "examine"]
-
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,

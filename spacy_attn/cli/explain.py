@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
     from spacy_attn.explain.page import ShadedToken
 
-__all__ = ["explain"]
-
 _SHADES = ((0.66, "black on cyan"), (0.33, "black on bright_cyan"), (0.1, "underline"))
 _AGAINST = ((0.66, "black on yellow"), (0.33, "black on bright_yellow"), (0.1, "underline"))
 _BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column

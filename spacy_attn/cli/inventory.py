@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.jsonl import Inventory
     from spacy_attn.wsd.sense import Sense
 
-__all__ = ["app"]
-
 _SHOWN = 10  # of each kind of finding
 _TRIED = 300  # examples of the sample that is decided, about a minute on two cores
 

@@ -11,8 +11,6 @@ from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
 
-__all__ = ["neighbours"]
-
 
 def neighbours(
     words: Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)],

@@ -11,8 +11,6 @@ import typer
 from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["read"]
-
 _LAYERS = {
     "entities": (None, ("tok2vec", "ner")),
     "chunks": ("nltk_chunker", ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")),

@@ -13,8 +13,6 @@ from rich.table import Table
 from spacy_attn.cli.terminal import SafeConsole, lines_of_stdin, refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
-__all__ = ["senses"]
-
 _DEFAULT_METHODS = "first_sense,lesk_extended,word2vec,attention"
 
 

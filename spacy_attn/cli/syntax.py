@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from spacy_attn.explain.syntax import SeenArc
 
-__all__ = ["show_syntax"]
-
 
 def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> None:
     """Print a table for each text, or JSON.

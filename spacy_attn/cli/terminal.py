@@ -11,8 +11,6 @@ from rich.segment import Segment
 
 from spacy_attn.errors import ConfigError
 
-__all__ = ["SafeConsole", "lines_of_stdin", "refuse_broken_text", "visible"]
-
 
 def refuse_broken_text(texts: Iterable[str], what: str = "text") -> None:
     """Refuse arguments with bytes that are not UTF-8, which Python passes on as surrogates.

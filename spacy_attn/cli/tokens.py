@@ -11,8 +11,6 @@ from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
 
-__all__ = ["tokens"]
-
 _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
 

@@ -14,8 +14,6 @@ from rich.table import Table
 from spacy_attn.cli.terminal import SafeConsole, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["train_chunker"]
-
 
 def train_chunker(
     data: Annotated[

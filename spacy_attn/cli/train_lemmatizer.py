@@ -10,8 +10,6 @@ import typer
 from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ResourceError
 
-__all__ = ["train_lemmatizer"]
-
 
 def train_lemmatizer(
     semcor: Annotated[

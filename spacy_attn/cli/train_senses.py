@@ -10,8 +10,6 @@ import typer
 from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["train_senses"]
-
 _PRECISIONS = ("bf16", "fp32")
 
 

@@ -10,8 +10,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spacy_attn.cli.terminal import SafeConsole
 
-__all__ = ["train_word2vec"]
-
 
 def train_word2vec(
     inputs: Annotated[
@@ -95,8 +93,8 @@ def train_word2vec(
     Use the result with [b]nlp.add_pipe("word2vec", config={"vectors": "VECTORS"})[/], or look at it
     with [b]spacy-attn neighbours WORD --vectors VECTORS[/].
     """
-    from spacy_attn.train.word2vec import Word2VecConfig
     from spacy_attn.train.word2vec import train_word2vec as train
+    from spacy_attn.train.word2vec_config import Word2VecConfig
 
     config = Word2VecConfig(
         algorithm=algorithm,

@@ -10,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spacy_attn.cli.terminal import SafeConsole
 
-__all__ = ["training_progress"]
-
 
 @contextmanager
 def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:

@@ -27,17 +27,6 @@ from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = [
-    "DISTANCES",
-    "DRAWS",
-    "SIZES",
-    "distance_curve",
-    "distance_task",
-    "learning_points",
-    "learns",
-    "pushed",
-]
-
 SIZES = (1, 3, 6)  # examples of each sense
 DRAWS = 3
 DISTANCES = (0, 10, 25, 50, 100, 200, 400)  # tokens

@@ -24,10 +24,6 @@ from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = ["BUNDLED", "Dataset", "Instance", "LabelledSentence", "LabelledWord", "Tag",
-           "dataset_of", "half_of", "is_raganato", "key_file_of", "open_dataset", "peers_of",
-           "read_keys", "read_raganato"]  # fmt: skip
-
 #: The test set that the package brings along.
 BUNDLED = Path(str(files("spacy_attn") / "data" / "homographs.test.jsonl"))
 

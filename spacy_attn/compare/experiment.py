@@ -52,8 +52,6 @@ from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Options", "compare", "run", "run_systems"]
-
 _RESULTS = "results.json"
 
 T = TypeVar("T")

@@ -15,8 +15,6 @@ from typing import Any
 from spacy_attn.files import sha256_of
 from spacy_attn.wsd.inventory.lexicon_file import lexicon_digest
 
-__all__ = ["ROOT", "manifest", "sha256"]
-
 #: The repository, where the package runs from its checkout.
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,20 +18,6 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES
 from spacy_attn.wsd.sense import Sense
 
-__all__ = [
-    "Bools1d",
-    "accuracy_by",
-    "calibration_error",
-    "groups_of",
-    "holm",
-    "interval",
-    "is_gold",
-    "macro_f1",
-    "mcnemar",
-    "reliability",
-    "supersense_of",
-]
-
 Bools1d = NDArray[np.bool_]
 
 _SENSE_KEY = re.compile(r"[^%]+%[1-5]:(\d\d):\d\d:")  # senseidx(5WN)

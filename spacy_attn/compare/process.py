@@ -27,8 +27,6 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from spacy_attn.compare.task import Answers, OnProgress, System, Task
 from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
 
-__all__ = ["Ask", "Question", "Report", "answer", "own_process", "quiet", "this_process"]
-
 logger = logging.getLogger("spacy_attn")
 
 T = TypeVar("T")

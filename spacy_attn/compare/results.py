@@ -27,8 +27,6 @@ from spacy_attn.compare.systems import PublishedPredictions
 from spacy_attn.compare.task import Answers, Prediction, System, Task, right_of
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 
-__all__ = ["PUBLISHED", "RUN", "score", "to_json"]
-
 #: The kinds of rows: what was run here, and what was not.
 RUN, PUBLISHED = "run", "published predictions"
 

@@ -25,15 +25,6 @@ from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
 from spacy_attn.wsd.methods.registry import files_of, sense_method, short_names
 
-__all__ = [
-    "MethodSpec",
-    "MethodSystem",
-    "PublishedPredictions",
-    "check_method",
-    "method_config",
-    "resolve_method",
-]
-
 _BATCH = 256  # texts scored together
 _WARM_UP = 16  # texts scored before the clock runs
 

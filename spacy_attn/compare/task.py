@@ -26,18 +26,6 @@ from spacy_attn.components.adapter import context_of
 from spacy_attn.wsd.context import Context, Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
-__all__ = [
-    "Answers",
-    "OnProgress",
-    "Prediction",
-    "System",
-    "Task",
-    "end_to_end_task",
-    "gold_task",
-    "right_of",
-    "tagged_by",
-]
-
 _BATCH = 256  # texts tagged together
 
 #: Called with the number of texts done and of all.

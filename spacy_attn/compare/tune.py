@@ -16,8 +16,6 @@ from spacy_attn.compare.task import Answers, Prediction, Task, right_of
 from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
 
-__all__ = ["check_precision", "config_block", "halves", "tune"]
-
 _STEPS = 10_000  # a threshold is a multiple of 1 / _STEPS, so that what is printed is what was used
 _LEAST = 1e-300  # stands for a probability that became 0
 

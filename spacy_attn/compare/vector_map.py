@@ -16,8 +16,6 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.method import encoder_of
 from spacy_attn.wsd.methods.occurrence import occurrences, unit_parts
 
-__all__ = ["vector_map"]
-
 _RADIUS = 25  # tokens of context, as in the attention method
 _FAVOURITE = ("bat", "NOUN")
 

@@ -14,8 +14,6 @@ from spacy_attn.backends import LocalModels
 from spacy_attn.wsd.context import Context, Resources
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
-__all__ = ["context_of", "contexts_of", "may_hold_words", "resources_of"]
-
 _TOKEN_ATTRS: list[int | str] = [
     *("ORTH", "LEMMA", "POS", "TAG", "DEP", "ENT_TYPE", "HEAD", "SPACY", "IDX", "LENGTH")
 ]

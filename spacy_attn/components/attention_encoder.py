@@ -28,8 +28,6 @@ from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
-__all__ = ["AttentionEncoder", "make_attention_encoder"]
-
 _DTYPES = ("float32", "float16")
 _ADAPTERS = (None, "senses")
 

@@ -22,8 +22,6 @@ from spacy_attn.errors import ConfigError, ResourceError, explain_missing_packag
 if TYPE_CHECKING:
     from spacy_attn.encoder.lemmatizer import LetterLemmatizer
 
-__all__ = ["BUNDLED", "AttentionLemmatizer", "make_attention_lemmatizer"]
-
 DEFAULT_CONFIG = """
 [attention_lemmatizer]
 # A model of spacy-attn train-lemmatizer; null: the bundled one, for English.

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from spacy.tokens import Doc
 
-__all__ = ["MAX_TOKENS", "batches"]
-
 MAX_TOKENS = 32_768  # of a batch; their vectors take 50 MB
 
 

@@ -11,8 +11,6 @@ from spacy_attn.components.extensions import sense_records
 from spacy_attn.wsd.inventory.corrections import Correction
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
-__all__ = ["CORRECTED", "apply_corrections"]
-
 CORRECTED = "correction"  # the method of a sense that a reader chose
 
 

@@ -24,18 +24,6 @@ from spacy_attn.classic.relations import Relation
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.annotation import SenseAnnotation
 
-__all__ = [
-    "WritesNames",
-    "filter_senses",
-    "install_extensions",
-    "refuse_shared_names",
-    "set_relations",
-    "set_token_items",
-    "set_vectors",
-    "token_vectors",
-]
-
-
 _LONGEST_WORD = 500  # characters; no word of an inventory is longer
 
 

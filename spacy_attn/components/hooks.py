@@ -23,8 +23,6 @@ from spacy.tokens import Doc, Span, Token
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.errors import ConfigError
 
-__all__ = ["HookedComponent", "install_hooks", "refuse_worker_process", "restore_hooks"]
-
 TokenVectors: TypeAlias = Callable[[Doc], Floats2d | None]  # (n_tokens, width)
 SpanVectors: TypeAlias = Callable[[Doc, int, int], Floats2d | None]  # (end - start, width)
 

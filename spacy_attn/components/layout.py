@@ -20,8 +20,6 @@ from spacy.tokens import Doc, Token
 
 from spacy_attn.components.lemmas import is_verb
 
-__all__ = ["Layout", "is_visible", "read_layout", "takes_object"]
-
 # "1." "(iv)" "b)" "2.3.1" "[x]" and white space; "A. Smith" is a name.
 _ITEM: Final = re.compile(
     r"(?:\(?(?:\d{1,3}(?:\.\d{1,3})*|[ivxlc]{1,6}|[IVXLC]{2,6}|[a-z])(?:\.\)|[.):])"

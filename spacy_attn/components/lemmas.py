@@ -8,8 +8,6 @@ from functools import lru_cache
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 
-__all__ = ["fitting_lemma", "is_verb"]
-
 # What an ending stands for: "stared" is "star" or "stare" with an ending.
 _ENDINGS = {
     "NOUN": (("ies", "y"), ("es", ""), ("es", "e"), ("s", "")),

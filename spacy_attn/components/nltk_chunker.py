@@ -23,8 +23,6 @@ from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.tagged import find_spans
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["NltkChunker", "make_nltk_chunker"]
-
 DEFAULT_CONFIG = """
 [nltk_chunker]
 # Rules for NLTK's RegexpParser over Penn tags, or the path of a file with them; null: the

@@ -20,8 +20,6 @@ from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.tagged import find_spans
 from spacy_attn.errors import ConfigError
 
-__all__ = ["NltkNer", "make_nltk_ner"]
-
 DEFAULT_CONFIG = """
 [nltk_ner]
 # A tagger trained by spacy-attn train-chunker --task entities; null: NLTK's own chunker, which

@@ -24,8 +24,6 @@ from spacy_attn.components.extensions import install_parse_extensions, refuse_sh
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.sentences import sentence_starts
 
-__all__ = ["TERMINALS", "NltkParser", "make_nltk_parser"]
-
 logger = logging.getLogger("spacy_attn")
 
 DEFAULT_CONFIG = """

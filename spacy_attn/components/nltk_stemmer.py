@@ -14,8 +14,6 @@ from spacy_attn.components.extensions import (
 )
 from spacy_attn.errors import ConfigError
 
-__all__ = ["NltkStemmer", "make_nltk_stemmer"]
-
 DEFAULT_CONFIG = """
 [nltk_stemmer]
 # "snowball", "porter", "lancaster" or "regexp". Snowball's English stemmer is Porter's own

@@ -12,8 +12,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.inventory.sources import InventorySource
 
-__all__ = ["load_pipeline"]
-
 # What senses need of an English pipeline: the tagger says noun or verb, the lemmatizer
 # finds "bat" in "bats"; parser and NER cost more time than both.
 _NEEDED = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")

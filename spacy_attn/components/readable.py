@@ -17,8 +17,6 @@ from spacy.tokens import Doc
 from spacy_attn.components.layout import Layout, read_layout, takes_object
 from spacy_attn.components.lemmas import fitting_lemma
 
-__all__ = ["readable"]
-
 _CLAUSES = frozenset("ccomp xcomp advcl acl relcl csubj pcomp parataxis dep".split())
 _SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl"))
 _NOMINAL = frozenset("NOUN PROPN PRON NUM".split())

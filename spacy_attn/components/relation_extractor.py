@@ -48,8 +48,6 @@ from spacy_attn.components.extensions import (
 from spacy_attn.components.readable import readable
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["MAX_SENTENCE", "RelationExtractor", "make_relation_extractor"]
-
 logger = logging.getLogger("spacy_attn")
 
 DEFAULT_CONFIG = """

@@ -9,8 +9,6 @@ from spacy.scorer import PRFScore
 from spacy.tokens import Doc
 from spacy.training import Example
 
-__all__ = ["make_sense_scorer", "score_sense_spans"]
-
 _Triple: TypeAlias = tuple[int, int, str]  # start and end character, sense id
 _Pair: TypeAlias = tuple[set[_Triple], set[_Triple]]  # predicted and gold, of one text
 

@@ -37,8 +37,6 @@ from spacy_attn.wsd.method import FittedMethod, Needs, SenseMethod
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method, weights_of
 from spacy_attn.wsd.vectors import Stored, Texts
 
-__all__ = ["SenseDisambiguator", "make_sense_disambiguator"]
-
 logger = logging.getLogger("spacy_attn")
 
 _MOST_RANKED = 100  # senses that are stored with an occurrence; WordNet has 75 of a word at most

@@ -15,8 +15,6 @@ from pathlib import Path
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import model_files, resolve_encoder
 
-__all__ = ["read_stored", "write_stored"]
-
 _FILE = "weights.json"  # what the config names, and the file or folder beside it
 _FOLDER = "weights"
 _SAVE_AGAIN = "save the pipeline again with nlp.to_disk"

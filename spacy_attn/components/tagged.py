@@ -12,9 +12,6 @@ from spacy_attn.classic.sequence import LabelledSpan
 from spacy_attn.components.layout import is_visible, read_layout
 from spacy_attn.errors import ConfigError
 
-__all__ = ["find_spans", "tagged_parts", "tagged_sentences"]
-
-
 _ARTICLES = frozenset(("a", "an", "the"))
 
 

@@ -24,8 +24,6 @@ from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.errors import ConfigError
 
-__all__ = ["Word2Vec", "install_word2vec_extension", "make_word2vec", "static_vectors"]
-
 logger = logging.getLogger("spacy_attn")
 
 _LOOK_AGAIN = 0.1  # seconds

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, Ints1d, Offsets
 
-__all__ = ["add_pieces", "align"]
-
 _SPACES = np.array([i for i in range(0x3001) if chr(i).isspace()], dtype=np.uint32)
 
 

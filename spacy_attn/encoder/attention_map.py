@@ -32,16 +32,6 @@ from spacy_attn.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "KINDS",
-    "AttentionMap",
-    "HeadVectors",
-    "attention_map",
-    "head_vectors",
-    "layer_vectors",
-    "token_shares",
-]
-
 Floats4d: TypeAlias = NDArray[np.float32]  # (n_layers, n_heads, n_tokens, n_tokens)
 Merge: TypeAlias = NDArray[np.float32]  # (n_tokens, n_pieces)
 

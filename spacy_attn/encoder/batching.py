@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["batch_by_length"]
-
 
 def batch_by_length(lengths: Sequence[int], budget: int, most: int = 256) -> list[list[int]]:
     """Indices of ``lengths``, longest first, cut so that no batch exceeds the budget.

@@ -25,8 +25,6 @@ from spacy_attn.encoder.loading import (
 )
 from spacy_attn.errors import SpacyAttnError
 
-__all__ = ["Checkpoint", "Forward", "open_checkpoint"]
-
 
 class Forward(Protocol):
     """The forward pass: rows of piece ids, special tokens included, to vectors."""

@@ -10,8 +10,6 @@ from functools import lru_cache, partial
 
 from spacy_attn.errors import ConfigError
 
-__all__ = ["inference", "one_thread_in_children", "pick_device", "pick_precision"]
-
 
 @contextmanager
 def inference(device: str = "cpu") -> Iterator[None]:

@@ -29,8 +29,6 @@ from spacy_attn.encoder.self_attention import (
     sinusoidal_positions,
 )
 
-__all__ = ["PAD", "DecoderLayer", "EncoderDecoder", "EncoderDecoderConfig"]
-
 PAD = 0  # the symbol that fills short rows
 
 

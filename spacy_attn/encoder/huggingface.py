@@ -44,8 +44,6 @@ from spacy_attn.models import (
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 
-__all__ = ["EncoderSettings", "HuggingFaceEncoder", "Reading", "shared_encoder"]
-
 _RELEASE_AFTER = 4096  # pieces; a few times a second
 _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 

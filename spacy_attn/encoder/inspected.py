@@ -30,8 +30,6 @@ from spacy_attn.settings import EncoderSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["InspectedModel", "Pass", "inspected_model"]
-
 _SHARED_MODELS = 2  # each is about 90 MB
 #: Names of query, key, value and output projection under a layer's "attention".
 _PROJECTIONS = (

@@ -31,24 +31,6 @@ from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.errors import ResourceError
 
-__all__ = [
-    "END",
-    "LONGEST",
-    "N_SYMBOLS",
-    "POS",
-    "START",
-    "Form",
-    "Lemma",
-    "LetterLemmatizer",
-    "lemmatizer_of",
-    "packed",
-    "padded",
-    "read_lemmatizer",
-    "source_symbols",
-    "target_symbols",
-    "unpacked",
-]
-
 START, END, UNKNOWN = 1, 2, 3
 #: Parts of speech that are told apart; "X" is any, and every other one.
 POS = ("X", "NOUN", "VERB", "ADJ", "ADV")

@@ -15,20 +15,6 @@ from spacy_attn.models import DEFAULT_ENCODER, weights_sha256
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "MOST_LAYERS",
-    "Adapter",
-    "check_finite",
-    "check_layers",
-    "check_vocabulary",
-    "damaged",
-    "merge_adapter",
-    "positions_of",
-    "read_encoder",
-    "special_tokens",
-]
-
-
 # Settings of models that say how many layers they have.
 _LAYERS = frozenset(
     ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers", "depth")

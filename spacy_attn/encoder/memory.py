@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 
-__all__ = ["release_freed_memory"]
-
 
 @lru_cache(maxsize=1)
 def _trim() -> Callable[[int], int] | None:

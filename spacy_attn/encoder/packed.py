@@ -27,8 +27,6 @@ from torch import Tensor
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.device import inference
 
-__all__ = ["PackedBert", "Weights", "fused_linear", "fused_linear_works", "reordered"]
-
 logger = logging.getLogger("spacy_attn")
 
 _ROBERTA = frozenset({"roberta", "xlm-roberta", "camembert"})

@@ -12,8 +12,6 @@ from spacy_attn._types import Floats2d
 from spacy_attn.encoder.device import inference
 from spacy_attn.encoder.packed import fused_linear, fused_linear_works, reordered
 
-__all__ = ["PaddedModel"]
-
 
 class PaddedModel:
     """An encoder of any architecture as one function from piece ids to vectors.

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from spacy_attn.models.findings import Finding
 
-__all__ = ["examine_processor"]
-
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
 _ARM_FLAGS = ("bf16", "i8mm", "asimddp", "sve")

@@ -24,14 +24,6 @@ from torch import Tensor, nn
 
 from spacy_attn.errors import ConfigError
 
-__all__ = [
-    "MakeAttention",
-    "MultiHeadAttention",
-    "SelfAttention",
-    "SelfAttentionLayer",
-    "sinusoidal_positions",
-]
-
 
 def sinusoidal_positions(n_tokens: int, width: int) -> Tensor:
     """Sines and cosines of wavelengths from 2 pi to 20,000 pi (Vaswani et al. 2017, section 3.5).

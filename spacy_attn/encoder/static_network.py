@@ -33,16 +33,6 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import FileState, model_state
 from spacy_attn.sentences import sentence_starts
 
-__all__ = [
-    "MakeMixer",
-    "NetworkConfig",
-    "StaticContextEncoder",
-    "StaticContextNetwork",
-    "inner_width",
-    "n_parameters",
-    "read_model",
-]
-
 _BATCH_TOKENS = 8192
 _LONGEST = 512  # tokens; a longer sentence is cut into parts that do not see each other
 _POSITIONS = 0.3  # of their length at the start, beside vectors of layer norm

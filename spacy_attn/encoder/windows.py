@@ -23,8 +23,6 @@ import numpy as np
 from spacy_attn._types import Ints1d, TokenRange
 from spacy_attn.settings import check_window
 
-__all__ = ["Window", "cut_windows", "round_reads"]
-
 
 @dataclass(frozen=True, slots=True)
 class Window:

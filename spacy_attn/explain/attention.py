@@ -23,8 +23,6 @@ from spacy_attn.explain.attribution import map_around
 from spacy_attn.explain.decision import Subject
 from spacy_attn.settings import EncoderSettings
 
-__all__ = ["attention_of", "head_of", "save_attention"]
-
 
 def attention_of(
     doc: Doc,

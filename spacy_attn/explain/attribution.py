@@ -23,8 +23,6 @@ from spacy_attn.explain.decision import Subject
 from spacy_attn.explain.gradients import gradient_attribution
 from spacy_attn.explain.occlusion import context_words, occlusion
 
-__all__ = ["ATTRIBUTIONS", "DECIDING", "LABELS", "Weights", "attribute", "map_around", "target_row"]
-
 AROUND: Final = 100  # tokens each side of the target whose attention is looked at
 
 #: Methods that explain the decision, and methods that only show something of it.

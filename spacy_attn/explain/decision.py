@@ -19,8 +19,6 @@ from spacy_attn.wsd.methods.cascade import Cascade
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Subject", "component_of", "decided", "subjects_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:

@@ -16,8 +16,6 @@ from spacy_attn.explain.decision import Subject, subjects_of
 from spacy_attn.explain.trust import Trust, agreement, trust
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["DEFAULT_ATTRIBUTION", "DEFAULT_ATTRIBUTIONS", "Explanation", "explain"]
-
 #: The one that points at the deciding word most often: benchmarks/results/explanations.json.
 DEFAULT_ATTRIBUTION: Final = "occlusion"
 DEFAULT_ATTRIBUTIONS: Final = tuple(

@@ -28,8 +28,6 @@ from spacy_attn.wsd.vectors import Texts
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["GRADIENTS", "Gradients", "gradient_attribution"]
-
 GRADIENTS: Final = ("integrated_gradients", "gradient_x_input")
 _MOST_PIECES: Final = 4096  # that go forth and back together: about 400 MB in MiniLM
 

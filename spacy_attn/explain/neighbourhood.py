@@ -26,8 +26,6 @@ from spacy_attn._types import Floats2d, PlainData
 from spacy_attn.classic.vectors import KeyedVectorsAdapter, many_neighbours
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
-__all__ = ["METHODS", "Point", "neighbourhoods", "plot_neighbourhoods", "project"]
-
 Points2d: TypeAlias = NDArray[np.float64]  # (n_words, 2)
 Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top
 

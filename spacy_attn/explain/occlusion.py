@@ -14,8 +14,6 @@ from spacy_attn.wsd.decide import log_posterior
 from spacy_attn.wsd.method import FittedMethod, as_decided, reading_weight_of
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Attribution", "context_words", "log_probabilities_without", "occlusion"]
-
 RADIUS = 25  # tokens each side of the target that are explained
 _AT_ONCE = 2**15  # tokens of the texts that are encoded together: 50 MB of vectors
 

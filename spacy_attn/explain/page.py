@@ -28,8 +28,6 @@ from spacy_attn.explain.templates import environment
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
 
-__all__ = ["Arc", "ShadedToken", "arcs", "frame", "page", "plot", "shaded"]
-
 TEMPLATE: Final = Path(__file__).with_name("page.html.jinja")
 SUFFIXES: Final = (".svg", ".png")
 _NAMED: Final = 5  # words with a number under them, and an arc

@@ -29,8 +29,6 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Choice", "Mark", "ReadText", "Word", "read_doc", "read_texts", "to_displacy"]
-
 _CUES: Final = 3  # words that weighed most, of each mark
 _RADIUS: Final = 12  # tokens each side of a word that are tried
 

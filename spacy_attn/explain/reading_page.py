@@ -25,8 +25,6 @@ from spacy_attn.explain.decision import component_of
 from spacy_attn.explain.reading import Label, Mark, ReadText, Word, read_doc
 from spacy_attn.explain.templates import environment
 
-__all__ = ["CERTAIN", "FAIR", "Page", "reading_page", "render"]
-
 CERTAIN: Final = 0.9  # probability from which a sense is marked as certain
 FAIR: Final = 0.6
 _RANKED: Final = 8  # senses of each mark whose probability is on the page

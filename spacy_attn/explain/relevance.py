@@ -24,8 +24,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 
-__all__ = ["Relevance", "relevance", "summary", "top_sentences"]
-
 _DAMPING: Final = 0.85  # of PageRank, as in Erkan and Radev 2004
 _STEPS: Final = 100  # of its power iteration at most
 

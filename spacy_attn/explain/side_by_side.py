@@ -21,8 +21,6 @@ from spacy_attn.wsd.method import FittedMethod, VectorMethod
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["side_by_side"]
-
 _SHOWN_CUES = 3
 
 

@@ -26,19 +26,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.explain.attention import attention_of
 from spacy_attn.models import DEFAULT_ENCODER
 
-__all__ = [
-    "KNOWN_HEADS",
-    "LEFT_OUT",
-    "Arc",
-    "KnownHead",
-    "SeenArc",
-    "arcs_of",
-    "followed",
-    "known_heads",
-    "most_attended",
-    "syntax_of",
-]
-
 #: Labels of arcs that say nothing of syntax.
 LEFT_OUT = frozenset({"ROOT", "punct", "dep", ""})
 #: The best head of the default encoder for each relation; ``python -m benchmarks.heads`` writes it.

@@ -9,8 +9,6 @@ from spacy_attn.errors import explain_missing_package
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment"]
-
 
 def environment() -> Environment:
     """Templates in which every text is escaped and a name that is missing is an error.

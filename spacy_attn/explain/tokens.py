@@ -11,8 +11,6 @@ from spacy.tokens import Doc, Token
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.align import align
 
-__all__ = ["TokenRow", "token_table"]
-
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:

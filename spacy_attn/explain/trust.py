@@ -21,8 +21,6 @@ from spacy_attn.explain.attribution import Weights
 from spacy_attn.explain.decision import Subject
 from spacy_attn.explain.occlusion import context_words, log_probabilities_without
 
-__all__ = ["Trust", "agreement", "trust"]
-
 SHARE = 0.2  # of the words, that are taken away or kept; at least one
 DRAWS = 10  # of random words
 

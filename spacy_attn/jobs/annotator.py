@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from spacy_attn._types import PlainData
 
-__all__ = ["Annotator", "PipelineFactory", "Result", "TextError"]
-
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut

@@ -12,8 +12,6 @@ from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, vectors_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["add_fields", "annotate_table", "field_array"]
-
 
 def add_fields(schema: pa.Schema, names: Sequence[str], width: int | None) -> pa.Schema:
     """A schema with the columns of these fields behind its own.

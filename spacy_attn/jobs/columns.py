@@ -23,8 +23,6 @@ from spacy_attn.jobs.sources import TABULAR, Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OTHER_FIELDS", "carry", "declare_columns"]
-
 OTHER_FIELDS: Final = "other_fields"
 _SAMPLE: Final = 1000  # records of a JSONL file that declare its columns
 

@@ -27,8 +27,6 @@ from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record, refus
 from spacy_attn.jobs.sources import Source
 from spacy_attn.jobs.streams import open_input
 
-__all__ = ["check_delimiter", "delimiter_of", "guess_delimiter", "read_delimited", "read_header"]
-
 _BLOCK: Final = 2**16
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")  # bytes that are no characters
 

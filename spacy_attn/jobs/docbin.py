@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["quick_packing", "read_docbin"]
-
 _MOST_BYTES: Final = 2**30  # that a DocBin may have unpacked
 _SMALL_BYTES: Final = 2**26  # up to which it may be packed as well as it likes
 _MOST_RATIO: Final = 200  # unpacked to packed, of a larger one; spaCy's own reach 20

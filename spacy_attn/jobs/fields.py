@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 
     from spacy_attn._types import PlainData
 
-__all__ = [
-    "DOC_FIELD",
-    "ERROR_FIELD",
-    "FIELDS",
-    "Field",
-    "Row",
-    "parse_fields",
-    "read_senses",
-    "vectors_type",
-]
-
 ERROR_FIELD: Final = "error"  # why a text failed; null where it did not
 DOC_FIELD: Final = "doc"  # the whole Doc as bytes, for DocBin
 _SCORE_DIGITS: Final = 6

@@ -31,8 +31,6 @@ from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 if TYPE_CHECKING:
     from spacy_attn.jobs.annotator import Annotator
 
-__all__ = ["describe_job"]
-
 _PACKAGES: Final = ("spacy-attn", "spacy", "torch", "numpy", "transformers")
 _DATA: Final = Path(__file__).parent.parent / "data"
 

@@ -6,8 +6,6 @@ import signal
 import threading
 from typing import Any, Final
 
-__all__ = ["Interrupts"]
-
 _GRACE_SECONDS: Final = 20.0  # that a chunk has to end after Ctrl-C
 
 

@@ -40,8 +40,6 @@ from spacy_attn.jobs.sources import Source, find_sources, total_bytes
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["JobPlan", "annotate_files", "plan_job"]
-
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
 _BYTES_PER_CHAR: Final = 16  # a row of Parquet with more beside its text counts by its bytes
 

@@ -22,8 +22,6 @@ from spacy_attn.jobs.records import (
 from spacy_attn.jobs.sources import Source
 from spacy_attn.jobs.streams import open_input
 
-__all__ = ["BOM", "read_file", "read_line", "read_lines", "show_bytes"]
-
 BOM: Final = codecs.BOM_UTF8
 _JSON_TYPES: Final = {bool: "a boolean", float: "a number", list: "a list", dict: "an object"}
 # Whole numbers are read as float: only the text is used, and int() refuses 5,000 digits.

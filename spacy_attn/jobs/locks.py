@@ -12,8 +12,6 @@ from spacy_attn.files import is_replaceable, locked
 from spacy_attn.jobs.options import option_name
 from spacy_attn.jobs.places import Places, explain_unwritable
 
-__all__ = ["hold"]
-
 _OTHER_ERROR_FILES: Final = 1000  # names that jobs without an output file try
 
 

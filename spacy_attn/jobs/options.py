@@ -10,8 +10,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.delimited import check_delimiter
 from spacy_attn.jobs.sources import Format, line_encoding
 
-__all__ = ["JobOptions", "OutputFormat", "option_name"]
-
 OutputFormat: TypeAlias = Literal["jsonl", "parquet", "docbin"]
 
 _MAX_RECORD_BYTES: Final = 16 * 2**20

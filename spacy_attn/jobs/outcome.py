@@ -7,8 +7,6 @@ from pathlib import Path
 
 from spacy_attn.errors import SpacyAttnError
 
-__all__ = ["JobError", "JobInterrupted", "JobProgress", "JobSummary"]
-
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:

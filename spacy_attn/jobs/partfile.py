@@ -12,8 +12,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.files import is_replaceable
 from spacy_attn.jobs.places import Places, explain_unwritable
 
-__all__ = ["PartFile", "open_errors", "open_part", "reopen"]
-
 _BINARY = getattr(os, "O_BINARY", 0)
 _BLOCK = 2**20
 

@@ -15,8 +15,6 @@ from spacy_attn.jobs.fields import Row
 if TYPE_CHECKING:
     from spacy.language import Language
 
-__all__ = ["cut", "join", "may_cut"]
-
 _ENDS: Final = ("\n\n", "\n", ". ", "? ", "! ", " ")
 #: Factories that read sentences, or less, and write nothing about a whole Doc.
 _LOCAL: Final = frozenset(

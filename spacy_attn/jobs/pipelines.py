@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-__all__ = [
-    "FIRST_TEXT",
-    "NOT_THE_TEXT",
-    "check_order",
-    "correction_of",
-    "describe",
-    "import_code",
-    "lift_length_limit",
-    "run_first_text",
-]
-
 # These say that the call or the installation is wrong: no text can succeed, the job stops.
 NOT_THE_TEXT: Final = (ConfigError, InventoryError, ResourceError)
 # spaCy's limit of 1,000,000 characters guards the memory of these components only.

@@ -19,8 +19,6 @@ from spacy_attn.files import is_replaceable
 from spacy_attn.jobs.options import JobOptions, OutputFormat, option_name
 from spacy_attn.jobs.sources import COMPRESSIONS, Source
 
-__all__ = ["Places", "explain_unwritable", "find_places", "names_folder"]
-
 STDOUT: Final = "-"
 _SUFFIXES: Final = {"jsonl": ".jsonl", "parquet": ".parquet", "docbin": ".spacy"}
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"

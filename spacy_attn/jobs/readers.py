@@ -18,8 +18,6 @@ from spacy_attn.jobs.tables import is_text, parquet_schema, read_parquet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check_sources", "read_records", "table_schema"]
-
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # also the beginning of UTF-32
 
 

@@ -18,8 +18,6 @@ from spacy_attn.errors import RecordError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ERROR_RECORD_CHARS", "BadRecord", "Record", "find_surrogate", "refuse_long"]
-
 ERROR_RECORD_CHARS: Final = 2000  # characters of a bad record that the error file keeps
 JSON_SPACE: Final = " \t\r\n"
 

@@ -28,8 +28,6 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.files import sha256_of
 from spacy_attn.jobs.places import Places
 
-__all__ = ["Made", "Manifest", "Progress", "State", "find_lost", "is_whole", "step_aside"]
-
 logger = logging.getLogger(__name__)
 
 _VERSION: Final = 2

@@ -39,8 +39,6 @@ from spacy_attn.jobs.resume import (
 )
 from spacy_attn.jobs.sinks import Item, Sink
 
-__all__ = ["Run"]
-
 logger = logging.getLogger(__name__)
 
 

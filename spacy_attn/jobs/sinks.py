@@ -22,8 +22,6 @@ from spacy_attn.jobs.records import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RECORD_KEY", "DocBinSink", "Item", "JsonlSink", "ParquetSink", "Sink", "to_lists"]
-
 RECORD_KEY: Final = "record"  # of doc.user_data: the input record as JSON
 _GROUP_ROWS: Final = 10_000  # of a Parquet row group, or fewer when they are large
 _GROUP_BYTES: Final = 64 * 2**20

@@ -16,17 +16,6 @@ from urllib.parse import unquote
 
 from spacy_attn.errors import ConfigError
 
-__all__ = [
-    "STDIN",
-    "SUFFIXES",
-    "TABULAR",
-    "Format",
-    "Source",
-    "find_sources",
-    "line_encoding",
-    "total_bytes",
-]
-
 Format: TypeAlias = Literal["jsonl", "txt", "txt-file", "csv", "tsv", "parquet", "docbin"]
 
 STDIN: Final = "-"

@@ -18,8 +18,6 @@ from spacy_attn.errors import explain_missing_package
 if TYPE_CHECKING:
     from spacy_attn.jobs.sources import Source
 
-__all__ = ["open_input"]
-
 _PACKED: Final = 2**16  # bytes that are unpacked at a time
 _UNPACKED: Final = 2**20  # bytes that these may become at a time
 

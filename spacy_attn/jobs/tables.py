@@ -14,8 +14,6 @@ from spacy_attn.jobs.sources import Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["is_text", "parquet_schema", "read_parquet"]
-
 # Of a table, decoded at a time: few, because a small file may hold large rows (one value of a
 # dictionary, many times), and these are cheap beside what annotates them.
 _ROWS: Final = 16

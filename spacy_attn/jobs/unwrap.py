@@ -31,16 +31,6 @@ from spacy_attn.jobs.records import find_surrogate
 if TYPE_CHECKING:
     from spacy.language import Language
 
-__all__ = [
-    "Unwrapped",
-    "WordTest",
-    "move_to_given",
-    "row_as_given",
-    "unwrap",
-    "unwrap_all",
-    "word_test",
-]
-
 WordTest: TypeAlias = Callable[[str], bool]  # whether a text in lower case is a word
 
 _HYPHENS: Final = "-\u2010\u00ac"  # ¬: what scanners make of a hyphen at the end of a line

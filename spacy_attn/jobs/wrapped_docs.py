@@ -15,8 +15,6 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.jobs.unwrap import Unwrapped, move_to_given
 
-__all__ = ["doc_as_given"]
-
 _COPIED: Final = ("TAG", "POS", "MORPH", "LEMMA", "NORM", "ENT_ID")
 _KEY: Final = 4  # of an extension in user_data: "._.", its name, start and end
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["KNOWN_MODELS", "KnownModel", "Wheel", "known_model"]
-
 Kind: TypeAlias = Literal["encoder", "pipeline", "vectors"]
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"

@@ -12,8 +12,6 @@ from pathlib import Path
 from spacy_attn.models.catalogue import INSTALL_WORDNET
 from spacy_attn.models.findings import Finding, Need
 
-__all__ = ["examine_data"]
-
 REINSTALL = "pip install --force-reinstall --no-deps spacy-attn"
 INSTALL_NLTK_DATA = "python -m nltk.downloader maxent_ne_chunker_tab words"
 

@@ -20,8 +20,6 @@ from spacy_attn.models.resolve import locate, pinned_files, repair_command, wron
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["Finding", "examine_models", "examine_packages"]
-
 Need: TypeAlias = Literal["required", "recommended", "optional"]
 State: TypeAlias = Literal["found", "missing", "wrong"]
 Hash: TypeAlias = Literal["right", "wrong", "not checked"]

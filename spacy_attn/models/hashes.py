@@ -18,16 +18,6 @@ from typing import TypeAlias
 from spacy_attn.errors import ResourceError
 from spacy_attn.files import atomic_write, sha256_of
 
-__all__ = [
-    "FileState",
-    "cache_folder",
-    "file_sha256",
-    "model_files",
-    "model_state",
-    "weight_files",
-    "weights_sha256",
-]
-
 logger = logging.getLogger("spacy_attn")
 
 FileState: TypeAlias = tuple[int, int, int, int]  # size, mtime_ns, ctime_ns, inode

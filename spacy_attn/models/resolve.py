@@ -33,18 +33,6 @@ from spacy_attn.models.catalogue import (
 )
 from spacy_attn.models.hashes import file_sha256, weight_files
 
-__all__ = [
-    "ResolvedModel",
-    "absolute_folder",
-    "glove_files",
-    "locate",
-    "pinned_files",
-    "repair_command",
-    "resolve_encoder",
-    "resolve_pipeline",
-    "wrong_files",
-]
-
 logger = logging.getLogger("spacy_attn")
 
 Source: TypeAlias = Literal["path", "package", "hub-cache", "wheel", "download"]

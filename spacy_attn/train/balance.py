@@ -20,8 +20,6 @@ from dataclasses import replace
 
 from spacy_attn.train.rows import Row, RowTarget
 
-__all__ = ["balanced"]
-
 NATURAL = "semcor"
 _SMOOTHING = 0.5  # tags that every sense has in every corpus
 

@@ -25,8 +25,6 @@ from spacy_attn.errors import ConfigError, RecordError, ResourceError
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-__all__ = ["read_labelled_files", "read_labelled_sentences", "score_tagger"]
-
 _WRITE = "write a line of word, tag and IOB label for each token, for example: bat NN I-NP"
 _DOCUMENT = "-DOCSTART-"  # CoNLL-2003's line between documents
 

@@ -20,19 +20,6 @@ from typing import Any, Final
 from spacy_attn.errors import RecordError
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-__all__ = [
-    "SURE",
-    "Split",
-    "TaggedSentence",
-    "read_masc",
-    "read_records",
-    "read_semcor",
-    "read_tagged",
-    "read_wordnet_examples",
-    "read_written",
-    "split_corpora",
-]
-
 #: How a word of a tagged file got its sense, where a person or the file's own entry said so.
 SURE: Final = ("man", "gold", "ex", "silver")
 #: Of the files that are known by name; another file is "tagged".

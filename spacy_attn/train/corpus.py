@@ -21,8 +21,6 @@ from spacy_attn._types import PlainData
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.train.text_stream import STDIN, TextFile, read_texts
 
-__all__ = ["MAX_TOKEN", "TOKENS", "Corpus", "Report", "make_tokenizer", "tokenise_files"]
-
 Report: TypeAlias = Callable[[PlainData], None]
 Tokenizer: TypeAlias = Callable[[list[str]], list[list[str]]]
 

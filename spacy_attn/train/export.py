@@ -28,16 +28,6 @@ from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.inventory.jsonl import Inventory
 
-__all__ = [
-    "PackedSenses",
-    "choose_few_shot_settings",
-    "encoder_change",
-    "low_rank",
-    "main_directions",
-    "pack_senses",
-    "write_sense_model",
-]
-
 logger = logging.getLogger("spacy_attn")
 
 _AT_ONCE = 8192  # rows

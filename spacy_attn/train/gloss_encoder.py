@@ -28,8 +28,6 @@ from spacy_attn.train.half import Worker
 from spacy_attn.train.rows import RowTarget
 from spacy_attn.train.schedule import linear_schedule
 
-__all__ = ["GlossEncoder", "words_of"]
-
 _PIECES = 64  # of a definition
 _BATCH = 4096  # pieces of glosses in a step
 _FORWARD = 2048  # pieces that go through the encoder together

@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Worker"]
-
 
 class Worker:
     """The encoder that computes, beside the one that is kept.

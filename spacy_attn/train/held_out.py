@@ -22,16 +22,6 @@ from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = [
-    "FewShot",
-    "MemoEncoder",
-    "MemoGlosses",
-    "blank_resources",
-    "choose_few_shot",
-    "held_out_scores",
-    "one_shot_scores",
-]
-
 RIDGES = (0.3, 1.0, 3.0)
 GLOSS_WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2)
 

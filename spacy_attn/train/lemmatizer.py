@@ -39,17 +39,6 @@ from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import linear_schedule
 
-__all__ = [
-    "RESULT",
-    "FormLemma",
-    "LemmatizerConfig",
-    "accuracy",
-    "form_of",
-    "held_out",
-    "read_forms",
-    "train_lemmatizer",
-]
-
 RESULT = "lemmatizer.safetensors"
 _POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _NAMES = {"person", "group", "location", "other"}  # SemCor's lemmas of all names

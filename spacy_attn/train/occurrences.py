@@ -27,20 +27,6 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.sense import Sense
 
-__all__ = [
-    "Occurrence",
-    "Scored",
-    "SenseList",
-    "SenseTexts",
-    "accuracy_of",
-    "cut",
-    "hold_out",
-    "of_examples",
-    "of_labels",
-    "of_sentences",
-    "temperature_of",
-]
-
 _MOST_TOKENS = 64  # around a target
 
 

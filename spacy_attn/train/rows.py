@@ -9,8 +9,6 @@ from typing import Any
 
 from spacy_attn.train.corpora import TaggedSentence
 
-__all__ = ["Row", "RowTarget", "batches", "join", "rows_of"]
-
 _AT_ONCE = 1000  # sentences that go to the tokenizer together
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["linear_schedule"]
-
 
 def linear_schedule(done: float, warmup: float) -> float:
     """What a learning rate is multiplied by: linear warm-up, then linear decay.

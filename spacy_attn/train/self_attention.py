@@ -46,8 +46,6 @@ from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
-__all__ = ["Report", "SelfAttentionConfig", "SelfAttentionTrainer"]
-
 logger = logging.getLogger("spacy_attn")
 
 _ROWS_AT_ONCE = 512  # when nothing is trained

@@ -40,17 +40,6 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.self_attention import GlossVectors
 
-__all__ = [
-    "RESULT",
-    "Material",
-    "read_material",
-    "round_weights",
-    "spread",
-    "texts_of",
-    "train_self_attention",
-    "write_model",
-]
-
 RESULT = "self_attention.safetensors"
 _OUT, _SPLIT_SEED = 0.1, 1  # of examples and labels; SemCor and MASC by split_corpora
 

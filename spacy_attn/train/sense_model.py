@@ -36,8 +36,6 @@ from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-__all__ = ["RESULT", "open_trainer", "train_sense_model"]
-
 logger = logging.getLogger("spacy_attn")
 
 RESULT = "senses.safetensors"

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from spacy_attn.train.sense_table import RELATIONS
 
-__all__ = ["SenseNetwork", "mean_state", "occurrence_parts", "token_means"]
-
 _SCALE = 12.0  # of z . s at the start
 
 

@@ -22,8 +22,6 @@ from torch import Tensor
 from spacy_attn.train.rows import Row, RowTarget
 from spacy_attn.train.sense_network import SenseNetwork
 
-__all__ = ["fit_map", "fit_senses", "met_targets", "occurrence_means", "padded_scores"]
-
 _BATCH = 2048  # occurrences in a step
 _AT_ONCE = 8192  # senses
 

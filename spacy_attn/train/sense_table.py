@@ -18,8 +18,6 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet
 from spacy_attn.wsd.methods.attention import gloss_text
 
-__all__ = ["RELATIONS", "SenseTable"]
-
 #: What a synset shares with its neighbours, and how many of each kind are looked at.
 RELATIONS = {"hypernym": 3, "hypernym's hypernym": 3, "similar": 3, "derived": 4, "supersense": 1}
 _SIGNS = {

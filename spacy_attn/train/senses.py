@@ -56,8 +56,6 @@ from spacy_attn.train.sense_network import (
 from spacy_attn.train.sense_side import fit_senses, met_targets, padded_scores
 from spacy_attn.train.sense_table import SenseTable
 
-__all__ = ["SenseTrainer"]
-
 logger = logging.getLogger("spacy_attn")
 
 _GLOSS_PIECES = 64  # of a sense's text

@@ -24,8 +24,6 @@ from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 from spacy_attn.errors import ConfigError
 
-__all__ = ["STDIN", "TextFile", "find_text_files", "read_texts", "stdin_sha256"]
-
 STDIN: Final = "-"
 FORMATS: Final = ("txt", "jsonl")
 _SUFFIXES: Final = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")  # taken from a folder

@@ -32,8 +32,6 @@ from spacy_attn.train.text_stream import find_text_files
 from spacy_attn.train.word2vec_config import Word2VecConfig
 from spacy_attn.train.word2vec_run import Run
 
-__all__ = ["Word2VecConfig", "train_word2vec"]
-
 _BUCKETS_A_WORD: Final = 10
 _MAX_BUCKETS: Final = 2_000_000  # fastText's own number
 _REPORT_EVERY: Final = 0.2  # seconds

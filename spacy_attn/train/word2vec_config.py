@@ -8,8 +8,6 @@ from typing import Final
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.corpus import TOKENS
 
-__all__ = ["Word2VecConfig"]
-
 ALGORITHMS: Final = ("word2vec", "fasttext")
 ARCHITECTURES: Final = ("skipgram", "cbow")
 _MAX_DIMENSIONS: Final = 10_000

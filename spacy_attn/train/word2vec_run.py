@@ -36,8 +36,6 @@ from spacy_attn.train.corpus import MAX_TOKEN, Corpus, Report, tokenise_files
 from spacy_attn.train.text_stream import STDIN, TextFile, stdin_sha256
 from spacy_attn.train.word2vec_config import Word2VecConfig
 
-__all__ = ["Run"]
-
 _FORMAT: Final = "spacy_attn word2vec training"
 _VERSION: Final = 2
 _FILES: Final = ("corpus.txt", "words.txt", "counts.npy", "checkpoint.npz", "run.json")

@@ -11,8 +11,6 @@ from spacy_attn.errors import ConfigError
 if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.synsets import Synset
 
-__all__ = ["SenseAnnotation"]
-
 
 @dataclass(frozen=True, slots=True)
 class SenseAnnotation:

@@ -13,8 +13,6 @@ from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Context", "Models", "Reading", "Resources", "Target", "tokens_within"]
-
 
 @dataclass(frozen=True)
 class Context:

@@ -13,16 +13,6 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.sense import Sense
 
-__all__ = [
-    "Decision",
-    "decide",
-    "decide_all",
-    "fit_temperature",
-    "log_posterior",
-    "log_softmax",
-    "margin_between",
-]
-
 _TIE = 1e-6  # probabilities nearer than this are a tie
 
 

@@ -21,8 +21,6 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import CoveringMethod, FittedMethod, reading_weight_of
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Answer", "disambiguate", "disambiguate_or_back_off", "find_all"]
-
 
 class Answer(NamedTuple):
     """What a method says of a target."""

@@ -22,8 +22,6 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["GRANULARITIES", "Coarsen", "coarsen_for", "coarsened"]
-
 GRANULARITIES: Final = ("fine", "coarse", "supersense")
 
 #: Makes a decision among groups of one among senses.

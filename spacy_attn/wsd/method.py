@@ -23,23 +23,6 @@ from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = [
-    "CoveringMethod",
-    "DifferentiableMethod",
-    "EncodingMethod",
-    "FittedMethod",
-    "LogOdds",
-    "Method",
-    "Needs",
-    "ReadingMethod",
-    "SenseMethod",
-    "StepwiseMethod",
-    "VectorMethod",
-    "as_decided",
-    "encoder_of",
-    "reading_weight_of",
-]
-
 
 class FittedMethod(Protocol):
     """A method made ready for one inventory."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["POS_TAGS", "Example", "Sense"]
-
 POS_TAGS = ("NOUN", "VERB", "ADJ", "ADV")
 
 

@@ -17,8 +17,6 @@ import numpy as np
 from spacy_attn._types import Encoder, Floats2d, TokenRange
 from spacy_attn.wsd.context import Context
 
-__all__ = ["Stored", "Texts"]
-
 #: The vectors that a text has already, by its number and the identity of an encoder, or None.
 Stored: TypeAlias = Callable[[int, str], Floats2d | None]
 

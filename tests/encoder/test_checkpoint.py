@@ -84,7 +84,8 @@ def test_both_ways_give_the_same_for_the_default_model(monkeypatch):
 def test_the_default_model_needs_no_transformers():
     code = (
         "import sys\n"
-        "from spacy_attn.encoder.huggingface import EncoderSettings, HuggingFaceEncoder\n"
+        "from spacy_attn.encoder.huggingface import HuggingFaceEncoder\n"
+        "from spacy_attn.settings import EncoderSettings\n"
         "HuggingFaceEncoder(EncoderSettings()).encode(['bat'], [[(0, 3)]])\n"
         "print('transformers' in sys.modules)"
     )

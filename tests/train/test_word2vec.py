@@ -19,7 +19,8 @@ from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.components import word2vec as component  # registers the factory
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.train import word2vec, word2vec_run
-from spacy_attn.train.word2vec import Word2VecConfig, train_word2vec
+from spacy_attn.train.word2vec import train_word2vec
+from spacy_attn.train.word2vec_config import Word2VecConfig
 
 gensim = pytest.importorskip("gensim.models")
 

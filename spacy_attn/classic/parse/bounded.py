@@ -8,15 +8,6 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-__all__ = [
-    "Budget",
-    "MeteredGrammar",
-    "OverLimit",
-    "bounded_chart_class",
-    "in_pairs",
-    "no_own_limit",
-]
-
 
 class OverLimit(Exception):
     """A sentence is given up; the message is its status, and nobody sees it."""

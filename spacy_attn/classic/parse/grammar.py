@@ -9,16 +9,6 @@ from typing import Any
 
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = [
-    "EXAMPLE_GRAMMAR",
-    "has_probabilities",
-    "in_lower_case",
-    "is_grammar_text",
-    "read_grammar_file",
-    "read_productions",
-    "refuse_empty_productions",
-]
-
 #: A grammar to start from; it parses "The bat flew at night." and "Swing the bat!".
 EXAMPLE_GRAMMAR = """\
 # A statement or a command.

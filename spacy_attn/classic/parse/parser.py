@@ -26,8 +26,6 @@ from spacy_attn.classic.parse.grammar import (
 from spacy_attn.classic.parse.trees import bracketed, escape_leaf, expand_edge, expand_tree
 from spacy_attn.errors import ConfigError, explain_missing_package
 
-__all__ = ["METHODS", "STATUSES", "GrammarParser", "Parse", "check_limits"]
-
 METHODS = ("auto", "chart", "viterbi")
 #: How the parsing of a sentence ends.
 STATUSES = {

@@ -8,8 +8,6 @@ from typing import Any, TypeAlias
 
 from spacy_attn.errors import RecordError, explain_missing_package
 
-__all__ = ["bracketed", "escape_leaf", "expand_edge", "expand_tree", "read_tree"]
-
 _ROUND = {"(": "-LRB-", ")": "-RRB-"}  # as in the treebanks, where brackets build the tree
 _SPACE = "\u2423"  # the sign for a space; a merged token such as "New York" stays one leaf
 _CLOSE = object()  # on the stack of a tree being written

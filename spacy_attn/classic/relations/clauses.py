@@ -41,8 +41,6 @@ from spacy_attn.classic.relations.verbs import (
 )
 from spacy_attn.classic.relations.words import noun_words, relation_words
 
-__all__ = ["read_relations"]
-
 
 def read_relations(
     doc: Doc,

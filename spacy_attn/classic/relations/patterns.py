@@ -18,14 +18,6 @@ from spacy_attn.errors import ResourceError
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-__all__ = [
-    "BUNDLED",
-    "Relation",
-    "RelationPattern",
-    "load_patterns",
-    "parse_patterns",
-]
-
 BUNDLED = Path(__file__).parents[2] / "data" / "relations.jsonl"
 
 TokenSpan = tuple[int, int]  # first token and the one after the last

@@ -11,8 +11,6 @@ from spacy.tokens import Doc, Token
 
 from spacy_attn.classic.relations.patterns import TokenSpan
 
-__all__ = ["LEFT", "MODIFIERS", "RELATIVE", "Tree"]
-
 # What stands to the left of a noun and belongs to its base phrase.
 LEFT = frozenset("det predet poss amod compound nummod nmod quantmod case".split())
 MODIFIERS = ("compound", "nmod")

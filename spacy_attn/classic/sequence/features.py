@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-__all__ = ["OUTSIDE", "history_features", "history_word_features", "token_features"]
-
 OUTSIDE: Final = "<s>"  # the token before the first and after the last
 
 

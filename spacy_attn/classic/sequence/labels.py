@@ -13,8 +13,6 @@ from typing import TypeAlias
 
 from spacy_attn.errors import RecordError
 
-__all__ = ["LabelledSpan", "LabelledToken", "follows", "iob_spans", "repair_iob", "spans_to_iob"]
-
 LabelledToken: TypeAlias = tuple[str, str, str]  # word, part-of-speech tag, IOB label
 LabelledSpan: TypeAlias = tuple[int, int, str]  # first token, token after the last, type
 

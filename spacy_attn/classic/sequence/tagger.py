@@ -26,8 +26,6 @@ from spacy_attn.classic.sequence.labels import LabelledSpan, follows, iob_spans,
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.files import atomic_write
 
-__all__ = ["TASKS", "SequenceTagger", "TrainedChunker"]
-
 TASKS = ("chunks", "entities")
 _Ints2d: TypeAlias = NDArray[np.int32]
 _FORMAT, _VERSION = "spacy_attn sequence tagger", 1

@@ -19,8 +19,6 @@ from spacy_attn.classic.sequence.labels import LabelledToken, repair_iob
 from spacy_attn.classic.sequence.tagger import TASKS, SequenceTagger
 from spacy_attn.errors import ConfigError, RecordError, explain_missing_package
 
-__all__ = ["train_sequence_tagger"]
-
 Report: TypeAlias = Callable[[PlainData], None]
 _UNIT = 1000  # NLTK rounds weights to three digits
 

@@ -20,8 +20,6 @@ from spacy_attn.classic.vectors.compressed import is_gzip, open_file
 from spacy_attn.classic.vectors.table import Block, Content, Damaged, Ngrams, slices
 from spacy_attn.classic.vectors.text import read_header
 
-__all__ = ["FASTTEXT_MAGIC", "composed", "read_binary", "read_fasttext"]
-
 FASTTEXT_MAGIC = struct.pack("<i", 793712314)  # fasttext.cc, FASTTEXT_FILEFORMAT_MAGIC_INT32
 
 _MAX_WORD = 1 << 20  # bytes

@@ -14,8 +14,6 @@ from typing import Any, BinaryIO, cast
 
 from spacy_attn.classic.vectors.table import Damaged
 
-__all__ = ["is_gzip", "most_bytes", "open_file"]
-
 _TIMES = 50
 _ALWAYS = 1 << 26  # bytes that any file may have, for small ones of zeros
 

@@ -17,8 +17,6 @@ from spacy_attn.classic.vectors.table import Content, Damaged, Table, in_memory
 from spacy_attn.files import locked
 from spacy_attn.models import cache_folder
 
-__all__ = ["file_state", "shared_copy"]
-
 logger = logging.getLogger("spacy_attn")
 
 FileState: TypeAlias = tuple[int, int, int, int, int]  # device, inode, size, mtime, ctime

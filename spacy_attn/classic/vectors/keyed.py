@@ -24,8 +24,6 @@ from spacy_attn.classic.vectors.table import Content, Damaged, Ngrams, slices
 from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ResourceError
 
-__all__ = ["read_keyed_vectors"]
-
 _BUILT = (
     "gensim.models.keyedvectors.KeyedVectors",
     "gensim.models.fasttext.FastTextKeyedVectors",

@@ -10,8 +10,6 @@ from spacy_attn._types import Floats2d
 from spacy_attn.classic.vectors.table import Table
 from spacy_attn.errors import ConfigError, ResourceError
 
-__all__ = ["UNKNOWN_RULES", "KeyedVectorsAdapter", "check_rule", "no_ngrams"]
-
 UNKNOWN_RULES = ("zero", "lemma", "subword")
 
 

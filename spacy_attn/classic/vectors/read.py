@@ -21,8 +21,6 @@ from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import GLOVE, INSTALL_MODELS, glove_files
 
-__all__ = ["check_choice", "load_vectors", "shared_vectors"]
-
 _KEPT = 4  # files
 
 

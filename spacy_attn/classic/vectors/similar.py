@@ -13,8 +13,6 @@ from spacy_attn.classic.vectors.lookup import KeyedVectorsAdapter
 from spacy_attn.classic.vectors.table import Table
 from spacy_attn.errors import ConfigError
 
-__all__ = ["many_neighbours", "neighbours"]
-
 _SPELLING_CANDIDATES = 20_000
 _QUERIES_AT_ONCE = 16
 

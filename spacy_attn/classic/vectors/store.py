@@ -32,8 +32,6 @@ from spacy_attn.classic.vectors.table import Content, Damaged, Ngrams, Table, ch
 from spacy_attn.classic.vectors.words import map_array, open_words, write_words
 from spacy_attn.errors import ResourceError
 
-__all__ = ["check_free", "is_store", "open_store", "save_vectors", "write_store"]
-
 FORMAT = "spacy_attn vectors"
 VERSION = 1
 DESCRIPTION = "vectors.json"

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
 
-__all__ = ["Block", "Content", "Damaged", "Ngrams", "Table", "checked", "in_memory", "slices"]
-
 Block: TypeAlias = tuple[Sequence[str], NDArray[Any]]  # words, and their rows (n, width)
 
 _MIB = 1 << 20

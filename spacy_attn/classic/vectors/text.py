@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from spacy_attn.classic.vectors.compressed import open_file
 from spacy_attn.classic.vectors.table import Block, Content, Damaged
 
-__all__ = ["read_header", "read_text"]
-
 _MAX_LINE = 1 << 20  # bytes
 _MAX_WIDTH = 50_000  # numbers that such a line can hold
 _LINES_AT_ONCE = 10_000

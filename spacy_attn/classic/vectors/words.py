@@ -16,8 +16,6 @@ from spacy_attn._types import Ints1d
 from spacy_attn.classic.vectors.table import Damaged
 from spacy_attn.errors import ResourceError
 
-__all__ = ["MappedWords", "map_array", "open_words", "write_words"]
-
 _REMEMBERED = 1 << 15  # words whose row a process keeps
 
 

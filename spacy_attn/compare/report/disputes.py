@@ -15,8 +15,6 @@ from spacy_attn.compare.metrics import Bools1d
 from spacy_attn.compare.report.findings import attention_and_classics
 from spacy_attn.compare.report.tables import Result
 
-__all__ = ["MOST_SHOWN", "Disputed", "Disputes", "Part", "disputes_of", "parts_of"]
-
 MOST_SHOWN: Final = 200  # instances of a pair of systems
 
 

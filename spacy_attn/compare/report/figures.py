@@ -35,20 +35,6 @@ from spacy_attn.compare.report.tables import (
 )
 from spacy_attn.errors import ResourceError
 
-__all__ = [
-    "FAINT",
-    "INK",
-    "NAMES",
-    "PAPER",
-    "SERIES",
-    "Picture",
-    "as_png",
-    "as_svg",
-    "can_be_drawn",
-    "draw_all",
-    "map_places",
-]
-
 Styles: TypeAlias = dict[str, dict[str, Any]]  # how a system or sense is drawn, by its name
 
 #: Text and axes, lines of the grid, background: real colours, which a page may replace.

@@ -8,8 +8,6 @@ from typing import Final
 from spacy_attn.compare.report.numbers import share
 from spacy_attn.compare.report.tables import Result, Row, is_published, strata_of
 
-__all__ = ["attention_and_classics", "classic_wins"]
-
 _MOST_NAMED: Final = 12  # words that a sentence names
 _ATTENTION: Final = ("attention", "self_attention")
 

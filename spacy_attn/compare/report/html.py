@@ -22,8 +22,6 @@ from spacy_attn.errors import ResourceError
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-__all__ = ["report_html", "write_report"]
-
 
 def write_report(result: tables.Result, folder: str | Path) -> list[Path]:
     """Write ``report.html`` and ``figures/NAME.svg`` and ``.png`` into a folder.

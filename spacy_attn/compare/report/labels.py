@@ -11,8 +11,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["label_points"]
-
 Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top; in pixels
 
 

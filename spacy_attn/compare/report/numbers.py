@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["between", "number", "p_value", "percent", "share", "signed"]
-
 
 def share(value: float | None) -> str:
     """Three digits: 0.833."""

@@ -10,10 +10,6 @@ from typing import Any, Final, TypeAlias
 from spacy_attn.compare.report.numbers import between, number, p_value, share, signed
 from spacy_attn.compare.results import PUBLISHED
 
-__all__ = ["Point", "Result", "Row", "Table", "curves_of", "group_tables", "headline",
-           "is_published", "notes", "page_tables", "pareto_front", "short_of_examples",
-           "strata_of", "word_counts"]  # fmt: skip
-
 Result: TypeAlias = Mapping[str, Any]  # the contents of results.json
 Row: TypeAlias = Mapping[str, Any]  # one of its "systems"
 Point: TypeAlias = tuple[float, float, float, float]  # on a curve: place, accuracy, low, high

@@ -20,8 +20,6 @@ from typing import Final
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines import LostWorkerError, Rows
 
-__all__ = ["InProcess", "ProcessWorkers"]
-
 _CHUNKS_PER_WORKER: Final = 2  # one at work, one waiting, so that no worker idles
 
 

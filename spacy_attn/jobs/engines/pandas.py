@@ -13,8 +13,6 @@ from spacy_attn.jobs.sinks import to_lists
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["annotate_frame"]
-
 
 def annotate_frame(
     frame: pd.DataFrame,

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["RayAnnotator", "RaySummary", "RayWorkers", "annotate_dataset", "annotate_with_ray"]
-
 _BATCH_ROWS: Final = 1024
 _READERS: Final = {
     ".parquet": "read_parquet",

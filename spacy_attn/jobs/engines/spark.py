@@ -15,8 +15,6 @@ from spacy_attn.jobs.annotator import Annotator
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["annotate_dataframe", "map_in_arrow"]
-
 _loaded: dict[Annotator, Annotator] = {}  # of this worker: one for each setting
 
 

@@ -14,8 +14,6 @@ from spacy_attn.wsd.inventory.lexicon_file import write_lexicon
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = ["build_lexicon"]
-
 
 def build_lexicon(wordnet: WordNet, path: Path) -> None:
     """Write the lexicon from WordNet's files; the same files give the same bytes.

@@ -12,8 +12,6 @@ from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["InventoryReport", "check_inventory"]
-
 ALIKE = 0.75  # share of common words from which two definitions say nearly the same
 _WORD = re.compile(r"\w+")
 

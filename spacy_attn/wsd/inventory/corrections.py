@@ -23,16 +23,6 @@ from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.lines import read_lines
 from spacy_attn.wsd.sense import Example
 
-__all__ = [
-    "VERDICTS",
-    "AddedExamples",
-    "Correction",
-    "add_examples",
-    "corrections_by_lemma",
-    "read_corrections",
-    "write_with_examples",
-]
-
 VERDICTS = ("sense", "none", "unclear")
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.sense import Example
 
-__all__ = ["example_of", "find_example"]
-
 _WORD = re.compile(r"\w+")
 _MARKED = re.compile(r"(\*\*|__)(\S(?:.*?\S)?)\1")
 

@@ -12,8 +12,6 @@ from spacy_attn.wsd.inventory.forms import plain_form, word_pieces
 from spacy_attn.wsd.inventory.found import Found, Senses, target_of
 from spacy_attn.wsd.inventory.readings import TaggedText
 
-__all__ = ["Forms", "find_targets", "longest_match"]
-
 
 class Forms(Senses, Protocol):
     """An inventory that knows the forms of its words."""

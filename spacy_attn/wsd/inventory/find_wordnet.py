@@ -23,8 +23,6 @@ from spacy_attn.wsd.inventory.readings import (
 )
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = ["Lexicon", "WordFinder"]
-
 _CACHED = 40_000  # tokens with all that is known of them
 _LEAST = 0.02  # of the probability of a token's readings, below which one is dropped
 # Probability of "no word of the inventory" at which a token gets no sense.

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["english_forms", "plain_form", "word_pieces"]
-
 _VOWELS = "aeiou"
 _PIECE = re.compile(r"\w+|[^\w\s]")
 

@@ -8,8 +8,6 @@ from typing import NamedTuple, Protocol
 from spacy_attn.wsd.context import Reading, Target
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Found", "Senses", "target_of"]
-
 
 class Senses(Protocol):
     """An inventory that gives the senses of a word."""

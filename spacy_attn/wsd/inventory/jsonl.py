@@ -31,8 +31,6 @@ from spacy_attn.wsd.inventory.lines import Line
 from spacy_attn.wsd.inventory.sources import InventorySource, source_of
 from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 
-__all__ = ["Inventory", "load_inventory", "read_sense"]
-
 _REQUIRED = ("lemma", "pos", "sense", "definition")
 _KNOWN = {*_REQUIRED, "examples", "supersense", "forms", "order", "count", "wordnet", "ids", "lang"}
 _ORDERS = ("counted", "judged", "")

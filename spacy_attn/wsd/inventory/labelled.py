@@ -9,8 +9,6 @@ from pathlib import Path
 from spacy_attn.wsd.inventory.lines import read_lines
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = ["LabelledTarget", "read_labelled"]
-
 
 @dataclass(frozen=True, slots=True)
 class LabelledTarget:

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "digest_of", "lexicon_digest", "read_lexicon", "write_lexicon"]
-
 Arrays = dict[str, NDArray[Any]]
 
 #: All arrays by name, in the order that the digest is taken in.

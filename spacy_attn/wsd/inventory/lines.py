@@ -14,9 +14,6 @@ from typing import Any, NoReturn
 from spacy_attn.errors import InventoryError
 from spacy_attn.wsd.sense import Example
 
-__all__ = ["Line", "normal_form", "read_lines"]
-
-
 _EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
 
 

@@ -15,8 +15,6 @@ from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.forms import word_pieces
 from spacy_attn.wsd.inventory.readings import Facts, TaggedText, log_step
 
-__all__ = ["Compounds", "Run", "multiword_features", "runs_from"]
-
 _FURTHEST = 6  # tokens between a verb and its particle, where no parse tells
 _STOPS = frozenset({"VERB", "AUX", "PUNCT", "SCONJ", "CCONJ", "SPACE"})
 _PARTICLE_DEPS = frozenset({"prt", "advmod", "prep"})

@@ -9,8 +9,6 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.inventory.sources import InventorySource
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 
-__all__ = ["load_inventory", "open_inventory"]
-
 
 def load_inventory(
     source: InventorySource, lang: str | None = None

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["SenseInventory"]
-
 
 class SenseInventory(Protocol):
     """Which senses words can have: the bundled inventory, the user's own, or WordNet.

@@ -23,20 +23,6 @@ from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.forms import plain_form
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = [
-    "NONE",
-    "PART_OF_CODE",
-    "Facts",
-    "ReadingModel",
-    "TaggedText",
-    "Weights",
-    "facts_of",
-    "log_step",
-    "neighbour_features",
-    "reading_features",
-    "reading_model",
-]
-
 #: The option that a token has no sense in the inventory, beside the four parts of speech.
 NONE = "-"
 

@@ -24,8 +24,6 @@ from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, records_of_rows
 from spacy_attn.wsd.inventory.importers.records import Record
 from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
 
-__all__ = ["InventorySource", "source_of"]
-
 #: See the module; a DataFrame is known by its methods, so that pandas need not be there.
 InventorySource: TypeAlias = "str | Path | Sequence[Any] | Mapping[str, Any] | Any"
 

@@ -20,8 +20,6 @@ from spacy_attn.wsd.inventory.importers.wordnets import ili_of
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["Synset", "synset_of"]
-
 _LETTERS = {"NOUN": "n", "VERB": "v", "ADJ": "a", "ADV": "r"}
 _PRINCETON = "omw-en:1.4"  # WordNet 3.0 as data of wn
 

@@ -19,15 +19,6 @@ from pathlib import Path
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import INSTALL_WORDNET
 
-__all__ = [
-    "INSTALL_WORDNET",
-    "SUPERSENSES",
-    "SynsetFiles",
-    "WordNet",
-    "WordNetSense",
-    "find_wordnet",
-]
-
 # lexnames(5WN): the lexicographer file of a sense key is an index into this list.
 SUPERSENSES = (
     "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute "

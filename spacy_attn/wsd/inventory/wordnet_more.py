@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from spacy_attn.errors import ResourceError
 
-__all__ = ["FILE", "read_more", "write_more"]
-
 FILE = Path(str(files("spacy_attn").joinpath("data", "wordnet_more.npz")))
 _NAMES = ("first", "coarse")
 

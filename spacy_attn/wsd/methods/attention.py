@@ -58,8 +58,6 @@ from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["FEW_SHOT_STRENGTH", "Attention", "attention_v1", "fit_examples", "gloss_text"]
-
 logger = logging.getLogger("spacy_attn")
 
 _FORMAT = "1"  # of the files with prepared vectors; a change makes old ones be computed anew

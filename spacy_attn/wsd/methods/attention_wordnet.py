@@ -29,8 +29,6 @@ from spacy_attn.wsd.methods.occurrence import bounds_of, occurrences, read_occur
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["AllWordsAttention", "SenseVectors"]
-
 _AT_ONCE = 512  # targets; with all their candidates about 5 MB
 
 

@@ -13,8 +13,6 @@ import numpy as np
 
 from spacy_attn._types import Floats1d
 
-__all__ = ["UNFITTED", "Calibration", "Coverage", "calibration_of", "temperature_of"]
-
 
 class Coverage(NamedTuple):
     """How the best score tells that a candidate is meant: a logistic regression.

@@ -23,8 +23,6 @@ from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod, as_d
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["CASCADE_MARGIN", "Cascade", "cascade_v1"]
-
 CASCADE_MARGIN = 0.9  # loses 0.3 points at most on held-out examples: benchmarks/speed/selective.py
 
 

@@ -24,8 +24,6 @@ from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.registry import check_arguments, sense_method
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["MEMBERS", "Ensemble", "ensemble_v1"]
-
 MEMBERS = ("attention", "word2vec", "lesk_extended")
 
 

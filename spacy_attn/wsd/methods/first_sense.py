@@ -15,8 +15,6 @@ from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["FirstSense", "first_sense_v1"]
-
 
 def first_sense_v1(temperature: float | None = None) -> SenseMethod:
     """The first sense of the inventory's frequency order."""

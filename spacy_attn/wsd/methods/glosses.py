@@ -11,8 +11,6 @@ from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.sense import Example, Sense
 
-__all__ = ["PreparedSenses", "content_words", "gloss_words", "words_around", "words_outside"]
-
 T = TypeVar("T")
 
 _CACHED_SENSES = 20_000  # a long job meets every word; WordNet has 206,941 senses

@@ -21,8 +21,6 @@ from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Lesk", "Signature", "lesk_v1", "stems"]
-
 
 def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Overlap of the context with the definition."""

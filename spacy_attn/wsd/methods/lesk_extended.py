@@ -27,8 +27,6 @@ from spacy_attn.wsd.methods.lesk import Lesk, Signature, stems
 from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 
-__all__ = ["LeskExtended", "lesk_extended_v1"]
-
 
 def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Weighted overlap of the context with definition, examples and supersense."""

@@ -12,15 +12,6 @@ from spacy_attn.sentences import sentence_of
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = [
-    "bounds_of",
-    "occurrences",
-    "read_occurrences",
-    "read_vectors",
-    "unit_parts",
-    "unit_rows",
-]
-
 _BLOCK = 48  # targets at once: more would multiply with more zeros
 
 

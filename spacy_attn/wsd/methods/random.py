@@ -14,8 +14,6 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["RandomSense", "random_v1"]
-
 
 def random_v1(seed: int = 0) -> SenseMethod:
     """A uniform guess that depends on seed, text and position alone."""

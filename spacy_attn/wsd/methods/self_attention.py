@@ -38,14 +38,6 @@ from spacy_attn.wsd.methods.word2vec import gloss_weights
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = [
-    "GlossVectors",
-    "PrototypeHead",
-    "PrototypicalSenses",
-    "SenseCounts",
-    "self_attention_v1",
-]
-
 
 def self_attention_v1(
     model: str | None = None,

@@ -16,8 +16,6 @@ from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.methods.occurrence import unit_rows
 
-__all__ = ["SenseHead", "read_arrays"]
-
 _RADIUS, _RIDGE = 25, 1.0  # of an untrained head
 
 

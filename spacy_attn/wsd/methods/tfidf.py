@@ -24,8 +24,6 @@ from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["Tfidf", "tfidf_v1"]
-
 _WORDS = 4096  # whose classifiers are kept
 
 

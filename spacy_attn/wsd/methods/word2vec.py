@@ -26,8 +26,6 @@ from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.sense import Sense
 from spacy_attn.wsd.vectors import Texts
 
-__all__ = ["StaticCentroid", "gloss_weights", "word2vec_v1"]
-
 
 def word2vec_v1(
     vectors: str | None = None, window: int = 50, temperature: float | None = None

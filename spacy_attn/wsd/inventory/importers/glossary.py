@@ -11,8 +11,6 @@ from pathlib import Path
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers, pos_of
 
-__all__ = ["COLUMNS", "parse_columns", "read_glossary", "records_of_rows"]
-
 #: The columns of a glossary and the names by which they are known.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "term": ("lemma", "word", "headword", "entry", "begriff", "wort"),

@@ -7,8 +7,6 @@ from typing import Any, TypeAlias
 
 from spacy_attn.wsd.inventory.lines import normal_form
 
-__all__ = ["LeftOut", "Record", "SenseNumbers", "pos_of"]
-
 #: One line of an inventory: ``{"lemma": ..., "pos": ..., "sense": ..., "definition": ...}``.
 Record: TypeAlias = dict[str, Any]
 #: How many senses an importer left out, by the reason.

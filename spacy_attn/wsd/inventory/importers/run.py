@@ -21,8 +21,6 @@ from spacy_attn.wsd.inventory.jsonl import read_sense
 from spacy_attn.wsd.inventory.lines import Line, normal_form
 from spacy_attn.wsd.sense import POS_TAGS
 
-__all__ = ["FORMATS", "ImportSummary", "import_inventory"]
-
 FORMATS: Final = ("glossary", "wn-lmf", "wiktextract")
 _NO_WORD: Final = "examples in which the word was not found"
 

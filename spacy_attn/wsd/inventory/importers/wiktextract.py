@@ -13,8 +13,6 @@ from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers, pos_of
 from spacy_attn.wsd.inventory.lines import normal_form
 
-__all__ = ["is_wiktextract", "read_wiktextract"]
-
 _NO_SENSE = ("form-of", "alt-of", "no-gloss")
 _LONGEST_EXAMPLE = 500  # characters; Wiktionary quotes whole paragraphs
 _NO_FORMS = {"romanization", "table-tags", "inflection-template", "class", "canonical"}

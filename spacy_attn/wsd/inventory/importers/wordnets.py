@@ -12,8 +12,6 @@ from typing import IO, Any
 from spacy_attn.errors import ConfigError, InventoryError, explain_missing_package
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, pos_of
 
-__all__ = ["ili_of", "read_lmf", "read_wn"]
-
 
 @dataclass(slots=True)
 class _Synset:
