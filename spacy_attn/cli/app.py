@@ -166,7 +166,6 @@ def _options(
     ] = False,
 ) -> None:
     """Find out which sense a word has in its sentence, and why."""
-    del version
     if debug:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))

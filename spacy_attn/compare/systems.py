@@ -193,7 +193,6 @@ class PublishedPredictions:
         Raises:
             RecordError: no line belongs to an instance.
         """
-        del on_progress
         keys = read_keys(self.path)
         ids = [instance.id for instance in task.dataset.instances]
         chosen = [Prediction(keys[name][0]) if name in keys else None for name in ids]

@@ -35,7 +35,6 @@ def vector_map(system: MethodSystem, task: Task, on_progress: OnProgress) -> Pla
     Raises:
         ResourceError: there are no static vectors.
     """
-    del on_progress
     encoder = encoder_of(system.prepared(task))
     if encoder is None:
         raise ConfigError("a vector map needs a method with an encoder, such as attention")

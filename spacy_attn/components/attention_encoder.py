@@ -141,7 +141,6 @@ class AttentionEncoder:
         Raises:
             ResourceError: the model is not on this machine.
         """
-        del exclude
         if not self.config["store_weights"]:
             return
         adapter = self.config["adapter"]
@@ -154,7 +153,6 @@ class AttentionEncoder:
         Raises:
             ConfigError: the folder is not complete.
         """
-        del exclude
         self._stored = stored = read_stored(Path(path))
         model, adapter = self._settings.model, self._settings.adapter
         self._settings = replace(

@@ -17,6 +17,7 @@ from spacy_attn.components.extensions import (
     refuse_shared_names,
     set_token_items,
 )
+from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ overwrite = false
 """
 #: The model that ships.
 BUNDLED = Path(str(files("spacy_attn") / "data" / "lemmatizer.safetensors"))
-_FILE = "lemmatizer.safetensors"
 _READ_AS = {"AUX": "VERB"}
 _READ = {"NOUN", "VERB", "ADJ", "ADV"}
 _UNKNOWN = {"", "X"}  # a Doc without parts of speech has "" everywhere
@@ -69,7 +69,7 @@ def make_attention_lemmatizer(
     return AttentionLemmatizer(model=model, attr=attr, overwrite=overwrite, name=name)
 
 
-class AttentionLemmatizer:
+class AttentionLemmatizer(SavedInOneFile):
     """Writes the lemma of every token; ``token._.attn_lemma`` is None where it never ran.
 
     The model reads nouns, verbs (auxiliaries too), adjectives and adverbs, in lower case, and all
@@ -77,6 +77,8 @@ class AttentionLemmatizer:
     and one with a character that is no letter, is its own in lower case. The model is read at the
     first text, and saved with the pipeline.
     """
+
+    saved_as = "lemmatizer.safetensors"
 
     def __init__(
         self,
@@ -159,7 +161,6 @@ class AttentionLemmatizer:
         Raises:
             ResourceError: its file is missing.
         """
-        del exclude
         if self._data is not None:
             return self._data
         try:
@@ -170,37 +171,8 @@ class AttentionLemmatizer:
                 "train-lemmatizer -o FOLDER"
             ) from error
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> AttentionLemmatizer:
-        """Take over the model that ``to_bytes`` wrote; the path in the config is not read."""
-        del exclude
+    def _restore(self, data: bytes, where: str) -> None:
         self._data, self._lemmatizer = data, None
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the model into a folder.
-
-        Raises:
-            ResourceError: its file is missing.
-        """
-        del exclude
-        data = self.to_bytes()
-        Path(path).mkdir(parents=True, exist_ok=True)
-        Path(path, _FILE).write_bytes(data)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> AttentionLemmatizer:
-        """Take over the model that ``to_disk`` wrote; the path in the config is not read.
-
-        Raises:
-            ResourceError: the folder holds no model.
-        """
-        del exclude
-        file = Path(path, _FILE)
-        if not file.is_file():
-            raise ResourceError(
-                f"there is no {_FILE} of {self.name!r} in {path}; save the pipeline again with "
-                "nlp.to_disk"
-            )
-        return self.from_bytes(file.read_bytes())
 
 
 def _pos_to_read(token: Token) -> str | None:

@@ -20,8 +20,9 @@ from spacy_attn.classic.chunk import (
 )
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
+from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.components.tagged import find_spans
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError
 
 DEFAULT_CONFIG = """
 [nltk_chunker]
@@ -36,7 +37,6 @@ spans_key = "chunks"
 [nltk_chunker.scorer]
 @scorers = "spacy.spancat_scorer.v1"
 """
-_GRAMMAR_FILE, _TAGGER_FILE = "grammar.txt", "tagger"
 
 
 @Language.factory(
@@ -78,7 +78,7 @@ def make_nltk_chunker(
     return chunker
 
 
-class NltkChunker:
+class NltkChunker(SavedInOneFile):
     """Writes the chunks of a Doc as a span group, ``label_`` being the type of the phrase.
 
     Spans are sorted by their start; of two that start together the longer comes first. With a
@@ -116,6 +116,7 @@ class NltkChunker:
             raise ConfigError("spans_key = ''; give the name of a span group, such as 'chunks'")
         self.name = name
         self.model = None if model is None else Path(model).expanduser().absolute()
+        self.saved_as = "grammar.txt" if model is None else "tagger"
         self.spans_key = spans_key
         self.scorer = scorer
         self._grammar = DEFAULT_GRAMMAR if grammar is None else str(grammar)
@@ -180,56 +181,13 @@ class NltkChunker:
         Raises:
             ConfigError, ResourceError: as :attr:`chunker`.
         """
-        del exclude
         chunker = self.chunker
         if isinstance(chunker, TrainedChunker):
             return chunker.tagger.to_bytes()
         return chunker.grammar.encode() if isinstance(chunker, GrammarChunker) else b""
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> NltkChunker:
-        """Take over what ``to_bytes`` wrote; the path in the config is not read.
-
-        Raises:
-            ConfigError: a grammar with a mistake.
-            ResourceError: the config names a model, and the bytes hold none.
-        """
-        del exclude
-        return self._restore(data, "these bytes")
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the tagger or the grammar into a folder.
-
-        Raises:
-            ConfigError, ResourceError: as :attr:`chunker`.
-        """
-        del exclude
-        data = self.to_bytes()
-        Path(path).mkdir(parents=True, exist_ok=True)
-        Path(path, self._file).write_bytes(data)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> NltkChunker:
-        """Take over what ``to_disk`` wrote; the path in the config is not read.
-
-        Raises:
-            ConfigError: a grammar with a mistake.
-            ResourceError: the folder holds nothing for this config, or it is damaged.
-        """
-        del exclude
-        file = Path(path, self._file)
-        if not file.is_file():
-            raise ResourceError(
-                f"there is no {self._file} of {self.name!r} in {path}; save the pipeline again "
-                "with nlp.to_disk"
-            )
-        return self._restore(file.read_bytes(), str(file))
-
-    @property
-    def _file(self) -> str:
-        return _GRAMMAR_FILE if self.model is None else _TAGGER_FILE
-
-    def _restore(self, data: bytes, where: str) -> NltkChunker:
+    def _restore(self, data: bytes, where: str) -> None:
         if self.model is not None:
             self._chunker = TrainedChunker(SequenceTagger.from_bytes(data, where=where), "chunks")
         else:
             self._chunker = GrammarChunker(data.decode(errors="replace"))
-        return self

@@ -17,6 +17,7 @@ from spacy_attn.classic.entities import (
 )
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
+from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.components.tagged import find_spans
 from spacy_attn.errors import ConfigError
 
@@ -35,7 +36,6 @@ spans_key = null
 """
 TASK = "entities"
 _BLOCKED = ("B", "")  # spaCy's state of a token that is said to be in no entity
-_FILE = "tagger"
 
 
 @Language.factory(
@@ -77,7 +77,7 @@ def make_nltk_ner(
     return component
 
 
-class NltkNer:
+class NltkNer(SavedInOneFile):
     """NLTK's named entities in a pipeline.
 
     Words are tagged sentence by sentence where the Doc has sentences, else all at once. Tokens
@@ -89,6 +89,8 @@ class NltkNer:
     as after spaCy's own ``ner``. With ``keep`` a Doc that has entities is not touched at all.
     Two components may write to ``doc.ents``: the rule of the later one decides.
     """
+
+    saved_as = "tagger"
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class NltkNer:
             )
         self.name = name
         self.model = None if model is None else Path(model).expanduser().absolute()
+        self.may_lack_file = model is None
         self.merge, self.spans_key = merge, spans_key
         self._chunker: EntityChunker | None = (
             NltkEntityChunker(binary=binary) if model is None else None
@@ -184,44 +187,12 @@ class NltkNer:
         Raises:
             ResourceError: the file of the model is missing or damaged.
         """
-        del exclude
         chunker = self.chunker
         return chunker.tagger.to_bytes() if isinstance(chunker, TrainedChunker) else b""
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> NltkNer:
-        """Take over the model that ``to_bytes`` wrote; the path in the config is not read.
-
-        Raises:
-            ResourceError: the bytes hold no model and the config names one, or they are damaged.
-        """
-        del exclude
+    def _restore(self, data: bytes, where: str) -> None:
         if data or self.model is not None:
-            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data), TASK)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the trained model into a folder, which stays empty for NLTK's own chunker.
-
-        Raises:
-            ResourceError: the file of the model is missing or damaged.
-        """
-        del exclude
-        chunker = self.chunker
-        Path(path).mkdir(parents=True, exist_ok=True)
-        if isinstance(chunker, TrainedChunker):
-            chunker.tagger.save(Path(path, _FILE))
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> NltkNer:
-        """Take over the model that ``to_disk`` wrote; the path in the config is not read.
-
-        Raises:
-            ResourceError: the folder holds no model and the config names one, or it is damaged.
-        """
-        del exclude
-        file = Path(path, _FILE)
-        if file.exists() or self.model is not None:
-            self._chunker = TrainedChunker(SequenceTagger.load(file), TASK)
-        return self
+            self._chunker = TrainedChunker(SequenceTagger.from_bytes(data, where=where), TASK)
 
 
 def _forget(entities: Iterable[Span]) -> None:

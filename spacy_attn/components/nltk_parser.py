@@ -21,7 +21,8 @@ from spacy_attn.classic.parse import (
     read_grammar_file,
 )
 from spacy_attn.components.extensions import install_parse_extensions, refuse_shared_names
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.components.saving import SavedInOneFile
+from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 
 logger = logging.getLogger("spacy_attn")
@@ -47,8 +48,6 @@ details_attr = "parse_details"
 
 #: What a terminal of the grammar may match, and the annotation that this needs.
 TERMINALS = {"text": None, "lower": None, "lemma": "LEMMA", "tag": "TAG", "pos": "POS"}
-
-_GRAMMAR_FILE = "grammar.txt"
 
 
 @Language.factory(
@@ -106,7 +105,7 @@ def make_nltk_parser(
     return parser
 
 
-class NltkParser:
+class NltkParser(SavedInOneFile):
     """Writes a bracketed tree, a status and details on each sentence of a Doc.
 
     ``span._.parse_tree`` is a string such as ``(S (NP (Det The) (N bat)) (VP (V flew)))``, or
@@ -121,6 +120,8 @@ class NltkParser:
 
     The text of the grammar is saved with the pipeline, so a file may be gone later.
     """
+
+    saved_as = "grammar.txt"
 
     def __init__(
         self,
@@ -205,40 +206,10 @@ class NltkParser:
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The text of the grammar; the rest is in the config of the pipeline."""
-        del exclude
         return self.parser.grammar.encode()
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> NltkParser:
-        """Take over a grammar that ``to_bytes`` wrote.
-
-        Raises:
-            ConfigError: it has a mistake.
-        """
-        del exclude
+    def _restore(self, data: bytes, where: str) -> None:
         self._parser = GrammarParser(data.decode(errors="replace"), **self._settings)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the grammar into a folder."""
-        del exclude
-        Path(path).mkdir(parents=True, exist_ok=True)
-        Path(path, _GRAMMAR_FILE).write_text(self.parser.grammar, encoding="utf-8", newline="")
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> NltkParser:
-        """Take over a grammar that ``to_disk`` wrote.
-
-        Raises:
-            ConfigError: it has a mistake.
-            ResourceError: the folder has none.
-        """
-        del exclude
-        file = Path(path, _GRAMMAR_FILE)
-        if not file.is_file():
-            raise ResourceError(
-                f"there is no grammar of {self.name!r} in {file}; save the pipeline again with "
-                "nlp.to_disk"
-            )
-        return self.from_bytes(file.read_bytes())
 
     def _load(self) -> GrammarParser:
         text = self._grammar

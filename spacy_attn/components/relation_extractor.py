@@ -46,6 +46,7 @@ from spacy_attn.components.extensions import (
     set_relations,
 )
 from spacy_attn.components.readable import readable
+from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError, ResourceError
 
 logger = logging.getLogger("spacy_attn")
@@ -65,7 +66,6 @@ entities = true
 #: Tokens. Time grows with a power of the sentence's length, as the matcher tries combinations.
 MAX_SENTENCE = 300
 
-_FILE = "relations.jsonl"
 # What the patterns may ask of a token, and which pipe writes it.
 _PIPES = {
     "DEP": ("a dependency parse", '"parser"'),
@@ -105,12 +105,14 @@ def make_relation_extractor(
     )
 
 
-class RelationExtractor:
+class RelationExtractor(SavedInOneFile):
     """Writes ``doc._.relations``, a list of :class:`~spacy_attn.classic.relations.Relation`.
 
     The patterns are read at construction and travel with the pipeline: a saved one needs the
     pattern file no more. A Doc without tokens but white space has no relations.
     """
+
+    saved_as = "relations.jsonl"
 
     def __init__(
         self,
@@ -194,42 +196,17 @@ class RelationExtractor:
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The patterns in use, as a pattern file."""
-        del exclude
         return "".join(pattern.to_line() + "\n" for pattern in self.patterns).encode()
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> RelationExtractor:
-        """Take over the patterns that ``to_bytes`` wrote, in place of the present ones.
-
-        Raises:
-            ResourceError: the bytes hold something else.
-        """
-        del exclude
+    def _restore(self, data: bytes, where: str) -> None:
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
             raise ResourceError(
-                "no patterns of relation_extractor in these bytes; save the pipeline again"
+                f"no patterns of relation_extractor in {where}; save the pipeline again"
             ) from error
-        self._use(parse_patterns(text, "these bytes"))
+        self._use(parse_patterns(text, where))
         self._missing = ""
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the patterns in use into a folder."""
-        del exclude
-        Path(path).mkdir(parents=True, exist_ok=True)
-        Path(path, _FILE).write_bytes(self.to_bytes())
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> RelationExtractor:
-        """Take over the patterns that ``to_disk`` wrote, in place of the present ones.
-
-        Raises:
-            ResourceError: the folder holds something else.
-        """
-        del exclude
-        self._use(load_patterns(Path(path, _FILE)))
-        self._missing = ""
-        return self
 
     def _use(self, patterns: Iterable[RelationPattern]) -> None:
         by_name = {pattern.name: pattern for pattern in patterns}

@@ -163,7 +163,6 @@ class SenseDisambiguator:
         Raises:
             ResourceError: a model is not on this machine.
         """
-        del exclude
         if not self.config["store_weights"]:
             return
         methods = [method for method in (self.method, self.backoff) if method is not None]
@@ -176,7 +175,6 @@ class SenseDisambiguator:
         Raises:
             ConfigError: the folder is not complete.
         """
-        del exclude
         self._resources = replace(self._resources, stored=read_stored(Path(path)))
         self._fitted.clear()
         return self

@@ -22,6 +22,7 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.classic.vectors import GLOVE, KeyedVectorsAdapter, check_choice, shared_vectors
 from spacy_attn.components.extensions import _install, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
+from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError
 
 logger = logging.getLogger("spacy_attn")
@@ -84,8 +85,11 @@ class Settings(TypedDict):
     hooks: bool
 
 
-class Word2Vec:
+class Word2Vec(SavedInOneFile):
     """Static vectors in a pipeline; the file is read on first use, once per process."""
+
+    saved_as = "config.json"
+    may_lack_file = True  # and is an error of the config all the same
 
     def __init__(
         self,
@@ -121,7 +125,6 @@ class Word2Vec:
         Raises:
             ConfigError: as ``__call__``.
         """
-        del batch_size
         return map(self, stream)
 
     def set_hooks(self, doc: Doc) -> None:
@@ -134,33 +137,7 @@ class Word2Vec:
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The config; the vectors stay in their file."""
-        del exclude
         return json.dumps(self._settings()).encode()
-
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Word2Vec:
-        """Take over a config that ``to_bytes`` wrote.
-
-        Raises:
-            ConfigError: the bytes hold something else, or a wrong setting.
-        """
-        del exclude
-        return self._restore(data, "these bytes")
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the config into a folder; the vectors stay in their file."""
-        del exclude
-        Path(path).mkdir(parents=True, exist_ok=True)
-        Path(path, "config.json").write_bytes(self.to_bytes())
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Word2Vec:
-        """Take over a config that ``to_disk`` wrote.
-
-        Raises:
-            ConfigError: the folder holds something else, or a wrong setting.
-        """
-        del exclude
-        file = Path(path, "config.json")
-        return self._restore(file.read_bytes() if file.is_file() else b"", str(file))
 
     def _configure(self, vectors: str | Path | None, attr: str, unknown: str, hooks: bool) -> None:
         self.vectors = None if vectors is None else str(vectors)
@@ -174,7 +151,7 @@ class Word2Vec:
             vectors=self.vectors, attr=self.attr, unknown=self.unknown, hooks=self.hooks
         )
 
-    def _restore(self, data: bytes, where: str) -> Word2Vec:
+    def _restore(self, data: bytes, where: str) -> None:
         try:
             saved: Any = json.loads(data)
         except (ValueError, RecursionError):
@@ -184,7 +161,6 @@ class Word2Vec:
                 f"no config of word2vec in {where}; save the pipeline again with nlp.to_disk"
             )
         self._configure(saved["vectors"], saved["attr"], saved["unknown"], saved["hooks"])
-        return self
 
 
 def _is_settings(saved: Any) -> bool:

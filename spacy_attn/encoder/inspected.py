@@ -170,7 +170,6 @@ def _outputs_of(modules: Sequence[Any], seen: list[Tensor]) -> Iterator[None]:
     """Keep what some modules give out, in the order in which they run."""
 
     def keep(module: Any, arguments: Any, output: Tensor) -> None:
-        del module, arguments
         seen.append(output)
 
     hooks = [module.register_forward_hook(keep) for module in modules]

@@ -63,7 +63,6 @@ class MemoEncoder:
         reads: Sequence[Sequence[TokenRange]] | None = None,
     ) -> list[Floats2d]:
         """All tokens, whatever is read. *Shape:* for each text (n_tokens, width)"""
-        del reads
         new = {t: o for t, o in zip(texts, offsets, strict=True) if t not in self._seen}
         if new:
             arrays = self._encoder.encode(list(new), list(new.values()))

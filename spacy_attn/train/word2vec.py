@@ -100,7 +100,7 @@ def train_word2vec(
 
 
 def _ignore(record: PlainData) -> None:
-    del record
+    """No report."""
 
 
 def _check_writable(output: Path, folder: Path, overwrite: bool) -> None:

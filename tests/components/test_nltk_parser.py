@@ -268,7 +268,7 @@ def test_a_dollar_in_the_grammar_survives_the_config(tmp_path):
 
 def test_folders_and_bytes_without_a_grammar(tmp_path):
     component = pipeline().get_pipe("nltk_parser")
-    with pytest.raises(ResourceError, match=r"no grammar of 'nltk_parser' in .*grammar\.txt; save"):
+    with pytest.raises(ResourceError, match=r"no grammar\.txt of 'nltk_parser' in .*; save"):
         component.from_disk(tmp_path)
     for data in (b"", b"\xff", b"[]"):
         with pytest.raises(ConfigError, match="grammar is not well formed"):

@@ -765,7 +765,7 @@ def test_foreign_bytes_are_refused(vocab, data, problem):
 
 
 def test_a_foreign_folder_is_refused(vocab, tmp_path):
-    with pytest.raises(ResourceError, match=r"relations\.jsonl is not there"):
+    with pytest.raises(ResourceError, match=r"there is no relations\.jsonl of"):
         RelationExtractor(vocab).from_disk(tmp_path)
 
 

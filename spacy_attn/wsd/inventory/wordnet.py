@@ -142,7 +142,6 @@ class WordNetInventory:
 
     def can_begin(self, form: str) -> bool:
         """True: nearly every text has words of WordNet."""
-        del form
         return True
 
     @property

@@ -25,7 +25,6 @@ def first_sense_v1(temperature: float | None = None) -> SenseMethod:
 def _make(
     inventory: SenseInventory, resources: Resources, *, temperature: float | None
 ) -> FittedMethod:
-    del inventory, resources
     return FirstSense(temperature_of("first_sense", temperature))
 
 
@@ -42,7 +41,6 @@ class FirstSense:
 
     def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* for each target (n_candidates,)"""
-        del texts
         return [
             -np.log(np.arange(1, len(target.candidates) + 1, dtype=np.float32))
             for target in targets

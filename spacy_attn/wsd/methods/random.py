@@ -21,7 +21,6 @@ def random_v1(seed: int = 0) -> SenseMethod:
 
 
 def _make(inventory: SenseInventory, resources: Resources, *, seed: int) -> FittedMethod:
-    del inventory, resources
     return RandomSense(seed)
 
 
