@@ -13,7 +13,7 @@ from thinc.api import Config
 
 from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
-    install_lemma_extension,
+    install_item_extension,
     refuse_shared_names,
     set_token_items,
 )
@@ -49,12 +49,7 @@ def make_attention_lemmatizer(
 ) -> AttentionLemmatizer:
     """Give each token its lemma, written letter by letter by an encoder-decoder.
 
-    Args:
-        nlp: the pipeline; the bundled model is English.
-        name: of the component in the pipeline.
-        model: path of a model of ``spacy-attn train-lemmatizer``; None takes the bundled one.
-        attr: Token attribute to write.
-        overwrite: write ``token.lemma`` too.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, the attribute is taken by somebody else, or the bundled
@@ -96,7 +91,7 @@ class AttentionLemmatizer(SavedInOneFile):
         self.attr, self.overwrite, self.name = attr, overwrite, name
         self._data: bytes | None = None  # of the model, where it is not that of the file
         self._lemmatizer: LetterLemmatizer | None = None
-        install_lemma_extension(attr)
+        install_item_extension(attr)
 
     @property
     def written_names(self) -> dict[str, str]:
@@ -141,7 +136,7 @@ class AttentionLemmatizer(SavedInOneFile):
         Raises:
             ResourceError: as :attr:`lemmatizer`.
         """
-        install_lemma_extension(self.attr)  # a spawned child starts without extensions
+        install_item_extension(self.attr)  # a spawned child starts without extensions
         forms = [(token.lower_, _pos_to_read(token)) for doc in docs for token in doc]
         read = [(form, pos) for form, pos in forms if pos is not None]
         found = dict(zip(read, self.lemmatizer.lemmas(read), strict=True)) if read else {}

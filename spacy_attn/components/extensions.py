@@ -78,29 +78,29 @@ def install_extensions(
     del word2vec
     install_vector_extensions(attn_vectors, attn_vector, attn_model)
     install_sense_extensions(sense, spans_key)
-    install_stem_extension(stem)
-    install_lemma_extension(attn_lemma)
+    install_item_extension(stem)
+    install_item_extension(attn_lemma)
     install_parse_extensions(parse_tree, parse_status, parse_details)
     install_relation_extension(relations)
 
 
 def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -> None:
     """Install the attributes of one ``attention_encoder``."""
-    _install(
+    install_extension(
         Doc,
         model_attr,
         setting="model_attr",
         getter=partial(_get_stored, attr=model_attr),
         setter=partial(_set_stored, attr=model_attr),
     )
-    _install(
+    install_extension(
         Doc,
         doc_attr,
         setting="attr",
         getter=partial(token_vectors, attr=doc_attr),
         setter=partial(_set_stored, attr=doc_attr),
     )
-    _install(
+    install_extension(
         Token, token_attr, setting="token_attr", getter=partial(_get_token_vector, attr=doc_attr)
     )
 
@@ -108,24 +108,19 @@ def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -
 def install_sense_extensions(attr: str, spans_key: str) -> None:
     """Install the attributes of one ``sense_disambiguator``."""
     for owner, getter in ((Token, _get_token_sense), (Span, _get_span_sense)):
-        _install(owner, attr, setting="attr", getter=partial(getter, spans_key=spans_key))
+        install_extension(owner, attr, setting="attr", getter=partial(getter, spans_key=spans_key))
 
 
-def install_stem_extension(attr: str) -> None:
-    """Install the attribute of one ``nltk_stemmer``."""
-    _install(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
-
-
-def install_lemma_extension(attr: str) -> None:
-    """Install the attribute of one ``attention_lemmatizer``."""
-    _install(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
+def install_item_extension(attr: str) -> None:
+    """Install the attribute of one ``nltk_stemmer`` or ``attention_lemmatizer``."""
+    install_extension(Token, attr, setting="attr", getter=partial(_get_token_item, attr=attr))
 
 
 def install_parse_extensions(tree_attr: str, status_attr: str, details_attr: str) -> None:
     """Install the attributes of one ``nltk_parser``."""
     settings = {"attr": tree_attr, "status_attr": status_attr, "details_attr": details_attr}
     for setting, attr in settings.items():
-        _install(
+        install_extension(
             Span,
             attr,
             setting=setting,
@@ -136,7 +131,7 @@ def install_parse_extensions(tree_attr: str, status_attr: str, details_attr: str
 
 def install_relation_extension(attr: str) -> None:
     """Install the attribute of one ``relation_extractor``."""
-    _install(Doc, attr, setting="attr", getter=partial(_get_relations, attr=attr))
+    install_extension(Doc, attr, setting="attr", getter=partial(_get_relations, attr=attr))
 
 
 def refuse_shared_names(nlp: Language, name: str, written_names: Mapping[str, str]) -> None:
@@ -166,7 +161,7 @@ def refuse_shared_names(nlp: Language, name: str, written_names: Mapping[str, st
             )
 
 
-def _install(
+def install_extension(
     owner: Any,
     name: str,
     *,

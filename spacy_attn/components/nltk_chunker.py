@@ -26,8 +26,8 @@ from spacy_attn.errors import ConfigError
 
 DEFAULT_CONFIG = """
 [nltk_chunker]
-# Rules for NLTK's RegexpParser over Penn tags, or the path of a file with them; null: the
-# default grammar (NP, VP, PP, CLAUSE; ADJP, ADVP, PRT, SBAR).
+# Rules for NLTK's RegexpParser over Penn tags (a text with one of <>{} or several lines), or the
+# path of a file with them; null: the default grammar (NP, VP, PP, CLAUSE; ADJP, ADVP, PRT, SBAR).
 grammar = null
 # A tagger trained by spacy-attn train-chunker, in place of a grammar.
 model = null
@@ -56,14 +56,7 @@ def make_nltk_chunker(
 ) -> NltkChunker:
     """Find the phrases of each sentence from the tags of the pipeline.
 
-    Args:
-        nlp: the pipeline.
-        name: of the component in the pipeline.
-        grammar: rules, or the path of a file with them; what has one of ``<>{}`` or several
-            lines is rules. None means the default grammar.
-        model: path of a trained tagger, in place of a grammar.
-        spans_key: span group to write.
-        scorer: what ``nlp.evaluate`` calls, with spans_key.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, both a grammar and a model are given, the grammar

@@ -54,14 +54,7 @@ def make_nltk_ner(
 ) -> NltkNer:
     """Find named entities with an NLTK chunker over the tags of the pipeline.
 
-    Args:
-        nlp: the pipeline; NLTK's own chunker is English.
-        name: of the component in the pipeline.
-        model: path of a trained tagger; None means NLTK's own chunker and data.
-        binary: for NLTK's own chunker: one label, NE, for all kinds of names.
-        merge: "fill", "keep" or "replace"; see
-            :func:`~spacy_attn.classic.entities.free_entities`.
-        spans_key: span group to write in place of ``doc.ents``.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, the span group is written by somebody else, or

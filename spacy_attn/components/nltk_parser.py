@@ -29,7 +29,8 @@ logger = logging.getLogger("spacy_attn")
 
 DEFAULT_CONFIG = """
 [nltk_parser]
-# The productions, or the path of a file with them; with probabilities in brackets a PCFG.
+# The productions (a text with an arrow), or the path of a file with them; with probabilities in
+# brackets a PCFG.
 grammar = null
 # "chart" (the first tree), "viterbi" (the most probable one), "auto" (viterbi for a PCFG).
 method = "auto"
@@ -70,19 +71,7 @@ def make_nltk_parser(
 ) -> NltkParser:
     """Parse each sentence with a grammar, by NLTK's chart or Viterbi parser.
 
-    Args:
-        nlp: the pipeline.
-        name: of the component in the pipeline.
-        grammar: productions as NLTK reads them, or the path of a file with them; what has an
-            arrow is a grammar.
-        method: "auto", "chart" or "viterbi".
-        terminals: "lower", "text", "lemma", "tag" or "pos".
-        skip_punct: whether punctuation that the grammar lacks is left out.
-        max_edges: limit for a sentence.
-        max_seconds: limit for a sentence.
-        attr: Span attribute for the bracketed tree.
-        status_attr: Span attribute for how parsing ended.
-        details_attr: Span attribute for edges, log-probability and uncovered words.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, the grammar has a mistake, or an attribute is taken.

@@ -8,7 +8,7 @@ from thinc.api import Config
 
 from spacy_attn.classic.stem import Stemmer
 from spacy_attn.components.extensions import (
-    install_stem_extension,
+    install_item_extension,
     refuse_shared_names,
     set_token_items,
 )
@@ -53,15 +53,7 @@ def make_nltk_stemmer(
 ) -> NltkStemmer:
     """Give each token its stem, by one of NLTK's stemmers.
 
-    Args:
-        nlp: the pipeline; gives the language where the config names none.
-        name: of the component in the pipeline.
-        algorithm: "snowball", "porter", "lancaster" or "regexp".
-        language: of Snowball, by name or code, in any case.
-        mode: of Porter.
-        pattern: of regexp.
-        min_length: of regexp, in characters.
-        attr: Token attribute to write.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, the algorithm does not know the language, or the
@@ -91,7 +83,7 @@ class NltkStemmer:
         self.stemmer = stemmer
         self.attr = attr
         self.name = name
-        install_stem_extension(attr)
+        install_item_extension(attr)
 
     @property
     def written_names(self) -> dict[str, str]:
@@ -100,7 +92,7 @@ class NltkStemmer:
 
     def __call__(self, doc: Doc) -> Doc:
         """Stem one Doc."""
-        install_stem_extension(self.attr)  # a spawned child starts without extensions
+        install_item_extension(self.attr)  # a spawned child starts without extensions
         stem = self.stemmer.stem
         set_token_items(doc, self.attr, [stem(token.text) for token in doc])
         return doc

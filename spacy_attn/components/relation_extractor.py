@@ -86,13 +86,7 @@ def make_relation_extractor(
 ) -> RelationExtractor:
     """Read subject-verb-object and entity-relation-entity triples from the parse.
 
-    Args:
-        nlp: the pipeline; the bundled patterns fit the labels of spaCy's English parsers.
-        name: of the component in the pipeline.
-        patterns: path of a pattern file; None takes the bundled patterns alone.
-        extend: whether that file is added to the bundled patterns or replaces them.
-        attr: Doc attribute to write.
-        entities: whether patterns of kind "noun" are used.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: the attribute is taken, ``patterns`` is an empty text, or

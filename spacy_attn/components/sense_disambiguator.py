@@ -195,20 +195,20 @@ class SenseDisambiguator:
     def annotate(self, docs: list[Doc]) -> None:
         """Find the targets of some Docs, decide, and write the span groups."""
         self._install()  # a spawned child starts without extensions
-        found = self._answers(docs)  # the vectors are gone when the records are made
+        answers_of_docs = self._answers(docs)  # its vectors are freed before records are made
         reads_last = self.reads_last
-        for doc, answers in zip(docs, found, strict=True):
+        for doc, answers in zip(docs, answers_of_docs, strict=True):
             self._write(doc, answers)
             if reads_last:
                 drop_unkept(doc, self.config["vectors_attr"])
 
     def _answers(self, docs: Sequence[Doc]) -> list[list[Answer]]:
         """What the methods say of the words of each Doc."""
-        found: list[list[Answer]] = [[] for _ in docs]
+        of_doc: list[list[Answer]] = [[] for _ in docs]
         # Most texts of a small inventory end here: nothing more is read of them.
-        held = [i for i, may in enumerate(may_hold_words(docs, self.inventory)) if may]
-        holders = [docs[i] for i in held]
-        texts = Texts(list(contexts_of(holders)), self._stored_vectors_of(holders))
+        numbers = [i for i, may in enumerate(may_hold_words(docs, self.inventory)) if may]
+        with_words = [docs[i] for i in numbers]
+        texts = Texts(list(contexts_of(with_words)), self._stored_vectors_of(with_words))
         targets = find_all(self.inventory, texts)
         if targets:
             back_off = partial(self.prepared, "backoff") if self.backoff is not None else None
@@ -217,9 +217,9 @@ class SenseDisambiguator:
                 self.prepared(), texts, targets, threshold, back_off, self.coarsen
             )
             for answer in answers:
-                found[held[answer.target.context]].append(answer)
-            self._report(holders, texts)
-        return found
+                of_doc[numbers[answer.target.context]].append(answer)
+            self._report(with_words, texts)
+        return of_doc
 
     def _stored_vectors_of(self, docs: Sequence[Doc]) -> Stored:
         """Looks up what an ``attention_encoder`` before this component has left on the Docs."""

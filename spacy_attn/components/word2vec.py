@@ -20,7 +20,7 @@ from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.classic.vectors import GLOVE, KeyedVectorsAdapter, check_choice, shared_vectors
-from spacy_attn.components.extensions import _install, refuse_shared_names
+from spacy_attn.components.extensions import install_extension, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError
@@ -55,13 +55,7 @@ def make_word2vec(
 ) -> Word2Vec:
     """Give each token the vector of its word, the same in every text.
 
-    Args:
-        nlp: the pipeline; the default vectors are English.
-        name: of the component in the pipeline.
-        vectors: path of the file; None or "glove-6b-50d" means the wheel of ``[models]``.
-        attr: Token attribute to write.
-        unknown: rule for unknown words: "zero", "lemma" (needs lemmas) or "subword".
-        hooks: whether ``vector`` and ``similarity`` of spaCy use these vectors.
+    ``DEFAULT_CONFIG`` describes the settings.
 
     Raises:
         ConfigError: a setting is wrong, the attribute is taken by somebody else, or the
@@ -200,7 +194,7 @@ def install_word2vec_extension(
             )
             Token.set_extension(attr, getter=getter, force=True)
         return
-    _install(Token, attr, setting="attr", getter=getter)
+    install_extension(Token, attr, setting="attr", getter=getter)
 
 
 def static_vectors(doc: Doc, *, vectors: str | None = None, unknown: str = "zero") -> Floats2d:
