@@ -70,13 +70,13 @@ def one_sentence() -> Iterator[None]:
         raise SystemExit(str(error)) from error
 
 
-_LOADED: list[Result] = []
+_loaded: list[Result] = []  # what load() has read since earlier_models() began
 
 
 def load(name: str) -> Result:
     """A committed result."""
     result: Result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    _LOADED.append(result)
+    _loaded.append(result)
     return result
 
 
@@ -87,9 +87,9 @@ def earlier_models(make: Callable[[], str]) -> tuple[str, list[str]]:
         The text, and the SHA-256 of each earlier sense model with which one of the results was
         measured.
     """
-    _LOADED.clear()
+    _loaded.clear()
     text = make()
-    files = [result.get("manifest", {}).get("files", {}) for result in _LOADED]
+    files = [result.get("manifest", {}).get("files", {}) for result in _loaded]
     used = {each.get(SENSE_MODEL.name) for each in files}
     return text, sorted(used - {None, sha256(SENSE_MODEL)})
 

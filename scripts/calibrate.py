@@ -15,33 +15,26 @@ from collections.abc import Mapping
 from functools import partial
 
 from spacy_attn.compare.manifest import manifest
-from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import (
-    MemoEncoder,
-    MemoGlosses,
     Prepare,
     blank_resources,
+    few_shot_attention,
     held_out_scores,
 )
 from spacy_attn.wsd.context import Resources
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.method import FittedMethod
-from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
 from spacy_attn.wsd.methods.ensemble import MEMBERS, Ensemble
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method, short_names
-from spacy_attn.wsd.methods.sense_head import SenseHead
 
 
 def main() -> None:
     """Fit and write."""
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
-    adapted = EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
-    encoder = MemoEncoder(shared_encoder(adapted))
-    glosses = MemoGlosses(shared_encoder(EncoderSettings()))
-    head = SenseHead.load(SENSE_MODEL)
+    attention = few_shot_attention(resources, EncoderSettings(), SENSE_MODEL)
 
     def prepare(name: str, part: Inventory) -> FittedMethod:
         return sense_method(name).prepare(part, resources)
@@ -54,7 +47,7 @@ def main() -> None:
         if name
         not in ("random", "first_sense", "cascade", "ensemble", "attention", "self_attention")
     }
-    prepares["attention"] = lambda part: Attention(part, resources, encoder, glosses, head)
+    prepares["attention"] = attention
     temperatures = temperatures_of(prepares, inventory, resources)
     together = {"ensemble": _ensemble(prepares, temperatures)}
     temperatures |= temperatures_of(together, inventory, resources)
@@ -69,7 +62,7 @@ def main() -> None:
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for old in DATA.glob("senses-*.safetensors"):
         old.unlink()
-    Attention(inventory, resources, encoder, glosses, head, [DATA])
+    attention(inventory, [DATA])
     for path in DATA.glob("senses-*.safetensors"):
         path.chmod(0o644)
     print(json.dumps(temperatures, indent=1))

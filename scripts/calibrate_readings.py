@@ -28,20 +28,17 @@ from spacy_attn import load_pipeline
 from spacy_attn._types import Floats1d
 from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import contexts_of, resources_of
-from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.corpora import TaggedSentence, read_semcor, split_corpora
-from spacy_attn.train.held_out import MemoEncoder, MemoGlosses, blank_resources, held_out_scores
+from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
 from spacy_attn.wsd.context import Context, Target, tokens_within
 from spacy_attn.wsd.decide import decide_all
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.method import FittedMethod
-from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
-from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
 
 #: Share of uses that no sense covers. WordNet: 49 of the 650 words of twelve texts written for
@@ -153,14 +150,7 @@ def of_examples() -> dict[str, Any]:
     """
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
-    adapted = EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
-    encoder = MemoEncoder(shared_encoder(adapted))
-    glosses = MemoGlosses(shared_encoder(EncoderSettings()))
-    head = SenseHead.load(SENSE_MODEL)
-
-    def prepare(part: Inventory) -> Attention:
-        return Attention(part, resources, encoder, glosses, head)
-
+    prepare = few_shot_attention(resources, EncoderSettings(), SENSE_MODEL)
     covered, _ = held_out_scores(prepare, inventory, resources)
     uncovered: list[Floats1d] = []
     words = {lemma: inventory.candidates(lemma) for lemma, _ in inventory.words}

@@ -29,21 +29,13 @@ from benchmarks.common import SEED, SEMCOR, Result, in_turns, median_ratio, publ
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
-from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.held_out import (
-    MemoEncoder,
-    MemoGlosses,
-    blank_resources,
-    held_out_scores,
-)
+from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
-from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
 from spacy_attn.wsd.methods.cascade import CASCADE_MARGIN
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
-from spacy_attn.wsd.methods.sense_head import SenseHead
 
 REPETITIONS, N_SENTENCES, PER_DOCUMENT = 5, 4000, 10
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -149,16 +141,8 @@ def nothing_to_do() -> Result:
 def curves(inventory: Inventory) -> dict[str, list[dict[str, float]]]:
     """Accuracy and share left to attention for each margin, on held-out examples."""
     resources = blank_resources(inventory)
-    encoder = MemoEncoder(
-        shared_encoder(
-            EncoderSettings(adapter=str(SENSE_MODEL), strength=FEW_SHOT_STRENGTH, unit="sentence")
-        )
-    )
-    glosses = MemoGlosses(shared_encoder(EncoderSettings()))
-    head = SenseHead.load(SENSE_MODEL)
-    attention, gold = held_out_scores(
-        lambda part: Attention(part, resources, encoder, glosses, head), inventory, resources
-    )
+    prepare = few_shot_attention(resources, EncoderSettings(), SENSE_MODEL)
+    attention, gold = held_out_scores(prepare, inventory, resources)
     out = {}
     for name in CHEAP:
         method = sense_method(name)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
+from spacy_attn.settings import EncoderSettings
+from spacy_attn.train.held_out import blank_resources, choose_few_shot, few_shot_attention
 from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
@@ -222,37 +225,14 @@ def choose_few_shot_settings(
     Returns:
         ``ridge``, ``gloss_weight``, and what they gave: see :class:`~.held_out.FewShot`.
     """
-    from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-    from spacy_attn.settings import EncoderSettings
-    from spacy_attn.train.held_out import (
-        MemoEncoder,
-        MemoGlosses,
-        blank_resources,
-        choose_few_shot,
-    )
-    from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
-    from spacy_attn.wsd.methods.sense_head import SenseHead
-
     resources = blank_resources(inventory)
-    glosses = MemoGlosses(
-        HuggingFaceEncoder(EncoderSettings(model, window=window, overlap=overlap))
+    plain = EncoderSettings(model, window=window, overlap=overlap)
+    prepare = few_shot_attention(resources, plain, path)
+    few = choose_few_shot(
+        lambda ridge, weight: partial(prepare, ridge=ridge, gloss_weight=weight),
+        inventory,
+        resources,
     )
-    adapted = EncoderSettings(
-        model,
-        adapter=str(path),
-        strength=FEW_SHOT_STRENGTH,
-        unit="sentence",
-        window=window,
-        overlap=overlap,
-    )
-    memo = MemoEncoder(HuggingFaceEncoder(adapted))
-    head = SenseHead.load(path)
-
-    def prepare(ridge: float, weight: float) -> Callable[[Inventory], Attention]:
-        chosen = replace(head, ridge=ridge, gloss_weight=weight)
-        return lambda part: Attention(part, resources, memo, glosses, chosen)
-
-    few = choose_few_shot(prepare, inventory, resources)
     return asdict(few)
 
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, Offsets, TextEncoder, TokenRange
 from spacy_attn.backends import LocalModels
+from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, Attention
+from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
 
@@ -83,6 +88,34 @@ class MemoGlosses:
         if new:
             self._seen.update(zip(new, self._glosses.embed(new), strict=True))
         return np.stack([self._seen[text] for text in texts])
+
+
+def few_shot_attention(
+    resources: Resources, plain: EncoderSettings, path: Path
+) -> Callable[..., Attention]:
+    """What prepares the attention method for parts of an inventory; each text is encoded once.
+
+    Args:
+        resources: the tokenizer.
+        plain: the encoder as it was published.
+        path: the sense model.
+
+    Returns:
+        A function of an inventory and, by name, of folders for prepared vectors (``prepared``)
+        and of settings of the head that differ (``ridge``, ``gloss_weight``).
+    """
+    from spacy_attn.encoder.huggingface import HuggingFaceEncoder
+
+    adapted = replace(plain, adapter=str(path), strength=FEW_SHOT_STRENGTH, unit="sentence")
+    encoder = MemoEncoder(HuggingFaceEncoder(adapted))
+    glosses = MemoGlosses(HuggingFaceEncoder(plain))
+    head = SenseHead.load(path)
+
+    def prepare(part: Inventory, prepared: Sequence[Path] = (), **changes: Any) -> Attention:
+        changed = replace(head, **changes)
+        return Attention(part, resources, encoder, glosses, changed, prepared)
+
+    return prepare
 
 
 def blank_resources(inventory: Inventory) -> Resources:
