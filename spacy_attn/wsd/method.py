@@ -186,7 +186,7 @@ class Needs:
     @classmethod
     def of(cls, methods: Iterable[SenseMethod]) -> Needs:
         """What several methods need together."""
-        needs = [method.needs for method in methods if isinstance(method, Method)]
+        needs = [method.needs for method in methods if isinstance(method, BuiltInMethod)]
         return cls(
             tuple(name for each in needs for name in each.encoders),
             tuple(path for each in needs for path in each.models),
@@ -195,8 +195,8 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Method:
-    """A name, the function that prepares it, and what it needs.
+class BuiltInMethod:
+    """A sense method of this package: its name, what prepares it, and what it needs.
 
     The function is one of a module or a partial of one: a spawned child gets it pickled.
     """

@@ -38,7 +38,7 @@ from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Resources, Target, tokens_within
 from spacy_attn.wsd.decide import log_softmax, margin_between
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, LogOdds, Method, Needs, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, LogOdds, Needs, SenseMethod
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.calibration import (
     UNFITTED,
@@ -107,7 +107,7 @@ def attention_v1(
     )
     path = None if sense_model == "none" else Path(sense_model) if sense_model else SENSE_MODEL
     make = partial(_make, plain=plain, path=path, strength=strength, temperature=temperature)
-    return Method("attention", make, Needs((plain.model,), () if path is None else (path,)))
+    return BuiltInMethod("attention", make, Needs((plain.model,), () if path is None else (path,)))
 
 
 def _make(

@@ -19,7 +19,14 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.decide import log_softmax, margin_between
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod, as_decided, encoder_of
+from spacy_attn.wsd.method import (
+    BuiltInMethod,
+    FittedMethod,
+    Needs,
+    SenseMethod,
+    as_decided,
+    encoder_of,
+)
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
 
@@ -42,7 +49,7 @@ def cascade_v1(
         raise ConfigError(f"margin = {margin}; allowed is 0 (all to the cheap method) to 1")
     methods = sense_method(cheap, "cheap"), sense_method(second, "second")
     make = partial(_make, cheap=methods[0], second=methods[1], margin=margin)
-    return Method("cascade", make, Needs.of(methods))
+    return BuiltInMethod("cascade", make, Needs.of(methods))
 
 
 def _make(

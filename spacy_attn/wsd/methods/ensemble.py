@@ -19,7 +19,14 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod, as_decided, encoder_of
+from spacy_attn.wsd.method import (
+    BuiltInMethod,
+    FittedMethod,
+    Needs,
+    SenseMethod,
+    as_decided,
+    encoder_of,
+)
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.registry import check_arguments, sense_method
 from spacy_attn.wsd.vectors import Texts
@@ -44,7 +51,7 @@ def ensemble_v1(
         )
     members = tuple(sense_method(method, "methods") for method in methods)
     make = partial(_make, methods=members, temperature=temperature)
-    return Method("ensemble", make, Needs.of(members))
+    return BuiltInMethod("ensemble", make, Needs.of(members))
 
 
 def _make(

@@ -10,7 +10,7 @@ import numpy as np
 from spacy_attn._types import Floats1d
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, SenseMethod
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.registry import check_arguments
 from spacy_attn.wsd.vectors import Texts
@@ -19,7 +19,7 @@ from spacy_attn.wsd.vectors import Texts
 def first_sense_v1(temperature: float | None = None) -> SenseMethod:
     """The first sense of the inventory's frequency order."""
     check_arguments(temperature)
-    return Method("first_sense", partial(_make, temperature=temperature))
+    return BuiltInMethod("first_sense", partial(_make, temperature=temperature))
 
 
 def _make(

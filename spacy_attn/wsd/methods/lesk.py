@@ -14,7 +14,7 @@ import numpy as np
 from spacy_attn._types import Floats1d
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, SenseMethod
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import PreparedSenses
 from spacy_attn.wsd.methods.registry import check_arguments
@@ -25,13 +25,8 @@ from spacy_attn.wsd.vectors import Texts
 def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Overlap of the context with the definition."""
     check_arguments(temperature, window)
-    return Method("lesk", partial(_make, window=window, temperature=temperature))
-
-
-def _make(
-    inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
-) -> FittedMethod:
-    return Lesk(inventory, resources, window, temperature_of("lesk", temperature))
+    fitted = temperature_of("lesk", temperature)
+    return BuiltInMethod("lesk", partial(Lesk, window=window, temperature=fitted))
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ import numpy as np
 
 from spacy_attn.wsd.context import Resources
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, SenseMethod
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import gloss_words
 from spacy_attn.wsd.methods.lesk import Lesk, Signature, stems
@@ -31,13 +31,8 @@ from spacy_attn.wsd.sense import Sense
 def lesk_extended_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Weighted overlap of the context with definition, examples and supersense."""
     check_arguments(temperature, window)
-    return Method("lesk_extended", partial(_make, window=window, temperature=temperature))
-
-
-def _make(
-    inventory: SenseInventory, resources: Resources, *, window: int, temperature: float | None
-) -> FittedMethod:
-    return LeskExtended(inventory, resources, window, temperature_of("lesk_extended", temperature))
+    fitted = temperature_of("lesk_extended", temperature)
+    return BuiltInMethod("lesk_extended", partial(LeskExtended, window=window, temperature=fitted))
 
 
 class LeskExtended(Lesk):

@@ -11,13 +11,13 @@ import numpy as np
 from spacy_attn._types import Floats1d
 from spacy_attn.wsd.context import Context, Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, SenseMethod
 from spacy_attn.wsd.vectors import Texts
 
 
 def random_v1(seed: int = 0) -> SenseMethod:
     """A uniform guess that depends on seed, text and position alone."""
-    return Method("random", partial(_make, seed=seed))
+    return BuiltInMethod("random", partial(_make, seed=seed))
 
 
 def _make(inventory: SenseInventory, resources: Resources, *, seed: int) -> FittedMethod:

@@ -20,7 +20,7 @@ from spacy.util import registry
 
 from spacy_attn.errors import ConfigError, SpacyAttnError
 from spacy_attn.models import glove_files, model_files, resolve_encoder
-from spacy_attn.wsd.method import Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, SenseMethod
 
 __all__ = [
     "DATA",
@@ -145,7 +145,7 @@ def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
 
     The bundled models are not among them, nor what a user's own method reads.
     """
-    if not isinstance(method, Method):
+    if not isinstance(method, BuiltInMethod):
         return (), ()
     own = (SENSE_MODEL, SELF_ATTENTION_MODEL)
     return method.needs.encoders, tuple(path for path in method.needs.models if path not in own)
@@ -157,7 +157,7 @@ def files_of(method: SenseMethod) -> list[Path] | None:
     Raises:
         ResourceError: one is not on this machine.
     """
-    if not isinstance(method, Method):
+    if not isinstance(method, BuiltInMethod):
         return None
     needs = method.needs
     files = [file for name in needs.encoders for file in model_files(resolve_encoder(name).path)]

@@ -29,7 +29,7 @@ from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Resources, Target, tokens_within
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, Needs, SenseMethod
 from spacy_attn.wsd.methods.glosses import PreparedSenses
 from spacy_attn.wsd.methods.occurrence import occurrences, read_occurrences
 from spacy_attn.wsd.methods.registry import SELF_ATTENTION_MODEL, check_arguments
@@ -54,7 +54,7 @@ def self_attention_v1(
     check_arguments(temperature)
     path = Path(model) if model else SELF_ATTENTION_MODEL
     make = partial(_make, path=path, vectors=vectors, temperature=temperature)
-    return Method("self_attention", make, Needs(models=(path,), vectors=(vectors,)))
+    return BuiltInMethod("self_attention", make, Needs(models=(path,), vectors=(vectors,)))
 
 
 def _make(

@@ -17,7 +17,7 @@ from spacy_attn._types import Floats1d, Floats2d, Ints1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, SenseMethod
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import content_words, gloss_words, words_around, words_outside
 from spacy_attn.wsd.methods.registry import check_arguments
@@ -32,18 +32,8 @@ def tfidf_v1(window: int = 50, c: float = 3.0, temperature: float | None = None)
     check_arguments(temperature, window)
     if not c > 0:
         raise ConfigError(f"c = {c}; allowed is a number above 0, the inverse of the penalty")
-    return Method("tfidf", partial(_make, window=window, c=c, temperature=temperature))
-
-
-def _make(
-    inventory: SenseInventory,
-    resources: Resources,
-    *,
-    window: int,
-    c: float,
-    temperature: float | None,
-) -> FittedMethod:
-    return Tfidf(inventory, resources, window, c, temperature_of("tfidf", temperature))
+    fitted = temperature_of("tfidf", temperature)
+    return BuiltInMethod("tfidf", partial(Tfidf, window=window, c=c, temperature=fitted))
 
 
 class Tfidf:

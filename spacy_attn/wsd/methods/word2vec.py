@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.wsd.context import Resources, Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.method import FittedMethod, Method, Needs, SenseMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, Needs, SenseMethod
 from spacy_attn.wsd.methods.calibration import temperature_of
 from spacy_attn.wsd.methods.glosses import (
     PreparedSenses,
@@ -39,7 +39,7 @@ def word2vec_v1(
     """
     check_arguments(temperature, window)
     make = partial(_make, vectors=vectors, window=window, temperature=temperature)
-    return Method("word2vec", make, Needs(vectors=(vectors,)))
+    return BuiltInMethod("word2vec", make, Needs(vectors=(vectors,)))
 
 
 def _make(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from spacy_attn.cli.app import app
 from spacy_attn.errors import ConfigError
-from spacy_attn.wsd.method import Method
+from spacy_attn.wsd.method import BuiltInMethod
 from spacy_attn.wsd.methods.registry import sense_method, short_names
 
 
@@ -27,7 +27,7 @@ class Shortest:
 
 
 def shortest_v1():
-    return Method("shortest", lambda inventory, resources: Shortest())
+    return BuiltInMethod("shortest", lambda inventory, resources: Shortest())
 
 
 @pytest.fixture
