@@ -18,7 +18,7 @@ from spacy_attn.classic.entities import (
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.saving import SavedInOneFile
-from spacy_attn.components.tagged import find_spans
+from spacy_attn.components.tagged_sentences import find_spans
 from spacy_attn.errors import ConfigError
 
 DEFAULT_CONFIG = """

@@ -45,7 +45,7 @@ from spacy_attn.components.extensions import (
     refuse_shared_names,
     set_relations,
 )
-from spacy_attn.components.readable import readable
+from spacy_attn.components.relation_view import relation_view
 from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError, ResourceError
 
@@ -166,7 +166,7 @@ class RelationExtractor(SavedInOneFile):
             set_relations(doc, self.attr, [])
             return doc
         self._check(doc)
-        view, marks = readable(doc)
+        view, marks = relation_view(doc)
         set_relations(doc, self.attr, read_relations(view, self._matches(view), marks))
         return doc
 

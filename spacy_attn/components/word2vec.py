@@ -19,7 +19,7 @@ from spacy.tokens import Doc, Token
 from thinc.api import Config
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.classic.vectors import GLOVE, KeyedVectorsAdapter, check_choice, shared_vectors
+from spacy_attn.classic.vectors import GLOVE, WordVectors, check_choice, shared_vectors
 from spacy_attn.components.extensions import install_extension, refuse_shared_names
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.saving import SavedInOneFile
@@ -221,10 +221,10 @@ def _get_word_vector(token: Token, vectors: str | None, unknown: str) -> Floats1
     return row
 
 
-_recent: dict[tuple[str | None, str], tuple[float, KeyedVectorsAdapter]] = {}
+_recent: dict[tuple[str | None, str], tuple[float, WordVectors]] = {}
 
 
-def _recent_vectors(vectors: str | None, unknown: str) -> KeyedVectorsAdapter:
+def _recent_vectors(vectors: str | None, unknown: str) -> WordVectors:
     """``shared_vectors``, which looks at the file: for single tokens ten times a second."""
     now = monotonic()
     looked, found = _recent.get((vectors, unknown), (-_LOOK_AGAIN, None))

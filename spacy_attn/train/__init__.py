@@ -1,1 +1,11 @@
-"""Training of the sense model and calibration of the methods; nothing here runs at use."""
+"""Training and calibration; nothing here runs when a text is annotated.
+
+The sense model: ``sense_model`` is the whole way. ``corpora``, ``occurrences``, ``balance`` and
+``rows`` make the data, ``sense_table`` the senses, ``sense_network`` and ``gloss_encoder`` the
+network, ``senses`` and ``sense_side`` train it, ``export`` writes the file; ``half`` and
+``schedule`` are precision and learning rate. ``held_out`` fits on examples that are held out.
+
+The others: ``self_attention_model`` and ``self_attention``; ``word2vec`` with ``word2vec_run``,
+``corpus`` and ``text_stream``; ``chunker``; ``lemmatizer``. Settings are in ``sense_config`` and
+``word2vec_config``.
+"""

@@ -11,7 +11,7 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_attn.components.layout import read_layout
-from spacy_attn.components.readable import readable
+from spacy_attn.components.relation_view import relation_view
 
 CHASED = {
     "words": ["The", "dog", "chased", "a", "cat"],
@@ -255,7 +255,7 @@ def test_generated_texts(english, seed):
 
 def test_an_ordinary_doc_is_read_as_it_is():
     doc = Doc(spacy.blank("en").vocab, heads=[1, 2, 2, 4, 2], **CHASED)
-    assert readable(doc) == (doc, frozenset())
+    assert relation_view(doc) == (doc, frozenset())
 
 
 def test_the_doc_itself_stays(english):
@@ -276,7 +276,7 @@ def test_a_word_takes_the_place_of_a_sign():
         heads=[1, 2, 2, 5, 5, 2],
         deps=["det", "nsubj", "ROOT", "det", "compound", "dobj"],
     )
-    view, marks = readable(doc)
+    view, marks = relation_view(doc)
     assert marks == {5}
     assert [token.head.i for token in view][:5] == [1, 2, 2, 4, 2]
     assert [token.dep_ for token in view] == ["det", "nsubj", "ROOT", "det", "dobj", "punct"]

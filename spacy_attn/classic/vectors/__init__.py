@@ -16,7 +16,7 @@ A folder is mapped, so that processes share one copy and read of it what they ne
 other file above 1 MiB the user's cache gets such a folder, once.
 """
 
-from spacy_attn.classic.vectors.lookup import UNKNOWN_RULES, KeyedVectorsAdapter
+from spacy_attn.classic.vectors.lookup import UNKNOWN_RULES, WordVectors
 from spacy_attn.classic.vectors.read import check_choice, load_vectors, shared_vectors
 from spacy_attn.classic.vectors.similar import many_neighbours, neighbours
 from spacy_attn.classic.vectors.store import save_vectors
@@ -25,7 +25,7 @@ from spacy_attn.models import GLOVE
 __all__ = [
     "GLOVE",
     "UNKNOWN_RULES",
-    "KeyedVectorsAdapter",
+    "WordVectors",
     "check_choice",
     "load_vectors",
     "many_neighbours",

@@ -13,7 +13,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 UNKNOWN_RULES = ("zero", "lemma", "subword")
 
 
-class KeyedVectorsAdapter:
+class WordVectors:
     """Static vectors behind the Protocol ``StaticVectors``.
 
     A word is looked up as it is written, then in lower case. What happens next is the rule:

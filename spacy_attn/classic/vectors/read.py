@@ -13,7 +13,7 @@ from spacy_attn.classic.vectors.binary import FASTTEXT_MAGIC, read_binary, read_
 from spacy_attn.classic.vectors.compressed import open_file
 from spacy_attn.classic.vectors.copies import FileState, file_state, shared_copy
 from spacy_attn.classic.vectors.keyed import read_keyed_vectors
-from spacy_attn.classic.vectors.lookup import KeyedVectorsAdapter, check_rule, no_ngrams
+from spacy_attn.classic.vectors.lookup import WordVectors, check_rule, no_ngrams
 from spacy_attn.classic.vectors.store import is_store, open_store
 from spacy_attn.classic.vectors.table import Content, Damaged, Table, slices
 from spacy_attn.classic.vectors.text import read_header, read_text
@@ -24,12 +24,12 @@ from spacy_attn.models import GLOVE, INSTALL_MODELS, glove_files
 _KEPT = 4  # files
 
 
-def load_vectors(path: str | Path | None, *, unknown: str = "zero") -> KeyedVectorsAdapter:
+def load_vectors(path: str | Path | None, *, unknown: str = "zero") -> WordVectors:
     """Read a file of static vectors.
 
     Args:
         path: the file; None or "glove-6b-50d" means the GloVe wheel of ``[models]``.
-        unknown: rule for words that the file lacks, see :class:`KeyedVectorsAdapter`.
+        unknown: rule for words that the file lacks, see :class:`WordVectors`.
 
     Raises:
         ConfigError: ``path`` is empty, or ``unknown`` is no rule, or "subword" with vectors
@@ -39,15 +39,15 @@ def load_vectors(path: str | Path | None, *, unknown: str = "zero") -> KeyedVect
     """
     check_choice(None if path is None else str(path), unknown)
     if path is None or path == GLOVE:
-        return KeyedVectorsAdapter(GLOVE, _read_glove(), unknown)
+        return WordVectors(GLOVE, _read_glove(), unknown)
     path = Path(path).expanduser()
-    return KeyedVectorsAdapter(path.name, _read_file(path), unknown)
+    return WordVectors(path.name, _read_file(path), unknown)
 
 
 _kept: dict[str, tuple[list[FileState], Table]] = {}  # the one used last at the end
 
 
-def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapter:
+def shared_vectors(path: str | None, unknown: str = "zero") -> WordVectors:
     """Like :func:`load_vectors`, but a file is read once per process, whatever the rule.
 
     The last four files are kept. A file that has changed is read again; one that is gone
@@ -66,7 +66,7 @@ def shared_vectors(path: str | None, unknown: str = "zero") -> KeyedVectorsAdapt
     _kept[key] = kept
     for oldest in list(_kept)[:-_KEPT]:
         _kept.pop(oldest, None)
-    return KeyedVectorsAdapter(os.path.basename(key), kept[1], unknown)
+    return WordVectors(os.path.basename(key), kept[1], unknown)
 
 
 def _states(table: Table) -> list[FileState]:

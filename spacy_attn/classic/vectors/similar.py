@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from spacy_attn._types import Floats1d
-from spacy_attn.classic.vectors.lookup import KeyedVectorsAdapter
+from spacy_attn.classic.vectors.lookup import WordVectors
 from spacy_attn.classic.vectors.table import Table
 from spacy_attn.errors import ConfigError
 
@@ -17,9 +17,7 @@ _SPELLING_CANDIDATES = 20_000
 _QUERIES_AT_ONCE = 16
 
 
-def neighbours(
-    vectors: KeyedVectorsAdapter, word: str | Floats1d, n: int = 10
-) -> list[tuple[str, float]]:
+def neighbours(vectors: WordVectors, word: str | Floats1d, n: int = 10) -> list[tuple[str, float]]:
     """The words nearest to a word or a vector, by cosine, the nearest first.
 
     Exact: every word of the file is compared. The word itself is left out.
@@ -38,7 +36,7 @@ def neighbours(
 
 
 def many_neighbours(
-    vectors: KeyedVectorsAdapter, words: Sequence[str | Floats1d], n: int = 10
+    vectors: WordVectors, words: Sequence[str | Floats1d], n: int = 10
 ) -> list[list[tuple[str, float]]]:
     """The same for several words or vectors.
 
@@ -79,7 +77,7 @@ def _best(table: Table, scores: Floats1d, n: int, own: int) -> list[tuple[str, f
     return [(table.word_at(int(row)), float(scores[row])) for row in best]
 
 
-def _direction(vectors: KeyedVectorsAdapter, word: str | Floats1d) -> Floats1d:
+def _direction(vectors: WordVectors, word: str | Floats1d) -> Floats1d:
     """The vector of a query, of length 1. *Shape:* (width,)"""
     if isinstance(word, str):
         vector = vectors.vectors([word])[0]
@@ -101,7 +99,7 @@ def _direction(vectors: KeyedVectorsAdapter, word: str | Floats1d) -> Floats1d:
     return unit
 
 
-def _no_vector(vectors: KeyedVectorsAdapter, word: str) -> str:
+def _no_vector(vectors: WordVectors, word: str) -> str:
     if word in vectors:
         return f"the vector of {word!r} in {vectors.name} is zero, so it has no neighbours"
     close = _similar_spelling(vectors.table, word)

@@ -1,1 +1,6 @@
-"""Sense methods: one file each."""
+"""Sense methods: one file each.
+
+``registry`` knows them all. ``attention_wordnet`` is ``attention`` with WordNet. What several use:
+``occurrence`` (a word and its context as two vectors), ``sense_head`` (the trained projections),
+``glosses`` (the words of definitions), ``calibration`` (temperatures).
+"""

@@ -4,7 +4,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_attn.components.tagged import tagged_sentences
+from spacy_attn.components.tagged_sentences import tagged_sentences
 from spacy_attn.errors import ConfigError
 
 WORDS = ["The", "bat", "\n", "It", "flew", " "]

@@ -24,7 +24,7 @@ _OF_NOUNS_LEFT = frozenset(("compound", "nmod", "amod"))
 _OF_NOUNS = frozenset("appos compound nmod amod nsubj npadvmod dobj dep ROOT".split())
 
 
-def readable(doc: Doc) -> tuple[Doc, frozenset[int]]:
+def relation_view(doc: Doc) -> tuple[Doc, frozenset[int]]:
     """The Doc to read relations from, and its marks.
 
     Args:
