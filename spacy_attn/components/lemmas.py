@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
-
-# What an ending stands for: "stared" is "star" or "stare" with an ending.
-_ENDINGS = {
-    "NOUN": (("ies", "y"), ("es", ""), ("es", "e"), ("s", "")),
-    "VERB": (
-        *(("ies", "y"), ("es", ""), ("es", "e"), ("s", "")),
-        *(("ied", "y"), ("ed", ""), ("ed", "e"), ("ying", "ie"), ("ing", ""), ("ing", "e")),
-    ),
-}
 
 
 @lru_cache(20_000)
@@ -31,13 +21,13 @@ def fitting_lemma(form: str, lemma: str, pos: str) -> str:
         lemma: as a lemmatizer gave it, lower case.
         pos: NOUN or VERB; lemmas of others are returned as they are.
     """
-    if form == lemma or pos not in _ENDINGS or form in english_forms(lemma, pos):
+    if form == lemma or pos not in ("NOUN", "VERB") or form in english_forms(lemma, pos):
         return lemma
     inventory = wordnet_inventory()
     others = [
         other
-        for other in _stems(form, pos)
-        if form in english_forms(other, pos) and inventory.candidates(other, pos)
+        for other, its_pos in inventory.words_of(form)
+        if its_pos == pos and other != form and form in english_forms(other, pos)
     ]
     is_misspelt = form in {lemma + ending for ending in ("s", "es", "ed", "ing")}
     if others and (is_misspelt or not inventory.count_of(lemma, pos)):
@@ -48,9 +38,3 @@ def fitting_lemma(form: str, lemma: str, pos: str) -> str:
 def is_verb(form: str) -> bool:
     """Whether WordNet has a verb of this form, uninflected."""
     return bool(wordnet_inventory().candidates(form, "VERB"))
-
-
-def _stems(form: str, pos: str) -> Iterator[str]:
-    for ending, instead in _ENDINGS[pos]:
-        if form.endswith(ending):
-            yield form[: -len(ending)] + instead
