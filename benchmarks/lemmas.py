@@ -9,15 +9,19 @@ The forms are those of SemCor with part of speech and lemma, each (form, part of
 * ``seen``: 4,000 of the forms that the bundled model of ``attention_lemmatizer`` was trained on.
 * ``unseen``: all forms of a tenth of the lemmas that are met less than 20 times, none of which it
   has seen in any form.
-* ``irregular, seen`` and ``irregular, unseen``: those that WordNet's morphology gives and the
-  spelling rules of :func:`~spacy_attn.wsd.inventory.forms.english_forms` do not.
+* ``irregular, seen``: those of the training that WordNet's morphology gives and the spelling rules
+  of :func:`~spacy_attn.wsd.inventory.forms.english_forms` do not.
+* ``irregular, listed``: those of WordNet's exception lists that it was trained on and SemCor lacks.
+* ``irregular, unseen``: all irregular forms, SemCor's and of the lists, of the tenth of the lemmas that
+  it has not seen.
 * ``invented``: words made up for this project, before any model was trained
   (``invented_words.tsv``).
 
 Every lemmatizer gets the part of speech. spaCy's also reads the morphology that the tagger of
 en_core_web_sm finds at the first place in SemCor where the form is annotated (of invented words
-that of their tag). spaCy's lemmatizer and WordNet's morphology have lists in which nearly all words
-of SemCor stand, "unseen" ones too.
+that of their tag, and none of forms that stand in the lists alone). spaCy's lemmatizer and WordNet's
+morphology have lists in which nearly all words of SemCor and all irregular forms stand, "unseen" ones
+too.
 
 Stems are no lemmas, so stemmers take part in *conflation* alone: of the pairs of different forms
 that a system brings together, how many share a lemma (precision), and of the pairs that share a
@@ -58,14 +62,23 @@ from spacy_attn.compare.report.figures import Picture, as_svg
 from spacy_attn.components.attention_lemmatizer import BUNDLED
 from spacy_attn.encoder.lemmatizer import Form, LetterLemmatizer, read_lemmatizer
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.train.lemmatizer import FormLemma, form_of, held_out, read_forms
+from spacy_attn.train.lemmatizer import FormLemma, form_of, held_out, read_exceptions, read_forms
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.wordnet_files import INSTALL_WORDNET, find_wordnet
 
 INVENTED = ROOT / "benchmarks" / "invented_words.tsv"
 PICTURE = ROOT / "docs" / "figures" / "lemma-attention.svg"
 DRAWN = (("stared", "VERB"), ("taxes", "NOUN"), ("hoping", "VERB"))
 STEMMERS = ("porter", "snowball", "lancaster")
+KINDS = (
+    "seen",
+    "unseen",
+    "irregular, seen",
+    "irregular, listed",
+    "irregular, unseen",
+    "invented",
+)
 TURNS = 5
 N_SEEN = 4000
 
@@ -86,18 +99,25 @@ def is_irregular(row: FormLemma, wordnet: WordNetInventory) -> bool:
     return not by_rules and wordnet.lemma_of(row.form, row.pos) == row.lemma
 
 
-def sets_of(rows: Sequence[FormLemma], wordnet: WordNetInventory) -> dict[str, list[FormLemma]]:
+def sets_of(
+    rows: Sequence[FormLemma], exceptions: Sequence[FormLemma], wordnet: WordNetInventory
+) -> dict[str, list[FormLemma]]:
     """The forms of each set."""
     out: dict[str, list[FormLemma]] = defaultdict(list)
-    unseen = held_out(rows)
+    unseen, known = held_out([*rows, *exceptions]), {(row.form, row.pos) for row in rows}
     for row in rows:
         kind = "unseen" if row.lemma in unseen else "seen"
         out[kind].append(row)
         if is_irregular(row, wordnet):
             out[f"irregular, {kind}"].append(row)
+    for row in exceptions:
+        if (row.form, row.pos) not in known:
+            kind = "unseen" if row.lemma in unseen else "listed"
+            out[f"irregular, {kind}"].append(row)
     seen = out["seen"]
     drawn = random.Random(SEED).sample(seen, min(N_SEEN, len(seen)))  # noqa: S311 - a sample
-    return {**out, "seen": drawn, "invented": list(read_invented())}
+    sets = {**out, "seen": drawn, "invented": list(read_invented())}
+    return {kind: sets[kind] for kind in KINDS if kind in sets}
 
 
 # -- systems -------------------------------------------------------------------------------------
@@ -118,7 +138,12 @@ def by_attention(lemmatizer: LetterLemmatizer, pos: str | None = None) -> Find:
 
 def by_spacy(nlp: Any, rows: Sequence[FormLemma]) -> Find:
     """The lemmatizer of spaCy; it reads each form in the first sentence that has it."""
-    found = in_sentences(nlp, {(row.form, row.pos) for row in rows})
+    wanted = {(row.form, row.pos) for row in rows}
+    found = in_sentences(nlp, wanted)
+    alone = sorted(wanted - {*found})
+    listed = Doc(nlp.vocab, words=[form for form, _ in alone], pos=[pos for _, pos in alone])
+    for token, form in zip(nlp.get_pipe("lemmatizer")(listed), alone, strict=True):
+        found[form] = token.lemma_.lower()
     invented = read_invented()
     doc = Doc(nlp.vocab, words=[row.form for row in invented], tags=list(invented.values()))
     for name in ("attribute_ruler", "lemmatizer"):
@@ -277,9 +302,12 @@ def main() -> None:
         result = {"forms_per_second": speed(), "turns": TURNS}
         publish("lemmas-speed", result, ".lemmas speed", [BUNDLED, SEMCOR])
         return
-    rows, wordnet = read_forms(SEMCOR), WordNetInventory()
+    folder = find_wordnet()
+    if folder is None:
+        raise SystemExit(f"WordNet was not found; install it with: {INSTALL_WORDNET}")
+    rows, exceptions, wordnet = read_forms(SEMCOR), read_exceptions(folder), WordNetInventory()
     nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner"])
-    sets = sets_of(rows, wordnet)
+    sets = sets_of(rows, exceptions, wordnet)
     wanted = [row for kind, each in sets.items() if kind != "invented" for row in each]
     finders = systems_of(nlp, wanted, wordnet)
     systems = [measure(name, find, sets) for name, find in finders.items()]

@@ -3,11 +3,14 @@
     python -m benchmarks.questions
 
 ``questions.jsonl``: ten texts of ten sentences written for this project, each with four questions
-that one sentence answers, and its two most central sentences. Texts, questions and marks are by one
-author, who marked them before any system had read them.
+that one sentence answers, and its two most central sentences. The author of texts and questions
+marked them before any system had read them; a second reader marked them again from texts and
+questions alone, blind to the first marks (``answer_second``, ``central_second``). Both are language
+models. What either marked counts as right.
 
 Answers: share of the 40 questions whose sentence is first. Summaries: of the two sentences that a
-system takes from each text, how many are marked (by chance 20 %).
+system takes from each text, how many are marked by either; ``summaries_by_both`` counts those that
+both marked. The share that is right by chance is in the result.
 
 * ``position``: the first sentences. ``tf-idf``: cosine with the question, or with the whole text
   (scikit-learn's defaults, fitted on the text).
@@ -49,11 +52,14 @@ Summarise = Callable[["Text"], Sequence[int]]
 
 @dataclass(frozen=True)
 class Text:
-    """A text, its questions with the number of the sentence that answers, its central sentences."""
+    """A text, its questions with the sentences that answer, and its central ones by both readers.
+
+    Sentences are numbers; what either reader marked is an answer.
+    """
 
     sentences: list[str]
-    questions: list[tuple[str, int]]
-    central: set[int]
+    questions: list[tuple[str, set[int]]]
+    central: tuple[set[int], set[int]]
     doc: Doc
 
     def numbers(self, spans: Sequence[Any]) -> list[int]:
@@ -66,10 +72,23 @@ def read(nlp: Any) -> list[Text]:
     for line in QUESTIONS.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         sentences = record["sentences"]
-        questions = [(each["question"], each["answer"]) for each in record["questions"]]
-        doc = nlp(" ".join(sentences))
-        texts.append(Text(sentences, questions, set(record["central"]), doc))
+        questions = [
+            (each["question"], {each["answer"], each["answer_second"]})
+            for each in record["questions"]
+        ]
+        central = set(record["central"]), set(record["central_second"])
+        texts.append(Text(sentences, questions, central, nlp(" ".join(sentences))))
     return texts
+
+
+def agreement(texts: Sequence[Text]) -> Result:
+    """Questions on which both readers marked the same sentence, and central sentences likewise."""
+    answers = [len(answers) == 1 for text in texts for _, answers in text.questions]
+    central = [i in text.central[1] for text in texts for i in sorted(text.central[0])]
+    return {
+        "answers": {"n": len(answers), "same": sum(answers)},
+        "central": {"n": len(central), "same": sum(central)},
+    }
 
 
 def order(scores: Any) -> list[int]:
@@ -148,16 +167,20 @@ def systems_of(nlp: Any, encoder: HuggingFaceEncoder) -> dict[str, tuple[Answer,
 
 
 def measure(texts: Sequence[Text], answer: Answer, summarise: Summarise) -> Result:
-    first, places, taken = [], [], []
+    first, places, by_either, by_both = [], [], [], []
     for text in texts:
         for question, right in text.questions:
             ranked = list(answer(text, question))
-            first.append(ranked[0] == right)
-            places.append(1 / (ranked.index(right) + 1))
-        taken += [i in text.central for i in list(summarise(text))[:N_CENTRAL]]
+            first.append(ranked[0] in right)
+            places.append(1 / (min(map(ranked.index, right)) + 1))
+        one, other = text.central
+        taken = list(summarise(text))[:N_CENTRAL]
+        by_either += [i in one | other for i in taken]
+        by_both += [i in one & other for i in taken]
     return {
         "answers": {**accuracy(np.array(first)), "mean_reciprocal_rank": round(np.mean(places), 4)},
-        "summaries": accuracy(np.array(taken)),
+        "summaries": accuracy(np.array(by_either)),
+        "summaries_by_both": accuracy(np.array(by_both)),
     }
 
 
@@ -168,11 +191,14 @@ def main() -> None:
     rows = [
         {"name": name, **measure(texts, *parts)} for name, parts in systems_of(nlp, encoder).items()
     ]
+    n_sentences = sum(len(text.sentences) for text in texts)
     result = {
         "n_texts": len(texts),
         "n_questions": sum(len(text.questions) for text in texts),
-        "n_sentences": sum(len(text.sentences) for text in texts),
+        "n_sentences": n_sentences,
         "n_central": N_CENTRAL,
+        "agreement": agreement(texts),
+        "by_chance": round(sum(len(set.union(*text.central)) for text in texts) / n_sentences, 4),
         "rows": rows,
     }
     publish("questions", result, ".questions", [QUESTIONS, SEMCOR])

@@ -56,9 +56,15 @@ def test_sets():
     rows = rows_of("went VERB go", "walked VERB walk", "mice NOUN mouse", "tree NOUN tree")
     wordnet = WordNetInventory()
     assert [is_irregular(row, wordnet) for row in rows] == [True, False, True, False]
-    sets = sets_of(rows, wordnet)
+    listed = [FormLemma("went", "VERB", "go", 0)]  # SemCor's already
+    listed += [FormLemma(f"x{i}en", "NOUN", f"x{i}", 0) for i in range(40)]
+    sets = sets_of(rows, listed, wordnet)
     assert {row for kind in ("seen", "unseen") for row in sets.get(kind, [])} == {*rows}
     assert {row.lemma for row in sets.get("unseen", [])} == held_out(rows)
+    unseen = held_out([*rows, *listed])
+    of_the_list = {kind: [row for row in sets[kind] if row.n == 0] for kind in sets}
+    assert sets["irregular, listed"] == [row for row in listed[1:] if row.lemma not in unseen]
+    assert of_the_list["irregular, unseen"] == [row for row in listed if row.lemma in unseen]
     assert len(sets["invented"]) == len(read_invented())
 
 

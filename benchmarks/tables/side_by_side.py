@@ -77,7 +77,6 @@ def lemmas() -> str:
     speeds: Result = {}
     if (RESULTS / "lemmas-speed.json").is_file():
         speeds = load("lemmas-speed")["forms_per_second"]
-    kinds = ("seen", "unseen", "irregular, seen", "irregular, unseen", "invented")
 
     def accuracy_on(kind: str) -> Column:
         head = f"{kind} ({n[kind]:,})"
@@ -88,12 +87,14 @@ def lemmas() -> str:
     return page(
         f"""Lemmas of {n["seen"] + n["unseen"]:,} different forms of SemCor: {n["seen"]:,} that the
         model ({result["model_mb"]} MB) was trained on, {n["unseen"]:,} of lemmas that it has never
-        seen, and {n["invented"]} of invented words. Accuracy with 95 % intervals. The others have
-        word lists in which nearly all of SemCor's words stand, seen or not.""",
+        seen, and {n["invented"]} of invented words. *irregular, listed*: forms of WordNet's
+        exception lists that the model was trained on and SemCor lacks; *irregular, unseen*: forms of
+        SemCor and of the lists whose lemma it has never seen. Accuracy with 95 % intervals. The
+        others have word lists in which nearly all of these words stand, seen or not.""",
         table(
             lemmatizers,
             Column("", lambda row: LEMMATIZERS[row["name"]]),
-            *map(accuracy_on, kinds),
+            *map(accuracy_on, n),
         ),
         """Conflation of the unseen forms: of the pairs of forms that are brought together, those
         that share a lemma (precision), and of those that do, the ones brought together (recall).
@@ -178,17 +179,22 @@ def pairs() -> str:
 def questions() -> str:
     """Sentences that answer, sentences that sum up."""
     result = load("questions")
+    same = {key: f"{each['same']} of {each['n']}" for key, each in result["agreement"].items()}
     return page(
         f"""{result["n_questions"]} questions on {result["n_texts"]} texts of
-        {result["n_sentences"] // result["n_texts"]} sentences, written and marked for this project:
-        how often the sentence that answers comes first, and how many of
-        {result["n_central"]} sentences taken from each text are its most central ones.""",
+        {result["n_sentences"] // result["n_texts"]} sentences, written for this project and marked
+        twice, the second time blind: how often the sentence that answers comes first, and how many
+        of {result["n_central"]} sentences taken from each text are among its most central ones. The
+        two readers agree on {same["answers"]} answers and {same["central"]} central sentences; what
+        either marked is right ({percent(result["by_chance"])} % of the sentences are central), and
+        *by both* counts the central ones that both marked.""",
         table(
             result["rows"],
             Column("", lambda row: READERS[row["name"]]),
             Column("answer first", lambda row: with_interval(row["answers"])),
             Column("mean reciprocal rank", "answers.mean_reciprocal_rank", percent),
             Column("central sentences", lambda row: with_interval(row["summaries"])),
+            Column("by both", lambda row: with_interval(row["summaries_by_both"])),
         ),
         made_with(".questions"),
     )

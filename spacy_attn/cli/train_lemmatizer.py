@@ -20,6 +20,13 @@ def train_lemmatizer(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")],
+    wordnet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of WordNet: learn the irregular forms of its lists too.",
+            show_default=False,
+        ),
+    ] = None,
     layers: Annotated[
         int, typer.Option(min=1, help="Layers of the encoder, and of the decoder.")
     ] = 2,
@@ -64,6 +71,14 @@ def train_lemmatizer(
     )
     with training_progress("reading") as report:
         path = lemmatizer.train_lemmatizer(
-            semcor, output, network, config, start=start, tune=tune, limit=limit, report=report
+            semcor,
+            output,
+            network,
+            config,
+            wordnet=wordnet,
+            start=start,
+            tune=tune,
+            limit=limit,
+            report=report,
         )
     typer.echo(str(path))

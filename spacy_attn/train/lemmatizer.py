@@ -1,8 +1,10 @@
 """Train the lemmatizer of the component ``attention_lemmatizer`` on forms with their lemmas.
 
-The forms are those that SemCor's annotators gave a sense: its key begins with the lemma. A tenth of
-the lemmas that are not frequent, with all their forms, is never trained on (:func:`held_out`); the
-published figures of unseen words are theirs. Frequent words are the ones that every user has.
+The forms are those that SemCor's annotators gave a sense: its key begins with the lemma. Irregular
+forms are few and have to be learnt one by one, so those of WordNet's exception lists can be added. A
+tenth of the lemmas that are not frequent, with all their forms, is never trained on
+(:func:`held_out`); the published figures of unseen words are theirs. Frequent words are the ones that
+every user has.
 """
 
 from __future__ import annotations
@@ -34,16 +36,18 @@ from spacy_attn.encoder.lemmatizer import (
     target_symbols,
     unpacked,
 )
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import linear_schedule
+from spacy_attn.wsd.inventory.forms import english_forms
 
 RESULT = "lemmatizer.safetensors"
 _POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _NAMES = {"person", "group", "location", "other"}  # SemCor's lemmas of all names
 _NAME_TYPE = "1:03:00::"
 _FREQUENT = 20  # times that a lemma is met
+_LISTS = {"NOUN": "noun.exc", "VERB": "verb.exc", "ADJ": "adj.exc", "ADV": "adv.exc"}
 _UNKNOWN_LETTER = "?"  # any that the model does not know
 
 Report = Callable[[dict[str, Any]], None]
@@ -67,12 +71,13 @@ class LemmatizerConfig:
     learning_rate: float = 1.5e-3
     warmup: float = 0.05  # share of the steps
     frequency: float = 1 / 3  # a form is drawn by its frequency to this power
+    irregular: int = 8  # an irregular form of WordNet counts as met at least this often
     any_pos: float = 0.1  # share of forms that are read without their part of speech
     unknown_letter: float = 0.05  # share of forms in which a letter is made unknown
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
+        for name in ("epochs", "batch", "irregular"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
 
@@ -103,11 +108,39 @@ def form_of(token: str, keys: Sequence[str]) -> Form:
     return token.lower(), _POS_OF_TYPE[rest[0]]
 
 
-def held_out(rows: Sequence[FormLemma], tenth: int = 0) -> set[str]:
+def read_exceptions(wordnet: Path) -> list[FormLemma]:
+    """The irregular forms of WordNet's exception lists that no spelling rule gives.
+
+    Left out are words of several parts and words with anything but letters. Of several lemmas the
+    first is taken.
+
+    Args:
+        wordnet: folder of WordNet.
+
+    Raises:
+        ResourceError: it has no such lists.
+    """
+    out = []
+    for pos, name in _LISTS.items():
+        try:
+            lines = (wordnet / name).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ResourceError(
+                f"{wordnet / name} cannot be read ({error.strerror}); give the folder of WordNet "
+                "with --wordnet FOLDER"
+            ) from error
+        for form, lemma, *_ in map(str.split, lines):
+            letters = form.isalpha() and lemma.isalpha() and len(form) <= LONGEST
+            if letters and form not in english_forms(lemma, pos):
+                out.append(FormLemma(form, pos, lemma, 0))
+    return list({(row.form, row.pos): row for row in reversed(out)}.values())[::-1]
+
+
+def held_out(rows: Iterable[FormLemma], tenth: int = 0) -> set[str]:
     """The lemmas of a tenth of those that are met less than 20 times.
 
     Args:
-        rows: all of SemCor.
+        rows: all of SemCor, and of WordNet's exceptions, which are met 0 times.
         tenth: 0 is never trained on, 1 is for tuning.
     """
     counts: Counter[str] = Counter()
@@ -118,6 +151,23 @@ def held_out(rows: Sequence[FormLemma], tenth: int = 0) -> set[str]:
         for lemma, n in counts.items()
         if n < _FREQUENT and hashlib.sha256(lemma.encode()).digest()[0] % 10 == tenth
     }
+
+
+def with_exceptions(
+    rows: Sequence[FormLemma], exceptions: Sequence[FormLemma], least: int
+) -> list[FormLemma]:
+    """The rows and the irregular forms, each of these met at least so often.
+
+    Where both have a form, the lemma is the corpus's.
+    """
+    irregular = {(row.form, row.pos) for row in exceptions}
+    known = {(row.form, row.pos) for row in rows}
+    raised = [
+        row._replace(n=max(row.n, least)) if (row.form, row.pos) in irregular else row
+        for row in rows
+    ]
+    new = [row._replace(n=least) for row in exceptions if (row.form, row.pos) not in known]
+    return raised + new
 
 
 def with_lemmas(rows: Sequence[FormLemma]) -> list[FormLemma]:
@@ -133,6 +183,7 @@ def train_lemmatizer(
     network: EncoderDecoderConfig | None = None,
     config: LemmatizerConfig | None = None,
     *,
+    wordnet: Path | None = None,
     start: Path | None = None,
     tune: bool = False,
     limit: int | None = None,
@@ -145,6 +196,7 @@ def train_lemmatizer(
         output: folder of the result.
         network: its sizes.
         config: of the training.
+        wordnet: folder of WordNet, whose irregular forms are trained on too.
         start: a model to go on from; it has the sizes, and ``network`` the dropout alone.
         tune: leave out a second tenth of the lemmas too, and report on these; nothing is ever
             chosen on the first.
@@ -156,12 +208,13 @@ def train_lemmatizer(
 
     Raises:
         ConfigError: a setting is not allowed, or there is nothing to train on.
-        ResourceError: ``start`` is no such model.
+        ResourceError: ``start`` is no such model, or ``wordnet`` has no exception lists.
     """
     network, config = network or EncoderDecoderConfig(N_SYMBOLS), config or LemmatizerConfig()
-    rows = read_forms(semcor)
-    for_tuning = held_out(rows, 1) if tune else set()
-    left_out = held_out(rows) | for_tuning
+    rows, exceptions = read_forms(semcor), read_exceptions(wordnet) if wordnet else []
+    for_tuning = held_out([*rows, *exceptions], 1) if tune else set()
+    left_out = held_out([*rows, *exceptions]) | for_tuning
+    rows = with_exceptions(rows, exceptions, config.irregular)
     tuning = [row for row in rows if row.lemma in for_tuning]
     train = with_lemmas([row for row in rows if row.lemma not in left_out][:limit])
     if not train:
@@ -178,6 +231,7 @@ def train_lemmatizer(
     curve = list(_epochs(model, train, config, report, tuning))
     model.load_state_dict(unpacked(packed(model.state_dict())))  # what is scored is what is written
     lemmatizer = LetterLemmatizer(model)
+    lists = [wordnet / name for name in _LISTS.values()] if wordnet else []
     manifest = {
         "network": asdict(network),
         "config": asdict(config),
@@ -185,7 +239,7 @@ def train_lemmatizer(
         "forms": len(train),
         "seen": round(accuracy(lemmatizer, train), 4),
         "start": None if start is None else file_sha256(start),
-        "corpora": {semcor.name: file_sha256(semcor)},
+        "corpora": {path.name: file_sha256(path) for path in (semcor, *lists)},
     }
     if report:
         report({"seen": manifest["seen"]})
