@@ -11,17 +11,18 @@ The forms are those of SemCor with part of speech and lemma, each (form, part of
   has seen in any form.
 * ``irregular, seen``: those of the training that WordNet's morphology gives and the spelling rules
   of :func:`~spacy_attn.wsd.inventory.forms.english_forms` do not.
-* ``irregular, listed``: those of WordNet's exception lists that it was trained on and SemCor lacks.
-* ``irregular, unseen``: all irregular forms, SemCor's and of the lists, of the tenth of the lemmas that
-  it has not seen.
+* ``irregular, listed``: those of WordNet's exception lists that it was trained on and SemCor
+  lacks.
+* ``irregular, unseen``: all irregular forms, SemCor's and of the lists, of the tenth of the lemmas
+  that it has not seen.
 * ``invented``: words made up for this project, before any model was trained
   (``invented_words.tsv``).
 
 Every lemmatizer gets the part of speech. spaCy's also reads the morphology that the tagger of
 en_core_web_sm finds at the first place in SemCor where the form is annotated (of invented words
-that of their tag, and none of forms that stand in the lists alone). spaCy's lemmatizer and WordNet's
-morphology have lists in which nearly all words of SemCor and all irregular forms stand, "unseen" ones
-too.
+that of their tag, and none of forms that stand in the lists alone). spaCy's lemmatizer and
+WordNet's morphology have lists in which nearly all words of SemCor and all irregular forms stand,
+"unseen" ones too.
 
 Stems are no lemmas, so stemmers take part in *conflation* alone: of the pairs of different forms
 that a system brings together, how many share a lemma (precision), and of the pairs that share a

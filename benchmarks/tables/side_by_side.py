@@ -88,8 +88,8 @@ def lemmas() -> str:
         f"""Lemmas of {n["seen"] + n["unseen"]:,} different forms of SemCor: {n["seen"]:,} that the
         model ({result["model_mb"]} MB) was trained on, {n["unseen"]:,} of lemmas that it has never
         seen, and {n["invented"]} of invented words. *irregular, listed*: forms of WordNet's
-        exception lists that the model was trained on and SemCor lacks; *irregular, unseen*: forms of
-        SemCor and of the lists whose lemma it has never seen. Accuracy with 95 % intervals. The
+        exception lists that the model was trained on and SemCor lacks; *irregular, unseen*: forms
+        of SemCor and of the lists whose lemma it has never seen. Accuracy with 95 % intervals. The
         others have word lists in which nearly all of these words stand, seen or not.""",
         table(
             lemmatizers,

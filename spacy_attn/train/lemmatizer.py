@@ -1,10 +1,10 @@
 """Train the lemmatizer of the component ``attention_lemmatizer`` on forms with their lemmas.
 
 The forms are those that SemCor's annotators gave a sense: its key begins with the lemma. Irregular
-forms are few and have to be learnt one by one, so those of WordNet's exception lists can be added. A
-tenth of the lemmas that are not frequent, with all their forms, is never trained on
-(:func:`held_out`); the published figures of unseen words are theirs. Frequent words are the ones that
-every user has.
+forms are few and have to be learnt one by one, so those of WordNet's exception lists can be added.
+A tenth of the lemmas that are not frequent, with all their forms, is never trained on
+(:func:`held_out`); the published figures of unseen words are theirs. Frequent words are the ones
+that every user has.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def test_from_forms_to_a_model(tmp_path, semcor):
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--heads", 3], "heads = 3; allowed are divisors of width 16"),
         (["--epochs", 0], "epochs = 0; allowed is 1 or more"),
+        (["--wordnet", "none"], "none/noun.exc cannot be read (No such file"),
         (["--start", "none.safetensors"], "none.safetensors cannot be read (No such file"),
     ],
 )

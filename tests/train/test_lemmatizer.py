@@ -8,6 +8,7 @@ import random
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from spacy_attn.encoder.encoder_decoder import EncoderDecoderConfig
@@ -18,12 +19,30 @@ from spacy_attn.train.lemmatizer import (
     LemmatizerConfig,
     _with_noise,
     held_out,
+    read_exceptions,
     read_forms,
     train_lemmatizer,
+    with_exceptions,
     with_lemmas,
 )
 
 SMALL = EncoderDecoderConfig(N_SYMBOLS, width=16, layers=1, heads=2, hidden=16)
+
+
+@pytest.fixture
+def wordnet(tmp_path):
+    """A folder with exception lists."""
+    lists = {
+        "noun": "axes ax axis\nbusses bus\nfathers-in-law father-in-law\nmice mouse\n",
+        "verb": "batted bat\nwent go\nswam swim\n",
+        "adj": "bigger big\nbetter good well\n",
+        "adv": "best well\n",
+    }
+    folder = tmp_path / "wordnet"
+    folder.mkdir()
+    for name, lines in lists.items():
+        (folder / f"{name}.exc").write_text(lines, encoding="utf-8")
+    return folder
 
 
 def write(path, words):
@@ -53,6 +72,64 @@ def test_forms(tmp_path):
         FormLemma("taxes", "NOUN", "tax", 2),
         FormLemma("taxes", "VERB", "tax", 1),
     ]
+
+
+def test_exceptions_are_what_no_rule_gives(wordnet):
+    assert [tuple(row) for row in read_exceptions(wordnet)] == [
+        ("busses", "NOUN", "bus", 0),
+        ("mice", "NOUN", "mouse", 0),
+        ("went", "VERB", "go", 0),
+        ("swam", "VERB", "swim", 0),
+        ("better", "ADJ", "good", 0),
+        ("best", "ADV", "well", 0),
+    ]
+    (wordnet / "adv.exc").unlink()
+    with pytest.raises(ResourceError, match=r"adv.exc cannot be read \(No such file.*--wordnet"):
+        read_exceptions(wordnet)
+
+
+def test_exceptions_count_as_met(wordnet):
+    rows = [
+        FormLemma("better", "ADJ", "well", 2),  # the corpus's lemma stays
+        FormLemma("cats", "NOUN", "cat", 1),
+        FormLemma("went", "VERB", "go", 50),
+    ]
+    found = with_exceptions(rows, read_exceptions(wordnet), 5)
+    assert [tuple(row) for row in found] == [
+        ("better", "ADJ", "well", 5),
+        ("cats", "NOUN", "cat", 1),
+        ("went", "VERB", "go", 50),
+        ("busses", "NOUN", "bus", 5),
+        ("mice", "NOUN", "mouse", 5),
+        ("swam", "VERB", "swim", 5),
+        ("best", "ADV", "well", 5),
+    ]
+
+
+def test_lemmas_of_exceptions_are_held_out_too(tmp_path, wordnet):
+    lines = [
+        f"w{chr(97 + i)}{chr(97 + j)}en w{chr(97 + i)}{chr(97 + j)}"
+        for i in range(8)
+        for j in range(8)
+    ]
+    (wordnet / "noun.exc").write_text("\n".join(lines), encoding="utf-8")
+    exceptions = read_exceptions(wordnet)
+    n_left_out = sum(row.lemma in held_out(exceptions) for row in exceptions)
+    semcor = write(tmp_path / "s.jsonl.gz", [("zzz", ["zzz%1:00:00::"])])
+    seen = []
+    path = train_lemmatizer(
+        semcor,
+        tmp_path / "a",
+        SMALL,
+        LemmatizerConfig(epochs=1),
+        wordnet=wordnet,
+        report=seen.append,
+    )
+    assert 0 < n_left_out
+    assert seen[0]["forms"] == 1 + 2 * (len(exceptions) - n_left_out)  # the lemmas too
+    with safe_open(path, "pt") as file:
+        corpora = json.loads(file.metadata()["manifest"])["corpora"]
+    assert [*corpora] == ["s.jsonl.gz", "noun.exc", "verb.exc", "adj.exc", "adv.exc"]
 
 
 def test_a_tenth_of_what_is_not_frequent_is_held_out():
