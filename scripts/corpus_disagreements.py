@@ -1,7 +1,7 @@
 """Written sentences that the bundled sense model reads in another sense than their label.
 
-    python scripts/corpus_disagreements.py find -o differ.tsv                # three minutes of a core
-    python scripts/corpus_disagreements.py pairs differ.tsv -o again/a       # to judge blind
+    python scripts/corpus_disagreements.py find -o differ.tsv            # three minutes of a core
+    python scripts/corpus_disagreements.py pairs differ.tsv -o again/a   # to judge blind
 
 The method ``attention`` decides over WordNet, with lemma and part of speech given. A row of
 ``differ.tsv`` is the sentence's file and line, its label, the model's sense, its probability by the
@@ -71,8 +71,9 @@ def find(args: argparse.Namespace) -> None:
         targets = [target for _, target in pairs]
         scores = method.score(Texts([context for context, _ in pairs]), targets)
         for (name, key, _), target, score in zip(some, targets, scores, strict=True):
-            counts = np.array([inventory.count(s) for s in target.candidates], dtype=np.float32)
-            alone = np.exp(log_softmax(score - weight * np.log1p(counts), method.temperature))
+            counts = [inventory.count(sense) for sense in target.candidates]
+            prior = np.asarray(weight * np.log1p(counts), dtype=np.float32)
+            alone = np.exp(log_softmax(score - prior, method.temperature))
             best = int(alone.argmax())
             if target.candidates[best].id != key:
                 p = np.exp(log_softmax(score, method.temperature))[best]
