@@ -42,11 +42,7 @@ def neighbours(
     approximate, because many dimensions are reduced to two.
     """
     from spacy_attn.classic.vectors import load_vectors
-    from spacy_attn.explain.neighbourhood import (
-        check_picture,
-        neighbourhoods,
-        plot_neighbourhoods,
-    )
+    from spacy_attn.explain.neighbourhood import check_picture, neighbourhoods, plot_neighbourhoods
 
     words = list(dict.fromkeys(words))
     refuse_broken_text(words, "word")

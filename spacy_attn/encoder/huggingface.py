@@ -28,12 +28,7 @@ from spacy_attn.encoder.device import one_thread_in_children, pick_device, pick_
 from spacy_attn.encoder.loading import Adapter, check_layers, damaged, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
-from spacy_attn.errors import (
-    ConfigError,
-    ResourceError,
-    SpacyAttnError,
-    explain_missing_package,
-)
+from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError, explain_missing_package
 from spacy_attn.models import (
     FileState,
     absolute_folder,

@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_attn.components.attention_encoder import offsets_of
-from spacy_attn.encoder.attention_map import (
-    AttentionMap,
-    HeadVectors,
-    attention_map,
-    head_vectors,
-)
+from spacy_attn.encoder.attention_map import AttentionMap, HeadVectors, attention_map, head_vectors
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.attribution import map_around

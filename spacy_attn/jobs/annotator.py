@@ -16,14 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.fields import (
-    DOC_FIELD,
-    ERROR_FIELD,
-    FIELDS,
-    Row,
-    read_doc,
-    read_senses,
-)
+from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, Row, read_doc, read_senses
 from spacy_attn.jobs.pieces import cut, join, may_cut
 from spacy_attn.jobs.pipelines import (
     FIRST_TEXT,

@@ -12,13 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from spacy_attn.errors import RecordError
-from spacy_attn.jobs.records import (
-    ERROR_RECORD_CHARS,
-    JSON_SPACE,
-    BadRecord,
-    Record,
-    refuse_long,
-)
+from spacy_attn.jobs.records import ERROR_RECORD_CHARS, JSON_SPACE, BadRecord, Record, refuse_long
 from spacy_attn.jobs.sources import Source
 from spacy_attn.jobs.streams import open_input
 

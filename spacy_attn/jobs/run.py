@@ -20,23 +20,10 @@ from spacy_attn.jobs.engines import LostWorkerError
 from spacy_attn.jobs.locks import hold
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary
-from spacy_attn.jobs.partfile import (
-    PartFile,
-    open_errors,
-    open_part,
-    reopen,
-)
+from spacy_attn.jobs.partfile import PartFile, open_errors, open_part, reopen
 from spacy_attn.jobs.places import Places
 from spacy_attn.jobs.records import BadRecord
-from spacy_attn.jobs.resume import (
-    Made,
-    Manifest,
-    Progress,
-    State,
-    find_lost,
-    is_whole,
-    step_aside,
-)
+from spacy_attn.jobs.resume import Made, Manifest, Progress, State, find_lost, is_whole, step_aside
 from spacy_attn.jobs.sinks import Item, Sink
 
 logger = logging.getLogger(__name__)

@@ -47,12 +47,7 @@ from spacy_attn.train.half import Worker
 from spacy_attn.train.rows import Row, RowTarget, batches, join
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
-from spacy_attn.train.sense_network import (
-    SenseNetwork,
-    mean_state,
-    occurrence_parts,
-    token_means,
-)
+from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
 from spacy_attn.train.sense_side import fit_senses, met_targets, padded_scores
 from spacy_attn.train.sense_table import SenseTable
 

@@ -40,12 +40,7 @@ from spacy_attn.wsd.decide import log_softmax, margin_between
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, LogOdds, Needs, SenseMethod
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
-from spacy_attn.wsd.methods.calibration import (
-    UNFITTED,
-    Calibration,
-    calibration_of,
-    temperature_of,
-)
+from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration, calibration_of, temperature_of
 from spacy_attn.wsd.methods.occurrence import (
     bounds_of,
     occurrences,
