@@ -90,7 +90,7 @@ def entities_of_tree(tree: Iterable[Any]) -> list[LabelledSpan]:
 
 
 def check_merge_rule(rule: str) -> None:
-    """Refuse a rule that is none.
+    """Refuse an unknown rule.
 
     Raises:
         ConfigError: it is not in :data:`MERGE_RULES`.
@@ -125,7 +125,7 @@ def free_entities(
         blocked: tokens that somebody said are in no entity.
 
     Raises:
-        ConfigError: the rule is none.
+        ConfigError: the rule is unknown.
     """
     check_merge_rule(rule)
     if rule == "keep" and existing:

@@ -66,11 +66,11 @@ def run_systems(
     in_process: bool = False,
     on_progress: Report = quiet,
 ) -> tuple[dict[str, T], dict[str, str]]:
-    """Follow a plan with each system, one after the other, each in one process of its own.
+    """Run a plan with each system, one after the other, each in one process of its own.
 
     Args:
         systems: by the names of their rows.
-        plan: asks the system of a name what there is to ask, and gives back what is to be kept.
+        plan: gets a name and what asks its system; its result is kept.
         in_process: ask them here, which measures no memory; for debugging.
         on_progress: called with a system's name and the note, texts done and all texts.
 

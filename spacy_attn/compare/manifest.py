@@ -71,7 +71,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of our own checkout, not of one that we are installed inside."""
+    """Git's output for our own checkout; "" where we are installed inside another one."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         return ""

@@ -1,4 +1,4 @@
-"""Temperature and threshold for a wished precision: fitted on one half, reported on the other."""
+"""Temperature and threshold for a target precision: fitted on one half, reported on the other."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LEAST = 1e-300  # stands for a probability that became 0
 def tune(
     task: Task, answers: Answers, spec: MethodSpec, inventory: str, precision: float, seed: int = 0
 ) -> PlainData:
-    """Find the threshold above which a method has a wished precision.
+    """Find the threshold above which a method has a target precision.
 
-    The instances are parted in two (:func:`halves`). On the first half the temperature with the
-    least log-loss is fitted, and the lowest threshold is taken whose decisions have the wished
-    precision. Precision and coverage are told of the second half, which neither has seen.
+    The instances are split in two (:func:`halves`). On the first half the temperature with the
+    least log-loss is fitted, and the lowest threshold is taken whose decisions have the target
+    precision. Precision and coverage are reported on the second half, which neither has seen.
 
     Args:
         task: what the method was asked.

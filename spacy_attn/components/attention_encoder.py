@@ -163,7 +163,7 @@ class AttentionEncoder:
         return self
 
     def set_hooks(self, doc: Doc) -> None:
-        """Let ``token.vector`` and its kin read this component's vectors."""
+        """Let ``token.vector``, ``similarity`` and the like read this component's vectors."""
         install_hooks(doc, partial(token_vectors, attr=self.config["attr"]))
 
 

@@ -17,7 +17,7 @@ def batches(
     Args:
         stream: the Docs.
         batch_size: the most Docs of a list.
-        max_tokens: a list ends with the Doc that brings it to so many tokens.
+        max_tokens: a list ends with the Doc that brings it to this many tokens.
     """
     docs: list[Doc] = []
     n_tokens = 0

@@ -1,4 +1,4 @@
-"""What of a text is no sentence: list markers, signs, emoji, and where one part ends.
+"""Which tokens belong to no sentence (list markers, signs, emoji), and where a part ends.
 
 A tagger takes a star for a noun and a parser ties a heading to the paragraph below it. Phrases and
 relations are read within *parts* instead: a blank line ends one, and so does a list item. *Marks*
@@ -79,7 +79,7 @@ def read_layout(doc: Doc) -> Layout:
 
 
 class _Lines:
-    """Reads a text token by token and says of each where it stands."""
+    """Reads a text token by token; its attributes describe the last one."""
 
     def __init__(self, doc: Doc) -> None:
         self._doc = doc
@@ -215,7 +215,7 @@ def _begins_instruction(doc: Doc, i: int) -> bool:
 
 
 def _is_imperative(token: Token) -> bool:
-    """Whether the first word of a line is rather a verb than the noun that the tagger sees.
+    """Whether the first word of a line is a verb, although the tagger says noun.
 
     "Season the meat": a noun is not followed by an article. There is no other verb in its clause,
     as in "Sunday the shops close", and no name, as "Jack the Ripper".

@@ -74,9 +74,8 @@ def make_nltk_stemmer(
 class NltkStemmer:
     """Writes the stem of every token; ``token._.stem`` is None where it never ran.
 
-    Tokens without letters, and such of another script, are given to NLTK like any other and
-    come back as they are, in lower case at most. What a stemmer was is in the config, so there
-    is nothing to save.
+    NLTK stems every token. Those without letters or in another script come back unchanged, or in
+    lower case. All settings are in the config, so there is nothing to save.
     """
 
     def __init__(self, stemmer: Stemmer, *, attr: str = "stem", name: str = "nltk_stemmer") -> None:

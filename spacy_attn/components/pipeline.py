@@ -74,7 +74,7 @@ def _load(name: str) -> Language:
 
 
 def _refuse_other_settings(nlp: Language, component: str, settings: dict[str, Any]) -> None:
-    """A setting that differs from a given pipeline's own would be passed over in silence."""
+    """Refuse a setting that a given pipeline's own component would silently ignore."""
     own = nlp.get_pipe_config(component)
     for name, value in settings.items():
         is_default = (name, value) in (("inventory", "homographs"), ("method", "attention"))

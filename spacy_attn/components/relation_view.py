@@ -1,4 +1,4 @@
-"""A Doc as relations are read from it: its parse without what is no sentence.
+"""The parse that relations are read from: without list markers, signs and emoji.
 
 The tokens are those of the Doc. Where a dependency runs through a mark or into another part (see
 :mod:`~spacy_attn.components.layout`), a word takes the place that the foreign word has in its own

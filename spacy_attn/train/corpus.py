@@ -163,7 +163,7 @@ def tokenise_files(
     """Write all texts as lines of tokens and count the words.
 
     A text of more than ``MAX_SENTENCE`` tokens becomes several lines. Lines that cannot be
-    used, and tokens of more than ``MAX_TOKEN`` characters, are counted and passed over.
+    used, and tokens of more than ``MAX_TOKEN`` characters, are counted and skipped.
 
     Args:
         files: as :func:`find_text_files` gives them.
@@ -174,14 +174,14 @@ def tokenise_files(
         text_key: field of a JSONL record with its text.
         processes: that tokenise at a time.
         max_types: with more different words than this the rarest are forgotten.
-        report: hears ``{"phase", "done", "total", "tokens"}``, bytes of the input.
+        report: called with ``{"phase", "done", "total", "tokens"}``; bytes of the input.
 
     Raises:
         ConfigError: as :func:`make_tokenizer`.
         ResourceError: a file ends in the middle or is damaged, or a worker died.
         OSError: the target cannot be written.
     """
-    make_tokenizer(tokens, lang, lower)  # a wrong language is told here, not in a worker
+    make_tokenizer(tokens, lang, lower)  # raises here, not in a worker
     corpus = Corpus()
     sizes = [file.size for file in files]
     total = None if None in sizes else sum(cast("list[int]", sizes))

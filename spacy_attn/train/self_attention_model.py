@@ -102,7 +102,7 @@ def read_material(
 
 
 def spread(sentences: list[TaggedSentence], limit: int | None) -> list[TaggedSentence]:
-    """About so many sentences: every k-th document, so that all parts of a corpus take part.
+    """About ``limit`` sentences: every k-th document, so that all parts of a corpus are used.
 
     Args:
         sentences: document by document.

@@ -30,7 +30,7 @@ _SUFFIXES: Final = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")  # taken from a fo
 _MAX_TEXT: Final = 1_000_000  # characters of a text; a longer one comes in pieces
 _MAX_JSON: Final = 1 << 26  # characters of a JSONL record
 
-#: Hears of a line that cannot be used: file, line and reason.
+#: Called with a line that cannot be used: file, line and reason.
 Skip: TypeAlias = Callable[[str, int, str], None]
 
 
@@ -159,8 +159,8 @@ def read_texts(
     Args:
         file: as :func:`find_text_files` gives it.
         text_key: field of a JSONL record with its text.
-        skip: hears of lines that cannot be used.
-        advance: hears, now and then, how many bytes of the file are read.
+        skip: called with each line that cannot be used.
+        advance: called now and then with the number of bytes read.
         digest: of ``hashlib``; gets all bytes of standard input.
 
     Raises:

@@ -60,7 +60,7 @@ def train_word2vec(
         threads: that train. With more than one, two runs differ a little.
         processes: that tokenise.
         overwrite: replace vectors that are in ``output`` already.
-        report: hears plain records of what is going on.
+        report: called with plain records of the progress.
 
     Returns:
         ``output``.

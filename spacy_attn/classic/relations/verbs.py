@@ -115,7 +115,7 @@ def _is_no_agent(noun: Token) -> bool:
 
 
 def is_means(tree: Tree, verb: Token, noun: Token) -> bool:
-    """Whether a noun stands where the agent of a verb does and is none: "by hand"."""
+    """Whether a noun follows the "by" of a passive but is not the agent: "by hand"."""
     is_after_by = noun.dep_ == "pobj" and noun.head in tree.children(verb, "agent")
     return is_after_by and _is_no_agent(noun)
 

@@ -92,7 +92,7 @@ class WordVectors:
 
 
 def check_rule(unknown: str) -> None:
-    """Refuse what is no rule for unknown words.
+    """Refuse an unknown rule.
 
     Raises:
         ConfigError: ``unknown`` is none of ``UNKNOWN_RULES``.

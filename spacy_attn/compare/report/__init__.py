@@ -1,1 +1,1 @@
-"""What people see of a result: tables, figures, a page; all from ``results.json`` alone."""
+"""Results made visible: tables, figures, a page; all from ``results.json`` alone."""

@@ -1,4 +1,4 @@
-"""Where a classic method does better than attention, in sentences."""
+"""Sentences that say where a classic method does better than attention."""
 
 from __future__ import annotations
 
