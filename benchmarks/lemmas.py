@@ -62,11 +62,11 @@ from spacy_attn.classic.stem import Stemmer
 from spacy_attn.compare.report.figures import Picture, as_svg
 from spacy_attn.components.attention_lemmatizer import BUNDLED
 from spacy_attn.encoder.lemmatizer import Form, LetterLemmatizer, read_lemmatizer
-from spacy_attn.models import resolve_pipeline
+from spacy_attn.models import INSTALL_WORDNET, resolve_pipeline
 from spacy_attn.train.lemmatizer import FormLemma, form_of, held_out, read_exceptions, read_forms
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.inventory.wordnet_files import INSTALL_WORDNET, find_wordnet
+from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
 INVENTED = ROOT / "benchmarks" / "invented_words.tsv"
 PICTURE = ROOT / "docs" / "figures" / "lemma-attention.svg"

@@ -18,11 +18,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from itertools import islice
 from typing import Any, Protocol
 
 from spacy_attn.classic.sequence import LabelledSpan
-from spacy_attn.errors import ConfigError, RecordError, ResourceError, explain_missing_package
+from spacy_attn.errors import ConfigError, RecordError, explain_missing_package
 
 #: For Penn Treebank tags, written by the definitions of CoNLL-2000 (Tjong Kim Sang and Buchholz,
 #: 2000): a noun phrase ends at its head, a possessive ending begins a new one, a verb phrase has
@@ -82,22 +82,6 @@ class Chunker(Protocol):
 def is_grammar_text(text: str) -> bool:
     """Whether a setting is a grammar and not the path of a file: it has rules or lines."""
     return any(character in text for character in "{}<>\n")
-
-
-def read_grammar_file(path: str | Path) -> str:
-    """The text of a grammar.
-
-    Raises:
-        ResourceError: the file cannot be read as UTF-8 text.
-    """
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ResourceError(
-            f"cannot read the chunk grammar {path} ({reason}); give grammar = the path of a text "
-            "file, or rules such as 'NP: {<DT>?<NN.*>+}'"
-        ) from error
 
 
 class GrammarChunker:
@@ -165,7 +149,7 @@ class GrammarChunker:
             ) from error
         spans = [
             (leaves[0][0], leaves[-1][0] + 1, str(chunk.label()))
-            for chunk in _subtrees(tree, Tree)
+            for chunk in islice(tree.subtrees(), 1, None)  # the first one is the whole
             if (leaves := chunk.leaves())
         ]
         return sorted(spans, key=_outer_first)
@@ -185,14 +169,6 @@ def _parts(tags: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _outer_first(span: LabelledSpan) -> tuple[int, int]:
     return span[0], -span[1]
-
-
-def _subtrees(tree: Any, kind: type) -> Iterator[Any]:
-    """The chunks of a tree, without the tree itself; an outer one before what it holds."""
-    for child in tree:
-        if isinstance(child, kind):
-            yield child
-            yield from _subtrees(child, kind)
 
 
 def _read_grammar(grammar: str) -> Any:

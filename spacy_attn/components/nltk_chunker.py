@@ -16,8 +16,8 @@ from spacy_attn.classic.chunk import (
     Chunker,
     GrammarChunker,
     is_grammar_text,
-    read_grammar_file,
 )
+from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.sequence import LabelledSpan, SequenceTagger, TrainedChunker
 from spacy_attn.components.extensions import refuse_shared_names
 from spacy_attn.components.saving import SavedInOneFile
@@ -138,7 +138,8 @@ class NltkChunker(SavedInOneFile):
             elif is_grammar_text(self._grammar):
                 self._chunker = GrammarChunker(self._grammar)
             else:
-                self._chunker = GrammarChunker(read_grammar_file(self._grammar))
+                instead = "rules such as 'NP: {<DT>?<NN.*>+}'"
+                self._chunker = GrammarChunker(read_grammar_file(self._grammar, instead))
         return self._chunker
 
     def __call__(self, doc: Doc) -> Doc:

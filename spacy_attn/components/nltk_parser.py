@@ -12,13 +12,13 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
 from thinc.api import Config
 
+from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.parse import (
     GrammarParser,
     Parse,
     check_limits,
     escape_leaf,
     is_grammar_text,
-    read_grammar_file,
 )
 from spacy_attn.components.extensions import install_parse_extensions, refuse_shared_names
 from spacy_attn.components.saving import SavedInOneFile
@@ -203,7 +203,7 @@ class NltkParser(SavedInOneFile):
     def _load(self) -> GrammarParser:
         text = self._grammar
         if not is_grammar_text(text):
-            text = read_grammar_file(text)
+            text = read_grammar_file(text, "productions such as \"S -> 'hello'\"")
         return GrammarParser(text, **self._settings)
 
     def _install(self) -> None:

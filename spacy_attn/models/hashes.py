@@ -54,14 +54,14 @@ def weights_sha256(path: Path | str) -> str:
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file; for a large one remembered until the file changes."""
     key = str(path.resolve())
-    state = _state(key)
+    state = file_state(key)
     for remembered in (_hashes, _read_hashes() if key not in _hashes else {}):
         if key in remembered and remembered[key][0] == state:
             _hashes[key] = remembered[key]
             return remembered[key][1]
     sha256 = sha256_of(key)
     settled = time.time_ns() - max(state[1], state[2]) > _SETTLED
-    if state[0] >= _LARGE and settled and _state(key) == state:
+    if state[0] >= _LARGE and settled and file_state(key) == state:
         _hashes[key] = (state, sha256)
         _write_hash(key)
     return sha256
@@ -91,7 +91,7 @@ def model_state(path: str | Path | None) -> tuple[FileState, ...]:
     if path is None or not os.path.exists(path):
         return ()
     files = model_files(Path(path)) if os.path.isdir(path) else [Path(path)]
-    return tuple(_state(str(file)) for file in files)
+    return tuple(file_state(file) for file in files)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -101,7 +101,12 @@ def weight_files(folder: Path) -> list[Path]:
     return [whole] if whole.is_file() else sorted(file for file in parts if file.is_file())
 
 
-def _state(path: str) -> FileState:
+def file_state(path: str | Path) -> FileState:
+    """What changes when the content of a file changes, or another file takes its name.
+
+    Raises:
+        OSError: it is not there.
+    """
     stat = os.stat(path)
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 

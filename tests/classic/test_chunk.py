@@ -15,8 +15,8 @@ from spacy_attn.classic.chunk import (
     MAX_SENTENCE,
     GrammarChunker,
     is_grammar_text,
-    read_grammar_file,
 )
+from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.sequence import TrainedChunker, iob_spans, train_sequence_tagger
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
@@ -223,12 +223,15 @@ def test_text_or_path(text, is_text):
 def test_grammar_file(tmp_path):
     file = tmp_path / "grammar.txt"
     file.write_bytes(b"\xef\xbb\xbfNP:\r\n  {<NN>}\r\n")  # as an editor on Windows writes it
-    assert chunks(GrammarChunker(read_grammar_file(file)), "bat/NN") == [("NP", "bat")]
+    assert chunks(GrammarChunker(read_grammar_file(file, "rules")), "bat/NN") == [("NP", "bat")]
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(ResourceError, match=r"cannot read the chunk grammar .*grammar\.txt"):
-        read_grammar_file(file)
-    with pytest.raises(ResourceError, match=r"nowhere\.txt \(No such file.*give grammar ="):
-        read_grammar_file(tmp_path / "nowhere.txt")
+    with pytest.raises(ResourceError, match=r"the grammar .*grammar\.txt' cannot be read"):
+        read_grammar_file(file, "rules")
+    with pytest.raises(
+        ResourceError,
+        match=r"nowhere\.txt' cannot be read \(No such file.*give grammar = .* or rules$",
+    ):
+        read_grammar_file(tmp_path / "nowhere.txt", "rules")
 
 
 # -- the trained chunker -------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from nltk.parse import ChartParser, ViterbiParser
 
+from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.parse import (
     EXAMPLE_GRAMMAR,
     STATUSES,
@@ -19,7 +20,6 @@ from spacy_attn.classic.parse import (
     bounded,
     escape_leaf,
     is_grammar_text,
-    read_grammar_file,
     read_tree,
 )
 from spacy_attn.classic.parse.bounded import no_own_limit
@@ -392,17 +392,17 @@ def test_grammar_or_path():
 def test_grammar_files(tmp_path):
     path = tmp_path / "g.cfg"
     path.write_bytes("\ufeffS -> 'é'\r\n".encode())
-    assert read_grammar_file(path) == "S -> 'é'\n"
+    assert read_grammar_file(path, "productions") == "S -> 'é'\n"
     path.write_bytes(b"S -> '\xe9'")
-    with pytest.raises(ResourceError, match=r"g\.cfg is not UTF-8 \(.* at byte 6\); save it"):
-        read_grammar_file(path)
+    with pytest.raises(ResourceError, match=r"g\.cfg' cannot be read \(.* position 6: .*UTF-8"):
+        read_grammar_file(path, "productions")
     with pytest.raises(ResourceError, match=r"none\.cfg' cannot be read \(No such file .*give gra"):
-        read_grammar_file(tmp_path / "none.cfg")
+        read_grammar_file(tmp_path / "none.cfg", "productions")
     with pytest.raises(ResourceError, match="cannot be read"):
-        read_grammar_file(tmp_path)
+        read_grammar_file(tmp_path, "productions")
     for name in ("bats fly " * 1000, "bats\0"):
         with pytest.raises(ResourceError, match="cannot be read"):
-            read_grammar_file(name)
+            read_grammar_file(name, "productions")
 
 
 def test_a_right_side_of_20000_symbols_is_read_in_linear_work():

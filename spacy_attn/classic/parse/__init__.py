@@ -13,7 +13,7 @@ PARC, 1980 (charts); C. D. Manning and H. Schütze, Foundations of Statistical N
 (Viterbi for PCFGs).
 """
 
-from spacy_attn.classic.parse.grammar import EXAMPLE_GRAMMAR, is_grammar_text, read_grammar_file
+from spacy_attn.classic.parse.grammar import EXAMPLE_GRAMMAR, is_grammar_text
 from spacy_attn.classic.parse.parser import METHODS, STATUSES, GrammarParser, Parse, check_limits
 from spacy_attn.classic.parse.trees import escape_leaf, read_tree
 
@@ -26,6 +26,5 @@ __all__ = [
     "check_limits",
     "escape_leaf",
     "is_grammar_text",
-    "read_grammar_file",
     "read_tree",
 ]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError
 
 #: A grammar to start from; it parses "The bat flew at night." and "Swing the bat!".
 EXAMPLE_GRAMMAR = """\
@@ -28,27 +27,6 @@ _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 def is_grammar_text(grammar: str) -> bool:
     """Whether a string is a grammar and not the path of one: a grammar has an arrow."""
     return "->" in grammar or "\n" in grammar
-
-
-def read_grammar_file(path: str | Path) -> str:
-    """The text of a grammar file.
-
-    Raises:
-        ResourceError: there is no such file, or it is not UTF-8.
-    """
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ResourceError(
-            f"the grammar {path} is not UTF-8 ({error.reason} at byte {error.start}); save it as "
-            "UTF-8"
-        ) from error
-    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ResourceError(
-            f"the grammar {str(path)[:200]!r} cannot be read ({reason}); give grammar = the path "
-            "of a file, or the productions themselves, such as \"S -> 'hello'\""
-        ) from error
 
 
 def has_probabilities(grammar: str) -> bool:

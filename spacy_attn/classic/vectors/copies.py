@@ -5,33 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 from spacy_attn.classic.vectors.store import is_store, open_store, write_store
 from spacy_attn.classic.vectors.table import Content, Damaged, Table, in_memory
 from spacy_attn.files import locked
-from spacy_attn.models import cache_folder
+from spacy_attn.models import cache_folder, file_state
 
 logger = logging.getLogger("spacy_attn")
 
-FileState: TypeAlias = tuple[int, int, int, int, int]  # device, inode, size, mtime, ctime
-
 WORTH_SHARING = 1 << 20  # bytes of a source; below, reading is fast and a copy costs nothing
-
-
-def file_state(path: Path) -> FileState:
-    """What changes when the content of a file changes, or another file takes its name.
-
-    Raises:
-        OSError: it is not there.
-    """
-    stat = os.stat(path)
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def shared_copy(files: Sequence[Path], read: Callable[[], Content]) -> Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spacy_attn.classic.vectors.binary import FASTTEXT_MAGIC, read_binary, read_fasttext
 from spacy_attn.classic.vectors.compressed import open_file
-from spacy_attn.classic.vectors.copies import FileState, file_state, shared_copy
+from spacy_attn.classic.vectors.copies import shared_copy
 from spacy_attn.classic.vectors.keyed import read_keyed_vectors
 from spacy_attn.classic.vectors.lookup import WordVectors, check_rule, no_ngrams
 from spacy_attn.classic.vectors.store import is_store, open_store
@@ -19,7 +19,7 @@ from spacy_attn.classic.vectors.table import Content, Damaged, Table, slices
 from spacy_attn.classic.vectors.text import read_header, read_text
 from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.models import GLOVE, INSTALL_MODELS, glove_files
+from spacy_attn.models import GLOVE, INSTALL_MODELS, FileState, file_state, glove_files
 
 _KEPT = 4  # files
 
