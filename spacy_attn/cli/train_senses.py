@@ -121,7 +121,6 @@ def train_senses(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )
     from spacy_attn.train.sense_config import TrainConfig
-    from spacy_attn.train.sense_model import train_sense_model
     from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
     if semcor is None and data is not None and start is None:
@@ -142,7 +141,9 @@ def train_senses(
         mean_share=mean_share,
         prior=prior,
     )
-    with training_progress("reading corpora") as report:
+    with training_progress("loading PyTorch") as report:
+        from spacy_attn.train.sense_model import train_sense_model
+
         path = train_sense_model(
             model,
             output,

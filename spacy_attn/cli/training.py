@@ -20,7 +20,8 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
     Yields:
         The function that takes the records: those of a batch have ``batch`` (the number done),
-        ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained.
+        ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained; those of what is
+        done beside training ``stage``, and ``done`` and ``total`` where they are known.
     """
     console = SafeConsole(stderr=True)
     columns = (
@@ -31,9 +32,23 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(first, total=None)
+        last = ""
+
+        def enter(stage: str) -> None:
+            """Where there is no bar, such as in a log, a line says what is done next."""
+            nonlocal last
+            if stage != last and not console.is_terminal:
+                console.print(stage)
+            last = stage
+
+        enter(first)
 
         def report(record: dict[str, Any]) -> None:
-            if "batch" in record:
+            if "stage" in record:
+                enter(record["stage"])
+                done, total = record.get("done", 0), record.get("total")
+                progress.update(bar, description=record["stage"], completed=done, total=total)
+            elif "batch" in record:
                 what = f"epoch {record['epoch'] + 1}" + (
                     f", {record['of']}" if "of" in record else ""
                 )

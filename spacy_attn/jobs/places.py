@@ -139,11 +139,14 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
 
 def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
     inputs = {_follow(Path(source.name)) for source in sources if not source.is_stdin}
-    written = [places.part, places.errors, places.manifest, places.lock]
-    if places.part is not None:
-        written.append(places.output)
+    identities = {identity for path in inputs if (identity := _identity(path)) is not None}
+    emptied = [places.part, places.errors, places.manifest, places.lock]
+    # An output takes the place of a file: what has another name, by a hard link, stays.
+    written = [*emptied, places.output] if places.part is not None else emptied
     for path in written:
-        if path is not None and _follow(path) in inputs and is_replaceable(path):
+        if path is None or not is_replaceable(path):
+            continue
+        if _follow(path) in inputs or (path in emptied and _identity(path) in identities):
             raise ConfigError(f"{path} is an input of this job: name another output with -o")
     if places.partition_size is not None and places.output is not None:
         for path in inputs:
@@ -154,6 +157,15 @@ def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
         raise ConfigError(
             f"{option_name('errors')} {places.errors} is the output itself: name another file"
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What two names of one file share; None where there is no file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _check_errors(places: Places) -> None:

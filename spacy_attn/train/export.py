@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.files import atomic_write
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import blank_resources, choose_few_shot, few_shot_attention
@@ -173,8 +174,6 @@ def write_sense_model(
         strength: see :func:`encoder_change`.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
-    from safetensors.torch import save_file
-
     network, table = trainer.network, trainer.table
     packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
     change = encoder_change(trainer.encoder, base, rank, strength)
@@ -206,8 +205,30 @@ def write_sense_model(
         **(notes or {}),
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, path, metadata={"manifest": json.dumps(manifest, sort_keys=True)})
-    path.chmod(0o644)
+    _save(path, contiguous, manifest)
+
+
+def set_few_shot(path: Path, few_shot: Mapping[str, float]) -> None:
+    """Note other settings for examples in a sense model; all else stays.
+
+    Args:
+        path: the sense model.
+        few_shot: see :func:`write_sense_model`.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load
+
+    with safe_open(path, "pt") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    _save(path, load(path.read_bytes()), {**manifest, "few_shot": dict(few_shot)})
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:
+    from safetensors.torch import save
+
+    metadata = {"manifest": json.dumps(manifest, sort_keys=True)}
+    with atomic_write(path) as file:
+        file.write(save(dict(tensors), metadata=metadata))
 
 
 def choose_few_shot_settings(

@@ -25,7 +25,12 @@ from spacy_attn.train.corpora import (
     read_written,
     split_corpora,
 )
-from spacy_attn.train.export import base_of, choose_few_shot_settings, write_sense_model
+from spacy_attn.train.export import (
+    base_of,
+    choose_few_shot_settings,
+    set_few_shot,
+    write_sense_model,
+)
 from spacy_attn.train.rows import Row, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
@@ -83,7 +88,8 @@ def train_sense_model(
         width: of the sense vectors, as they are kept.
         start: a sense model to go on from; None starts from the plain encoder.
         average: folders of finished runs whose weights are averaged with this one's.
-        report: called with the state of the run, every 25 batches and after every epoch.
+        report: called with the state of the run: what is done (``stage``), every 25 batches, and
+            after every epoch.
         limit: train on this many documents only.
 
     Returns:
@@ -98,6 +104,8 @@ def train_sense_model(
         raise ConfigError(
             "nothing to train on; give --semcor FILE, or your labels with --data FILE"
         )
+    say = _stages(report)
+    say("reading WordNet")
     wordnet, lexicon = WordNet(), WordNetInventory()
     own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
     table = SenseTable(wordnet, lexicon, own)
@@ -113,7 +121,9 @@ def train_sense_model(
         base_sha256,
         start,
         with_neighbours=semcor is not None,
+        report=report,
     )
+    say("reading corpora")
     corpora = _corpora(semcor, masc, written, tagged, wordnet)
     if corpora is not None and everything:
         corpora.train.extend(
@@ -122,6 +132,7 @@ def train_sense_model(
     documents, held_out = _rows(corpora, trainer, limit)
     if data is not None:
         _add_labels(data, trainer, documents, held_out)
+    say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
     averaged: dict[str, Any] | None = None
     if average:
@@ -130,7 +141,9 @@ def train_sense_model(
         if report:
             report(averaged)
     if corpora is not None:
+        say("fitting the vectors of senses")
         trainer.fit_senses(documents)
+    say("writing the model")
     path = output / RESULT
     notes = {
         "base_model": model,
@@ -159,9 +172,20 @@ def train_sense_model(
         "temperature": _temperature(trainer, held_out, prior),
     }
     write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
+    say("choosing the settings for examples")
     few = choose_few_shot_settings(model, path, own or load_inventory("homographs"), *_WINDOW)
-    write_sense_model(path, trainer, base, base_sha256, few_shot=few, **settings)
+    set_few_shot(path, few)
     return path
+
+
+def _stages(report: Report | None) -> Callable[[str], None]:
+    """Says what is done next."""
+
+    def say(stage: str) -> None:
+        if report:
+            report({"stage": stage})
+
+    return say
 
 
 def open_trainer(
@@ -175,6 +199,7 @@ def open_trainer(
     start: Path | None,
     *,
     with_neighbours: bool = False,
+    report: Report | None = None,
 ) -> SenseTrainer:
     """A trainer of an encoder, or of one that a sense model changed already.
 
@@ -189,6 +214,7 @@ def open_trainer(
         start: the sense model, or None.
         with_neighbours: whether the senses of a model to go on from learn from their neighbours
             too: where corpora are read again, not for labels of a few senses.
+        report: see :class:`SenseTrainer`.
     """
     from transformers import AutoModel, AutoTokenizer
 
@@ -206,7 +232,7 @@ def open_trainer(
     if start is not None:
         merge_adapter(encoder, Adapter(start, base_sha256))
         given = _given_vectors(start, table)
-    trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given)
+    trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given, report)
     if start is not None:
         _load_head(trainer, start)
         if with_neighbours:

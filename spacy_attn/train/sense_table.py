@@ -7,7 +7,8 @@ their own, one for each of its senses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,13 +106,17 @@ class SenseTable:
                 out[tuple(self.synset[sense.key] for sense in senses)] = np.log1p(counts)
         return out
 
-    def texts(self) -> dict[int, str]:
+    def texts(self, rows: Iterable[int] | None = None) -> dict[int, str]:
         """The text that stands for each row that needs a vector of its own.
 
         These are the synsets between which a word chooses, their hypernyms, and a user's senses.
+
+        Args:
+            rows: the synsets that are needed; None takes all between which a word chooses.
         """
-        needed = dict.fromkeys(self.chosen)
-        for row in self.chosen:
+        chosen = self.chosen if rows is None else list(rows)
+        needed = dict.fromkeys(chosen)
+        for row in chosen:
             needed |= dict.fromkeys(self.related(row)["hypernym"])
         texts = {row: self._synset_text(row) for row in needed}
         for sense in self.inventory.senses if self.inventory is not None else ():
@@ -145,19 +150,25 @@ class SenseTable:
                 out[_SIGNS[sign]].append(other)
         return out
 
-    def composition(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def composition(
+        self, needed: Iterable[int] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The rows that a row's vector is composed of beside its own, and the share of each.
 
         The rows of one kind share a weight of 1. Empty places hold ``n_rows``, share 0.
+
+        Args:
+            needed: the synsets that are composed; None takes all.
 
         *Shape:* two (n_rows, sum of RELATIONS)
         """
         width = sum(RELATIONS.values())
         rows = np.full((self.n_rows, width), self.n_rows, dtype=np.int64)
         shares = np.zeros((self.n_rows, width), dtype=np.float32)
-        related = {row: self.related(row) for row in self._keys}
-        for row, kinds in related.items():
-            above = [r for h in kinds["hypernym"][:3] for r in related[h]["hypernym"]]
+        related = cache(self.related)
+        for row in self._keys if needed is None else needed:
+            kinds = related(row)
+            above = [r for h in kinds["hypernym"][:3] for r in related(h)["hypernym"]]
             supersense = SUPERSENSES.index(self.wordnet.senses[self._keys[row]].supersense)
             found = (
                 kinds["hypernym"],

@@ -42,6 +42,7 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
+from spacy_attn.files import atomic_write
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker
 from spacy_attn.train.rows import Row, RowTarget, batches, join
@@ -67,7 +68,8 @@ class SenseTrainer:
         config: see :class:`TrainConfig`.
         folder: checkpoints and ``curve.json`` go here.
         base: the untrained encoder, which gives texts their vectors; None takes ``encoder``.
-        given: see :class:`SenseNetwork`.
+        given: see :class:`SenseNetwork`. Synsets with such a vector need none of their text.
+        report: called with how many texts have their vectors.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class SenseTrainer:
         folder: Path,
         base: Any = None,
         given: Tensor | None = None,
+        report: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,10 +96,17 @@ class SenseTrainer:
                 module.p = config.dropout
         self.worker = Worker(self.encoder, config.precision)
         self.glosses: GlossEncoder | None = None
-        glosses = self._gloss_vectors(self.base)
-        related, shares = (torch.from_numpy(array) for array in table.composition())
+        needed = table.chosen
+        if given is not None:
+            has_one = given.any(dim=1).tolist()
+            needed = [row for row in table.chosen if not has_one[row]]
+        glosses = self._gloss_vectors(self.base, needed, report)
+        related, shares = (
+            torch.from_numpy(array)
+            for array in table.composition(None if given is None else needed)
+        )
         above = torch.zeros_like(glosses)
-        for row in table.chosen:
+        for row in needed:
             kinds = table.related(row)
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
@@ -107,12 +117,17 @@ class SenseTrainer:
         self.losses: list[float] = []
         self.curve: list[dict[str, Any]] = []
 
-    def _gloss_vectors(self, model: Any) -> Tensor:
+    def _gloss_vectors(
+        self,
+        model: Any,
+        needed: Sequence[int],
+        report: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Tensor:
         """Mean-pooled unit vectors of the senses' texts by the untrained encoder, cached on disk.
 
-        *Shape:* (n_rows, hidden)
+        *Shape:* (n_rows, hidden); zeros where a text is not needed
         """
-        texts = self.table.texts()
+        texts = self.table.texts(needed)
         digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
         path = self.folder / f"glosses-{digest}.npy"
         if not path.exists():
@@ -122,7 +137,11 @@ class SenseTrainer:
             for first in range(0, len(order), 128):
                 rows = order[first : first + 128]
                 out[rows] = self._embed(model, [texts[row] for row in rows])
-            np.save(path, out)
+                if report:
+                    done = first + len(rows)
+                    report({"stage": "encoding definitions", "done": done, "total": len(order)})
+            with atomic_write(path) as file:
+                np.save(file, out)
         return torch.from_numpy(np.load(path)).float()
 
     @torch.inference_mode()
@@ -256,7 +275,7 @@ class SenseTrainer:
                 self.losses.append(loss)
                 self.step += 1
                 self.batch += 1
-                if report and self.batch % 25 == 0:
+                if report and (self.batch % 25 == 0 or self.batch in (1, len(these))):
                     report(
                         {
                             "epoch": self.epoch,
@@ -301,7 +320,7 @@ class SenseTrainer:
         """Fit the side of the senses against the last epoch: :mod:`~.sense_side`."""
         config, kept = self.config, self._kept_occurrences(documents)
         if kept is not None and config.fits_senses:
-            glosses = self._gloss_vectors(self.base)
+            glosses = self._gloss_vectors(self.base, self.table.chosen)
             shares = {"text_share": config.text_share, "mean_share": config.mean_share}
             fit_senses(self.network, glosses, met_targets(documents, kept), kept, **shares)
 

@@ -225,6 +225,25 @@ def test_error_link_stays_a_link(folder, text):
     assert len(read_jsonl("real.jsonl")) == text.count("explode")
 
 
+@pytest.mark.parametrize("options", [{"errors": "other"}, {"errors": "link"}, {}])
+def test_an_input_with_a_second_name_is_not_emptied(folder, options):
+    """The error file, or the part that is to be replaced, is the input by a hard link."""
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    for name in ("other", "out.jsonl.part"):
+        os.link("in.txt", name)
+    os.symlink("other", "link")
+    with pytest.raises(ConfigError, match=r"is an input of this job"):
+        job(["in.txt"], "out.jsonl", overwrite=True, **options)
+    assert (folder / "in.txt").read_text() == "bat\nexplode\n"
+
+
+def test_an_output_that_was_a_hard_link_of_the_input_leaves_it(folder):
+    (folder / "in.txt").write_text("bat\n")
+    os.link("in.txt", "out.jsonl")
+    assert job(["in.txt"], "out.jsonl", overwrite=True).n_out == 1
+    assert (folder / "in.txt").read_text() == "bat\n"
+
+
 def test_link_that_leads_nowhere_is_one_sentence(folder):
     (folder / "in.txt").write_text("bat\n")
     os.symlink("self.jsonl", "self.jsonl")

@@ -490,6 +490,11 @@ def semcor_file(folder):
     return path
 
 
+def measured(seen):
+    """The record of the last epoch."""
+    return [record for record in seen if "loss" in record and "batch" not in record][-1]
+
+
 def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     seen = []
     made = sense_model.train_sense_model(
@@ -500,7 +505,10 @@ def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     vectors = SenseVectors.load(made)
     assert vectors.project.shape == (8, 16)
     assert vectors.seen.sum() == 5  # four of SemCor's, and "hit" by its example
-    assert seen[-1]["semcor:first_sense"] == pytest.approx(3 / 5)
+    stages = [record["stage"] for record in seen if "stage" in record]
+    assert stages[0] == "reading WordNet"
+    assert stages[-1] == "choosing the settings for examples"
+    assert measured(seen)["semcor:first_sense"] == pytest.approx(3 / 5)
 
 
 def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_model, toy_world):
@@ -540,7 +548,7 @@ def test_corpora_go_on_from_a_model_and_its_senses_keep_their_neighbours(
         str(toy_model), tmp_path / "b", replace(config, prior=0.1), semcor=semcor, start=first,
         rank=16, width=16, report=seen.append,
     )  # fmt: skip
-    assert seen[-1]["semcor:accuracy"] >= 3 / 5
+    assert measured(seen)["semcor:accuracy"] >= 3 / 5
     before, after = SenseVectors.load(first), SenseVectors.load(second)
     assert (after.seen == before.seen).all()
     assert (before.prior, after.prior) == (0.0, 0.1)
@@ -569,7 +577,7 @@ def test_labels_of_ones_own_go_on_from_a_model(
         str(toy_model), tmp_path / "b", replace(config, epochs=20), data=labels,
         inventory=toy_inventory, start=first, rank=4, width=8, report=seen.append,
     )  # fmt: skip
-    assert seen[-1]["own:accuracy"] == 1.0
+    assert measured(seen)["own:accuracy"] == 1.0
     before, after = SenseVectors.load(first), SenseVectors.load(second)
     # The synsets were not trained on: their vectors pass through, but for rounding.
     new, old = (
@@ -580,6 +588,34 @@ def test_labels_of_ones_own_go_on_from_a_model(
     now, then = (rows[first_word[0]] - rows[first_word[1]] for rows in (new, old))
     assert np.allclose(now, then, atol=np.abs(old).max() * 0.03)
     assert (after.seen == before.seen).all()
+
+
+def test_only_senses_without_a_vector_have_their_texts_encoded(
+    tmp_path, toy_model, toy_world, toy_inventory, lexicon, toy_wordnet, monkeypatch
+):
+    """A few labels of one's own cost no pass over all of WordNet, and the vectors are the same."""
+    config, semcor = replace(CONFIG, epochs=1), semcor_file(tmp_path)
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
+    )
+    own = SenseTable(WordNet(toy_wordnet), lexicon, load_inventory(toy_inventory))
+    base, sha256 = AutoModel.from_pretrained(toy_model), weights_sha256(toy_model)
+
+    def opened(name):
+        return sense_model.open_trainer(
+            "toy", toy_model, own, config, tmp_path / name, base, sha256, first
+        )
+
+    few = opened("few")
+    encoded = few.network.glosses.any(dim=1).nonzero().flatten().tolist()
+    assert encoded == sorted(own._own.values())
+    every = SenseTrainer._gloss_vectors
+    monkeypatch.setattr(
+        SenseTrainer, "_gloss_vectors", lambda self, model, *_: every(self, model, own.chosen)
+    )
+    rows = torch.tensor([*own.chosen, *own._own.values()])
+    all_of_them = opened("all")
+    assert torch.equal(few.network.senses(rows), all_of_them.network.senses(rows))
 
 
 def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_world):
