@@ -249,7 +249,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Time and memory against length, on logarithmic axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3 * len(result["phases"])), layout="constrained")
+    figure = Figure(figsize=(9, 0.6 + 3 * len(result["phases"])), layout="constrained")
     axes = figure.subplots(len(result["phases"]), 2, squeeze=False)
     for row, (phase, systems) in zip(axes, result["phases"].items(), strict=True):
         for panel, (key, label) in zip(
@@ -259,7 +259,12 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 values = [value or np.nan for value in system[key]]  # no logarithm of 0
                 panel.plot(system["tokens"], values, marker="o", ms=3, label=system["name"])
             panel.set(xlabel="tokens", ylabel=label, title=phase, xscale="log", yscale="log")
-        row[1].legend(fontsize=7)
+            lengths = max((system["tokens"] for system in systems), key=len)
+            panel.set_xticks(lengths, [f"{n:,}" for n in lengths], fontsize=8)
+            panel.set_xticks([], minor=True)
+            panel.grid(True, color="#dddddd", lw=0.6)
+    lines, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=4, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
 

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from spacy_attn.cli.terminal import SafeConsole
+from spacy_attn.cli.terminal import SafeConsole, messages
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines import Engine
@@ -172,7 +172,7 @@ def annotate(
 
     Exit codes: 0 success, 1 some records failed, 2 wrong options or input, 130 interrupted.
     """
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     field_names = parse_fields(wanted_fields)
     annotator = Annotator(
         pipeline=pipeline,

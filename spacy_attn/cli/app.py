@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from spacy_attn.cli.annotate import annotate
 from spacy_attn.cli.compare import compare
@@ -32,7 +32,7 @@ from spacy_attn.cli.inventory import app as inventory
 from spacy_attn.cli.neighbours import neighbours
 from spacy_attn.cli.read import read
 from spacy_attn.cli.senses import senses
-from spacy_attn.cli.terminal import SafeConsole
+from spacy_attn.cli.terminal import IS_QUIET, SafeConsole
 from spacy_attn.cli.tokens import tokens
 from spacy_attn.cli.train_attention import train_attention
 from spacy_attn.cli.train_chunker import train_chunker
@@ -42,18 +42,44 @@ from spacy_attn.cli.train_word2vec import train_word2vec
 from spacy_attn.errors import ConfigError, SpacyAttnError
 
 FAILED, WRONG_CALL, INTERRUPTED = 1, 2, 130
+_OF_ALL = frozenset(("--debug", "--verbose", "-v", "--quiet", "-q"))  # commands
+
+
+def _no_type(ctx: Any) -> None:
+    """What is shown of the type of a flag or of an argument that says it by its name."""
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
+    """Parameters whose help shows no ``<bool>`` and ``<list[str]>``."""
+    for parameter in parameters:
+        if isinstance(parameter, TyperArgument) or (
+            isinstance(parameter, TyperOption) and parameter.is_flag
+        ):
+            parameter.display_type_rich = _no_type  # type: ignore[method-assign]
+    return parameters
+
+
+class _Command(TyperCommand):
+    """A command whose help shows no types that people do not type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Arguments and options, ``--help`` the last."""
+        return _without_types(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
     """Turns what a command raises into one sentence and an exit code."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As :meth:`_Command.get_params`."""
+        return _without_types(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Accept ``--debug`` behind the command too."""
+        """Accept the options of all commands behind the command too."""
         end = args.index("--") if "--" in args else len(args)
-        debug = "--debug" in args[:end]
-        if debug:
-            args = ["--debug", *(a for a in args[:end] if a != "--debug"), *args[end:]]
-        with _one_sentence(debug):
+        of_all = [a for a in args[:end] if a in _OF_ALL]
+        args = [*of_all, *(a for a in args[:end] if a not in _OF_ALL), *args[end:]]
+        with _one_sentence("--debug" in of_all):
             rest: list[str] = super().parse_args(ctx, args)
             return rest
 
@@ -67,7 +93,6 @@ app = typer.Typer(
     name="spacy-attn",
     cls=_Group,
     invoke_without_command=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -118,6 +143,7 @@ def _joined_lines(text: str) -> str:
 
 
 for _command in (*app.registered_commands, *inventory.registered_commands):
+    _command.cls = _Command
     _command.help = _joined_lines((_command.callback and _command.callback.__doc__) or "")
 
 
@@ -160,18 +186,27 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Log what happens, and show the traceback of an error.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more of what happens.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no notes, only errors.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Find out which sense a word has in its sentence, and why."""
-    if debug:
+    if quiet and (verbose or debug):
+        raise ConfigError("--quiet and --verbose exclude each other: leave one of them out")
+    IS_QUIET.set(quiet)
+    if debug or verbose or quiet:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         log = logging.getLogger("spacy_attn")
         log.handlers = [handler]
-        log.setLevel(logging.DEBUG)
+        log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR)
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help(), nl=False)
         raise typer.Exit(WRONG_CALL)

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
     from spacy_attn.compare.report.tables import Table as TextTable
 
 _ONE_LINE = 10_000  # columns
+_LONG = "All methods, with curves: about 8 minutes of one core; --no-curves is much shorter."
 
 
 _option = partial(typer.Option, show_default=False)
@@ -39,8 +41,9 @@ def compare(
     inventory: Annotated[
         str | None,
         _option(
-            metavar="homographs|wordnet|F.jsonl",
-            help="Sense inventory (default: homographs; for .data.xml wordnet).",
+            metavar="NAME",
+            help="Sense inventory: homographs, wordnet or the path of a .jsonl file (default: "
+            "homographs; for .data.xml wordnet).",
         ),
     ] = None,
     methods: Annotated[
@@ -62,14 +65,14 @@ def compare(
     system: Annotated[
         list[str] | None,
         _option(
-            metavar="NAME=JSON",
+            metavar="N=JSON",
             help="One more row: a method with settings, written as in a config. Repeatable.",
         ),
     ] = None,
     predictions: Annotated[
         list[str] | None,
         _option(
-            metavar="NAME=FILE",
+            metavar="N=FILE",
             help="One more row: published predictions, an id and a sense key on each line (.gz "
             "too). Repeatable. Files in a folder peers/ beside a .data.xml become rows anyway.",
         ),
@@ -77,7 +80,7 @@ def compare(
     tune: Annotated[
         float | None,
         _option(
-            metavar="PRECISION",
+            metavar="0.95",
             help="Find temperature and threshold of one method for this precision.",
         ),
     ] = None,
@@ -117,6 +120,13 @@ def compare(
             help="With -o: accuracy against the number of examples and the distance of the cue.",
         ),
     ] = True,
+    report: Annotated[
+        Path | None,
+        _option(
+            metavar="R.json",
+            help="Measure nothing: make the report of a results.json again, beside it or in DIR.",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, _option("--overwrite", help="Replace the results in DIR if there are any.")
     ] = False,
@@ -156,11 +166,12 @@ def compare(
 
         spacy-attn compare mine.jsonl --methods attention --tune 0.95
     """
+    console = messages()
+    if report is not None:
+        _report_again(report, output, console)
+        return
     from spacy_attn.compare.experiment import Options, run  # here: --help answers without spaCy
-    from spacy_attn.compare.report.html import write_report
-    from spacy_attn.compare.report.tables import group_tables, headline, notes
 
-    console = SafeConsole(stderr=True, highlight=False)
     published = {n: Path(path) for n, path in _pairs(predictions or [], "--predictions")}
     options = Options(
         file=file,
@@ -181,23 +192,63 @@ def compare(
     def left_out(name: str, reason: str) -> None:
         console.print(f"[yellow]without {name}:[/] {escape(reason)}", soft_wrap=True)
 
-    with _progress(console) as on_progress:
-        result = run(options, on_progress=on_progress, on_left_out=left_out)
-    _print([headline(result), *group_tables(result).values()])
-    for sentence in notes(result):
-        console.print(f"[yellow]note:[/] {visible(sentence)}", soft_wrap=True)
+    options.check()
+    is_drawn = output is not None and _can_report(console)
+    if output is not None and file is None and methods is None and curves:
+        console.print(_LONG, soft_wrap=True)
+    with _progress(console) as (on_progress, on_plan):
+        result = run(options, on_progress=on_progress, on_left_out=left_out, on_plan=on_plan)
+    _show(result, console)
     if "tune" in result:
         _print_tuning(result["tune"], console)
     if output is not None:
-        written = [output / "results.json"]
-        try:
-            written += write_report(result, output)[:1]
-        except ResourceError as error:
-            console.print(f"[yellow]no report:[/] {escape(str(error))}", soft_wrap=True)
-        for path in written:
-            console.print(f"written: {path}", markup=False, soft_wrap=True)
+        console.print(f"written: {output / 'results.json'}", markup=False, soft_wrap=True)
+    if output is not None and is_drawn:
+        _write_report(result, output, console)
     if result["failed"] or not result.get("tune", {"reached": True})["reached"]:
         raise typer.Exit(1)
+
+
+def _report_again(results: Path, output: Path | None, console: SafeConsole) -> None:
+    """Tables and report of a ``results.json``."""
+    try:
+        result = json.loads(results.read_text(encoding="utf-8"))
+        _show(result, console)
+        _write_report(result, output or results.parent, console)
+    except OSError as error:
+        raise ConfigError(f"--report {results}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--report {results}: is no results.json of compare ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _can_report(console: SafeConsole) -> bool:
+    """Whether a report can be drawn; told before the work, which is done all the same."""
+    from spacy_attn.compare.report.figures import can_be_drawn
+
+    try:
+        can_be_drawn("the report")
+    except ResourceError as error:
+        later = "results.json will be written; make the report with compare --report results.json"
+        console.print(f"[yellow]no report:[/] {escape(str(error))}; {later}", soft_wrap=True)
+        return False
+    return True
+
+
+def _write_report(result: dict[str, Any], folder: Path, console: SafeConsole) -> None:
+    from spacy_attn.compare.report.html import write_report
+
+    path = write_report(result, folder)[0]
+    console.print(f"written: {path}", markup=False, soft_wrap=True)
+
+
+def _show(result: dict[str, Any], console: SafeConsole) -> None:
+    from spacy_attn.compare.report.tables import group_tables, headline, notes
+
+    _print([headline(result), *group_tables(result).values()])
+    for sentence in notes(result):
+        console.print(f"[yellow]note:[/] {visible(sentence)}", soft_wrap=True)
 
 
 # -- what was asked for ---------------------------------------------------------------------
@@ -239,19 +290,28 @@ def _config(name: str, text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(console: SafeConsole) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each system; silent where stderr is not a terminal."""
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    columns += [TimeRemainingColumn()]
+def _progress(
+    console: SafeConsole,
+) -> Iterator[tuple[Callable[[str, int, int], None], Callable[[int], None]]]:
+    """One bar over all questions to all systems; silent where stderr is not a terminal."""
+    columns = [BarColumn(20), TaskProgressColumn(), TimeElapsedColumn()]
+    columns += [TextColumn("{task.description}")]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
+        bar = bars.add_task("reading", total=None)
+        asked: list[str] = []
 
         def show(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(visible(name), total=None)
-            bars.update(tasks[name], completed=done, total=total or None)
+            if bars.tasks[0].total is None:
+                return  # still reading
+            if name not in asked:
+                asked.append(name)
+            part = done / total if total else 0.0
+            bars.update(bar, completed=len(asked) - 1 + part, description=visible(name))
 
-        yield show
+        def plan(n_questions: int) -> None:
+            bars.update(bar, total=n_questions)
+
+        yield show, plan
 
 
 def _print(tables: list[TextTable]) -> None:
@@ -259,12 +319,33 @@ def _print(tables: list[TextTable]) -> None:
     if not console.is_terminal:
         console.width = _ONE_LINE  # a row is a line for programs
     for table in tables:
-        shown = Table(title=visible(table.title), title_justify="left")
-        for i, head in enumerate(table.heads):
-            shown.add_column(visible(head), justify="right" if i else "left", no_wrap=i > 0)
-        for i, row in enumerate(table.rows):
-            shown.add_row(*map(visible, row), style="dim" if i in table.dim else "")
-        console.print(shown)
+        for k, columns in enumerate(_blocks(table, console.width)):
+            title = "" if k else visible(table.title)
+            shown = Table(title=title, title_justify="left", show_header=True)
+            for j in columns:
+                shown.add_column(
+                    visible(table.heads[j]), justify="right" if j else "left", no_wrap=True
+                )
+            for i, row in enumerate(table.rows):
+                cells = (visible(row[j]) for j in columns)
+                shown.add_row(*cells, style="dim" if i in table.dim else "")
+            console.print(shown)
+
+
+def _blocks(table: TextTable, width: int) -> list[list[int]]:
+    """The columns in blocks that fit, one below the other, each with the names first."""
+    widths = [
+        max(cell_len(visible(cell)) for cell in cells) + 3  # a line and two blanks
+        for cells in zip(table.heads, *table.rows, strict=True)
+    ]
+    blocks, left = [[0]], width - 1 - widths[0]
+    for j, needed in enumerate(widths[1:], 1):
+        if needed > left and len(blocks[-1]) > 1:
+            blocks.append([0])
+            left = width - 1 - widths[0]
+        blocks[-1].append(j)
+        left -= needed
+    return blocks
 
 
 def _print_tuning(tuned: dict[str, Any], errors: SafeConsole) -> None:

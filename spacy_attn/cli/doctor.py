@@ -65,12 +65,16 @@ def _show(findings: list[Finding], failing: list[Finding]) -> None:
             table.add_row(f"[bold cyan]{group}[/]")
         table.add_row(*_row(finding))
     console.print(table)
-    to_fix = [finding for finding in findings if finding.state != "found"]
-    if to_fix:
-        console.print("\n[bold]How to fix the rest[/]")
-    for finding in to_fix:
-        line = f"  {finding.name} ({finding.state}, {finding.need}): {finding.repair}"
-        console.print(line, markup=False, soft_wrap=True)
+    unmet = [finding for finding in findings if finding.state != "found"]
+    unused = [f for f in unmet if (f.need, f.state) == ("optional", "missing")]
+    to_fix = [finding for finding in unmet if finding not in unused]
+    for title, group_of in (("To fix", to_fix), ("Not installed, and not needed", unused)):
+        if group_of:
+            console.print(f"\n[bold]{title}[/]")
+        for finding in group_of:
+            what = f" ({finding.state}, {finding.need})" if group_of is to_fix else ""
+            line = f"  {finding.name}{what}: {finding.repair}"
+            console.print(line, markup=False, soft_wrap=True)
     if failing:
         names = ", ".join(finding.name for finding in failing)
         line = f"\n[bold red]The default pipeline cannot run correctly:[/] {escape(names)}"

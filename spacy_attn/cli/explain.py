@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from spacy_attn.cli.syntax import show_syntax
-from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
 from spacy_attn.errors import ConfigError
 
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
     from spacy_attn.explain.page import ShadedToken
+
+T = TypeVar("T")
 
 _SHADES = ((0.66, "black on cyan"), (0.33, "black on bright_cyan"), (0.1, "underline"))
 _AGAINST = ((0.66, "black on yellow"), (0.33, "black on bright_yellow"), (0.1, "underline"))
@@ -36,9 +38,11 @@ def explain(
     by: Annotated[
         str | None,
         typer.Option(
+            metavar="A,B,C|all",
             help="Attribution methods, separated by commas; the first is shown: occlusion, "
             "integrated_gradients, gradient_x_input, attention, norms, rollout, static, nearness, "
-            "random (default: all but the last two).",
+            "random; all is all but the last two (default: occlusion; with --layer also attention "
+            "and norms).",
             show_default=False,
         ),
     ] = None,
@@ -88,26 +92,31 @@ def explain(
     """
     refuse_broken_text(texts)
     _check_endings(html, plot, weights)
-    if head is not None and layer is None:
-        raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
     if syntax:
+        _refuse_with_syntax(word, by, html, plot, weights, layer, head)
         show_syntax(texts, pipeline, as_json=as_json)
         return
+    names = _names(by, layer, head, is_for_weights=weights is not None)
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.attention import save_attention
+    from spacy_attn.explain.decision import subjects_of
     from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS
     from spacy_attn.explain.explanation import explain as explain_texts
 
-    attributions = (
-        DEFAULT_ATTRIBUTIONS if by is None else tuple(w.strip() for w in by.split(",") if w.strip())
-    )
-    console = SafeConsole(stderr=True)
+    console = messages()
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory, method=method)
+        if plot is not None or weights is not None:  # refused before the weights are computed
+            option = "--plot" if plot is not None else "--weights"
+            subject = _only([subject for _, subject in subjects_of(nlp, texts, word, None)], option)
+            if weights is not None:
+                _ = subject.encoder  # a method without one is refused here
+        attributions = DEFAULT_ATTRIBUTIONS if names == ("all",) else names
         found = explain_texts(nlp, texts, word, attributions=attributions, layer=layer, head=head)
-    _write_files(found, html, plot)
+    written = _write_files(found, html, plot)
     if weights is not None:
         save_attention(_only(found, "--weights").subject, weights, layer=layer, head=head)
+        written.append(weights)
     if as_json:
         typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
     else:
@@ -117,6 +126,34 @@ def explain(
             typer.echo("no ambiguous word of the inventory in these texts")
     for attribution, reason in _left_out(found).items():
         console.print(f"[yellow]{attribution} was left out:[/] {escape(reason)}", soft_wrap=True)
+    for path in written:
+        console.print(f"written: {path}", markup=False, soft_wrap=True)
+
+
+def _names(
+    by: str | None, layer: int | None, head: int | None, *, is_for_weights: bool
+) -> tuple[str, ...]:
+    """The attribution methods; a layer or head that none of them reads is refused."""
+    if head is not None and layer is None:
+        raise ConfigError(f"--head {head} needs --layer: a head is one of a layer")
+    if by is None:
+        return ("occlusion",) if layer is None else ("occlusion", "attention", "norms")
+    names = tuple(name.strip() for name in by.split(",") if name.strip())
+    reads_layers = {"attention", "norms", "rollout", "all"}.intersection(names)
+    if layer is not None and not reads_layers and not is_for_weights:
+        raise ConfigError(
+            f"--layer {layer} with --by {by}: layers are of attention, norms and rollout; add one "
+            "of them to --by"
+        )
+    return names
+
+
+def _refuse_with_syntax(*given: object) -> None:
+    """Options that say nothing of a parse."""
+    names = "--word --by --html --plot --weights --layer --head".split()
+    extra = [name for name, value in zip(names, given, strict=True) if value is not None]
+    if extra:
+        raise ConfigError(f"--syntax shows the parse, without {', '.join(extra)}: leave that out")
 
 
 def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
@@ -132,7 +169,7 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
             )
 
 
-def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> None:
+def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> list[Path]:
     from spacy_attn.explain.page import page
     from spacy_attn.explain.page import plot as draw
 
@@ -141,9 +178,10 @@ def _write_files(found: list[Explanation], html: Path | None, plot: Path | None)
     if plot is not None:
         only = _only(found, "--plot")
         draw(only, plot, next(iter(only.weights)))
+    return [path for path in (html, plot) if path is not None]
 
 
-def _only(found: list[Explanation], option: str) -> Explanation:
+def _only(found: list[T], option: str) -> T:
     if len(found) != 1:
         raise ConfigError(f"{option} is for one word, here are {len(found)}; name it with --word")
     return found[0]

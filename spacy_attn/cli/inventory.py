@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def import_(
     summary = import_inventory(
         source, output, format=format, lang=lang, pos=pos, columns=parse_columns(columns)
     )
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     _say(
         console,
         f"{summary.n_senses:,} senses of {len(summary.words):,} words with "
@@ -125,7 +125,7 @@ def check(
     nlp = spacy.load(pipeline) if pipeline else spacy.blank(loaded.lang or "xx")
     resources = resources_of(nlp)
     report = check_inventory(loaded, resources.tokenize, nlp.Defaults.stop_words)
-    console = SafeConsole(stderr=True)
+    console = messages()
     sample = None
     if method != "none":
         with console.status("Deciding a sample ..."):
@@ -169,7 +169,7 @@ def add(
         path = _bundled(inventory)
     added = add_examples(loaded, read_corrections(corrections))
     write_with_examples(path, {s.id: s.examples for s in added.inventory.senses}, output or path)
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     _say(
         console,
         f"added {added.n_added:,} examples; {added.n_known:,} were there, {added.n_no_sense:,} "

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
 
 
 def neighbours(
@@ -48,7 +48,7 @@ def neighbours(
     refuse_broken_text(words, "word")
     if plot is not None:
         check_picture(plot, words, method)  # before the vectors are read
-    console = SafeConsole(stderr=True)
+    console = messages()
     with console.status("Reading vectors ..."):
         loaded = load_vectors(vectors)
         if loaded.table.ngrams is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spacy_attn.cli.terminal import SafeConsole
+from spacy_attn.cli.terminal import messages
 from spacy_attn.errors import ConfigError, ResourceError
 
 _LAYERS = {
@@ -91,7 +91,7 @@ def read(
         sense_method(against)  # a wrong name is told before models load
     components = ["sense_disambiguator", *(c for n in wanted if (c := _LAYERS[n][0]) is not None)]
     needs = {*_TAGGED, *(need for name in wanted for need in _LAYERS[name][1])}
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     with console.status("Reading ..."):
         config = {} if granularity == "fine" else {"granularity": granularity}
         nlp = load_pipeline(

@@ -10,10 +10,17 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, lines_of_stdin, refuse_broken_text, visible
+from spacy_attn.cli.terminal import (
+    SafeConsole,
+    lines_of_stdin,
+    messages,
+    refuse_broken_text,
+    visible,
+)
 from spacy_attn.errors import ConfigError
 
-_DEFAULT_METHODS = "first_sense,lesk_extended,word2vec,attention"
+_ANSWER = "attention"
+_COMPARED = "first_sense,lesk_extended,word2vec,attention"
 
 
 def senses(
@@ -24,8 +31,18 @@ def senses(
         ),
     ],
     methods: Annotated[
-        str, typer.Option(help="Sense methods, separated by commas.")
-    ] = _DEFAULT_METHODS,
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            help=f"Sense methods, separated by commas (default: {_ANSWER}; with --json those of "
+            "--compare).",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help=f"Show {_COMPARED.replace(',', ', ')} side by side."),
+    ] = False,
     inventory: Annotated[
         str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
     ] = "homographs",
@@ -34,13 +51,18 @@ def senses(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show the sense of each ambiguous word, by several methods side by side.
+    """Show the sense of each ambiguous word, and with --compare what other methods say.
 
-    For every word: the sense that each method chooses, with its probability; the similarity of
-    the word to the same word in the other texts, by its static vector (the same in every text)
-    and by its contextual vector; and the words of the context that decided.
+    For every word: its sense with definition and probability, and the words of the context that
+    decided. With --compare also the sense that each method chooses, and the similarity of the word
+    to the same word in the other texts, by its static vector (the same in every text) and by its
+    contextual vector.
     """
+    if compare and methods is not None:
+        raise ConfigError(f"--compare and --methods {methods}: give one of them")
     texts = [line for text in texts for line in _lines(text)]
+    if methods is None:
+        methods = _COMPARED if compare or as_json else _ANSWER
     names = [name.strip() for name in methods.split(",") if name.strip()]
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.side_by_side import side_by_side
@@ -53,7 +75,7 @@ def senses(
     for name in names:
         sense_method(name)  # a wrong name is told before models load
     refuse_broken_text(texts)
-    console = SafeConsole(stderr=True)
+    console = messages()
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory)
         records, failed = side_by_side(nlp, texts, names)
@@ -93,34 +115,42 @@ def _marked(text: str, records: list[dict[str, Any]]) -> str:
 
 
 def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
-    table = Table(box=None, padding=(0, 1), show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, decision in record["methods"].items():
-        style = "bold green" if name == "attention" else ""
-        table.add_row(
-            f"   {name}",
-            f"[{style}]{escape(decision['sense'])}[/]" if style else visible(decision["sense"]),
-            f"{decision['score']:.2f}",
-            visible(decision["definition"]),
-        )
+    decisions = record["methods"]
+    answer = decisions.get(_ANSWER) or next(iter(decisions.values()), None)
     console.print(f"   [bold cyan]{visible(record['text'])}[/]")
-    console.print(table)
-    if record["static_similarity"] is not None or record["attention_similarity"] is not None:
-        parts = [
-            f"{label} {record[key]:.3f}"
-            for label, key in (
-                ("static vector", "static_similarity"),
-                ("contextual vector", "attention_similarity"),
-            )
-            if record[key] is not None
-        ]
-        line = f"similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
-        console.print(Padding.indent(line, 4))
+    if len(decisions) == 1 or _ANSWER in decisions:
+        said = f"[bold green]{visible(answer['sense'])}[/]  {answer['score']:.2f}"
+        console.print(Padding.indent(said, 4))
+    if len(decisions) > 1:
+        table = Table(box=None, padding=(0, 1), show_header=False)
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(justify="right", no_wrap=True)
+        for name, decision in decisions.items():
+            table.add_row(f"   {name}", visible(decision["sense"]), f"{decision['score']:.2f}")
+        console.print(table)
+    for sense, definition in _definitions(record).items():
+        named = f"[dim]{visible(sense)}[/]  " if len(decisions) > 1 else ""
+        console.print(Padding.indent(f"{named}{visible(definition)}", 4))
     if record["cues"]:
         words = ", ".join(
             f"{visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
         )
         console.print(Padding.indent(f"decided by: {words}", 4))
+    parts = [
+        f"{label} {record[key]:.2f}"
+        for label, key in (
+            ("static vector", "static_similarity"),
+            ("contextual vector", "attention_similarity"),
+        )
+        if record[key] is not None
+    ]
+    if parts and len(decisions) > 1:
+        line = f"similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
+        console.print(Padding.indent(line, 4))
+
+
+def _definitions(record: dict[str, Any]) -> dict[str, str]:
+    """The definition of each sense that a method chose, once, the answer first."""
+    decisions = sorted(record["methods"].items(), key=lambda each: each[0] != _ANSWER)
+    return {d["sense"]: d["definition"] for _, d in decisions if d["definition"]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         ConfigError: the pipeline has no parser.
         ResourceError: the pipeline or the encoder is not on this machine.
     """
-    with SafeConsole(stderr=True).status("Reading models ..."):
+    with messages().status("Reading models ..."):
         import spacy
 
         from spacy_attn.explain.syntax import syntax_of

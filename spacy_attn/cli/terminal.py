@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 
 from spacy_attn.errors import ConfigError
+
+IS_QUIET: Final[ContextVar[bool]] = ContextVar("is_quiet", default=False)  # by --quiet
 
 
 def refuse_broken_text(texts: Iterable[str], what: str = "text") -> None:
@@ -43,6 +47,11 @@ class SafeConsole(Console):
                 yield segment
             else:
                 yield Segment(_with_symbols(segment.text), segment.style)
+
+
+def messages() -> SafeConsole:
+    """Standard error for progress and notes; silent with ``--quiet``. Errors do not go here."""
+    return SafeConsole(stderr=True, highlight=False, quiet=IS_QUIET.get())
 
 
 def lines_of_stdin() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
 
 _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
@@ -29,7 +29,7 @@ def tokens(
     Chunks and entities have IOB tags: B- starts one, I- continues it.
     """
     refuse_broken_text(texts)
-    console = SafeConsole(stderr=True)
+    console = messages()
     with console.status("Reading models ..."):
         import spacy
 

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, visible
+from spacy_attn.cli.terminal import messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 
@@ -59,7 +59,7 @@ def train_chunker(
     inputs = [*data, dev] if dev else data
     _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -25,7 +25,7 @@ def train_senses(
     ] = None,
     tagged: Annotated[
         list[Path] | None,
-        typer.Option(help="A further tagged corpus as JSONL (.gz). Repeatable."),
+        typer.Option(metavar="F", help="A further tagged corpus as JSONL (.gz). Repeatable."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -77,7 +77,9 @@ def train_senses(
     ] = 0.5,
     average: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a finished run to average this run with. Repeatable."),
+        typer.Option(
+            metavar="DIR", help="Folder of a finished run to average this run with. Repeatable."
+        ),
     ] = None,
     residual_rate: Annotated[
         float, typer.Option(help="Learning rate of what is learned for single senses.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spacy_attn.cli.terminal import SafeConsole
+from spacy_attn.cli.terminal import messages
 
 
 def train_word2vec(
@@ -114,7 +114,7 @@ def train_word2vec(
         lower=lower,
         seed=seed,
     )
-    console = SafeConsole(stderr=True, highlight=False)
+    console = messages()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

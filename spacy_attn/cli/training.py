@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spacy_attn.cli.terminal import SafeConsole
+from spacy_attn.cli.terminal import messages
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
         ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained; those of what is
         done beside training ``stage``, and ``done`` and ``total`` where they are known.
     """
-    console = SafeConsole(stderr=True)
+    console = messages()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

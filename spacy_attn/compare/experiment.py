@@ -206,6 +206,7 @@ def run(
     *,
     on_progress: Report = quiet,
     on_left_out: Callable[[str, str], None] = lambda name, reason: None,
+    on_plan: Callable[[int], None] = lambda n_questions: None,
 ) -> PlainData:
     """Compare as the command line does, and write ``results.json`` where a folder is named.
 
@@ -214,6 +215,7 @@ def run(
         on_progress: called with what is under way, the steps done and all steps.
         on_left_out: called with a method that cannot take the inventory, where all were meant,
             and the reason.
+        on_plan: called once, with the number of questions to all systems.
 
     Returns:
         The contents of ``results.json``; without a folder it has no manifest.
@@ -245,6 +247,7 @@ def run(
         if options.curves:
             plan.learners = [n for n in specs if inventory.has_examples and learns(specs[n])]
             plan.far = distance_task(task, tagged_by(nlp))
+    on_plan(len(systems) + len(plan.learners) + (len(specs) if plan.far is not None else 0))
     answers, failed = run_systems(
         systems, plan, in_process=options.in_process, on_progress=on_progress
     )

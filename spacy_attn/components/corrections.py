@@ -57,12 +57,32 @@ def _correction(
     record: Mapping[str, Any], text: str, corrections: Sequence[Correction]
 ) -> Correction | None:
     """The correction that is about a record's occurrence."""
-    for each in corrections:
-        start = record["start"] - each.start
-        is_same = record["end"] - record["start"] == each.end - each.start
-        if is_same and start >= 0 and text.startswith(each.text, start):
-            return each
-    return None
+    return next((each for each in corrections if _is_about(each, record, text)), None)
+
+
+def _is_about(each: Correction, record: Mapping[str, Any], text: str) -> bool:
+    """Whether the same text stands around the same word; wrapped lines may have been joined."""
+    first, last = record["start"], record["end"]
+    start = first - each.start
+    is_same = last - first == each.end - each.start
+    if is_same and start >= 0 and text.startswith(each.text, start):
+        return True
+    if "\n" not in each.text:
+        return False
+    room = 2 * len(each.text)
+    before, word, after = (
+        _letters(part)
+        for part in (text[max(0, first - room) : first], text[first:last], text[last : last + room])
+    )
+    return (
+        word == _letters(each.text[each.start : each.end])
+        and before.endswith(_letters(each.text[: each.start]))
+        and after.startswith(_letters(each.text[each.end :]))
+    )
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _corrected(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -10,7 +11,11 @@ from spacy.language import Language
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.models.catalogue import DEFAULT_PIPELINE
+from spacy_attn.models.resolve import repair_command
 from spacy_attn.wsd.inventory.sources import InventorySource
+
+logger = logging.getLogger("spacy_attn")
 
 # What senses need of an English pipeline: the tagger says noun or verb, the lemmatizer
 # finds "bat" in "bats"; parser and NER cost more time than both.
@@ -46,6 +51,12 @@ def load_pipeline(
         ConfigError: a setting is not allowed.
     """
     name = resolve_pipeline(pipeline)
+    if name is None:
+        logger.warning(
+            "no spaCy pipeline is installed: words are found by their forms, and their parts of "
+            "speech are not known; run: %s",
+            repair_command(DEFAULT_PIPELINE, "pipeline"),
+        )
     nlp = spacy.blank("en") if name is None else _load(name)
     if pipeline is None:
         for component in [pipe for pipe in nlp.pipe_names if pipe not in needs]:

@@ -18,6 +18,7 @@ from spacy_attn.wsd.sense import Sense
 
 #: The one that points at the deciding word most often: benchmarks/results/explanations.json.
 DEFAULT_ATTRIBUTION: Final = "occlusion"
+#: All but the baselines.
 DEFAULT_ATTRIBUTIONS: Final = tuple(
     attribution for attribution in ATTRIBUTIONS if attribution not in ("nearness", "random")
 )
@@ -115,7 +116,7 @@ def explain(
     word: str | None = None,
     *,
     method: str | None = None,
-    attributions: Sequence[str] = DEFAULT_ATTRIBUTIONS,
+    attributions: Sequence[str] = (DEFAULT_ATTRIBUTION,),
     layer: int | None = None,
     head: int | None = None,
     vectors: StaticVectors | None = None,
@@ -127,8 +128,9 @@ def explain(
         texts: the texts.
         word: as it is written, or its lemma; None explains every word of the inventory.
         method: name of a sense method; None takes that of the pipeline.
-        attributions: attribution methods, names of ``ATTRIBUTIONS``. One that cannot run here is
-            left out and told, unless it is the only one.
+        attributions: attribution methods, names of ``ATTRIBUTIONS``; ``DEFAULT_ATTRIBUTIONS`` are
+            all that are not baselines, and take several times as long. One that cannot run
+            here is left out and told, unless it is the only one.
         layer: of attention, norms and rollout, 1 the first; None takes the mean over all.
         head: 0 the first; None takes the mean over the heads.
         vectors: for "static"; None takes GloVe where it is installed.

@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy_attn._types import Floats1d, PlainData
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ResourceError
 from spacy_attn.explain.decision import component_of
 from spacy_attn.explain.occlusion import occlusion
 from spacy_attn.wsd.context import Context, Target
@@ -43,16 +43,11 @@ def side_by_side(
         methods that could not run, with the reason.
 
     Raises:
-        ConfigError: no ``sense_disambiguator`` in the pipeline, one with the inventory
-            ``wordnet``, or no such method.
+        ConfigError: no ``sense_disambiguator`` in the pipeline, no such method, or one that does
+            not take the inventory.
     """
     component = component_of(nlp)
     inventory = component.inventory
-    if inventory.senses is None:
-        raise ConfigError(
-            "inventory = 'wordnet': methods are set side by side on homographs or on a .jsonl "
-            "file of your own"
-        )
     with nlp.select_pipes(disable=_after(nlp, component)):
         contexts = [context_of(doc) for doc in nlp.pipe(texts)]
     source = Texts(contexts)

@@ -9,7 +9,7 @@ files, ``run`` keeps them safe, ``resume`` and ``fingerprint`` take up what was 
 from __future__ import annotations
 
 from spacy_attn.jobs.annotator import Annotator, TextError
-from spacy_attn.jobs.engines.pandas import annotate_frame
+from spacy_attn.jobs.engines.pandas import annotate_frame, senses_frame
 from spacy_attn.jobs.job import JobPlan, annotate_files, plan_job
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary
@@ -26,4 +26,5 @@ __all__ = [
     "annotate_files",
     "annotate_frame",
     "plan_job",
+    "senses_frame",
 ]

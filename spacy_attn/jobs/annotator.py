@@ -13,10 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, Row, read_doc, read_senses
+from spacy_attn.jobs.fields import (
+    DOC_FIELD,
+    ERROR_FIELD,
+    FIELDS,
+    Row,
+    read_doc,
+    read_sense_details,
+    read_senses,
+)
 from spacy_attn.jobs.pieces import cut, join, may_cut
 from spacy_attn.jobs.pipelines import (
     FIRST_TEXT,
@@ -42,6 +51,8 @@ _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
 _MORE_SETTINGS: Final = ("threshold", "backoff", "names", "granularity")
+_SENSES: Final = "sense_disambiguator"
+_READERS: Final = {"senses": read_senses, "sense_details": read_sense_details}
 _OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each process
 
 
@@ -164,10 +175,11 @@ class Annotator:
 
         wanted = [FIELDS[name] for name in self.fields]
         # Vectors come first, so that senses read them instead of encoding again.
-        in_order = sorted(wanted, key=lambda f: (f.name == "senses", f.name != "vectors"))
+        in_order = sorted(wanted, key=lambda f: (f.component == _SENSES, f.name != "vectors"))
+        components = [each.component for each in in_order if each.component is not None]
         nlp = load_pipeline(
             self.pipeline,
-            components=[each.component for each in in_order if each.component is not None],
+            components=list(dict.fromkeys(components)),
             needs=[name for each in wanted for name in each.needs],
             **settings,
             **self.more_settings,
@@ -235,15 +247,13 @@ class Annotator:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
         read = {name: FIELDS[name].read for name in self.fields}
-        if "senses" in read:
-            read["senses"] = self._read_senses
+        for name, reader in _READERS.items():
+            if name in read:
+                read[name] = partial(reader, spans_key=self.spans_key)
         if self.with_doc:
             read[DOC_FIELD] = read_doc
 
         return self._annotate_all(texts, read)
-
-    def _read_senses(self, doc: Doc, text: str) -> list[PlainData]:
-        return read_senses(doc, text, self.spans_key)
 
     def annotate(self, texts: Sequence[str]) -> list[Result]:
         """The senses of each text, in order, as plain data.
@@ -257,7 +267,7 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
-        rows = self._annotate_all(texts, {"senses": self._read_senses})
+        rows = self._annotate_all(texts, {"senses": partial(read_senses, spans_key=self.spans_key)})
         return [row if isinstance(row, TextError) else row["senses"] for row in rows]
 
     def _annotate_all(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ERROR_FIELD: Final = "error"  # why a text failed; null where it did not
 DOC_FIELD: Final = "doc"  # the whole Doc as bytes, for DocBin
 _SCORE_DIGITS: Final = 6
+_RUNNERS_UP: Final = 3
 
 Row: TypeAlias = dict[str, Any]  # what was found in a text: plain data by the names of fields
 
@@ -59,8 +60,10 @@ def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
 # -- reading a Doc -----------------------------------------------------------------------
 
 
-def read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
-    """The records of ``sense_disambiguator``.
+def read_senses(
+    doc: Doc, text: str, spans_key: str = "senses", *, details: bool = False
+) -> list[PlainData]:
+    """The records of ``sense_disambiguator``, with details also definition and runners-up.
 
     Raises:
         ConfigError: the pipeline writes no such span group.
@@ -75,11 +78,28 @@ def read_senses(doc: Doc, text: str, spans_key: str) -> list[PlainData]:
             f"the pipeline writes no span group {spans_key!r} (its groups: {groups}); "
             f"set spans_key = {spans_key!r} in the config of its sense_disambiguator"
         )
-    return [_read_sense(record, text) for record in sense_records(doc, spans_key)]
+    records = sense_records(doc, spans_key)
+    if not details:
+        return [_read_sense(record, text) for record in records]
+    return [{**_read_sense(record, text), **_read_details(record)} for record in records]
 
 
-def _read_default_senses(doc: Doc, text: str) -> list[PlainData]:
-    return read_senses(doc, text, "senses")
+def read_sense_details(doc: Doc, text: str, spans_key: str = "senses") -> list[PlainData]:
+    """As :func:`read_senses`, with details."""
+    return read_senses(doc, text, spans_key, details=True)
+
+
+def _read_details(record: PlainData) -> PlainData:
+    """The definition, and the senses that came after the chosen one."""
+    ranked = zip(record["ranked"], record["probabilities"], strict=True)
+    others = [(sense, float(p)) for sense, p in ranked if sense != record["sense"]]
+    return {
+        "definition": record["definition"],
+        "runners_up": [
+            {"sense": sense, "score": round(score, _SCORE_DIGITS)}
+            for sense, score in others[:_RUNNERS_UP]
+        ],
+    }
 
 
 def _read_sense(record: PlainData, text: str) -> PlainData:
@@ -192,6 +212,7 @@ def _records(*columns: str) -> Callable[[], pa.DataType]:
             "negated": pa.bool_(),
             "subject": part,
             "object": part,
+            "runners_up": pa.list_(pa.struct([("sense", pa.string()), ("score", pa.float64())])),
         }
         return pa.list_(pa.struct([(name, types.get(name, pa.string())) for name in columns]))
 
@@ -214,8 +235,12 @@ _TAGGED: Final = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
 FIELDS: Final[dict[str, Field]] = {
     field.name: field
     for field in (
-        Field("senses", _read_default_senses,
+        Field("senses", read_senses,
               _records("start", "end", "text", "lemma", "sense", "score"),
+              component="sense_disambiguator", needs=_TAGGED),
+        Field("sense_details", read_sense_details,
+              _records("start", "end", "text", "lemma", "sense", "score", "definition",
+                       "runners_up"),
               component="sense_disambiguator", needs=_TAGGED),
         Field("entities", _read_entities, _records("start", "end", "text", "label"),
               needs=("tok2vec", "ner"), written_by=("ner", "beam_ner", "nltk_ner", "entity_ruler")),

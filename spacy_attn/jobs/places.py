@@ -21,6 +21,7 @@ from spacy_attn.jobs.sources import COMPRESSIONS, Source
 
 STDOUT: Final = "-"
 _SUFFIXES: Final = {"jsonl": ".jsonl", "parquet": ".parquet", "docbin": ".spacy"}
+_NOT_WRITTEN: Final = frozenset((".csv", ".tsv", ".xlsx", ".json", ".xml"))
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
 
 
@@ -127,6 +128,13 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
     compression = COMPRESSIONS.get(path.suffix.lower())
     if compression is not None:
         path = path.with_suffix("")
+    if wanted is None and path.suffix.lower() in _NOT_WRITTEN:
+        raise ConfigError(
+            f"output {name}: a job writes {', '.join(_SUFFIXES.values())}, JSONL also as "
+            f"{' and '.join(f'.jsonl{packed}' for packed in COMPRESSIONS)}; name one of these, or "
+            "give --output-format; spacy_attn.jobs.senses_frame makes a table with a row for each "
+            "sense, for CSV"
+        )
     by_suffix = {suffix: known for known, suffix in _SUFFIXES.items()}
     found = by_suffix.get(path.suffix.lower(), "jsonl") if wanted is None else wanted
     if compression is not None and found != "jsonl":

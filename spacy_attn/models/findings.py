@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -99,25 +99,49 @@ def examine_packages() -> Iterator[Finding]:
         return
     path = str(own.locate_file(""))
     yield Finding("packages", "spacy-attn", "found", "required", own.version, path)
-    seen = set()
+    requirements = [Requirement(text) for text in own.requires or []]
     extras = [e for e in own.metadata.get_all("Provides-Extra") or [] if e != "dev"]
-    for requirement in map(Requirement, own.requires or []):
-        marker = requirement.marker
-        needed = marker is None or marker.evaluate({"extra": ""})
-        wanted = needed or (marker and any(marker.evaluate({"extra": e}) for e in extras))
-        if wanted and requirement.name not in seen:
+    seen = set()
+    for requirement in requirements:
+        wanted_by = [extra for extra in extras if _is_of(requirement, extra)]
+        needed = _is_of(requirement, "")
+        if (needed or wanted_by) and requirement.name not in seen:
             seen.add(requirement.name)
-            yield _package(requirement, "required" if needed else "optional")
+            in_use = needed or any(_is_in_use(requirements, e, requirement) for e in wanted_by)
+            yield _package(requirement, "required" if needed else "optional", in_use=in_use)
 
 
-def _package(requirement: Requirement, need: Need) -> Finding:
+def _is_of(requirement: Requirement, extra: str) -> bool:
+    """Whether an extra asks for it; "" is the package itself."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _is_in_use(requirements: Sequence[Requirement], extra: str, but: Requirement) -> bool:
+    """Whether all other packages of an extra are installed: else its versions do not matter."""
+    others = {
+        each.name
+        for each in requirements
+        if _is_of(each, extra) and not _is_of(each, "") and each.name != but.name
+    }
+    return all(_installed(name) is not None for name in others)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _package(requirement: Requirement, need: Need, *, in_use: bool = True) -> Finding:
     name, specifier = requirement.name, requirement.specifier
     repair = f'pip install "{name}{specifier}"'
-    try:
-        installed = version(name)
-    except PackageNotFoundError:
+    installed = _installed(name)
+    if installed is None:
         return Finding("packages", name, "missing", need, repair=repair)
     if specifier.contains(installed, prereleases=True):
+        return Finding("packages", name, "found", need, installed)
+    if not in_use:  # pandas 3 without Ray and Spark
         return Finding("packages", name, "found", need, installed)
     detail = f"{installed}; needed is {specifier}"
     return Finding("packages", name, "wrong", need, detail, repair=repair)

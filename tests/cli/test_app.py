@@ -15,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from spacy_attn.cli.app import _Group, _options, app, main
+from spacy_attn.cli.terminal import IS_QUIET, messages
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 LONG_PATH = "/" + "a_long_folder_name/" * 12 + "model.safetensors"
@@ -218,3 +219,46 @@ class TestProcess:
         run = run_python("-c", textwrap.dedent(code), timeout=60)
         assert run.returncode == 130
         assert run.stderr == "error: interrupted\n"
+
+
+@pytest.mark.parametrize("option", ["--verbose", "-v", "--quiet", "-q"])
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_how_much_is_said_is_an_option_of_all_commands(toy, option, where):
+    arguments = [option, "succeed"] if where == "before" else ["succeed", option]
+    result = CliRunner().invoke(toy, arguments)
+    assert (result.exit_code, result.stdout) == (0, "done\n")
+    is_quiet = "q" in option
+    assert logging.getLogger("spacy_attn").level == (logging.ERROR if is_quiet else logging.INFO)
+    assert messages().quiet == is_quiet
+    IS_QUIET.set(False)
+
+
+def test_errors_are_said_even_when_quiet(toy):
+    result = CliRunner().invoke(toy, ["-q", "fail", "record"])
+    assert (result.exit_code, result.stderr) == (1, "error: one record failed\n")
+    result = CliRunner().invoke(toy, ["-q", "-v", "succeed"])
+    assert result.exit_code == 2
+    assert "--quiet and --verbose exclude each other" in result.stderr
+    IS_QUIET.set(False)
+
+
+def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    groups = ["senses", "explain", "read", "tokens", "neighbours", "annotate", "compare", "doctor",
+              "train-word2vec", "train-chunker", "train-senses", "train-attention",
+              "train-lemmatizer"]  # fmt: skip
+    for arguments in [[], *([name] for name in groups), ["inventory", "import"]]:
+        assert main([*arguments, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert "<bool>" not in shown, arguments
+        assert "<list" not in shown, arguments
+        assert max(map(len, shown.splitlines())) <= 80, arguments
+
+
+@pytest.mark.slow
+def test_completion_for_a_shell():
+    environment = {**os.environ, "_SPACY_ATTN_COMPLETE": "complete_bash",
+                   "COMP_WORDS": "spacy-attn comp", "COMP_CWORD": "1"}  # fmt: skip
+    command = "import sys; from spacy_attn.cli import main; sys.argv = ['spacy-attn']; main()"
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True)
+    assert done.stdout.split() == [b"compare"]

@@ -13,7 +13,9 @@ from confection import Config
 from spacy.tokens.underscore import Underscore
 
 from spacy_attn.cli import main
+from spacy_attn.cli.compare import _blocks
 from spacy_attn.compare import experiment
+from spacy_attn.compare.report.tables import Table
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.methods import calibration
@@ -124,7 +126,37 @@ def test_a_report_that_cannot_be_drawn_leaves_the_results(run, toy, tmp_path, mo
     code, _, err = run(*toy, "--methods", "lesk", "-o", tmp_path / "out")
     assert code == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
-    assert 'run: pip install "spacy-attn[plots]"' in err.splitlines()[-2]
+    said = err.splitlines()[0]  # before the work
+    assert 'run: pip install "spacy-attn[plots]"' in said
+    assert said.endswith("make the report with compare --report results.json")
+
+
+def test_a_report_is_made_again(run, toy, tmp_path):
+    code, out, _ = run(*toy, "--methods", "first_sense,lesk", "-o", tmp_path / "a", "--no-curves")
+    assert code == 0
+    results = tmp_path / "a" / "results.json"
+    code, again, err = run("--report", results, "-o", tmp_path / "b")
+    assert (code, again) == (0, out)
+    assert err.splitlines()[-1] == f"written: {tmp_path / 'b' / 'report.html'}"
+    pages = [(tmp_path / name / "report.html").read_bytes() for name in "ab"]
+    assert pages[0] == pages[1]
+    code, _, err = run("--report", tmp_path / "none.json")
+    assert (code, "none.json: No such file" in err) == (2, True)
+    results.write_text('{"n": 1}', encoding="utf-8")
+    code, _, err = run("--report", results)
+    assert (code, "results.json: is no results.json of compare" in err) == (2, True)
+
+
+@pytest.mark.parametrize("width", [80, 60, 20])
+def test_columns_that_do_not_fit_go_into_a_table_below(width):
+    heads = ["system", *(f"a long head {i}" for i in range(9))]
+    table = Table("t", heads, [["lesk_extended", *("0.123",) * 9], ["a", *("-",) * 9]])
+    blocks = _blocks(table, width)
+    assert all(block[0] == 0 and len(block) > 1 for block in blocks)  # names first
+    assert [j for block in blocks for j in block[1:]] == list(range(1, 10))
+    for block in blocks:
+        widest = sum(max(len(heads[j]), len(table.rows[0][j])) + 3 for j in block) + 1
+        assert widest <= width or len(block) == 2
 
 
 def test_curves_and_a_map_where_the_data_allows_them(run, toy, toy_vectors, tmp_path, monkeypatch):

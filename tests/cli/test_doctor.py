@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from spacy_attn import models
 from spacy_attn.cli import doctor as module
 from spacy_attn.cli.app import app
-from spacy_attn.cli.doctor import examine
+from spacy_attn.cli.doctor import _show, examine
 from spacy_attn.encoder import processor
 from spacy_attn.models import KnownModel, Wheel, catalogue, data, findings, hashes, resolve
 from spacy_attn.models.findings import Finding
@@ -303,6 +303,36 @@ class TestPackages:
         assert (finding.state, finding.fails) == (state, state != "found")
         expected = None if state == "found" else f'pip install "{requirement}"'
         assert finding.repair == expected
+
+    def test_a_version_matters_where_the_rest_of_its_extra_is_installed(self, monkeypatch):
+        """Pandas 3 is wrong for Ray and Spark alone."""
+        installed = {"pandas": "3.0.1", "pyarrow": "26.0"}
+        found = self._packages(monkeypatch, installed)
+        assert (found["pandas"].state, found["pandas"].detail) == ("found", "3.0.1")
+        assert (found["ray"].state, found["ray"].fails) == ("missing", False)
+        found = self._packages(monkeypatch, installed | {"ray": "2.60"})
+        assert (found["pandas"].state, found["pandas"].fails) == ("wrong", False)
+        assert found["pandas"].detail.startswith("3.0.1; needed is ")
+
+    def _packages(self, monkeypatch, installed):
+        monkeypatch.setattr(findings, "_installed", installed.get)
+        return {finding.name: finding for finding in findings.examine_packages()}
+
+
+class TestShown:
+    def test_what_is_optional_is_not_among_what_is_to_fix(self, capsys):
+        found = [
+            Finding("models", "encoder", "wrong", "required", repair="pip install encoder"),
+            Finding("packages", "ray", "missing", "optional", repair="pip install ray"),
+            Finding("packages", "torch", "found", "required"),
+        ]
+        _show(found, found[:1])
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        at = lines.index("To fix")
+        assert lines[at + 1 :][:4] == [
+            "encoder (wrong, required): pip install encoder", "",
+            "Not installed, and not needed", "ray: pip install ray",
+        ]  # fmt: skip
 
 
 class TestProcessor:

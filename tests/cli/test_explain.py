@@ -12,6 +12,7 @@ from spacy.tokens.underscore import Underscore
 from spacy_attn.cli import main
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ResourceError
+from spacy_attn.explain import explanation
 from spacy_attn.models import glove_files, resolve_encoder
 from spacy_attn.wsd.methods.attention import attention_v1
 
@@ -124,6 +125,12 @@ def test_files(run, toy, tmp_path):
         (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
         (["--by", "lime"], "attributions = 'lime'; allowed are occlusion, integrated_gradients"),
         (["--by", " , "], "attributions = ''; allowed are occlusion"),
+        (["--by", "occlusion", "--layer", "1"], "--layer 1 with --by occlusion: layers are of"),
+        (
+            ["--syntax", "--word", "bat", "--by", "norms"],
+            "--syntax shows the parse, without --word",
+        ),
+        (["--weights", "a.npz"], "--weights is for one word, here are 2; name it with --word"),
         (["--word", "cave"], "word = 'cave': no text has it with two senses or more"),
     ],
 )
@@ -138,7 +145,28 @@ def test_no_word_of_the_inventory(run, toy):
     assert (code, out) == (0, "no ambiguous word of the inventory in these texts\n")
 
 
-def test_a_picture_is_of_one_word(run, toy, tmp_path):
+def test_the_best_attribution_alone_and_others_on_demand(run, toy):
+    for options, expected in (
+        ([], ["occlusion"]),
+        (["--layer", "1"], ["occlusion", "attention", "norms"]),
+        (["--by", "norms,nearness"], ["norms", "nearness"]),
+    ):
+        code, out, err = run(TEXTS[0], "--word", "bat", "--json", *options, *toy)
+        assert (code, err) == (0, "")
+        assert json.loads(out)[0]["ways"] == expected
+
+
+def test_a_method_without_an_encoder_has_no_weights_to_write(run, toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(explanation, "explain", None)  # refused before it is called
+    path = tmp_path / "a.npz"
+    options = ["--word", "bat", "--weights", str(path), "--method", "lesk"]
+    code, _, err = run(TEXTS[0], *options, *toy)
+    assert (code, path.exists()) == (2, False)
+    assert "lesk" in err
+
+
+def test_a_picture_is_of_one_word(run, toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(explanation, "explain", None)  # refused before it is called
     code, _, err = run(*TEXTS, "--plot", str(tmp_path / "a.svg"), *WITHOUT_VECTORS, *toy)
     assert code == 2
     assert err.startswith("error: --plot is for one word, here are 2; name it with --word")
@@ -152,8 +180,8 @@ def test_the_real_model(run, tmp_path):
         pytest.skip(f"a model is not installed: {error}")
     text = "The bat flew at night. " + "We walked home through the quiet streets of town. " * 19
     page = tmp_path / "why.html"
-    code, out, err = run(text, "--word", "bat", "--html", str(page), "--json")
-    assert (code, err) == (0, "")
+    code, out, err = run(text, "--word", "bat", "--html", str(page), "--json", "--by", "all")
+    assert (code, err) == (0, f"written: {page}\n")
     (record,) = json.loads(out)
     assert record["sense"] == "bat.animal"
     weights = {word["text"]: word["weights"]["occlusion"] for word in record["words"]}

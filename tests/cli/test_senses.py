@@ -15,7 +15,7 @@ from spacy.tokens.underscore import Underscore
 from spacy_attn.cli import main
 from spacy_attn.components import pipeline
 from spacy_attn.errors import ResourceError
-from spacy_attn.models import glove_files, resolve_encoder
+from spacy_attn.models import glove_files, resolve_encoder, resolve_pipeline
 from spacy_attn.wsd.methods import calibration
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.word2vec import word2vec_v1
@@ -130,12 +130,40 @@ def test_the_output_shows_word_sense_definition_and_similarity(run, toy):
     assert "1  swing the bat" in lines
     assert "2  the bat flew" in lines
     shown = [line.split() for line in lines if line.strip().startswith("lesk")]
-    assert shown[0][:3] == ["lesk", "bat.animal", "0.50"]
-    assert " ".join(shown[0][3:]) == "a flying animal of the night that lives in a cave"
+    assert shown[0] == ["lesk", "bat.animal", "0.50"]
+    definition = "    bat.animal  a flying animal of the night that lives in a cave"
+    assert lines.count(definition) == 2  # once for each word, whatever number of methods chose it
     assert (
-        sum("similarity to 'bat' in the other texts: static vector 1.000" in x for x in lines) == 2
+        sum("similarity to 'bat' in the other texts: static vector 1.00" in x for x in lines) == 2
     )
     assert sum("contextual vector" in line for line in lines) == 2
+
+
+def test_the_answer_alone_and_beside_other_methods(run, toy):
+    code, out, err = run("the bat flew", *toy)
+    assert (code, err) == (0, "")
+    lines = [line.strip() for line in out.splitlines() if line.strip()]
+    assert lines[:2] == ["1  the bat flew", "bat"]
+    answer = next(line for line in lines if line.startswith("bat."))
+    assert answer == lines[2]
+    assert not any(line.startswith(("first_sense", "attention")) for line in lines)
+    code, out, err = run("the bat flew", "--compare", *toy)
+    assert (code, err) == (0, "")
+    lines = [line.strip() for line in out.splitlines() if line.strip()]
+    assert lines[2] == answer
+    names = [line.split()[0] for line in lines[3:7]]
+    assert names == ["first_sense", "lesk_extended", "word2vec", "attention"]
+
+
+def test_compare_and_methods_exclude_each_other(run):
+    code, _, err = run("the bat", "--compare", "--methods", "lesk")
+    assert code == 2
+    assert one_sentence(err) == "--compare and --methods lesk: give one of them"
+
+
+def test_a_missing_pipeline_is_told(run, toy, caplog):
+    assert run("the bat", "--methods", "lesk", *toy)[0] == 0
+    assert "no spaCy pipeline is installed: words are found by their forms" in caplog.text
 
 
 def test_a_text_without_a_word_says_so(run, toy):
@@ -261,3 +289,13 @@ def test_the_demo(run):
     assert flew["methods"]["attention"]["sense"] == "bat.animal"
     assert swing["static_similarity"] == flew["static_similarity"] == 1.0
     assert swing["attention_similarity"] < 0.9
+
+
+def test_senses_of_wordnet(run):
+    try:
+        resolve_pipeline()
+    except ResourceError as error:
+        pytest.skip(f"a model is not installed: {error}")
+    code, out, err = run("The bat flew.", "--inventory", "wordnet", "--methods", "first_sense")
+    assert (code, err) == (0, "")
+    assert "bat%1:05:00::" in out

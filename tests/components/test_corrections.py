@@ -69,3 +69,22 @@ def blank(pipeline, *, inventory, method):
     nlp = spacy.blank("en")
     nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": method})
     return nlp
+
+
+def test_a_correction_of_wrapped_lines_finds_the_joined_text(nlp):
+    wrapped = Correction("The grey bat fl-\new to its\ncave.", 9, 12, "bat", "bat.club")
+    doc = nlp("Before. The grey bat flew to its cave. The grey bat slept.")
+    assert apply_corrections(doc, corrections_by_lemma([wrapped])) == 1
+    assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bat.animal"]
+
+
+def test_a_job_applies_corrections_to_text_that_it_unwraps(toy_inventory, tmp_path):
+    text = "The grey bat fl-\new to its cave."
+    line = {"text": text, "start": 9, "end": 12, "lemma": "bat", "sense": "bat.club"}
+    (tmp_path / "corrections.jsonl").write_text(json.dumps(line))
+    annotator = Annotator(
+        pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
+        factory=blank, corrections=str(tmp_path / "corrections.jsonl"), unwrap=True,
+    )  # fmt: skip
+    ((found,),) = annotator.annotate([text])
+    assert (found["sense"], text[found["start"] : found["end"]]) == ("bat.club", "bat")

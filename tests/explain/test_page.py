@@ -25,6 +25,7 @@ HOSTILE = '<script>alert(1)</script> the bat "flew" & </script><!-- {{ 7 * 7 }} 
 def made(toy_nlp, toy_vectors):
     def made(texts=TEXTS, word="bat", **options):
         vectors = shared_vectors(str(toy_vectors), "zero")
+        options.setdefault("attributions", DEFAULT_ATTRIBUTIONS)
         return explain(toy_nlp, texts, word, vectors=vectors, **options)
 
     return made

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from spacy_attn.classic.vectors import shared_vectors
-from spacy_attn.explain.explanation import explain
+from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS, explain
 from spacy_attn.explain.page import page
 from tests.explain.test_page import HOSTILE, TEXTS
 
@@ -25,7 +25,8 @@ def opened(browser, tmp_path, toy_nlp, toy_vectors):
     def opened(texts=TEXTS):
         vectors = shared_vectors(str(toy_vectors), "zero")
         path = tmp_path / "why.html"
-        path.write_text(page(explain(toy_nlp, texts, "bat", vectors=vectors)), encoding="utf-8")
+        found = explain(toy_nlp, texts, "bat", vectors=vectors, attributions=DEFAULT_ATTRIBUTIONS)
+        path.write_text(page(found), encoding="utf-8")
         for log in ("browser", "performance"):
             browser.get_log(log)
         browser.get(path.as_uri())

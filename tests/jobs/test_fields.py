@@ -99,7 +99,7 @@ def test_wrong_tables_are_refused():
 
 def test_names_of_fields():
     assert parse_fields("senses, stems,senses") == ("senses", "stems")
-    with pytest.raises(ConfigError, match="--fields has '': allowed are senses, entities, stems"):
+    with pytest.raises(ConfigError, match="--fields has '': allowed are senses, sense_details, "):
         parse_fields("")
     with pytest.raises(ConfigError, match="--fields has 'sense': allowed are"):
         parse_fields("sense")
@@ -143,3 +143,14 @@ def test_senses_of_a_group_that_was_built_anew_have_no_score():
     doc.spans["senses"] = [Span(doc, 1, 2, kb_id="bat.animal")]
     (found,) = read_senses(doc, doc.text, "senses")
     assert (found["sense"], found["text"], found["score"]) == ("bat.animal", "bat", None)
+
+
+def test_details_are_the_definition_and_the_runners_up(table):
+    row, _ = table.to_pylist()
+    (plain,), (detailed,) = row["senses"], row["sense_details"]
+    definition, others = detailed.pop("definition"), detailed.pop("runners_up")
+    assert detailed == plain
+    assert len(definition) > 20
+    assert plain["sense"] not in [other["sense"] for other in others]
+    assert all(0 <= other["score"] <= plain["score"] for other in others)
+    assert 0 < plain["score"] + sum(other["score"] for other in others) <= 1

@@ -250,6 +250,8 @@ def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
         ),
         ({"output": "a.txt/out.jsonl"}, "does not exist: make it with mkdir -p a.txt"),
         ({"output": "."}, r"output . is a folder: name a file in it"),
+        ({"output": "a.csv"}, r"output a.csv: a job writes .jsonl, .parquet, .spacy, JSONL also"),
+        ({"output": "a.tsv.gz"}, r"output a.tsv.gz: a job writes .jsonl, .parquet, .spacy"),
         ({"output": "old.jsonl"}, "output old.jsonl exists: name another, or replace it with --o"),
         ({"output": "kept.jsonl"}, r"kept.jsonl.part is left from an interrupted job"),
         ({"output": "a.txt", "overwrite": True}, "a.txt is an input of this job"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs import annotate_frame
+from spacy_attn.jobs import Annotator, annotate_frame, senses_frame
 from tests.jobs.toy import SENSES, TOY
 
 pd = pytest.importorskip("pandas")
@@ -57,3 +57,30 @@ def test_odd_cells_are_errors_of_their_rows():
     assert result["senses"].tolist() == [SENSES, *[None] * 8, SENSES]
     assert result["error"][5] == "lone surrogate U+D800 at character 0: it is no character"
     assert all(isinstance(reason, str) for reason in result["error"][1:9])
+
+
+def test_a_row_for_each_sense():
+    texts = ["a bat and a bat", "nothing", None, "the plant"]
+    frame = pd.DataFrame({"year": [1990, 2000, 2010, 2020], "text": texts}, index=list("abcd"))
+    found = senses_frame(frame, method="lesk")
+    assert list(found.columns) == [
+        "year", "text", "start", "end", "word", "lemma", "sense", "score", "definition", "error",
+    ]  # fmt: skip
+    assert found.index.tolist() == ["a", "a", "c", "d"]
+    assert found["year"].tolist() == [1990, 1990, 2010, 2020]
+    assert found["word"].tolist() == ["bat", "bat", None, "plant"]
+    assert found["start"].tolist() == [2, 12, pd.NA, 4]
+    assert found["error"].notna().tolist() == [False, False, True, False]
+    assert found["sense"].str.startswith(("bat.", "plant.")).tolist() == [True, True, None, True]
+    assert found["definition"].str.len().dropna().min() > 10
+    assert found["score"].dropna().between(0, 1).all()
+    assert found["text"].tolist() == [texts[0], texts[0], None, texts[3]]
+
+
+def test_no_senses_and_wrong_settings():
+    found = senses_frame(pd.DataFrame({"text": ["nothing"]}), method="lesk")
+    assert (len(found), found["start"].dtype, found["score"].dtype) == (0, "Int64", "float64")
+    with pytest.raises(ConfigError, match="an annotator with the field sense_details"):
+        senses_frame(pd.DataFrame({"text": ["x"]}), Annotator())
+    with pytest.raises(ConfigError, match="the frame has a column 'word' already"):
+        senses_frame(pd.DataFrame({"text": ["x"], "word": [1]}), method="lesk")

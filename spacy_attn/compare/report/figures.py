@@ -44,6 +44,7 @@ PAPER: Final = "#fffffe"
 SERIES: Final = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #1f2933 #8b4513".split()
 _MARKERS: Final = "osD^vPX*<>p"
 _DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1)))
+_MOST_BANDS: Final = 4  # of more systems the table alone shows the intervals
 _STYLE: Final = Path(__file__).with_suffix(".mplstyle")
 _DPI: Final = 160
 _LONGEST: Final = 28  # letters of a name that are shown
@@ -170,7 +171,7 @@ def _cost(result: Result, styles: Styles) -> Drawn:
         return None
     places = {name: (s["words_per_second"], s["accuracy"]) for name, s in timed.items()}
     front = pareto_front(list(timed.values()))
-    figure, axes = _figure(8, 4.8)
+    figure, axes = _figure(8, 4.8 if len(timed) <= 8 else 6.4)
     axes.set_xscale("log")
     axes.set(xlabel="words a second (log scale; further right is faster)", ylabel="accuracy")
     axes.grid(True)
@@ -386,11 +387,12 @@ def _figure(width: float, height: float, *, empty: bool = False) -> tuple[Any, A
 
 
 def _curves(curves: Mapping[str, Sequence[Point]], styles: Styles) -> tuple[Any, Any]:
-    """A figure and its axes with a line for each system and a band for its interval."""
+    """A figure and its axes with a line for each system, and a band if they are few."""
     figure, axes = _figure(8, 5)
     for name, points in curves.items():
         x, y, low, high = zip(*points, strict=True)
-        axes.fill_between(x, low, high, color=styles[name]["color"], alpha=0.13, linewidth=0)
+        if len(curves) <= _MOST_BANDS:
+            axes.fill_between(x, low, high, color=styles[name]["color"], alpha=0.13, linewidth=0)
         axes.plot(x, y, **styles[name], gid=_gid(styles, name))
     axes.set_ylabel("accuracy")
     axes.grid(True)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top; in pixels
+
+_NEAR: Final = 12.0  # pixels; a name further off is joined to its point by a line
 
 
 def label_points(
@@ -44,6 +46,9 @@ def label_points(
         box = min(spots, key=lambda spot: _covered(spot, taken, frame))
         taken.append(box)
         text.set_position(back.transform(box[:2]))
+        if _distance(pixel, box) > _NEAR:
+            end = back.transform(np.clip(pixel, box[:2], box[2:]))
+            axes.plot([x, end[0]], [y, end[1]], color=text.get_color(), lw=0.6, zorder=2)
     figure.set_layout_engine("none")
 
 
@@ -62,6 +67,11 @@ def _covered(box: Box, taken: Sequence[Box], frame: Box) -> float:
     """Area of a box that covers others or lies outside the frame, in square pixels."""
     outside = (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, frame)
     return round(outside + sum(_overlap(box, other) for other in taken), 3)
+
+
+def _distance(pixel: Sequence[float], box: Box) -> float:
+    """From a point to the nearest place of a box, in pixels."""
+    return float(np.linalg.norm(np.clip(pixel, box[:2], box[2:]) - np.asarray(pixel)))
 
 
 def _overlap(a: Box, b: Box) -> float:
