@@ -58,6 +58,19 @@ def test_project_with_config(tmp_path: Path) -> None:
     assert [json.loads(line)["senses"][0]["sense"] for line in lines] == ["bat.club", "bat.animal"]
 
 
+@pytest.mark.slow
+def test_project_trains_and_measures(tmp_path: Path) -> None:
+    """``spacy train`` beside a frozen sense_disambiguator, then ``spacy benchmark``."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    folder = tmp_path / "examples" / "project"
+    run("-m", "spacy", "project", "run", "learn", cwd=folder)
+    scores = json.loads((folder / "build" / "scores.json").read_text(encoding="utf-8"))
+    assert scores["cats_score"] > 0.5
+    assert scores["spans_senses_r"] >= 0.75
+    weights = (folder / "build" / "model" / "model-last" / "config.cfg").read_text("utf-8")
+    assert "spans_senses_f = 0.0" in weights  # the score of training is that of textcat
+
+
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its cells of code in their order, as a kernel would."""
     pytest.importorskip("pandas")

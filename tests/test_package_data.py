@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from spacy_attn.components.attention_lemmatizer import BUNDLED as LEMMATIZER
 from spacy_attn.wsd.methods.registry import DATA, SELF_ATTENTION_MODEL, SENSE_MODEL
 
-CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
+ROOT = Path(__file__).parents[1]
+CHANGELOG = ROOT / "CHANGELOG.md"
 
 
 def test_package_data_is_at_most_25_megabytes():
@@ -28,3 +31,20 @@ def test_package_data_is_at_most_25_megabytes():
 def test_the_changelog_names_the_model_that_ships(model):
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     assert digest in CHANGELOG.read_text(encoding="utf-8")
+
+
+def test_links_of_the_description_are_absolute_and_lead_to_files():
+    pytest.importorskip("hatchling")
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    text = build.absolute((ROOT / "README.md").read_text(encoding="utf-8"), "https://example.org/a")
+    links = re.findall(r"\]\(([^)#]+)", text)
+    assert len(links) > 30
+    for link in links:
+        assert link.startswith("https://"), link
+        kind, _, path = link.removeprefix("https://example.org/a/").partition("/main/")
+        assert link.startswith("https://example.org/a/") is (kind in ("raw", "blob")), link
+        assert not path or (ROOT / path).exists(), link
+    assert "![" in text.partition("/raw/main/docs/explain.png")[0]
+    assert build.absolute("[a](#b) [c](https://d)", "x") == "[a](#b) [c](https://d)"

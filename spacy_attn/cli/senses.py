@@ -118,7 +118,7 @@ def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
     decisions = record["methods"]
     answer = decisions.get(_ANSWER) or next(iter(decisions.values()), None)
     console.print(f"   [bold cyan]{visible(record['text'])}[/]")
-    if len(decisions) == 1 or _ANSWER in decisions:
+    if answer is not None and (len(decisions) == 1 or _ANSWER in decisions):
         said = f"[bold green]{visible(answer['sense'])}[/]  {answer['score']:.2f}"
         console.print(Padding.indent(said, 4))
     if len(decisions) > 1:
