@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spacy_attn.cli.syntax import show_syntax
-from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 from spacy_attn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"  # eighths of a column
 
 
 def explain(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts, each in quotes.")],
+    texts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT", help="Texts, each in quotes; - reads lines from standard input."
+        ),
+    ],
     word: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +95,7 @@ def explain(
     Every explanation shows how far the probability of the sense falls without the words with the
     highest weights, and with these words alone, next to the same for random words.
     """
-    refuse_broken_text(texts)
+    texts = given_texts(texts)
     _check_endings(html, plot, weights)
     if syntax:
         _refuse_with_syntax(word, by, html, plot, weights, layer, head)

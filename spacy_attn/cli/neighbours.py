@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 
 
 def neighbours(
@@ -44,8 +44,7 @@ def neighbours(
     from spacy_attn.classic.vectors import load_vectors
     from spacy_attn.explain.neighbourhood import check_picture, neighbourhoods, plot_neighbourhoods
 
-    words = list(dict.fromkeys(words))
-    refuse_broken_text(words, "word")
+    words = list(dict.fromkeys(given_texts(words, "word")))
     if plot is not None:
         check_picture(plot, words, method)  # before the vectors are read
     console = messages()

@@ -10,13 +10,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from spacy_attn.cli.terminal import (
-    SafeConsole,
-    lines_of_stdin,
-    messages,
-    refuse_broken_text,
-    visible,
-)
+from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 from spacy_attn.errors import ConfigError
 
 _ANSWER = "attention"
@@ -60,7 +54,7 @@ def senses(
     """
     if compare and methods is not None:
         raise ConfigError(f"--compare and --methods {methods}: give one of them")
-    texts = [line for text in texts for line in _lines(text)]
+    texts = given_texts(texts)
     if methods is None:
         methods = _COMPARED if compare or as_json else _ANSWER
     names = [name.strip() for name in methods.split(",") if name.strip()]
@@ -74,7 +68,6 @@ def senses(
         )
     for name in names:
         sense_method(name)  # a wrong name is told before models load
-    refuse_broken_text(texts)
     console = messages()
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory)
@@ -87,10 +80,6 @@ def senses(
         console.print(f"[yellow]{name} was left out:[/] {escape(reason)}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _lines(text: str) -> list[str]:
-    return lines_of_stdin() if text == "-" else [text]
 
 
 def _print(texts: list[str], records: list[dict[str, Any]]) -> None:

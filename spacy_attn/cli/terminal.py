@@ -54,6 +54,17 @@ def messages() -> SafeConsole:
     return SafeConsole(stderr=True, highlight=False, quiet=IS_QUIET.get())
 
 
+def given_texts(texts: Iterable[str], what: str = "text") -> list[str]:
+    """The texts as they were typed, with the lines of standard input in place of ``-``.
+
+    Raises:
+        ConfigError: one holds bytes that are not UTF-8, or standard input is closed.
+    """
+    found = [line for text in texts for line in (lines_of_stdin() if text == "-" else [text])]
+    refuse_broken_text(found, what)
+    return found
+
+
 def lines_of_stdin() -> list[str]:
     """The lines of standard input.
 

@@ -9,13 +9,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, messages, refuse_broken_text, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 
 _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
 
 def tokens(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Texts, each in quotes.")],
+    texts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT", help="Texts, each in quotes; - reads lines from standard input."
+        ),
+    ],
     stemmer: Annotated[
         str, typer.Option(help="The stemmer: porter, snowball or lancaster.")
     ] = "snowball",
@@ -28,7 +33,7 @@ def tokens(
 
     Chunks and entities have IOB tags: B- starts one, I- continues it.
     """
-    refuse_broken_text(texts)
+    texts = given_texts(texts)
     console = messages()
     with console.status("Reading models ..."):
         import spacy

@@ -9,7 +9,13 @@ import pytest
 from rich.table import Table
 
 from spacy_attn.cli import main
-from spacy_attn.cli.terminal import SafeConsole, lines_of_stdin, refuse_broken_text, visible
+from spacy_attn.cli.terminal import (
+    SafeConsole,
+    given_texts,
+    lines_of_stdin,
+    refuse_broken_text,
+    visible,
+)
 from spacy_attn.errors import ConfigError
 
 
@@ -54,3 +60,17 @@ def test_closed_standard_input_is_one_sentence(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(ConfigError, match="standard input is closed: give the texts in place of"):
         lines_of_stdin()
+
+
+def test_standard_input_in_place_of_texts(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\r\n\ntwo"))
+    assert given_texts(["zero", "-", "three"]) == ["zero", "one", "", "two", "three"]
+    with pytest.raises(ConfigError, match="a word holds bytes that are not UTF-8"):
+        given_texts(["ba\udcff"], "word")
+
+
+@pytest.mark.parametrize("command", ["senses", "explain", "tokens", "neighbours"])
+def test_all_commands_that_take_texts_read_standard_input(command, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main([command, "-"]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
