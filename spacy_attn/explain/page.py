@@ -32,6 +32,7 @@ TEMPLATE: Final = Path(__file__).with_name("page.html.jinja")
 SUFFIXES: Final = (".svg", ".png")
 _NAMED: Final = 5  # words with a number under them, and an arc
 _CHARACTER: Final = 8.4  # px, of the arcs' font at 14 px
+_LONGEST: Final = 18  # characters of a word under the arcs; the text above has it whole
 _COLOURS: Final = {"for": "#56B4E9", "against": "#E69F00"}  # Okabe and Ito 2008
 
 
@@ -96,6 +97,8 @@ def arcs(
         text = " ".join(context.tokens[i].split())
         if not text:
             continue
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST - 1]}…"
         width = _CHARACTER * sum(_columns(c) for c in text)
         middles[i] = at + width / 2
         line.append((round(middles[i], 1), text, target.start <= i < target.end))

@@ -86,5 +86,6 @@ def test_a_job_applies_corrections_to_text_that_it_unwraps(toy_inventory, tmp_pa
         pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
         factory=blank, corrections=str(tmp_path / "corrections.jsonl"), unwrap=True,
     )  # fmt: skip
-    ((found,),) = annotator.annotate([text])
+    rows: Any = annotator.annotate([text])
+    ((found,),) = rows
     assert (found["sense"], text[found["start"] : found["end"]]) == ("bat.club", "bat")

@@ -217,3 +217,13 @@ def test_what_cannot_be_drawn_is_told(made, tmp_path):
     with pytest.raises(ConfigError, match="attribution = 'norms'; allowed are occlusion"):
         plot(found, tmp_path / "a.svg", "norms")
     assert set(DEFAULT_ATTRIBUTIONS) < set(ATTRIBUTIONS)
+
+
+def test_a_long_word_is_cut_under_the_arcs_alone(made):
+    word = "pneumono" * 10
+    (found,) = made([f"the bat flew over {word}"], attributions=("occlusion",))
+    line, _ = arcs(found, "occlusion")
+    assert max(len(text) for _, text, _ in line) == 18
+    shown = page([found])
+    assert word in shown
+    assert "Do the attribution methods agree?" not in shown  # of one there is nothing to say
