@@ -36,12 +36,16 @@ LIGHT = {"spacy", "numpy", "thinc", "catalogue", "spacy_attn", *sys.stdlib_modul
 OF_TORCH = {
     f"spacy_attn.encoder.{name}"
     for name in (
+        "attention",
         "encoder_decoder",
         "lemmatizer",
+        "linear",
         "packed",
         "padded",
+        "rows",
         "self_attention",
         "static_network",
+        "tuning",
     )
 }
 TERMINAL = {"typer", "rich", "packaging"}  # the command line is only imported as a command

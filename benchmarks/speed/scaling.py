@@ -25,7 +25,7 @@ from benchmarks.common import SEED, SEMCOR, Result, documents, publish, seconds
 from spacy_attn.components.attention_encoder import DEFAULTS, AttentionEncoder, offsets_of
 from spacy_attn.encoder.align import align
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-from spacy_attn.encoder.packed import fused_linear, reordered
+from spacy_attn.encoder.linear import fused_linear, reordered
 
 PRECISIONS = ("float32", "bfloat16")
 N_WORDS = 16_384

@@ -3,6 +3,8 @@
 | ``huggingface``        the encoder: texts and tokens in, vectors out
 | ``windows``, ``align``, ``batching``   long texts cut, wordpieces given to tokens, rows batched
 | ``packed``, ``padded``   two forward passes: BERT without padding; any encoder
+| ``rows``, ``linear``, ``attention``   what these are made of, each in the ways that there are
+| ``tuning``             which way is the fastest here: measured once, remembered
 | ``checkpoint``, ``loading``   an encoder read from its folder, with the change of a sense model
 | ``device``, ``processor``, ``memory``   where it runs, how precisely, what is given back
 | ``inspected``, ``attention_map``   which token looks at which, in Hugging Face's own model

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.device import inference
-from spacy_attn.encoder.packed import fused_linear, fused_linear_works, reordered
+from spacy_attn.encoder.linear import fused_linear, reordered
+from spacy_attn.encoder.tuning import Shape, pick_choice
 
 
 class PaddedModel:
@@ -29,7 +30,7 @@ class PaddedModel:
         self._pad = pad
         self._last_alone = self._layers == (int(model.config.num_hidden_layers),)
         self._device = next(model.parameters()).device
-        if self._device.type == "cpu" and fused_linear_works(dtype):
+        if pick_choice(_shape_of(model.config, dtype), self._device.type).linear != "plain":
             _fuse(self._model)
 
     def __call__(self, rows: Sequence[Sequence[int]]) -> Floats2d:
@@ -56,6 +57,13 @@ class PaddedModel:
         chosen = [out.hidden_states[layer].float() for layer in self._layers]
         mean: Tensor = sum(chosen[1:], chosen[0]) / len(chosen)
         return mean
+
+
+def _shape_of(config: Any, dtype: torch.dtype) -> Shape:
+    """The layer that stands for those of an unknown architecture."""
+    width = int(config.hidden_size)
+    inner = getattr(config, "intermediate_size", None)
+    return Shape(width, inner if isinstance(inner, int) else 4 * width, 1, dtype)
 
 
 class _FusedLinear(nn.Module):

@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from spacy_attn.errors import ConfigError
 from spacy_attn.models.findings import Finding
 
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
+_DEFAULT_SHAPE = (384, 1536, 12)  # of the default encoder: width, inner width, heads
 _ARM_FLAGS = ("bf16", "i8mm", "asimddp", "sve")
 
 
@@ -35,24 +37,40 @@ def examine_processor() -> Iterator[Finding]:
         detail = "not supported: keep precision = 'float32'"
     yield Finding("processor", "bfloat16", "found", "optional", detail)
     yield Finding("processor", "precision", "found", "optional", _picked())
+    yield _examined_engine()
     detail = f"{torch.get_num_threads()} for torch, {_n_cores()} cores usable"
     yield Finding("processor", "threads", "found", "optional", detail)
 
 
+def _examined_engine() -> Finding:
+    try:
+        return Finding("processor", "engine", "found", "optional", _engine())
+    except ConfigError as error:
+        repair = "unset SPACY_ATTN_ENGINE"
+        return Finding("processor", "engine", "wrong", "required", str(error), repair=repair)
+
+
 def _picked() -> str:
-    """What "auto" means on this machine, and whether the fast layers are there."""
+    """What "auto" means on this machine."""
+    from spacy_attn.encoder.device import pick_device, pick_precision
+
+    device = pick_device("auto")
+    return f"'auto' is {pick_precision('auto', device)} on {device}"
+
+
+def _engine() -> str:
+    """How the default encoder computes with each precision that is fast here."""
     import torch
 
     from spacy_attn.encoder.device import pick_device, pick_precision
-    from spacy_attn.encoder.packed import fused_linear_works
+    from spacy_attn.encoder.tuning import Shape, explain_choice
 
     device = pick_device("auto")
-    precision = pick_precision("auto", device)
-    layers = ""
-    if device == "cpu":
-        fused = fused_linear_works(getattr(torch, precision))
-        layers = ", fused linear layers of oneDNN" if fused else ", no fused linear layers"
-    return f"'auto' is {precision} on {device}{layers}"
+    names = dict.fromkeys(("float32", pick_precision("auto", device)))
+    return "; ".join(
+        f"{name}: {explain_choice(Shape(*_DEFAULT_SHAPE, getattr(torch, name)), device)}"
+        for name in names
+    )
 
 
 def _cpu_flags() -> set[str]:

@@ -353,12 +353,26 @@ class TestProcessor:
         assert set(found["features"].detail.split(", ")) == flags
 
     def test_what_auto_means_is_said(self, monkeypatch):
-        from spacy_attn.encoder import device, packed
+        from spacy_attn.encoder import device
 
         monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
         monkeypatch.setattr(device, "pick_precision", lambda name, on: "bfloat16")
-        monkeypatch.setattr(packed, "fused_linear_works", lambda dtype: False)
-        assert processor._picked() == "'auto' is bfloat16 on cpu, no fused linear layers"
+        assert processor._picked() == "'auto' is bfloat16 on cpu"
+
+    def test_how_the_encoder_computes_is_said(self, monkeypatch):
+        from spacy_attn.encoder import device
+
+        monkeypatch.setenv("SPACY_ATTN_ENGINE", "linear=plain step=8")
+        monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
+        monkeypatch.setattr(device, "pick_precision", lambda name, on: "float32")
+        (finding,) = (f for f in processor.examine_processor() if f.name == "engine")
+        said = "float32: linear=plain attention=one_kernel step=8 (set by SPACY_ATTN_ENGINE)"
+        assert (finding.state, finding.detail) == ("found", said)
+
+    def test_a_wrong_setting_of_the_engine_is_said(self, monkeypatch):
+        monkeypatch.setenv("SPACY_ATTN_ENGINE", "fast")
+        (finding,) = (f for f in processor.examine_processor() if f.name == "engine")
+        assert (finding.state, finding.repair) == ("wrong", "unset SPACY_ATTN_ENGINE")
 
     def test_threads(self):
         import torch

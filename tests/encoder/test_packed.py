@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, BertConfig
 
-from spacy_attn.encoder import packed
-from spacy_attn.encoder.packed import PackedBert, fused_linear_works
+from spacy_attn.encoder import linear
+from spacy_attn.encoder.attention import ATTENTION_WAYS
+from spacy_attn.encoder.linear import LINEAR_WAYS, fused_linear_works
+from spacy_attn.encoder.packed import PackedBert
 from spacy_attn.encoder.padded import PaddedModel
+from spacy_attn.encoder.tuning import Choice
 
 ROWS = [[2, 5, 6, 7, 3], [2, 8, 3], [2, 9, 10, 11, 12, 13, 3], [2, 3]]
 
@@ -19,8 +24,9 @@ def model(toy_model):
     return AutoModel.from_pretrained(toy_model).eval()
 
 
-def packed_bert(model, dtype, layers):
-    return PackedBert(model.config.to_dict(), model.state_dict().__getitem__, dtype, layers)
+def packed_bert(model, dtype, layers, choice=None):
+    weights = model.state_dict().__getitem__
+    return PackedBert(model.config.to_dict(), weights, dtype, layers, choice=choice)
 
 
 def alone(model, row):
@@ -28,19 +34,27 @@ def alone(model, row):
         return model(input_ids=torch.tensor([row])).last_hidden_state[0].numpy()
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_rows_are_those_of_hugging_face_one_behind_another(model, fused, monkeypatch):
-    monkeypatch.setattr(packed, "fused_linear_works", lambda dtype: fused)
+CHOICES = [
+    Choice(way, attention, step)
+    for way in LINEAR_WAYS
+    for attention in ATTENTION_WAYS
+    for step in (1, 8)
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_rows_are_those_of_hugging_face_one_behind_another(model, choice):
     want = np.concatenate([alone(model, row) for row in ROWS])
-    got = packed_bert(model, torch.float32, [2])(ROWS)
-    np.testing.assert_allclose(got, want, atol=1e-5)
+    forward = packed_bert(model, torch.float32, [2], choice)
+    np.testing.assert_allclose(forward(ROWS), want, atol=1e-5)
     for row in ROWS:  # one length alone takes the way without a mask
-        equal = packed_bert(model, torch.float32, [2])([row, row])
+        equal = forward([row, row])
         np.testing.assert_allclose(equal, np.concatenate([alone(model, row)] * 2), atol=1e-5)
 
 
-def test_a_row_does_not_feel_its_neighbours(model):
-    forward = packed_bert(model, torch.float32, [2])
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_a_row_does_not_feel_its_neighbours(model, choice):
+    forward = packed_bert(model, torch.float32, [2], choice)
     rng = np.random.default_rng(0)
     (first,) = (forward([ROWS[0]]),)
     for n, longest in ((3, 9), (20, 40), (63, 60)):
@@ -77,17 +91,18 @@ def test_the_padded_model_gives_the_same_rows(model):
 
 
 def test_fused_layers_that_compute_something_else_are_not_trusted(monkeypatch):
-    monkeypatch.setattr(packed, "_works", {})
-    wrong = packed._Ops(packed.fused_linear, packed.fused_linear, packed._onednn_linear_add)
-    monkeypatch.setattr(packed, "_FUSED", wrong)
+    monkeypatch.setattr(linear, "_works", {})
+    wrong = replace(linear.ops_for("fused"), linear_gelu=linear.fused_linear)
+    monkeypatch.setitem(linear._OPS, "fused", wrong)
     assert not fused_linear_works(torch.float32)
 
 
 def test_a_torch_without_fused_layers_is_no_error(monkeypatch):
-    monkeypatch.setattr(packed, "_works", {})
+    monkeypatch.setattr(linear, "_works", {})
 
     def gone(weight):
         raise AttributeError("no such operator")
 
-    monkeypatch.setattr(packed, "reordered", gone)
+    without = replace(linear.ops_for("fused"), arranged=gone)
+    monkeypatch.setitem(linear._OPS, "fused", without)
     assert not fused_linear_works(torch.float32)
