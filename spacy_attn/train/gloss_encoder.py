@@ -1,4 +1,4 @@
-"""The other side: an encoder of glosses that is trained against kept vectors of occurrences.
+"""The other side: an encoder of definitions that is trained against kept vectors of occurrences.
 
 Training both encoders of the bi-encoder (Blevins and Zettlemoyer, ACL 2020) in one step reads the
 glosses of all candidates for every word of a text. Here they learn in turns. While contexts are
@@ -6,8 +6,10 @@ trained, the vectors of senses are fixed and the vectors z of occurrences are ke
 trained word by word against those z, all candidates of a word in one batch; then all senses get
 their vectors anew. Nothing of the gloss encoder ships: its vectors do.
 
-It starts as a copy of the untrained encoder, and what it adds to a sense is
-``T (normalize(mean) - normalize(mean at the start))``: nothing, before it has learnt.
+It starts as a copy of the untrained encoder and learns to decide alone: the score of a sense is
+``scale * z . T normalize(mean)``, without what the corpora taught of that sense. A few occurrences
+of each sense take part, so that frequent ones do not drown the others, and what it gives says
+little about frequencies.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,13 @@ from torch import Tensor, nn
 from spacy_attn.train.half import Worker
 from spacy_attn.train.rows import RowTarget
 from spacy_attn.train.schedule import linear_schedule
+from spacy_attn.train.sense_side import padded_scores
 
 _PIECES = 64  # of a definition
 _BATCH = 4096  # pieces of glosses in a step
 _FORWARD = 2048  # pieces that go through the encoder together
 _A_SENSE, _A_WORD = 6, 64  # occurrences of a sense and of a word in a turn
-
-Loss = Callable[[Tensor, Sequence[RowTarget], Callable[[Tensor], Tensor]], Tensor]
+_CANDIDATES = 20  # of a word: its tagged senses, then others
 
 
 class GlossEncoder:
@@ -43,8 +45,6 @@ class GlossEncoder:
         base: the untrained encoder.
         tokenizer: its tokenizer.
         texts: what it reads of each row that it gives a vector.
-        n_rows: of all senses.
-        start: where the vectors at the start are kept.
         map_: the trained map of untrained vectors; that of the trained ones starts as a copy.
         precision: "bf16" or "fp32".
     """
@@ -54,8 +54,6 @@ class GlossEncoder:
         base: Any,
         tokenizer: Any,
         texts: Mapping[int, str],
-        n_rows: int,
-        start: Path,
         map_: Tensor,
         precision: str,
     ) -> None:
@@ -70,11 +68,8 @@ class GlossEncoder:
         encoded = tokenizer(list(texts.values()), truncation=True, max_length=_PIECES)
         self._ids: dict[int, list[int]] = dict(zip(rows, encoded["input_ids"], strict=True))
         self._pad = tokenizer.pad_token_id
-        self._start = torch.zeros(n_rows, map_.shape[1], dtype=torch.half)
+        self._width = map_.shape[1]
         self._rows = torch.tensor(sorted(rows))
-        if not start.exists():
-            np.save(start, self._embed_all().numpy())
-        self._start[self._rows] = torch.from_numpy(np.load(start))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -86,20 +81,19 @@ class GlossEncoder:
         self.map.load_state_dict(state["map"])
         self.worker.update()
 
-    def added(self, rows: Tensor) -> Tensor:
-        """What it adds to the vectors of senses. *Shape:* (n,) -> (n, hidden)"""
-        change = self._embed(rows.tolist()) - self._start[rows.cpu()].float().to(self.device)
-        out: Tensor = self.map(change)
+    def vectors(self, rows: Tensor) -> Tensor:
+        """The vectors of senses by their definitions alone. *Shape:* (n,) -> (n, hidden)"""
+        out: Tensor = self.map(self._embed(rows.tolist()))
         return out
 
     @torch.inference_mode()
-    def all_added(self, into: Tensor) -> None:
-        """Write what it adds to every sense. *Shape:* into (n_rows, hidden)"""
-        vectors = self._embed_all().float() - self._start[self._rows].float()
-        for first in range(0, len(vectors), 8192):
+    def all_vectors(self, into: Tensor) -> None:
+        """Write the vectors of all senses that have a definition. *Shape:* into (n_rows, hidden)"""
+        embedded = self._embed_all()
+        for first in range(0, len(embedded), 8192):
             rows = self._rows[first : first + 8192].to(self.device)
-            change = vectors[first : first + 8192].to(self.device)
-            into[rows] = self.map(change).to(into.dtype)
+            some = embedded[first : first + 8192].float().to(self.device)
+            into[rows] = self.map(some).to(into.dtype)
 
     def pieces(self, rows: Sequence[int]) -> int:
         """Wordpieces of the texts of some rows."""
@@ -109,7 +103,7 @@ class GlossEncoder:
         self,
         words: Mapping[tuple[int, ...], list[RowTarget]],
         z: NDArray[np.float16],
-        loss_of: Loss,
+        scale: float,
         rates: tuple[float, float],
         seed: int,
         report: Callable[[dict[str, Any]], None] | None = None,
@@ -119,7 +113,7 @@ class GlossEncoder:
         Args:
             words: the occurrences of each word, by its candidates.
             z: the kept vector of each occurrence, by its number. *Shape:* (n, hidden)
-            loss_of: the loss of some occurrences, given what is added to the senses' vectors.
+            scale: of the scores.
             rates: learning rates of the encoder and of the map.
             seed: of the order, and of the occurrences that are looked at.
             report: hears of the progress.
@@ -139,8 +133,7 @@ class GlossEncoder:
             rate = linear_schedule(number / len(steps), 0.05)
             for group, base in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = base * rate
-            some = np.array([t.number for t in targets])
-            loss = loss_of(torch.from_numpy(z[some].astype(np.float32)), targets, self.added)
+            loss = self._loss(targets, z, scale)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.worker.hand_over_gradients()
@@ -153,6 +146,20 @@ class GlossEncoder:
                 report({"batch": number + 1, "batches": len(steps), "loss": mean})
         return float(np.mean(losses)) if losses else 0.0
 
+    def _loss(self, targets: Sequence[RowTarget], z: NDArray[np.float16], scale: float) -> Tensor:
+        """Mean of ``-log`` of the probability of the allowed senses, by definitions alone."""
+        vectors = torch.from_numpy(z[np.array([t.number for t in targets])].astype(np.float32))
+        flat = torch.tensor([row for t in targets for row in t.candidates])
+        rows, place = torch.unique(flat, return_inverse=True)
+        owner = torch.arange(len(targets)).repeat_interleave(
+            torch.tensor([len(t.candidates) for t in targets])
+        )
+        senses = self.vectors(rows)[place.to(self.device)]
+        dots = (senses * vectors.to(self.device)[owner.to(self.device)]).sum(-1) * scale
+        scores, allowed = padded_scores(dots, targets, shift=False)
+        losses = -scores.log_softmax(-1).masked_fill(~allowed, float("-inf")).logsumexp(-1)
+        return losses.mean()
+
     def _batches(
         self, words: Mapping[tuple[int, ...], list[RowTarget]], rng: random.Random
     ) -> list[list[RowTarget]]:
@@ -162,11 +169,12 @@ class GlossEncoder:
         batch: list[RowTarget] = []
         size = 0
         for word in order:
-            new = self.pieces(word)
+            some = _fewer_candidates(_some(words[word], rng), rng)
+            new = self.pieces(some[0].candidates)
             if batch and size + new > _BATCH:
                 out.append(batch)
                 batch, size = [], 0
-            batch += _some(words[word], rng)
+            batch += some
             size += new
         return [*out, batch] if batch else out
 
@@ -197,7 +205,7 @@ class GlossEncoder:
     @torch.inference_mode()
     def _embed_all(self) -> Tensor:
         rows = sorted(self._rows.tolist(), key=lambda row: len(self._ids[row]))
-        out = torch.empty(len(rows), self._start.shape[1], dtype=torch.half)
+        out = torch.empty(len(rows), self._width, dtype=torch.half)
         place = {row: i for i, row in enumerate(self._rows.tolist())}
         for first in range(0, len(rows), 512):
             some = rows[first : first + 512]
@@ -224,3 +232,22 @@ def _some(targets: Sequence[RowTarget], rng: random.Random) -> list[RowTarget]:
         for target in (same if len(same) <= _A_SENSE else rng.sample(same, _A_SENSE))
     ]
     return kept if len(kept) <= _A_WORD else rng.sample(kept, _A_WORD)
+
+
+def _fewer_candidates(targets: Sequence[RowTarget], rng: random.Random) -> list[RowTarget]:
+    """The occurrences of one word between at most 20 senses: the tagged ones, and others."""
+    n = len(targets[0].candidates)
+    if n <= _CANDIDATES:
+        return list(targets)
+    tagged = [i for i in range(n) if any(t.allowed[i] for t in targets)]
+    others = [i for i in range(n) if i not in tagged]
+    kept = sorted(tagged + rng.sample(others, max(_CANDIDATES - len(tagged), 0)))
+    return [
+        replace(
+            t,
+            candidates=tuple(t.candidates[i] for i in kept),
+            allowed=tuple(t.allowed[i] for i in kept),
+            shift=tuple(t.shift[i] for i in kept) if t.shift else (),
+        )
+        for t in targets
+    ]

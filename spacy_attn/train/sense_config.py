@@ -22,7 +22,7 @@ class TrainConfig:
     drop_target: float = 0.05  # share of occurrences that are judged by their context alone
     drop_context: float = 0.1
     drop_residual: float = 0.5  # a sense's own, and apart from it those of its neighbours
-    drop_text: float = 0.2  # of what the gloss encoder adds
+    text_alone: float = 0.5  # share of occurrences that the gloss encoder's vectors decide alone
     gloss_turns: int = 0  # after so many of the first epochs the gloss encoder has its turn
     mask_pieces: float = 0.1  # share of wordpieces that become [MASK]
     join: float = 0.0  # share of rows that join two or three sentences of a document
@@ -40,7 +40,7 @@ class TrainConfig:
     shift: float = 0.0
     text_share: float = 0.0  # see spacy_attn.train.sense_side
     mean_share: float = 0.0
-    prior: float = 0.0  # of the logarithm of a sense's frequency, in WordNet's scores
+    prior: float = 0.0  # of the logarithm of WordNet's counts, in training and in use
     precision: str = "bf16"
     seed: int = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 
 logger = logging.getLogger("spacy_attn")
 
@@ -104,6 +106,9 @@ def train_sense_model(
         raise ConfigError(
             "nothing to train on; give --semcor FILE, or your labels with --data FILE"
         )
+    before = SenseVectors.load(start) if start is not None else None
+    if before is not None and semcor is None:
+        config = replace(config, prior=before.prior)
     say = _stages(report)
     say("reading WordNet")
     wordnet, lexicon = WordNet(), WordNetInventory()
@@ -156,20 +161,16 @@ def train_sense_model(
         "curve": trainer.curve,
         "averaged": averaged,
     }
-    seen, prior = _seen(table, corpora, config), config.prior
-    if start is not None:
-        from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
-
-        before = SenseVectors.load(start)
+    seen = _seen(table, corpora, config)
+    if before is not None:
         seen |= before.seen
-        prior = prior if corpora is not None else before.prior
     settings: dict[str, Any] = {
         "rank": rank,
         "width": width,
         "seen": seen,
         "notes": notes,
-        "prior": prior,
-        "temperature": _temperature(trainer, held_out, prior),
+        "prior": config.prior,
+        "temperature": _temperature(trainer, held_out),
     }
     write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
     say("choosing the settings for examples")
@@ -242,7 +243,6 @@ def open_trainer(
 
 def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
     """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
-    from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
     from spacy_attn.wsd.methods.sense_head import SenseHead
 
     packed = SenseVectors.load(start)
@@ -368,16 +368,15 @@ def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str
     }
 
 
-def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]], prior: float) -> float:
+def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float:
     """Fitted on held-out words of running text with one right sense (Guo et al. 2017)."""
-    log_counts = trainer.table.log_counts() if prior else {}
     scores, gold = [], []
     for name, rows in held_out.items():
         if name == "written" and len(held_out) > 1:  # rare senses say little of other texts
             continue
         for target, row in trainer.predict(rows):
             if sum(target.allowed) == 1:
-                scores.append(row + prior * log_counts.get(target.candidates, np.zeros_like(row)))
+                scores.append(row)
                 gold.append(target.allowed.index(True))
     return round(fit_temperature(scores, gold), 4) if scores else 1.0
 

@@ -62,7 +62,7 @@ class SenseNetwork(nn.Module):
             ("kind", torch.tensor(kinds)),
         ):
             self.register_buffer(name, tensor, persistent=False)
-        # What a trained gloss encoder adds (spacy_attn.train.gloss_encoder).
+        # What a trained gloss encoder gives (spacy_attn.train.gloss_encoder).
         self.register_buffer("texts", torch.zeros(n_rows, hidden, dtype=torch.half))
 
     def projections(self) -> list[nn.Parameter]:

@@ -8,7 +8,7 @@ with gloss informed bi-encoders", ACL 2020, with these differences):
 * ``z = normalize(T h_target + C h_context)``: the mean vector of the target's tokens
   beside the mean of the tokens within ``context_radius`` of it;
 * ``s = G g + H g' + t + r + sum of r of its neighbours``: linear maps of the untrained encoder's
-  vectors of the sense's text and of its hypernyms' texts, what a trained gloss encoder adds
+  vectors of the sense's text and of its hypernyms' texts, what a trained gloss encoder gives
   (:mod:`spacy_attn.train.gloss_encoder`), a residual that the corpora teach, and the residuals of
   hypernyms, similar and derived synsets and of the supersense, so that a sense that no corpus
   holds still learns from its neighbours. All but the maps are dropped at random, so that the rest
@@ -110,6 +110,7 @@ class SenseTrainer:
             kinds = table.related(row)
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
+        self.log_counts = table.log_counts() if config.prior else {}
         self.network = SenseNetwork(glosses, above, (related, shares), given).to(self.device)
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
@@ -185,12 +186,7 @@ class SenseTrainer:
         return occurrence_parts(tokens, lengths, where, starts, ends, self.config.context_radius)
 
     def logits(
-        self,
-        z: Tensor,
-        targets: Sequence[RowTarget],
-        *,
-        drop: bool,
-        added: Callable[[Tensor], Tensor] | None = None,
+        self, z: Tensor, targets: Sequence[RowTarget], *, drop: bool
     ) -> tuple[Tensor, Tensor]:
         """Scores of the candidates of each target, padded with -inf.
 
@@ -198,7 +194,8 @@ class SenseTrainer:
             z: vectors of the occurrences.
             targets: what they are of.
             drop: whether this is training: parts are dropped, corpora shift scores.
-            added: what the gloss encoder adds to rows; None takes what is kept.
+
+        The prior is part of them in training too: the vectors need not say how frequent a sense is.
 
         *Shape:* z (n, hidden) -> logits (n, most candidates), allowed (n, most candidates)
         """
@@ -208,29 +205,28 @@ class SenseTrainer:
         sizes = sizes.to(self.device)
         owner = torch.arange(len(targets), device=self.device).repeat_interleave(sizes)
         network, config = self.network, self.config
-        dots = network.text_dots(z, flat, owner)
-        parts = (
-            (added(rows) if added else network.texts[rows].float(), config.drop_text),
-            (network.neighbours(rows), config.drop_residual),
-            (network.residual(rows), config.drop_residual),
-        )
-        for part, rate in parts:
-            kept = torch.rand(len(targets), device=self.device) >= rate * drop
-            dots = dots + (part[place] * z[owner]).sum(-1) * kept.float()[owner]
-        return padded_scores(dots * network.scale.exp(), targets, shift=drop)
+        # Once definitions have an encoder of their own, they decide alone now and then.
+        alone = config.text_alone * drop if self.glosses is not None else 0.0
+        whole = torch.rand(len(targets), device=self.device) >= alone
+        dots = network.text_dots(z, flat, owner) * whole.float()[owner]
+        dots = dots + (network.texts[rows].float()[place] * z[owner]).sum(-1)
+        for part in (network.neighbours(rows), network.residual(rows)):
+            kept = torch.rand(len(targets), device=self.device) >= config.drop_residual * drop
+            dots = dots + (part[place] * z[owner]).sum(-1) * (kept & whole).float()[owner]
+        dots = dots * network.scale.exp()
+        if config.prior:
+            none = np.zeros(int(sizes.max()), dtype=np.float32)
+            counts = [self.log_counts.get(t.candidates, none[: len(t.candidates)]) for t in targets]
+            dots = dots + config.prior * torch.from_numpy(np.concatenate(counts)).to(self.device)
+        return padded_scores(dots, targets, shift=drop)
 
-    def loss(
-        self,
-        z: Tensor,
-        targets: Sequence[RowTarget],
-        added: Callable[[Tensor], Tensor] | None = None,
-    ) -> Tensor:
+    def loss(self, z: Tensor, targets: Sequence[RowTarget]) -> Tensor:
         """Weighted mean of ``-log`` of the probability of the allowed senses; see :meth:`logits`.
 
         *Shape:* z (n, hidden) -> ()
         """
         weights = torch.tensor([t.weight for t in targets], device=self.device)
-        scores, allowed = self.logits(z, targets, drop=True, added=added)
+        scores, allowed = self.logits(z, targets, drop=True)
         losses = -scores.log_softmax(-1).masked_fill(~allowed, float("-inf")).logsumexp(-1)
         return (losses * weights).sum() / weights.sum()
 
@@ -336,27 +332,23 @@ class SenseTrainer:
         if self.glosses is None:
             self.glosses = self._gloss_encoder()
         words, seed = words_of(met_targets(documents, kept)), config.seed * 1000 + self.epoch
-        rates = config.learning_rate, config.projection_rate / 3
+        rates = config.learning_rate, config.projection_rate / 2
+        scale = float(network.scale.detach().exp())
 
         def say(record: dict[str, Any]) -> None:
             if report:
                 report({"epoch": self.epoch, "of": "glosses", **record})
 
-        network.requires_grad_(False)
-        loss = self.glosses.learn(words, kept, self.loss, rates, seed, say)
-        network.requires_grad_(True)
-        self.glosses.all_added(network.texts)
+        loss = self.glosses.learn(words, kept, scale, rates, seed, say)
+        self.glosses.all_vectors(network.texts)
         seconds = round(time.perf_counter() - started, 1)
         return {"loss": round(loss, 4), "seconds": seconds}
 
     def _gloss_encoder(self) -> GlossEncoder:
-        path = self.folder / "definitions.npy"
         return GlossEncoder(
             self.base,
             self.tokenizer,
             self.table.definitions(),
-            self.table.n_rows,
-            path,
             self.network.gloss.weight.detach(),
             self.config.precision,
         )
