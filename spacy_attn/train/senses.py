@@ -110,7 +110,8 @@ class SenseTrainer:
             kinds = table.related(row)
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
-        self.log_counts = table.log_counts() if config.prior else {}
+        counted = config.prior and table.inventory is None
+        self.log_counts = table.log_counts() if counted else {}
         self.network = SenseNetwork(glosses, above, (related, shares), given).to(self.device)
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
@@ -214,7 +215,7 @@ class SenseTrainer:
             kept = torch.rand(len(targets), device=self.device) >= config.drop_residual * drop
             dots = dots + (part[place] * z[owner]).sum(-1) * (kept & whole).float()[owner]
         dots = dots * network.scale.exp()
-        if config.prior:
+        if self.log_counts:
             none = np.zeros(int(sizes.max()), dtype=np.float32)
             counts = [self.log_counts.get(t.candidates, none[: len(t.candidates)]) for t in targets]
             dots = dots + config.prior * torch.from_numpy(np.concatenate(counts)).to(self.device)
