@@ -86,11 +86,15 @@ def train_senses(
     ] = 3e-4,
     text_share: Annotated[
         float,
-        typer.Option(min=0.0, help="Share of the fitted definition that each sense vector takes."),
+        typer.Option(min=0.0, help="Share of its definition that each sense vector takes."),
     ] = 0.0,
     mean_share: Annotated[
         float,
         typer.Option(min=0.0, help="Share of the mean of its occurrences that each takes."),
+    ] = 0.0,
+    rare_share: Annotated[
+        float,
+        typer.Option(min=0.0, help="Further share of the definition for senses with few tags."),
     ] = 0.0,
     prior: Annotated[
         float, typer.Option(min=0.0, help="Weight of the logarithm of WordNet's counts.")
@@ -141,6 +145,7 @@ def train_senses(
         residual_rate=residual_rate,
         text_share=text_share,
         mean_share=mean_share,
+        rare_share=rare_share,
         prior=prior,
     )
     with training_progress("loading PyTorch") as report:

@@ -40,6 +40,7 @@ class TrainConfig:
     shift: float = 0.0
     text_share: float = 0.0  # see spacy_attn.train.sense_side
     mean_share: float = 0.0
+    rare_share: float = 0.0
     prior: float = 0.0  # of the logarithm of WordNet's counts, in training and in use
     precision: str = "bf16"
     seed: int = 0
@@ -47,7 +48,7 @@ class TrainConfig:
     @property
     def fits_senses(self) -> bool:
         """Whether the side of the senses is fitted at the end."""
-        return bool(self.text_share or self.mean_share)
+        return bool(self.text_share or self.mean_share or self.rare_share)
 
     def weight(self, genre: str) -> float:
         """Weight of a corpus in the loss."""

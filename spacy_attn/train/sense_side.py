@@ -2,9 +2,10 @@
 
 The encoder's last epoch keeps the vector z of every occurrence. Against them
 
-* the map of the texts' untrained vectors is fitted anew, for z has moved since it was learnt, and
-  a share of what it gives is added to each sense: in words that no corpus holds it is
-  right more often than the whole vector;
+* the map of the texts' untrained vectors is fitted anew, for z has moved since it was learnt;
+* a share of what its definition gives (by the gloss encoder if that has learnt, else by the map) is
+  added to each sense, and more of it to senses with few occurrences: in words that no
+  corpus holds it is right more often than the whole vector;
 * each sense takes a share of the mean of its own occurrences (as in LMMS, Loureiro and Jorge,
   ACL 2019), less where there are few.
 """
@@ -12,7 +13,7 @@ The encoder's last epoch keeps the vector z of every occurrence. Against them
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -22,8 +23,10 @@ from torch import Tensor
 from spacy_attn.train.rows import Row, RowTarget
 from spacy_attn.train.sense_network import SenseNetwork
 
+SHARES = "text_share", "mean_share", "rare_share"  # of fit_senses, in the settings too
 _BATCH = 2048  # occurrences in a step
 _AT_ONCE = 8192  # senses
+_FEW = 3  # a sense with so many occurrences takes half of the share of rare ones
 
 
 def padded_scores(
@@ -48,6 +51,18 @@ def padded_scores(
     allowed = torch.zeros(real.shape, dtype=torch.bool, device=device)
     allowed[real] = torch.tensor([k for t in targets for k in t.allowed], device=device)
     return scores, allowed
+
+
+def counted(
+    targets: Sequence[RowTarget], log_counts: Mapping[tuple[int, ...], NDArray[np.float32]]
+) -> Tensor:
+    """The logarithms of the counts of all candidates, 0 for words that are not WordNet's.
+
+    *Shape:* -> (sum of candidates,)
+    """
+    words = [t.candidates for t in targets]
+    none = np.zeros(max(map(len, words)), dtype=np.float32)
+    return torch.from_numpy(np.concatenate([log_counts.get(w, none[: len(w)]) for w in words]))
 
 
 def fit_map(
@@ -107,12 +122,25 @@ def occurrence_means(
     *Shape:* z (n, hidden) -> (n_rows, hidden)
     """
     sums = np.zeros((n_rows, z.shape[1]), dtype=np.float32)
-    counts = np.ones((n_rows, 1), dtype=np.float32)
-    one = [t for t in targets if sum(t.allowed) == 1]
-    rows = np.array([t.candidates[t.allowed.index(True)] for t in one], dtype=np.int64)
+    one, rows = _certain(targets)
     np.add.at(sums, rows, z[np.array([t.number for t in one], dtype=np.int64)].astype(np.float32))
-    np.add.at(counts, rows, 1)
-    return sums / counts
+    means: NDArray[np.float32] = sums / (occurrence_counts(targets, n_rows)[:, None] + 1)
+    return means
+
+
+def occurrence_counts(targets: Sequence[RowTarget], n_rows: int) -> NDArray[np.float32]:
+    """The number of each sense's occurrences, words with several allowed senses left out.
+
+    *Shape:* -> (n_rows,)
+    """
+    _, rows = _certain(targets)
+    return np.bincount(rows, minlength=n_rows).astype(np.float32)
+
+
+def _certain(targets: Sequence[RowTarget]) -> tuple[list[RowTarget], NDArray[np.int64]]:
+    """Targets with one right sense, and the rows of these."""
+    one = [t for t in targets if sum(t.allowed) == 1]
+    return one, np.array([t.candidates[t.allowed.index(True)] for t in one], dtype=np.int64)
 
 
 def fit_senses(
@@ -123,6 +151,7 @@ def fit_senses(
     *,
     text_share: float,
     mean_share: float,
+    rare_share: float = 0.0,
 ) -> None:
     """All of it: see the module. What a sense has already stays; the shares are added.
 
@@ -132,12 +161,16 @@ def fit_senses(
     start, scale = network.gloss.weight, float(network.scale.detach().exp())
     fitted = fit_map(start, glosses, scale, targets, z)
     means = torch.from_numpy(occurrence_means(targets, z, len(glosses))).to(glosses.device)
+    counts = torch.from_numpy(occurrence_counts(targets, len(glosses))).to(glosses.device)
+    shares = (text_share + rare_share * _FEW / (counts + _FEW)).unsqueeze(-1)
+    has_encoder = bool(network.texts.any())
     with torch.no_grad():
         change = fitted - start
         for first in range(0, len(glosses), _AT_ONCE):
             rows = slice(first, first + _AT_ONCE)
             # Where the map makes a part of the vector, that part stays as it was learnt.
-            more = text_share * glosses[rows] @ fitted.T + mean_share * means[rows]
+            texts = network.texts[rows].float() if has_encoder else glosses[rows] @ fitted.T
+            more = shares[rows] * texts + mean_share * means[rows]
             more -= network.glosses[rows] @ change.T
             network.texts[rows] += more.to(network.texts.dtype)
         start.copy_(fitted)

@@ -49,7 +49,7 @@ from spacy_attn.train.rows import Row, RowTarget, batches, join
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
-from spacy_attn.train.sense_side import fit_senses, met_targets, padded_scores
+from spacy_attn.train.sense_side import SHARES, counted, fit_senses, met_targets, padded_scores
 from spacy_attn.train.sense_table import SenseTable
 
 logger = logging.getLogger("spacy_attn")
@@ -110,8 +110,8 @@ class SenseTrainer:
             kinds = table.related(row)
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
-        counted = config.prior and table.inventory is None
-        self.log_counts = table.log_counts() if counted else {}
+        counts = config.prior and table.inventory is None
+        self.log_counts = table.log_counts() if counts else {}
         self.network = SenseNetwork(glosses, above, (related, shares), given).to(self.device)
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
@@ -200,10 +200,9 @@ class SenseTrainer:
 
         *Shape:* z (n, hidden) -> logits (n, most candidates), allowed (n, most candidates)
         """
-        sizes = torch.tensor([len(t.candidates) for t in targets])
+        sizes = torch.tensor([len(t.candidates) for t in targets], device=self.device)
         flat = torch.tensor([row for t in targets for row in t.candidates], device=self.device)
         rows, place = torch.unique(flat, return_inverse=True)
-        sizes = sizes.to(self.device)
         owner = torch.arange(len(targets), device=self.device).repeat_interleave(sizes)
         network, config = self.network, self.config
         # Once definitions have an encoder of their own, they decide alone now and then.
@@ -216,9 +215,7 @@ class SenseTrainer:
             dots = dots + (part[place] * z[owner]).sum(-1) * (kept & whole).float()[owner]
         dots = dots * network.scale.exp()
         if self.log_counts:
-            none = np.zeros(int(sizes.max()), dtype=np.float32)
-            counts = [self.log_counts.get(t.candidates, none[: len(t.candidates)]) for t in targets]
-            dots = dots + config.prior * torch.from_numpy(np.concatenate(counts)).to(self.device)
+            dots = dots + config.prior * counted(targets, self.log_counts).to(self.device)
         return padded_scores(dots, targets, shift=drop)
 
     def loss(self, z: Tensor, targets: Sequence[RowTarget]) -> Tensor:
@@ -318,7 +315,7 @@ class SenseTrainer:
         config, kept = self.config, self._kept_occurrences(documents)
         if kept is not None and config.fits_senses:
             glosses = self._gloss_vectors(self.base, self.table.chosen)
-            shares = {"text_share": config.text_share, "mean_share": config.mean_share}
+            shares = {name: getattr(config, name) for name in SHARES}
             fit_senses(self.network, glosses, met_targets(documents, kept), kept, **shares)
 
     def _gloss_turn(

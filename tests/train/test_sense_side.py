@@ -91,6 +91,24 @@ def test_shares_are_added_and_what_a_sense_has_stays():
     assert not torch.allclose(network.gloss.weight, torch.eye(HIDDEN), atol=1e-4)
 
 
+def test_a_sense_with_few_occurrences_takes_more_of_its_definition():
+    glosses, z, targets = world()
+    empty = torch.full((N_ROWS, 14), N_ROWS), torch.zeros(N_ROWS, 14)
+    network = SenseNetwork(glosses, torch.zeros_like(glosses), empty)
+    network.texts.normal_()  # as a gloss encoder that has learnt gives them
+    rows, texts = torch.arange(N_ROWS), network.texts.float()
+    few = [t for t in targets if t.allowed[0]][:3] + [t for t in targets if t.allowed[1]][:9]
+    before = network.senses(rows).detach()
+    fit_senses(network, glosses, few, z, text_share=0.5, mean_share=0.0, rare_share=1.0)
+    n = np.zeros(N_ROWS)
+    for t in few:
+        n[t.candidates[t.allowed.index(True)]] += 1
+    assert n.sum() == 12
+    shares = torch.tensor(0.5 + 3 / (n + 3), dtype=torch.float32).unsqueeze(-1)
+    expected = before + shares * texts
+    assert torch.allclose(network.senses(rows).detach(), expected, atol=2e-2)  # half precision
+
+
 def test_targets_that_a_short_run_has_not_met_are_left_out():
     rows = [Row([1], [0], 1, [target((0, 1), {0}, number=n)]) for n in range(3)]
     z = np.ones((3, HIDDEN), dtype=np.float16)

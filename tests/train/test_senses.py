@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -218,6 +219,45 @@ def test_a_dropped_residual_takes_no_part(tmp_path, toy_model, table):
     one.network.share.data.zero_()
     assert torch.equal(one.logits(z, targets, drop=True)[0], before)
     assert not torch.allclose(one.logits(z, targets, drop=False)[0], before)
+
+
+def test_definitions_with_an_encoder_of_their_own_decide_alone_now_and_then(
+    tmp_path, toy_model, table
+):
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, text_alone=1.0, drop_residual=0.0))
+    targets = [t for row in documents(one)[0] for t in row.targets]
+    z = torch.nn.functional.normalize(torch.randn(len(targets), 16), dim=-1)
+    one.network.texts.normal_()
+    whole, _ = one.logits(z, targets, drop=False)
+    assert torch.allclose(one.logits(z, targets, drop=True)[0], whole)  # no such encoder yet
+    one.glosses = one._gloss_encoder()
+    alone, _ = one.logits(z, targets, drop=True)
+    scale = one.network.scale.exp()
+    for scores, vector, target in zip(alone, z, targets, strict=True):
+        expected = one.network.texts[list(target.candidates)].float() @ vector * scale
+        assert torch.allclose(scores[: len(expected)], expected, atol=1e-4)
+    assert torch.allclose(one.logits(z, targets, drop=False)[0], whole)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_the_prior_is_part_of_the_scores_in_training_and_in_use(tmp_path, toy_model, table, drop):
+    config = replace(CONFIG, drop_residual=0.0)
+    plain = trainer(tmp_path / "plain", toy_model, table, config)
+    counted = trainer(tmp_path / "counted", toy_model, table, replace(config, prior=0.5))
+    targets = [t for row in documents(plain)[0] for t in row.targets]
+    z = torch.nn.functional.normalize(torch.randn(len(targets), 16), dim=-1)
+    without, _ = plain.logits(z, targets, drop=drop)
+    scores, _ = counted.logits(z, targets, drop=drop)
+    senses = {"bat": ("bat", "NOUN"), "bank": ("bank", "NOUN")}
+    counts = {
+        tuple(table.synset[s.key] for s in found): [s.count for s in found]
+        for found in (table.wordnet.candidates(*word) for word in senses.values())
+    }
+    for row, before, target in zip(scores, without, targets, strict=True):
+        added = [0.5 * math.log(1 + n) for n in counts[target.candidates]]
+        assert any(added)
+        more = (row - before)[: len(added)]
+        assert torch.allclose(more, torch.tensor(added, dtype=torch.float32), atol=1e-5)
 
 
 def test_partial_labels_count_together(tmp_path, toy_model, table):
