@@ -60,7 +60,7 @@ def install_extensions(
 
     Args:
         attn_vectors: Doc attribute, (n_tokens, width).
-        attn_vector: Token attribute, (width,).
+        attn_vector: Token attribute, (width,); of a Span or Doc the mean of its tokens.
         attn_model: Doc attribute, identity of the encoder that wrote the vectors.
         word2vec: unused here; kept so that all names of the package can be passed.
         sense: Token and Span attribute.
@@ -103,6 +103,10 @@ def install_vector_extensions(doc_attr: str, token_attr: str, model_attr: str) -
     install_extension(
         Token, token_attr, setting="token_attr", getter=partial(_get_token_vector, attr=doc_attr)
     )
+    taken = token_attr in (doc_attr, model_attr)  # one name for all is the user's choice
+    for owner in (Span,) if taken else (Span, Doc):
+        mean = partial(_get_mean_vector, attr=doc_attr)
+        install_extension(owner, token_attr, setting="token_attr", getter=mean)
 
 
 def install_sense_extensions(attr: str, spans_key: str) -> None:
@@ -251,6 +255,18 @@ def _set_stored(doc: Doc, value: Any, attr: str) -> None:
 def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
     vectors = token_vectors(token.doc, attr)
     return None if vectors is None else vectors[token.i]
+
+
+def _get_mean_vector(owner: Span | Doc, attr: str) -> Floats1d | None:
+    """The mean of the tokens' vectors; None without vectors or tokens.
+
+    *Shape:* (width,)
+    """
+    vectors = token_vectors(owner.doc if isinstance(owner, Span) else owner, attr)
+    if vectors is None or not len(owner):
+        return None
+    rows = vectors[owner.start : owner.end] if isinstance(owner, Span) else vectors
+    return np.asarray(rows.mean(axis=0))
 
 
 # -- stems, lemmas, trees, relations ----------------------------------------------------

@@ -24,6 +24,12 @@ class SenseAnnotation:
     ranked: tuple[tuple[str, float], ...]  # (sense id, probability), best first
     method: str  # the method that decided
 
+    def __repr__(self) -> str:
+        """One line, probabilities with two digits."""
+        ranked = ", ".join(f"{sense} {p:.2f}" for sense, p in self.ranked[:3])
+        more = ", ..." if len(self.ranked) > 3 else ""
+        return f"SenseAnnotation({self.id!r} {self.score:.2f}, {self.method}: {ranked}{more})"
+
     @property
     def none(self) -> float:
         """Probability that no sense of the inventory is meant: what ``ranked`` lacks to 1."""

@@ -23,6 +23,7 @@ from spacy_attn.components.extensions import (
     token_vectors,
 )
 from spacy_attn.errors import ConfigError
+from spacy_attn.wsd.annotation import SenseAnnotation
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +56,8 @@ def installed():
 def test_the_attributes_by_name():
     install_extensions()
     assert installed() == {
-        "doc": {"attn_vectors", "attn_model", "relations"},
-        "span": {"sense", "parse_tree", "parse_status", "parse_details"},
+        "doc": {"attn_vectors", "attn_vector", "attn_model", "relations"},
+        "span": {"attn_vector", "sense", "parse_tree", "parse_status", "parse_details"},
         "token": {"attn_lemma", "attn_vector", "sense", "stem"},
     }
 
@@ -68,8 +69,8 @@ def test_other_names():
         attn_lemma="l",
     )  # fmt: skip
     assert installed() == {
-        "doc": {"a", "c", "k"},
-        "span": {"e", "h", "i", "j"},
+        "doc": {"a", "b", "c", "k"},
+        "span": {"b", "e", "h", "i", "j"},
         "token": {"b", "e", "g", "l"},
     }
 
@@ -176,6 +177,32 @@ def test_no_vectors_yet(doc):
     assert doc._.attn_model is None
     assert doc[0]._.attn_vector is None
     assert token_vectors(doc, "attn_vectors") is None
+
+
+def test_vectors_of_spans_and_docs_are_means(doc):
+    install_extensions()
+    assert doc._.attn_vector is None
+    assert doc[1:3]._.attn_vector is None
+    set_vectors(doc, "attn_vectors", rows(4))
+    np.testing.assert_allclose(doc[1:3]._.attn_vector, (rows(4)[1] + rows(4)[2]) / 2)
+    np.testing.assert_allclose(doc._.attn_vector, sum(rows(4)) / 4)
+    assert doc[2:2]._.attn_vector is None
+
+
+def test_one_name_for_all_vectors_stays_allowed(doc):
+    install_vector_extensions("vec", "vec", "model")
+    set_vectors(doc, "vec", rows(4))
+    np.testing.assert_array_equal(doc._.vec, rows(4))
+    np.testing.assert_array_equal(doc[1]._.vec, rows(4)[1])
+    np.testing.assert_allclose(doc[0:2]._.vec, (rows(4)[0] + rows(4)[1]) / 2)
+
+
+def test_a_sense_prints_as_one_line():
+    ranked = (("bat.animal", 0.7049), ("bat.club", 0.1), ("c", 0.05), ("d", 0.01))
+    sense = SenseAnnotation("bat.animal", "bat", "x" * 500, 0.7049, 0.6, ranked, "attention")
+    assert repr(sense) == (
+        "SenseAnnotation('bat.animal' 0.70, attention: bat.animal 0.70, bat.club 0.10, c 0.05, ...)"
+    )
 
 
 def test_stored_vectors_are_read_by_token(doc):
