@@ -12,7 +12,6 @@ The factories are ``sense_disambiguator``, ``attention_encoder``, ``attention_le
 | ``scorer``            ``nlp.evaluate`` for senses
 | ``corrections``       a reader's corrections, applied to a Doc
 | ``hooks``             ``token.vector`` and ``similarity`` by our vectors
-| ``batches``           streams of Docs, cut by their size
 | ``saving``            components that are saved as one file
 | ``stored_weights``    models that are saved with a pipeline
 | ``pipeline``          the pipeline where the user names none

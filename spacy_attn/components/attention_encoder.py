@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_attn._types import Ints2d
-from spacy_attn.components.batches import batches
+from spacy_attn.batches import MAX_TOKENS, batches
 from spacy_attn.components.extensions import (
     install_vector_extensions,
     mark_unkept,
@@ -115,7 +115,7 @@ class AttentionEncoder:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, many in one batch, order kept."""
-        for docs in batches(stream, batch_size):
+        for docs in batches(stream, len, MAX_TOKENS, batch_size):
             self.encode(docs)
             yield from docs
 

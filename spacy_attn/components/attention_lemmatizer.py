@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Token
 from thinc.api import Config
 
-from spacy_attn.components.batches import batches
+from spacy_attn.batches import MAX_TOKENS, batches
 from spacy_attn.components.extensions import (
     install_item_extension,
     refuse_shared_names,
@@ -126,7 +126,7 @@ class AttentionLemmatizer(SavedInOneFile):
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Write the lemmas of a stream of Docs, many in one batch, order kept."""
-        for docs in batches(stream, batch_size):
+        for docs in batches(stream, len, MAX_TOKENS, batch_size):
             self.annotate(docs)
             yield from docs
 

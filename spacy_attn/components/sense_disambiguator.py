@@ -16,8 +16,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from spacy_attn._types import Floats2d, PlainData
+from spacy_attn.batches import MAX_TOKENS, batches
 from spacy_attn.components.adapter import contexts_of, may_hold_words, resources_of
-from spacy_attn.components.batches import batches
 from spacy_attn.components.extensions import (
     drop_unkept,
     install_sense_extensions,
@@ -145,7 +145,7 @@ class SenseDisambiguator:
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Annotate a stream of Docs, many in one batch, order kept."""
-        for docs in batches(stream, batch_size):
+        for docs in batches(stream, len, MAX_TOKENS, batch_size):
             self.annotate(docs)
             yield from docs
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from spacy_attn._types import PlainData
+from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.train.text_stream import STDIN, TextFile, read_texts
 
@@ -133,21 +134,6 @@ def _tokenised(
         ) from error
 
 
-def _in_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for text in texts:
-        if not text or text.isspace():
-            continue
-        chunk.append(text)
-        size += len(text)
-        if size >= _CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
 def tokenise_files(
     files: Sequence[TextFile],
     target: Path,
@@ -202,9 +188,10 @@ def tokenise_files(
             if file.name == STDIN:
                 corpus.stdin_sha256 = digest.hexdigest()
 
+    chunks = batches((text for text in texts() if text and not text.isspace()), len, _CHUNK)
     reported = 0.0
     with target.open("w", encoding="utf-8", newline="\n") as out:
-        for lines in _tokenised(_in_chunks(texts()), tokens, lang, lower, processes):
+        for lines in _tokenised(chunks, tokens, lang, lower, processes):
             for words in lines:
                 _write(words, out, corpus)
             if len(corpus.counts) > max_types:
