@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.common import SEMCOR, documents
+from benchmarks.speed import latency, processors
 from benchmarks.speed.peers import PEERS, SENSE_PEERS
 from benchmarks.speed.scaling import flops
 from benchmarks.speed.selective import knee, point
@@ -13,7 +14,19 @@ from benchmarks.speed.worker import SYSTEMS
 
 
 def test_every_peer_has_a_worker():
-    assert [*PEERS, *SENSE_PEERS] == list(SYSTEMS)
+    named = {*PEERS, *SENSE_PEERS, *latency.SYSTEMS, *processors.SYSTEMS}
+    assert named == set(SYSTEMS)
+
+
+def test_quantiles_are_milliseconds():
+    assert latency.quantiles([n / 1000 for n in range(1, 102)]) == {"p50": 51.0, "p99": 100.0}
+
+
+@pytest.mark.skipif(not SEMCOR.is_file(), reason="needs SemCor in $SPACY_ATTN_DATA")
+def test_requests_have_so_many_words_and_differ():
+    texts = latency.requests(25)
+    assert {len(text.split()) for text in texts} == {25}
+    assert len(set(texts)) == len(texts) == latency.REQUESTS + latency.WARM
 
 
 def test_operations_of_a_forward_pass_by_hand():

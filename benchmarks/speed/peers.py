@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 import spacy
@@ -80,7 +81,16 @@ def environment(name: str, requirements: list[str]) -> Path:
 class Peer:
     """A running worker."""
 
-    def __init__(self, name: str, python: Path, model: Path, texts: Path, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        python: Path,
+        model: Path,
+        texts: Path,
+        threads: int,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
         environ = {
             **os.environ,
@@ -88,9 +98,10 @@ class Peer:
             "PYTHONWARNINGS": "ignore",
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "true",
+            **(variables or {}),
         }
         self._process = subprocess.Popen(
-            [str(python), str(WORKER), name, str(model), str(texts)],
+            [str(python), str(WORKER), name, str(model), str(texts), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -122,7 +133,14 @@ class Peer:
         self._process.wait()
 
 
-def start(name: str, requirements: list[str] | None, texts: Path) -> Peer | str:
+def start(
+    name: str,
+    requirements: list[str] | None,
+    texts: Path,
+    *arguments: str,
+    threads: int = os.cpu_count() or 1,
+    variables: Mapping[str, str] | None = None,
+) -> Peer | str:
     """The worker of a peer, or why there is none."""
     print(f"starting {name}", flush=True)
     try:
@@ -132,7 +150,9 @@ def start(name: str, requirements: list[str] | None, texts: Path) -> Peer | str:
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or "").strip().splitlines() or ["pip failed"]
         return f"not installed: {lines[-1][:200]}"
-    peer = Peer(name, python, resolve_encoder().path, texts, os.cpu_count() or 1)
+    peer = Peer(
+        name, python, resolve_encoder().path, texts, threads, *arguments, variables=variables
+    )
     if "error" in peer.loaded:
         peer.close()
         return str(peer.loaded["error"])
@@ -140,9 +160,13 @@ def start(name: str, requirements: list[str] | None, texts: Path) -> Peer | str:
 
 
 def measure(
-    systems: dict[str, list[str] | None], baseline: str, texts: list[str], turns: int
+    systems: dict[str, list[str] | None],
+    baseline: str,
+    texts: list[str],
+    turns: int,
+    variables: Mapping[str, str] | None = None,
 ) -> Result:
-    """All systems in turns over the same texts."""
+    """All systems in turns over the same texts, with these variables of the environment."""
     make_doc = spacy.blank("en").make_doc
     n_words = sum(len(make_doc(text)) for text in texts)
     rows: dict[str, Result] = {}
@@ -151,7 +175,7 @@ def measure(
         path.write_text(json.dumps(texts), encoding="utf-8")
         peers: dict[str, Peer] = {}
         for name, requirements in systems.items():
-            peer = start(name, requirements, path)
+            peer = start(name, requirements, path, variables=variables)
             if isinstance(peer, str):
                 rows[name] = {"error": peer}
             else:

@@ -2,7 +2,8 @@
 
 Run by the benchmark as ``python worker.py SYSTEM MODEL TEXTS.json``. It loads the system, warms up,
 prints a line, and then runs all texts once for each line that it reads, and prints the seconds and
-a sum over the vectors, which proves that they were made. It imports nothing of this project but in
+a sum over the vectors, which proves that they were made. With "each" behind the file, every text is
+a request of its own, and the seconds of each are printed. It imports nothing of this project but in
 our own systems, so that it runs in any environment.
 """
 
@@ -109,14 +110,48 @@ def flair(model: str) -> Run:
     return run
 
 
-def our_senses(model: str) -> Run:
+def plain_loop(model: str) -> Run:
+    """Hugging Face's own model, 32 texts as they come, padded to the longest."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, encoder = AutoTokenizer.from_pretrained(model), AutoModel.from_pretrained(model)
+    encoder.eval()
+
+    def run(texts: list[str]) -> float:
+        total = 0.0
+        with torch.inference_mode():
+            for first in range(0, len(texts), 32):
+                batch = tokenizer(
+                    texts[first : first + 32],
+                    padding=True,
+                    truncation=True,
+                    max_length=256,
+                    return_tensors="pt",
+                )
+                total += float(encoder(**batch).last_hidden_state[:, 0, 0].sum())
+        return total
+
+    return run
+
+
+def tagger(model: str) -> Run:
+    import spacy
+
+    from spacy_attn.models import resolve_pipeline
+
+    nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
+    return lambda texts: float(sum(len(doc) for doc in nlp.pipe(texts)))
+
+
+def our_senses(model: str, inventory: str = "wordnet") -> Run:
     import spacy
 
     from spacy_attn.models import resolve_pipeline
 
     nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
     method = {"@sense_methods": "spacy_attn.attention.v1", "model": model, "precision": "auto"}
-    nlp.add_pipe("sense_disambiguator", config={"inventory": "wordnet", "method": method})
+    nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": method})
     return lambda texts: sum(len(doc.spans["senses"]) for doc in nlp.pipe(texts))
 
 
@@ -160,11 +195,14 @@ SYSTEMS: dict[str, Callable[[str], Run]] = {
     "flair": flair,
     "spacy_attn, all words": our_senses,
     "spacy-glossbert, random weights": glossbert,
+    "plain loop": plain_loop,
+    "tagger and lemmatizer alone": tagger,
+    "spacy_attn, homographs": lambda model: our_senses(model, "homographs"),
 }
 
 
 def main() -> None:
-    name, model, path = sys.argv[1:]
+    name, model, path, *each = sys.argv[1:]
     with open(path, encoding="utf-8") as file:
         texts: list[str] = json.load(file)
     answer: dict[str, Any] = {}
@@ -178,10 +216,13 @@ def main() -> None:
         answer = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
     print(json.dumps(answer), file=out, flush=True)
     for _ in sys.stdin:
-        started = time.perf_counter()
-        total = run(texts)
-        seconds = time.perf_counter() - started
-        print(json.dumps({"seconds": seconds, "sum": total}), file=out, flush=True)
+        total, seconds = 0.0, []
+        for request in [[text] for text in texts] if each else [texts]:
+            started = time.perf_counter()
+            total += run(request)
+            seconds.append(time.perf_counter() - started)
+        spent = seconds if each else seconds[0]
+        print(json.dumps({"seconds": spent, "sum": total}), file=out, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ disagree. What explains a table stands on the page, by hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.common import ROOT, earlier_models
 from benchmarks.tables import (
@@ -64,6 +65,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "relation-pairs": side_by_side.pairs,
     "questions": side_by_side.questions,
     "speed": speed.peers,
+    "latency": speed.latency,
+    "processors": speed.processors,
+    "int8": speed.int8,
     "limits-of-speed": speed.limits,
     "memory": speed.memory,
     "selective": speed.selective,
@@ -79,7 +83,10 @@ def tables() -> dict[str, str]:
 
 def section_of(name: str) -> str:
     """The markdown of one table, and whether it is of an earlier sense model."""
-    text, models = earlier_models(SECTIONS[name])
+    try:
+        text, models = earlier_models(SECTIONS[name])
+    except FileNotFoundError as error:
+        return f"Not measured yet: `benchmarks/results/{Path(error.filename).name}` is missing."
     if not models:
         return text
     names = " and ".join(f"`{model[:12]}`" for model in models)

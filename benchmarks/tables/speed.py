@@ -49,6 +49,69 @@ def peers() -> str:
     )
 
 
+def latency() -> str:
+    """Milliseconds of one request, beside peers."""
+    result = load("latency")
+
+    def both(found: Result) -> str:
+        return f"{found['p50']:.1f} / {found['p99']:.1f}"
+
+    tables = []
+    for threads, systems in result["threads"].items():
+        rows = {
+            name: [both(row[str(n)]) if "error" not in row else "-" for n in result["words"]]
+            for name, row in systems.items()
+        }
+        corner = f"ms of a text with {threads} thread{'s' if threads != '1' else ''}, by its words"
+        tables.append(wide_table(corner, result["words"], rows))
+    return page(
+        f"""One text at a time, warm: p50 / p99 of {result["requests"]} requests of each length
+        ({machine(result)}). Senses include the tagger and the lemmatizer.""",
+        *tables,
+        made_with(".speed.latency"),
+    )
+
+
+def int8() -> str:
+    """Products of one layer in 8-bit integers, beside the floating ones."""
+    result = load("int8")
+    kinds = list(result["rows"]["all"])
+
+    def cells(row: Result) -> list[str]:
+        return [f"{sum(row[kind]) / 1000:.1f}" if row.get(kind) else "-" for kind in kinds]
+
+    return page(
+        f"""Milliseconds of the four products of one layer over {result["wordpieces"]:,}
+        wordpieces, and of the passes that round vectors to uint8, where oneDNN may use these
+        instructions alone ({machine(result)}; "-": no fast kernel, or not measured):""",
+        wide_table("instructions", kinds, {k: cells(row) for k, row in result["rows"].items()}),
+        made_with(".speed.int8"),
+    )
+
+
+def processors() -> str:
+    """Words per second with the instructions of other processors."""
+    result = load("processors")
+    names = list(result["rows"]["all"])
+
+    def cells(row: Result) -> list[str]:
+        found = [row.get(name, {}) for name in names]
+        return [
+            f"{each['words_per_second']:,.0f} ({each['times_baseline']:.2f})"
+            if "times_baseline" in each
+            else "-"
+            for each in found
+        ]
+
+    return page(
+        f"""Words per second of {result["n_words"]:,} words, and relative to a plain loop over
+        Hugging Face's model (32 documents as they come, padded), where torch, oneDNN and MKL may
+        use these instructions alone (median of {result["turns"]}; {machine(result)}):""",
+        wide_table("instructions", names, {k: cells(row) for k, row in result["rows"].items()}),
+        made_with(".speed.processors"),
+    )
+
+
 def limits() -> str:
     """Time by stage, share of the matrix peak, cost against size, and loading."""
     result, loading = load("scaling"), load("loading")

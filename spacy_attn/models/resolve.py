@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -228,6 +229,8 @@ def _in_hub_cache(name: str, kind: Kind) -> ResolvedModel | None:
     if kind != "encoder":
         return None
     try:
+        if not os.path.isdir(_hub_folder() / f"models--{name.replace('/', '--')}"):
+            return None
         from huggingface_hub import try_to_load_from_cache
 
         config = try_to_load_from_cache(name, "config.json")
@@ -239,6 +242,17 @@ def _in_hub_cache(name: str, kind: Kind) -> ResolvedModel | None:
     # An interrupted download, or one that took the tokenizer alone, is no model.
     complete = weight_files(folder) and any((folder / file).is_file() for file in _TOKENIZERS)
     return ResolvedModel(name, folder, "hub-cache") if complete else None
+
+
+def _hub_folder() -> Path:
+    """Where huggingface_hub keeps models, without that package: its import takes half a second."""
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:
+        return Path(constants.HF_HUB_CACHE)
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    home = os.environ.get("HF_HOME", os.path.join(cache, "huggingface"))
+    older = os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
+    return Path(os.path.expandvars(os.path.expanduser(os.environ.get("HF_HUB_CACHE", older))))
 
 
 def _in_wheel(name: str, kind: Kind) -> ResolvedModel | None:

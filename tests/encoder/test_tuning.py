@@ -44,15 +44,29 @@ def timings(monkeypatch):
 
 
 class TestMeasure:
-    def test_the_fastest_turn_counts_and_the_first_run_does_not(self):
-        now = [0.0]
-        costs = {"a": iter([50.0, 4.0, 2.0, 3.0, 9.0]), "b": iter([0.5, 5.0, 5.0, 5.0, 5.0])}
+    @staticmethod
+    def measured(**costs):
+        now, left = [0.0], {name: iter(each) for name, each in costs.items()}
 
         def run(name):
-            now[0] += next(costs[name])
+            now[0] += next(left[name])
 
         ways = {name: lambda name=name: run(name) for name in costs}
-        assert measure(ways, clock=lambda: now[0]) == {"a": 2.0, "b": 5.0}
+        return measure(ways, clock=lambda: now[0]), {
+            name: list(each) for name, each in left.items()
+        }
+
+    def test_the_fastest_turn_counts_and_the_first_run_does_not(self):
+        second = 2.0**-10
+        a, b = (50, 4, 2, 3, 9), (1, 5, 5, 5, 5)
+        found, left = self.measured(a=[n * second for n in a], b=[n * second for n in b])
+        assert found == {"a": 2 * second, "b": 5 * second}
+        assert left == {"a": [], "b": []}
+
+    def test_on_a_busy_machine_there_is_one_turn(self):
+        found, left = self.measured(a=[9.0, 2.0, 1.0], b=[9.0, 4.0, 1.0])
+        assert found == {"a": 2.0, "b": 4.0}
+        assert left == {"a": [1.0], "b": [1.0]}
 
     def test_the_fastest_is_taken(self):
         assert fastest({"a": 2.0, "b": 1.0, "c": 1.5}) == "b"
