@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Of a table, decoded at a time: few, because a small file may hold large rows (one value of a
 # dictionary, many times), and these are cheap beside what annotates them.
 _ROWS: Final = 16
+_ROW_BYTES: Final = 2**20  # rows that are larger on average are decoded one by one,
+_RATIO: Final = 100  # and those of a group that is unpacked to so many times its size
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -122,6 +124,15 @@ def _to_record(
     return record
 
 
+def _rows_at_once(group: Any) -> int:
+    """How many rows of a row group are decoded at a time: 16 large ones could fill the memory."""
+    columns = [group.column(i) for i in range(group.num_columns)]
+    unpacked = sum(column.total_uncompressed_size for column in columns)
+    packed = sum(column.total_compressed_size for column in columns)
+    is_large = unpacked > _ROW_BYTES * group.num_rows or unpacked > _RATIO * max(packed, 2**16)
+    return 1 if is_large else _ROWS
+
+
 def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Batches, and the packed bytes read for each."""
     import pyarrow as pa
@@ -130,7 +141,16 @@ def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, int]]:
         total = max(1, file.metadata.num_rows)
         size = Path(source.name).stat().st_size
         done = told = 0
-        for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
+        groups = range(file.metadata.num_row_groups)
+        for batch in (
+            batch
+            for group in groups
+            for batch in file.iter_batches(
+                batch_size=_rows_at_once(file.metadata.row_group(group)),
+                row_groups=[group],
+                use_threads=False,
+            )
+        ):
             done += batch.num_rows
             now = size * done // total
             batch = batch.replace_schema_metadata(None)

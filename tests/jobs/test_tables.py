@@ -22,6 +22,7 @@ from spacy_attn.jobs import JobOptions, annotate_files
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
+from spacy_attn.jobs.tables import _batches
 from tests.jobs.toy import SENSES, TOY, sense
 
 
@@ -336,6 +337,21 @@ def test_times_finer_than_pythons_are_text_in_json(folder):
     assert record.pop("senses") == SENSES
     assert record == {"text": "bat", "at": (said := "2026-01-02T00:00:00.000000003"),
                       "many": [said], "in": {"at": said}}  # fmt: skip
+
+
+def rows_of_batches(**columns):
+    pq.write_table(pa.table(columns), "a.parquet", compression="zstd", use_dictionary=False)
+    (source,) = find_sources(["a.parquet"])
+    return [batch.num_rows for batch, _ in _batches(source)]
+
+
+def test_large_rows_of_parquet_are_decoded_one_by_one(folder):
+    assert rows_of_batches(text=[f"bat {i}" for i in range(40)]) == [16, 16, 8]
+    assert rows_of_batches(text=["x" * 2**21] * 3) == [1, 1, 1]
+    small = rows_of_batches(text=["bat"] * 40, beside=["x" * 2**19] * 40)
+    assert small == [1] * 40  # some KB that become 20 MB
+    annotate(["a.parquet"], "out.jsonl", limit=3)
+    assert [record["senses"] for record in read_jsonl("out.jsonl")] == [SENSES] * 3
 
 
 SMALL_FILE = """
