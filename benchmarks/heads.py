@@ -1,6 +1,7 @@
 """Which attention heads follow syntax, beside fixed offsets, a chunker, and a linear probe.
 
-    python -m benchmarks.heads [MODEL]
+    python -m benchmarks.heads          # results/heads.json, and what explain --syntax reads
+    python -m benchmarks.heads MODEL    # results/heads-NAME.json and build/heads-NAME.json
 
 Sentences of SemCor, parsed by en_core_web_sm; its parse is what is followed, errors included. For
 each relation the best head, and its direction, are chosen on one half (by document) and measured on
@@ -27,6 +28,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from benchmarks.common import (
+    ROOT,
     SEED,
     SEMCOR,
     Bools1d,
@@ -314,8 +317,8 @@ def measure(first: Half, second: Half) -> Result:
     }
 
 
-def write_known(relations: Sequence[Result]) -> None:
-    """What ``spacy-attn explain --syntax`` reads."""
+def write_known(relations: Sequence[Result], path: Path) -> None:
+    """What :func:`spacy_attn.explain.syntax.known_heads` reads."""
     rows = {
         row["relation"]: [
             row["best"]["layer"],
@@ -326,7 +329,8 @@ def write_known(relations: Sequence[Result]) -> None:
         for row in relations
     }
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-    KNOWN_HEADS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -342,9 +346,10 @@ def main() -> None:
         "n_heads": list(first.follows.shape[2:]),
         **measure(first, second),
     }
-    if len(sys.argv) == 1:
-        write_known(result["relations"])
     name = "heads" if len(sys.argv) == 1 else f"heads-{settings.model.rpartition('/')[2]}"
+    known = KNOWN_HEADS if len(sys.argv) == 1 else ROOT / "build" / f"{name}.json"
+    write_known(result["relations"], known)
+    print(known)
     model = f"{nlp.meta['name']} {nlp.meta['version']}"
     publish(name, result, f".heads {' '.join(sys.argv[1:])}".rstrip(), [SEMCOR], pipeline=model)
 

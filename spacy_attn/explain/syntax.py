@@ -99,10 +99,15 @@ class SeenArc:
     follows: bool
 
 
-@lru_cache(maxsize=1)
-def known_heads() -> Mapping[str, KnownHead]:
-    """The best head of all-MiniLM-L6-v2 for each relation of en_core_web_sm."""
-    rows = json.loads(KNOWN_HEADS.read_text(encoding="utf-8"))
+@lru_cache(maxsize=4)
+def known_heads(path: Path = KNOWN_HEADS) -> Mapping[str, KnownHead]:
+    """The best head of an encoder for each relation of the parse.
+
+    Args:
+        path: what ``python -m benchmarks.heads MODEL`` wrote; the default is that of
+            all-MiniLM-L6-v2 and en_core_web_sm.
+    """
+    rows = json.loads(path.read_text(encoding="utf-8"))
     return {label: KnownHead(*row) for label, row in rows.items()}
 
 

@@ -9,9 +9,12 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
+from benchmarks.heads import DIRECTIONS, write_known
 from spacy_attn.encoder.attention_map import AttentionMap
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain import syntax as module
+from spacy_attn.explain.attention import attention_of
 from spacy_attn.explain.syntax import (
     Arc,
     KnownHead,
@@ -22,6 +25,7 @@ from spacy_attn.explain.syntax import (
     most_attended,
     syntax_of,
 )
+from spacy_attn.settings import EncoderSettings
 
 
 def parsed():
@@ -87,6 +91,28 @@ def test_arcs_and_what_is_looked_at():
     (only,) = syntax_of(doc, heads={"nsubj": KnownHead(1, 0, False, 0.1)})
     assert (only.looks_at, only.weight, only.follows) == (3, 1.0, False)
     assert syntax_of(doc, heads={}) == []
+
+
+def test_an_encoder_of_the_users(toy_model, tmp_path):
+    """With the heads that the benchmark wrote for it."""
+    rows = [
+        {
+            "relation": label,
+            "best": {"layer": 1, "head": i, "direction": DIRECTIONS[i], "accuracy": 0.5},
+        }
+        for i, label in enumerate(("det", "nsubj"))
+    ]
+    write_known(rows, tmp_path / "new" / "heads.json")
+    heads = known_heads(tmp_path / "new" / "heads.json")
+    assert heads == {"det": KnownHead(1, 0, True, 0.5), "nsubj": KnownHead(1, 1, False, 0.5)}
+    encoder = HuggingFaceEncoder(EncoderSettings(str(toy_model), window=64, overlap=16))
+    doc = parsed()
+    most = most_attended(attention_of(doc, encoder=encoder))
+    det, nsubj = syntax_of(doc, encoder=encoder, heads=heads)
+    assert (det.looks_at, nsubj.looks_at) == (most[0, 0, 0], most[0, 1, 2])
+    assert 0 < det.weight < 1
+    with pytest.raises(ConfigError, match="are not known; give heads, measured with"):
+        syntax_of(doc, encoder=encoder)
 
 
 def test_what_is_missing():
