@@ -255,7 +255,7 @@ def systems_of(nlp: Any, rows: Sequence[FormLemma], wordnet: WordNetInventory) -
 
 
 def speed() -> Result:
-    """Forms a second, each met for the first time; one thread, in turns, the fastest turn counts."""
+    """Forms a second, each met for the first time; one thread, in turns, the fastest one counts."""
     import torch
 
     torch.set_num_threads(1)

@@ -87,14 +87,21 @@ def lemmas() -> str:
     return page(
         f"""Lemmas of {n["seen"] + n["unseen"]:,} different forms of SemCor: {n["seen"]:,} that the
         model ({result["model_mb"]} MB) was trained on, {n["unseen"]:,} of lemmas that it has never
-        seen, and {n["invented"]} of invented words. *irregular, listed*: forms of WordNet's
-        exception lists that the model was trained on and SemCor lacks; *irregular, unseen*: forms
-        of SemCor and of the lists whose lemma it has never seen. Accuracy with 95 % intervals. The
-        others have word lists in which nearly all of these words stand, seen or not.""",
+        seen, and {n["invented"]} of invented words. Accuracy with 95 % intervals. The others
+        have word lists in which nearly all of SemCor's words and all irregular forms stand, seen
+        or not.""",
         table(
             lemmatizers,
             Column("", lambda row: LEMMATIZERS[row["name"]]),
-            *map(accuracy_on, n),
+            *map(accuracy_on, ("seen", "unseen", "invented")),
+        ),
+        """Irregular forms, which spelling rules do not give: *listed* are those of WordNet's
+        exception lists that the model was trained on and SemCor lacks, *unseen* those of SemCor and
+        of the lists whose lemma it has never seen.""",
+        table(
+            lemmatizers,
+            Column("", lambda row: LEMMATIZERS[row["name"]]),
+            *map(accuracy_on, (kind for kind in n if kind.startswith("irregular"))),
         ),
         """Conflation of the unseen forms: of the pairs of forms that are brought together, those
         that share a lemma (precision), and of those that do, the ones brought together (recall).
@@ -202,6 +209,16 @@ def questions() -> str:
 
 # -- the overview --------------------------------------------------------------------------------
 
+_Speeds = tuple[float | None, float | None]  # classic, attention
+
+
+def _speeds(technique: str) -> _Speeds:
+    """Words a second of both sides, where they were measured."""
+    if not (RESULTS / "technique-speed.json").is_file():
+        return None, None
+    found = load("technique-speed")["words_per_second"][technique]
+    return found.get("classic"), found.get("attention")
+
 
 def _side(
     technique: str,
@@ -209,7 +226,7 @@ def _side(
     tools: tuple[str, str],
     found: tuple[Result, Result],
     command: str,
-    speeds: tuple[float | None, float | None] = (None, None),
+    speeds: _Speeds = (None, None),
 ) -> Result:
     """A row: classic first, attention second."""
     return {
@@ -238,6 +255,7 @@ def _parsing() -> Iterator[Result]:
         ("`nltk_chunker`", "best head by relation"),
         (found[0], found[1]),
         ".heads",
+        _speeds("chunks"),
     )
     total = result["all"]
     yield _side(
@@ -246,6 +264,7 @@ def _parsing() -> Iterator[Result]:
         (f"word at {total['offset']['offset']:+d}", "probe over vectors"),
         (total["offset"], total["probe"]),
         ".heads",
+        _speeds("heads"),
     )
 
 
@@ -297,6 +316,7 @@ def _names_and_relations() -> Iterator[Result]:
         ("`relation_extractor`", "regression over vectors"),
         (rows["patterns"], rows["attention"]),
         ".relation_pairs",
+        _speeds("relations"),
     )
 
 
@@ -327,6 +347,7 @@ def _reading() -> Iterator[Result]:
             pair,
             (rows["static"][key], rows["attention"][key]),
             ".questions",
+            _speeds(key),
         )
 
 
@@ -346,32 +367,29 @@ def overview() -> str:
         for row in make()
     ]
 
-    def tool(i: int) -> Column:
+    def side(i: int) -> Column:
         head = ("classic tool", "attention's way")[i]
-        return Column(head, lambda row: row["tools"][i])
-
-    def figure(i: int) -> Column:
-        head = ("classic", "attention")[i]
-        return Column(head, lambda row: with_interval(row["found"][i]))
+        return Column(head, lambda row: f"{row['tools'][i]}<br>{with_interval(row['found'][i])}")
 
     def cost(row: Result) -> str | None:
         classic, attention = row["speeds"]
-        return f"{whole(classic)} / {whole(attention)}" if classic and attention else None
+        if attention is None:
+            return None
+        return f"{'at once' if classic is None else whole(classic)}<br>{whole(attention)}"
 
     return page(
         """In percent, with 95 % intervals. *verdict*: which one is better, where the intervals do
-        not overlap. *speed*: words (or forms) a second of both, where it was measured. The classic
-        tool is the best of those that were measured.""",
+        not overlap. *words/s*: words (for lemmas and stems: forms) a second, the classic tool
+        above, attention below. The classic tool is the best of those that were measured.
+        Each row is measured by `python -m` and its last column.""",
         table(
             rows,
             Column("technique", "technique"),
             Column("measure", "measure"),
-            tool(0),
-            tool(1),
-            figure(0),
-            figure(1),
+            side(0),
+            side(1),
             Column("verdict", verdict),
-            Column("speed", cost),
-            Column("made with", lambda row: f"`python -m benchmarks{row['command']}`"),
+            Column("words/s", cost),
+            Column("command", lambda row: f"`benchmarks{row['command']}`"),
         ),
     )
