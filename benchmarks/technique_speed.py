@@ -10,7 +10,7 @@ it reads (probe, regression) is a product of small matrices and is not in the fi
 * ``heads``: the vectors that the probe reads. The classic row there is a fixed offset, at no cost.
 * ``relations``: tagger, parser and ``relation_extractor``, against tagger, ``nltk_chunker``, and
   vectors and attention.
-* ``answers`` and ``summaries``: the texts of :mod:`benchmarks.questions`, once for each question.
+* ``answers`` and ``summaries``: the texts of :mod:`benchmarks.questions`, with one question each.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ def work_of() -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
 
     def answers(name: str) -> None:
         for text in texts:
-            for question, _ in text.questions:
-                systems[name][0](text, question)
+            systems[name][0](text, text.questions[0][0])
 
     def summaries(name: str) -> None:
         for text in texts:
@@ -90,8 +89,7 @@ def work_of() -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
     of_texts = sum(len(text.doc) for text in texts)
     words = {
         **dict.fromkeys(("chunks", "heads", "relations"), of_sentences),
-        "answers": sum(len(text.doc) * len(text.questions) for text in texts),
-        "summaries": of_texts,
+        **dict.fromkeys(("answers", "summaries"), of_texts),
     }
     return work, words
 
