@@ -21,7 +21,7 @@ The forms are those of SemCor with part of speech and lemma, each (form, part of
 Every lemmatizer gets the part of speech. spaCy's also reads the morphology that the tagger of
 en_core_web_sm finds at the first place in SemCor where the form is annotated (of invented words
 that of their tag, and none of forms that stand in the lists alone). spaCy's lemmatizer and
-WordNet's morphology have lists in which nearly all words of SemCor and all irregular forms stand,
+WordNet's morphology have lists in which nearly all words of SemCor and most irregular forms stand,
 "unseen" ones too.
 
 Stems are no lemmas, so stemmers take part in *conflation* alone: of the pairs of different forms

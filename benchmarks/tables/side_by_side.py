@@ -88,7 +88,7 @@ def lemmas() -> str:
         f"""Lemmas of {n["seen"] + n["unseen"]:,} different forms of SemCor: {n["seen"]:,} that the
         model ({result["model_mb"]} MB) was trained on, {n["unseen"]:,} of lemmas that it has never
         seen, and {n["invented"]} of invented words. Accuracy with 95 % intervals. The others
-        have word lists in which nearly all of SemCor's words and all irregular forms stand, seen
+        have word lists in which nearly all of SemCor's words and most irregular forms stand, seen
         or not.""",
         table(
             lemmatizers,
@@ -97,7 +97,8 @@ def lemmas() -> str:
         ),
         """Irregular forms, which spelling rules do not give: *listed* are those of WordNet's
         exception lists that the model was trained on and SemCor lacks, *unseen* those of SemCor and
-        of the lists whose lemma it has never seen.""",
+        of the lists whose lemma it has never seen. WordNet's morphology gives a lemma only where
+        WordNet has the word.""",
         table(
             lemmatizers,
             Column("", lambda row: LEMMATIZERS[row["name"]]),
