@@ -9,11 +9,12 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig
 
-from spacy_attn.encoder import linear
+from spacy_attn.encoder import linear, packed
 from spacy_attn.encoder.attention import ATTENTION_WAYS
 from spacy_attn.encoder.linear import LINEAR_WAYS, fused_linear_works
 from spacy_attn.encoder.packed import PackedBert
 from spacy_attn.encoder.padded import PaddedModel
+from spacy_attn.encoder.rows import rounded
 from spacy_attn.encoder.tuning import Choice
 
 ROWS = [[2, 5, 6, 7, 3], [2, 8, 3], [2, 9, 10, 11, 12, 13, 3], [2, 3]]
@@ -60,6 +61,33 @@ def test_a_row_does_not_feel_its_neighbours(model, choice):
     for n, longest in ((3, 9), (20, 40), (63, 60)):
         others = [[2, *rng.integers(5, 20, size=rng.integers(1, longest)), 3] for _ in range(n)]
         np.testing.assert_allclose(forward([ROWS[0], *others])[:5], first, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_long_job_meets_few_sizes(model, dtype):
+    """Each size of a product is a kernel that oneDNN keeps: in a long job they must not grow."""
+    forward = packed_bert(model, dtype, [2])
+    sizes, lengths = set(), set()
+    linear, attend = forward._ops.linear, packed.attend
+
+    def counted(x, weight, bias):
+        sizes.add(len(x))
+        return linear(x, weight, bias)
+
+    def noted(projected, group, n_heads, way):
+        lengths.add(group.length)
+        return attend(projected, group, n_heads, way)
+
+    forward._ops = replace(forward._ops, linear=counted)
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "attend", noted)
+        for _ in range(60):
+            forward([rng.integers(5, 20, size=n).tolist() for n in rng.integers(1, 40, size=12)])
+    assert sizes <= {rounded(n) for n in range(1, 12 * 40 + 1)}
+    assert len(sizes) <= 16
+    if dtype == torch.bfloat16:  # here there is one for each length of a row as well
+        assert lengths <= {8, 16, 24, 32, 40}
 
 
 def test_the_change_to_bfloat16_leaves_the_directions(model):
