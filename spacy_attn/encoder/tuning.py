@@ -40,7 +40,7 @@ logger = logging.getLogger("spacy_attn")
 #: The environment variable that decides in place of the measurement.
 SETTING = "SPACY_ATTN_ENGINE"
 _FILE = "engine.json"
-_FORMAT = 1  # to be raised when a way is added or changed
+_FORMAT = 2  # to be raised when a way is added or changed
 _REMEMBERED = 64  # shapes on disk
 _TURNS = 4  # at most
 _BUDGET = 0.1  # seconds; on a busy machine there is one turn, and then no other begins
@@ -79,6 +79,15 @@ def steps_for(dtype: torch.dtype) -> tuple[int, ...]:
     hundreds of them.
     """
     return (1, 8) if dtype == torch.float32 else (8, 16)
+
+
+def attentions_for(dtype: torch.dtype) -> tuple[str, ...]:
+    """The kinds of attention that may be taken, the default first.
+
+    In half precision the three steps would compile a kernel for each number of rows of each
+    length, and the memory of a long job would grow with them.
+    """
+    return ATTENTION_WAYS if dtype == torch.float32 else ATTENTION_WAYS[:1]
 
 
 def pick_choice(shape: Shape, device: str = "cpu") -> Choice:
@@ -171,7 +180,7 @@ def _measured(shape: Shape) -> Choice:
         return partial(_layer, ops_for(linear), arranged, filled, batch, shape.n_heads, attention)
 
     steps = steps_for(shape.dtype)
-    attention = fastest(measure({way: layer(way, steps[0]) for way in ATTENTION_WAYS}))
+    attention = fastest(measure({way: layer(way, steps[0]) for way in attentions_for(shape.dtype)}))
     step = fastest(measure({step: layer(attention, step) for step in steps}))
     return Choice(linear, attention, step)
 
