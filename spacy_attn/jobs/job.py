@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator, TextError
+from spacy_attn.jobs.arrow import bytes_of
 from spacy_attn.jobs.columns import declare_columns
 from spacy_attn.jobs.engines import Engine, Rows
 from spacy_attn.jobs.engines.local import InProcess, ProcessWorkers
@@ -280,7 +281,7 @@ def _size(record: Record | BadRecord) -> int:
     if record.row is None:
         return len(record.text)
     batch, _ = record.row
-    n_bytes: int = batch.nbytes // batch.num_rows
+    n_bytes = bytes_of(batch) // batch.num_rows
     return max(len(record.text), n_bytes // _BYTES_PER_CHAR)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from spacy_attn.jobs.arrow import add_fields, field_array
+from spacy_attn.jobs.arrow import add_fields, bytes_of, field_array
 from spacy_attn.jobs.columns import carry
 from spacy_attn.jobs.docbin import quick_packing
 from spacy_attn.jobs.fields import DOC_FIELD, Row
@@ -139,7 +139,7 @@ class ParquetSink:
                 waiting.append(table)
                 if (
                     sum(each.num_rows for each in waiting) >= _GROUP_ROWS
-                    or sum(each.nbytes for each in waiting) >= _GROUP_BYTES
+                    or sum(bytes_of(each) for each in waiting) >= _GROUP_BYTES
                 ):
                     writer.write_table(pa.concat_tables(waiting))
                     waiting = []
