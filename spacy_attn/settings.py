@@ -11,7 +11,7 @@ from spacy_attn.models import DEFAULT_ENCODER
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
-UNITS = ("document", "sentence")
+UNITS = ("document", "passage", "sentence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class EncoderSettings:
     precision: str = "float32"
     window: int = 256  # pieces of a window, special tokens included
     overlap: int = 64  # pieces that neighbouring windows share at least
-    unit: str = "document"  # what is read together: or "sentence"
+    unit: str = "document"  # what is read together: or "passage", "sentence"
     batch_pieces: int = 1024  # pieces of a batch, padding included
     margin: int = 64  # pieces each side of what is read, where not everything is
     device: str = "auto"

@@ -1,11 +1,13 @@
-"""Where sentences begin, against spaCy's own sentencizer and by hand."""
+"""Where sentences and passages begin, against spaCy's own sentencizer and by hand."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 import spacy
 
-from spacy_attn.sentences import sentence_of, sentence_starts
+from spacy_attn.sentences import passage_starts, sentence_of, sentence_starts
 
 TEXTS = [
     "Swing the bat! The bat flew at night.",
@@ -42,3 +44,26 @@ def test_sentence_of_a_token():
 
 def test_three_dots_end_a_sentence_as_the_sentencizer_does_not():
     assert sentence_starts(["Well", "...", "The", "bat"]) == [0, 2]
+
+
+def test_a_passage_is_as_many_sentences_as_fit():
+    tokens = "a b . c d . e f g h i . j .".split()
+    assert passage_starts(tokens, 6) == [0, 6, 12]
+    assert passage_starts(tokens, 8) == [0, 6]
+    assert passage_starts(tokens, 14) == [0]
+    assert passage_starts(tokens, 1) == sentence_starts(tokens) == [0, 3, 6, 12]
+    assert passage_starts([], 6) == []
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("longest", [1, 5, 12])
+def test_passages_begin_where_sentences_begin_and_cannot_take_one_more(text, longest):
+    tokens = [token.text for token in spacy.blank("en")(text)]
+    sentences, passages = sentence_starts(tokens), passage_starts(tokens, longest)
+    assert set(passages) <= set(sentences)
+    assert passages[:1] == sentences[:1]
+    for first, following in pairwise([*passages, len(tokens)]):
+        inside = [start for start in sentences if first <= start < following]
+        assert following - first <= longest or len(inside) == 1
+        after = [end for end in [*sentences, len(tokens)] if end > following]
+        assert not after or after[0] - first > longest

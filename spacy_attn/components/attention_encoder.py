@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "precision": "float32",  # of the arithmetic: "bfloat16", "float16" or "auto", the fastest here
     "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
-    "unit": None,  # "document" or "sentence"; null: "sentence" with an adapter, else "document"
+    "unit": None,  # read together; null: "passage" with an adapter, else "document"
     "window": 256,  # wordpieces of a window, special tokens included
     "overlap": 64,  # wordpieces that neighbouring windows share at least
     "batch_pieces": 1024,  # wordpieces of a batch, padding included
@@ -81,7 +81,7 @@ class AttentionEncoder:
             adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
             strength=settings["strength"] if adapter else 1.0,
             precision=settings["precision"],
-            unit=settings["unit"] or ("sentence" if adapter else "document"),
+            unit=settings["unit"] or ("passage" if adapter else "document"),
             window=settings["window"],
             overlap=settings["overlap"],
             batch_pieces=settings["batch_pieces"],

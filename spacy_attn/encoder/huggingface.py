@@ -36,10 +36,11 @@ from spacy_attn.models import (
     resolve_encoder,
     weights_sha256,
 )
-from spacy_attn.sentences import sentence_starts
+from spacy_attn.sentences import passage_starts, sentence_starts
 from spacy_attn.settings import EncoderSettings
 
 _RELEASE_AFTER = 4096  # pieces; a few times a second
+_CUTS = {"passage": passage_starts, "sentence": sentence_starts}  # where a unit begins
 _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 
 
@@ -246,10 +247,8 @@ class HuggingFaceEncoder:
         n_tokens = len(offsets)
         if reads is not None and not reads:
             return
-        if self.settings.unit == "sentence":
-            starts = sentence_starts([text[a:b] for a, b in offsets])
-        else:
-            starts = [0]
+        cut = _CUTS.get(self.settings.unit)
+        starts = [0] if cut is None else cut([text[a:b] for a, b in offsets])
         parts: Iterator[TokenRange] = pairwise([*starts, n_tokens])
         if reads is not None:
             parts = round_reads(reads, parts, first, end, self.settings.margin)

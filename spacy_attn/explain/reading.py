@@ -22,7 +22,7 @@ from spacy_attn.components.extensions import sense_records
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.explain.decision import component_of
 from spacy_attn.explain.occlusion import occlusion
-from spacy_attn.sentences import sentence_of, sentence_starts
+from spacy_attn.sentences import passage_starts, sentence_of, sentence_starts
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.protocol import SenseInventory
@@ -267,9 +267,9 @@ def _cues(
 ) -> tuple[tuple[str, float], ...]:
     """The words without which the chosen sense is least ahead of the runner-up.
 
-    The sentence and its neighbours are looked at, not a whole book.
+    The passage and its neighbours are looked at, not a whole book.
     """
-    starts = context.sentence_starts
+    starts = passage_starts(context.tokens)
     at = bisect_right(starts, target.start) - 1
     low = starts[max(0, at - 1)]
     high = starts[at + 2] if at + 2 < len(starts) else len(context.tokens)

@@ -281,7 +281,7 @@ def _size(record: Record | BadRecord) -> int:
     if record.row is None:
         return len(record.text)
     batch, _ = record.row
-    n_bytes = bytes_of(batch) // batch.num_rows
+    n_bytes: int = bytes_of(batch) // batch.num_rows
     return max(len(record.text), n_bytes // _BYTES_PER_CHAR)
 
 

@@ -106,7 +106,7 @@ def few_shot_attention(
     """
     from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 
-    adapted = replace(plain, adapter=str(path), strength=FEW_SHOT_STRENGTH, unit="sentence")
+    adapted = replace(plain, adapter=str(path), strength=FEW_SHOT_STRENGTH, unit="passage")
     encoder = MemoEncoder(HuggingFaceEncoder(adapted))
     glosses = MemoGlosses(HuggingFaceEncoder(plain))
     head = SenseHead.load(path)

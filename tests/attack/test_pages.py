@@ -110,8 +110,8 @@ def hostile_result(number):
     result = toy_result()
     names = {system["name"]: hostile(i, system["name"]) for i, system in
              enumerate(result["systems"])}  # fmt: skip
-    strata = sorted({item["stratum"] for item in result["instances"]})
-    strata = {name: hostile(3 + i, name) for i, name in enumerate(strata)}
+    told_apart = sorted({item["stratum"] for item in result["instances"]})
+    strata = {name: hostile(3 + i, name) for i, name in enumerate(told_apart)}
     for system in result["systems"]:
         system["name"] = names[system["name"]]
         system["strata"] = {strata.get(k, k): v for k, v in system["strata"].items()}

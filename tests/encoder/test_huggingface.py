@@ -794,8 +794,20 @@ def test_a_unit_of_sentences_reads_each_sentence_alone(toy_model):
     assert not np.allclose(whole.encode([both], [joined])[0], together, atol=1e-3)
 
 
+def test_a_unit_of_passages_reads_short_sentences_together(toy_model):
+    text = "swing the bat! the bat flew at night. " + "the bat hit the ball and he " * 5 + "hit."
+    offsets = words_of(text)
+    passages = make_encoder(toy_model, unit="passage", window=64, overlap=8)
+    (vectors,) = passages.encode([text], [offsets])
+    cut = text.index("the bat hit")  # the third sentence would make it 46 tokens
+    parts = [text[:cut], text[cut:]]
+    whole = make_encoder(toy_model, window=64, overlap=8)
+    alone = whole.encode(parts, [words_of(part) for part in parts])
+    np.testing.assert_allclose(vectors, np.concatenate(alone), atol=1e-5)
+
+
 def test_an_unknown_unit_is_refused(toy_model):
-    with pytest.raises(ConfigError, match="unit = 'page'; allowed are document, sentence"):
+    with pytest.raises(ConfigError, match="unit = 'page'; allowed are document, passage, sentence"):
         HuggingFaceEncoder(EncoderSettings(str(toy_model), unit="page"))
 
 

@@ -1,10 +1,10 @@
 """The attention method: contextual vectors, few-shot examples and definitions together.
 
-An occurrence is two vectors of one encoder pass over its sentence: the mean vector of the
-target's tokens and the mean of the tokens within ``context_radius`` of it. (The target alone
-takes "The bat flew at night." for the sports sense: the word's own vector is too strong.)
-Where that leaves a doubt, the sentences around, each read for itself, count as context too.
-They are used twice:
+An occurrence is two vectors of one encoder pass over its passage (its sentence, and short ones
+around it): the mean vector of the target's tokens and the mean of the tokens of its sentence
+within ``context_radius`` of it. (The target alone takes "The bat flew at night." for the sports
+sense: the word's own vector is too strong.) Where that leaves a doubt, the tokens of the
+sentences around count as context too. They are used twice:
 
 * *examples*: ridge regression of the senses' indicators (+1, -1) on both vectors side by
   side, one small linear model for each word, fitted on the inventory's example sentences;
@@ -117,13 +117,13 @@ def _make(
     models = resources.models
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     if path is None:
-        encoder = models.encoder(replace(plain, unit="sentence"))
+        encoder = models.encoder(replace(plain, unit="passage"))
         head = SenseHead.untrained(encoder.width)
     else:
         path = Path(resources.stored.get(str(path), path))
         if strength is None and inventory.has_examples:
             plain = replace(plain, strength=FEW_SHOT_STRENGTH)
-        encoder = models.encoder(replace(plain, adapter=str(path), unit="sentence"))
+        encoder = models.encoder(replace(plain, adapter=str(path), unit="passage"))
         head = SenseHead.load(path)
     if inventory.synset_of_row is not None:
         if path is None:
