@@ -113,7 +113,7 @@ def test_plain_text_from_stdin_in_latin_1(folder):
         (["no.txt", "-o", "out.jsonl"], "input no.txt cannot be read: No such file or directory"),
         (
             ["in.txt", "-o", "o.jsonl", "--fields", "senses,stem"],
-            "--fields has 'stem': allowed are senses, entities",
+            "--fields has 'stem': allowed are senses, sense_details, entities",
         ),
         (
             ["in.txt", "-o", "o.jsonl", "--batch-size", "0"],

@@ -126,12 +126,12 @@ def test_settings_reach_the_encoder(add, toy_model, toy_sense_model):
     add(nlp, batch_pieces=100, **chosen)
     doc = nlp(TEXTS[2])
     expected = HuggingFaceEncoder(
-        # With an adapter the unit is the sentence, as the sense method reads.
+        # With an adapter the unit is the passage, as the sense method reads.
         EncoderSettings(
             str(toy_model),
             **WINDOWS,
             **{**chosen, "layers": (0, -1)},
-            unit="sentence",
+            unit="passage",
             strength=0.5,
         )
     )

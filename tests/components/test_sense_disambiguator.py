@@ -426,9 +426,9 @@ def test_vectors_of_another_identity_are_not(
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        ({"adapter": None}, ["adapter = '{path}'", "strength = 0.5", "unit = 'sentence'"]),
+        ({"adapter": None}, ["adapter = '{path}'", "strength = 0.5", "unit = 'passage'"]),
         ({"strength": 1.0}, ["strength = 0.5"]),
-        ({"layers": [1], "unit": "document"}, ["layers = [2]", "unit = 'sentence'"]),
+        ({"layers": [1], "unit": "document"}, ["layers = [2]", "unit = 'passage'"]),
     ],
 )
 @pytest.mark.parametrize("role", ["method", "backoff"])

@@ -131,7 +131,7 @@ def test_a_method_in_doubt_without_a_word_does_not_look_further(
     fitted = attention_v1(
         model=str(toy_model), sense_model=str(toy_sense_model), window=64, overlap=16
     ).prepare(inventory, RESOURCES)
-    text = "swing the bat. money in a cave."
+    text = f"swing the bat. money in a cave{' at night' * 18}."  # two passages
     context = context_of(NLP(text))
     (target,) = find_targets(context, inventory)
     (scores,) = fitted._scores(fitted._parts(Texts([context]), [target]), [target])
