@@ -30,13 +30,30 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet
 _LINE = re.compile(r"^(\d+)([a-z]{1,2})\|(.+)$")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _SUFFIXES = {
-    "NOUN": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"),
-             ("men", "man"), ("ies", "y"), ("'s", "")),
-    "VERB": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""),
-             ("ing", "e"), ("ing", "")),
+    "NOUN": (
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+        ("'s", ""),
+    ),
+    "VERB": (
+        ("s", ""),
+        ("ies", "y"),
+        ("es", "e"),
+        ("es", ""),
+        ("ed", "e"),
+        ("ed", ""),
+        ("ing", "e"),
+        ("ing", ""),
+    ),
     "ADJ": (("er", ""), ("est", ""), ("er", "e"), ("est", "e"), ("ier", "y"), ("iest", "y")),
     "ADV": (("er", ""), ("est", ""), ("er", "e"), ("est", "e"), ("ier", "y"), ("iest", "y")),
-}  # fmt: skip
+}
 _BE = {"am", "is", "are", "was", "were", "been", "being", "'s", "'re", "'m", "’s", "’re", "’m"}
 _HAVE = {"'ve", "'d", "has", "had", "having", "’ve", "’d"}
 
@@ -291,8 +308,16 @@ def sample(args: argparse.Namespace) -> None:
         questions.append(f"#{i} {lemma} {sense.pos}: {sentence}")
         questions += [f"  {letter(k)} {wordnet.gloss(s)[0]}" for k, s in enumerate(senses)]
         meant = letter([s.key for s in senses].index(key))
-        keys.append({"file": stem, "key": key, "meant": meant, "n_senses": len(senses),
-                     "pos": sense.pos, "sentence": sentence})  # fmt: skip
+        keys.append(
+            {
+                "file": stem,
+                "key": key,
+                "meant": meant,
+                "n_senses": len(senses),
+                "pos": sense.pos,
+                "sentence": sentence,
+            }
+        )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.with_suffix(".txt").write_text("\n".join(questions) + "\n", encoding="utf-8")
     args.output.with_suffix(".key.json").write_text(json.dumps(keys), encoding="utf-8")
@@ -331,8 +356,10 @@ def agree(args: argparse.Namespace) -> None:
 
 def agreement_rows(table: dict[str, dict[str, float]]) -> list[str]:
     """The table of ``corpus/README.md``, but for single files."""
-    rows = ["| | labelled | agree | another sense | none fits | cannot tell |",
-            "|---|---|---|---|---|---|"]  # fmt: skip
+    rows = [
+        "| | labelled | agree | another sense | none fits | cannot tell |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, row in table.items():
         if not name.startswith("file "):
             counts = (row.get(key, 0) for key in ("other", "none", "unclear"))

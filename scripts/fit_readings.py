@@ -186,8 +186,10 @@ class Examples:
     def add(self, context: Context, text: Text) -> None:
         """Take in one text."""
         tagged = TaggedText(context)
-        unit_of = [next((u for u in text.units if u.start <= a and b <= u.end), None)
-                   for a, b in context.offsets]  # fmt: skip
+        unit_of = [
+            next((u for u in text.units if u.start <= a and b <= u.end), None)
+            for a, b in context.offsets
+        ]
         size = Counter(unit for unit in unit_of if unit is not None)
         for k, at in enumerate(tagged.solid):
             for run in runs_from(tagged, k, self.inventory):

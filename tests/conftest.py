@@ -45,7 +45,10 @@ WORDS = "the bat flew swing at night ball bank river money a in cave he hit with
 
 TOY_SENSES = [
     {
-        "lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "supersense": "noun.animal",
+        "lemma": "bat",
+        "pos": "NOUN",
+        "sense": "bat.animal",
+        "supersense": "noun.animal",
         "definition": "a flying animal of the night that lives in a cave",
         "examples": [
             {"text": "the bat flew at night", "start": 4, "end": 7},
@@ -53,7 +56,10 @@ TOY_SENSES = [
         ],
     },
     {
-        "lemma": "bat", "pos": "NOUN", "sense": "bat.club", "supersense": "noun.artifact",
+        "lemma": "bat",
+        "pos": "NOUN",
+        "sense": "bat.club",
+        "supersense": "noun.artifact",
         "definition": "a club to hit the ball with",
         "examples": [
             {"text": "swing the bat", "start": 10, "end": 13},
@@ -61,16 +67,22 @@ TOY_SENSES = [
         ],
     },
     {
-        "lemma": "bank", "pos": "NOUN", "sense": "bank.money", "supersense": "noun.group",
+        "lemma": "bank",
+        "pos": "NOUN",
+        "sense": "bank.money",
+        "supersense": "noun.group",
         "definition": "a house that keeps money",
         "examples": [{"text": "money in the bank", "start": 13, "end": 17}],
     },
     {
-        "lemma": "bank", "pos": "NOUN", "sense": "bank.river", "supersense": "noun.object",
+        "lemma": "bank",
+        "pos": "NOUN",
+        "sense": "bank.river",
+        "supersense": "noun.object",
         "definition": "the side of a river",
         "examples": [{"text": "the bank of the river", "start": 4, "end": 8}],
     },
-]  # fmt: skip
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -132,14 +144,23 @@ def make_toy_model(folder: Path, n_positions: int = 64) -> Path:
     )
     folder.mkdir(parents=True)
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]",
-        sep_token="[SEP]", mask_token="[MASK]", model_max_length=n_positions,
-    ).save_pretrained(folder)  # fmt: skip
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=n_positions,
+    ).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(ids), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=32, max_position_embeddings=n_positions,
-    )  # fmt: skip
+        vocab_size=len(ids),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=n_positions,
+    )
     BertModel(config, add_pooling_layer=False).eval().save_pretrained(folder)
     return folder
 
@@ -204,9 +225,12 @@ def toy_self_attention(
 
     network = NetworkConfig(4, width=8, heads=2)
     return train_self_attention(
-        tmp_path_factory.mktemp("toy") / "self-attention", network, SelfAttentionConfig(epochs=2),
-        vectors=str(toy_vectors), inventory=toy_inventory,
-    )  # fmt: skip
+        tmp_path_factory.mktemp("toy") / "self-attention",
+        network,
+        SelfAttentionConfig(epochs=2),
+        vectors=str(toy_vectors),
+        inventory=toy_inventory,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -305,8 +329,14 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium with its driver: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--disable-background-networking", "--window-size=1200,900"):  # fmt: skip
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--window-size=1200,900",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driven = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

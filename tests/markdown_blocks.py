@@ -112,9 +112,13 @@ def faults_of(page: Path, folder: Path) -> list[str]:
     cache = str(folder.parent / "cache")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": cache, "COLUMNS": "100"}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder / "work", env=env, timeout=TIME_LIMIT,
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        cwd=folder / "work",
+        env=env,
+        timeout=TIME_LIMIT,
+        capture_output=True,
+        text=True,
+    )
     if not out.is_file():
         return [f"exit code {done.returncode}\n{done.stderr}"]
     runs = [

@@ -31,9 +31,12 @@ VOCAB = spacy.blank("en").vocab
 def sentence():
     words = "in the old cave bats sleep".split()
     doc = Doc(
-        VOCAB, words=words, heads=[5, 3, 3, 0, 5, 5], tags=["IN", "DT", "JJ", "NN", "NNS", "VBP"],
+        VOCAB,
+        words=words,
+        heads=[5, 3, 3, 0, 5, 5],
+        tags=["IN", "DT", "JJ", "NN", "NNS", "VBP"],
         deps=["prep", "det", "amod", "pobj", "nsubj", "ROOT"],
-    )  # fmt: skip
+    )
     doc.spans["chunks"] = [Span(doc, 1, 4, "NP"), Span(doc, 4, 5, "NP"), Span(doc, 0, 4, "PP")]
     return doc
 

@@ -18,9 +18,14 @@ def rows_of(*words):
 
 
 ROWS = rows_of(
-    "walk NOUN walk", "walks NOUN walk", "walk VERB walk", "walked VERB walk", "wall NOUN wall",
-    "walls NOUN wall", "tree NOUN tree",
-)  # fmt: skip
+    "walk NOUN walk",
+    "walks NOUN walk",
+    "walk VERB walk",
+    "walked VERB walk",
+    "wall NOUN wall",
+    "walls NOUN wall",
+    "tree NOUN tree",
+)
 
 
 def by_hand(rows, found):

@@ -25,8 +25,9 @@ def sentence(shift=0.0, by_patterns=()):
     """The first pair is right; its features tell it."""
     rows = np.array([[1.0 + shift, 0], [-1.0 - shift, 0.1], [-1.0, -0.1]], dtype=np.float32)
     features = dict.fromkeys(("vectors", "vectors and between", "weights"), rows)
-    return Sentence({PAIRS[0]}, set(), {*by_patterns}, PAIRS, np.array([True, True, False]),
-                    features)  # fmt: skip
+    return Sentence(
+        {PAIRS[0]}, set(), {*by_patterns}, PAIRS, np.array([True, True, False]), features
+    )
 
 
 def test_pairs_of_triples():

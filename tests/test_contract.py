@@ -165,10 +165,31 @@ def add_toy(nlp: Language, factory: str, world: dict[str, str]) -> None:
     nlp.add_pipe(factory, config=on_world(toy.config, world))
 
 
-_TAGS = {"flew": "VBD", "hit": "VBD", "swing": "VB", "the": "DT", "a": "DT", "at": "IN",
-         "in": "IN", "of": "IN", "with": "IN", "and": "CC", "he": "PRP", "!": "."}  # fmt: skip
-_UPOS = {"VBD": "VERB", "VB": "VERB", "DT": "DET", "IN": "ADP", "CC": "CCONJ", "PRP": "PRON",
-         ".": "PUNCT", "_SP": "SPACE", "NN": "NOUN"}  # fmt: skip
+_TAGS = {
+    "flew": "VBD",
+    "hit": "VBD",
+    "swing": "VB",
+    "the": "DT",
+    "a": "DT",
+    "at": "IN",
+    "in": "IN",
+    "of": "IN",
+    "with": "IN",
+    "and": "CC",
+    "he": "PRP",
+    "!": ".",
+}
+_UPOS = {
+    "VBD": "VERB",
+    "VB": "VERB",
+    "DT": "DET",
+    "IN": "ADP",
+    "CC": "CCONJ",
+    "PRP": "PRON",
+    ".": "PUNCT",
+    "_SP": "SPACE",
+    "NN": "NOUN",
+}
 _TOY_ASSIGNS = ["token.pos", "token.tag", "token.lemma", "token.dep", "token.head", "doc.sents"]
 
 
@@ -616,9 +637,13 @@ def workers(world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         f"run_workers({world!r}, Path({str(folder)!r}))",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "\n".join(script)], cwd=ROOT, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", "\n".join(script)],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         said, _ = process.communicate(timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:

@@ -18,15 +18,25 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 # Where the commands of this Python are: spacy, spacy-attn.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-SHORT = ["config.cfg", "project/project.yml", "pandas_job.py", "multiprocessing_job.py",
-         "ray_job.py", "spark_job.py"]  # fmt: skip
+SHORT = [
+    "config.cfg",
+    "project/project.yml",
+    "pandas_job.py",
+    "multiprocessing_job.py",
+    "ray_job.py",
+    "spark_job.py",
+]
 
 
 def run(*command: object, cwd: Path) -> str:
     done = subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=240,
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": PATH},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

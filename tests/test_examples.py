@@ -16,8 +16,7 @@ import spacy_attn
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ["The old bank bought two ships.", "Anna Kovac gave him a book in Lisbon.", ""]
-OURS = ["nltk_stemmer", "nltk_chunker", "nltk_parser", "nltk_ner", "relation_extractor",
-        "word2vec"]  # fmt: skip
+OURS = ["nltk_stemmer", "nltk_chunker", "nltk_parser", "nltk_ner", "relation_extractor", "word2vec"]
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -32,8 +31,16 @@ def run(*command: str, cwd: Path) -> str:
 def assembled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     shutil.copytree(ROOT / "examples", folder / "examples")
-    run("spacy_attn", "train-chunker", "examples/entities.conll", "--task", "entities",
-        "-o", "entities.tagger", cwd=folder)  # fmt: skip
+    run(
+        "spacy_attn",
+        "train-chunker",
+        "examples/entities.conll",
+        "--task",
+        "entities",
+        "-o",
+        "entities.tagger",
+        cwd=folder,
+    )
     run("spacy", "assemble", "examples/classic.cfg", "classic_pipeline", cwd=folder)
     # A saved pipeline is whole: it needs neither the model's file nor the grammar's any more.
     (folder / "entities.tagger").unlink()
@@ -79,9 +86,12 @@ def test_over_a_docbin_in_two_processes(nlp: Language, assembled: Path, tmp_path
     bank, anna, empty = (seen(doc) for doc in docs)
     assert bank["stems"] == ["the", "old", "bank", "bought", "two", "ship", "."]
     assert bank["trees"] == [
-        ("parsed", "(S (NP (DET (DT The)) (NBAR (ADJ (JJ old)) (NBAR (N (NN bank))))) (VP (V (VBD "
-         "bought)) (NP (NBAR (N (CD two)) (NBAR (N (NNS ships)))))) (END (. .)))")
-    ]  # fmt: skip
+        (
+            "parsed",
+            "(S (NP (DET (DT The)) (NBAR (ADJ (JJ old)) (NBAR (N (NN bank))))) (VP (V (VBD "
+            "bought)) (NP (NBAR (N (CD two)) (NBAR (N (NNS ships)))))) (END (. .)))",
+        )
+    ]
     assert bank["relations"] == ["The old bank | buy | two ships"]
     assert ("The old bank", "NP") in bank["chunks"]  # type: ignore[operator]
     assert anna["relations"] == ["Anna Kovac | give to | him", "Anna Kovac | give | a book"]

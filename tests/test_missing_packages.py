@@ -146,8 +146,11 @@ def outcomes(world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     for script in (f"t.run_all({where})", f"t.run_without('torch', {where})"):
         subprocess.run(
             [sys.executable, "-c", start + script],
-            cwd=ROOT, env=env, timeout=TIME_LIMIT, check=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=env,
+            timeout=TIME_LIMIT,
+            check=True,
+        )
     return out
 
 
@@ -186,6 +189,8 @@ def test_what_needs_it_says_how_to_get_it(package: str, use: str, outcomes: Path
 def test_a_fresh_pipeline_gives_no_warning() -> None:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", "import spacy; spacy.blank('en')"],
-        capture_output=True, text=True, timeout=TIME_LIMIT,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -59,10 +59,14 @@ def test_two_workers_of_a_warm_parent(start_method, toy_model, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(SCRIPT, encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, str(script), str(toy_model), start_method], cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, str(script), str(toy_model), start_method],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         out, err = process.communicate(timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
@@ -112,9 +116,13 @@ def test_a_server_that_forks_after_use(component, toy_model):
             pytest.skip("the extra [models] is not installed")
         component, settings = "sense_disambiguator", {"method": component}
     process = subprocess.run(
-        [sys.executable, "-c", FORK, component, json.dumps(settings)], cwd=ROOT, timeout=TIME_LIMIT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", FORK, component, json.dumps(settings)],
+        cwd=ROOT,
+        timeout=TIME_LIMIT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert process.returncode == 0, process.stderr[-2000:]
     assert process.stdout.strip() == "0"  # of the child; -14 where it hung

@@ -66,6 +66,9 @@ def test_cases_that_were_right_stay_right():
     pipelines = {name: load_pipeline(whole, inventory=name) for name in ("wordnet", "homographs")}
     found, measured = cases(pipelines), load("real-text")["cases"]
     assert found.keys() == measured.keys()
-    worse = {kind: (found[kind], measured[kind]) for kind in found
-             if found[kind][0] < measured[kind][0] - 2}  # fmt: skip
+    worse = {
+        kind: (found[kind], measured[kind])
+        for kind in found
+        if found[kind][0] < measured[kind][0] - 2
+    }
     assert worse == {}, json.dumps(worse)

@@ -38,8 +38,13 @@ def test_other_scripts():
 
 def test_sentence_of_a_token():
     assert [sentence_of([0, 4, 9], token, 12) for token in (0, 3, 4, 8, 9, 11)] == [
-        (0, 4), (0, 4), (4, 9), (4, 9), (9, 12), (9, 12),
-    ]  # fmt: skip
+        (0, 4),
+        (0, 4),
+        (4, 9),
+        (4, 9),
+        (9, 12),
+        (9, 12),
+    ]
 
 
 def test_three_dots_end_a_sentence_as_the_sentencizer_does_not():

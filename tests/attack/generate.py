@@ -16,22 +16,63 @@ WORDS = (
     "well-known T-shirt re-elected don't can't took off gave it up"
 ).split()
 SCRIPTS = {
-    "Greek": (0x391, 0x3C9), "Cyrillic": (0x410, 0x44F), "Hebrew": (0x5D0, 0x5EA),
-    "Arabic": (0x621, 0x64A), "Devanagari": (0x904, 0x939), "Thai": (0xE01, 0xE30),
-    "Hangul": (0xAC00, 0xD7A3), "Kana": (0x3041, 0x30FE), "Han": (0x4E00, 0x9FFF),
-    "Math": (0x1D400, 0x1D7FF), "Emoji": (0x1F300, 0x1FAFF), "Tags": (0xE0020, 0xE007F),
-}  # fmt: skip
+    "Greek": (0x391, 0x3C9),
+    "Cyrillic": (0x410, 0x44F),
+    "Hebrew": (0x5D0, 0x5EA),
+    "Arabic": (0x621, 0x64A),
+    "Devanagari": (0x904, 0x939),
+    "Thai": (0xE01, 0xE30),
+    "Hangul": (0xAC00, 0xD7A3),
+    "Kana": (0x3041, 0x30FE),
+    "Han": (0x4E00, 0x9FFF),
+    "Math": (0x1D400, 0x1D7FF),
+    "Emoji": (0x1F300, 0x1FAFF),
+    "Tags": (0xE0020, 0xE007F),
+}
 JOINERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u202a\u202e\u2066\u2069\ufe0f\u0640"
 SPACES = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2003\u2009\u2028\u2029\u202f\u3000"
 MARKUP = (
-    "<b>", "</b>", "<script>alert(1)</script>", "<!-- ", "-->", "&amp;", "&#0;", "<![CDATA[",
-    "{{", "}}", "${", "\\begin{bat}", "\\x00", "[link](http://bat.bank/?q=a&b)", "**", "| a",
-    "%s", "%n", "{0}", "\\u0000", "'; DROP TABLE bat;--", "[bold red]", "\x1b[31m", "on=",
-)  # fmt: skip
+    "<b>",
+    "</b>",
+    "<script>alert(1)</script>",
+    "<!-- ",
+    "-->",
+    "&amp;",
+    "&#0;",
+    "<![CDATA[",
+    "{{",
+    "}}",
+    "${",
+    "\\begin{bat}",
+    "\\x00",
+    "[link](http://bat.bank/?q=a&b)",
+    "**",
+    "| a",
+    "%s",
+    "%n",
+    "{0}",
+    "\\u0000",
+    "'; DROP TABLE bat;--",
+    "[bold red]",
+    "\x1b[31m",
+    "on=",
+)
 CODE = (
-    "def bat(x):", "return x[0]", "for(int i=0;i<n;i++){", "}", "x = {'a': [1, 2]}",
-    "SELECT * FROM bank;", "a->b", "::std", "0x7fff", "1e309", "λx.x", "/*", "*/", "$HOME/*.py",
-)  # fmt: skip
+    "def bat(x):",
+    "return x[0]",
+    "for(int i=0;i<n;i++){",
+    "}",
+    "x = {'a': [1, 2]}",
+    "SELECT * FROM bank;",
+    "a->b",
+    "::std",
+    "0x7fff",
+    "1e309",
+    "λx.x",
+    "/*",
+    "*/",
+    "$HOME/*.py",
+)
 
 
 @cache
@@ -133,11 +174,20 @@ def _ascii(rng: random.Random) -> str:
 
 
 KINDS: dict[str, Callable[[random.Random], str]] = {
-    "any category": _any_category, "one category": _one_category, "controls": _controls,
-    "joiners": _joiners, "combining": _combining, "long word": _long_word, "scripts": _scripts,
-    "markup": _markup, "code": _code, "white space": _spaces, "words": _words,
-    "repeated": _repeated, "ascii": _ascii,
-}  # fmt: skip
+    "any category": _any_category,
+    "one category": _one_category,
+    "controls": _controls,
+    "joiners": _joiners,
+    "combining": _combining,
+    "long word": _long_word,
+    "scripts": _scripts,
+    "markup": _markup,
+    "code": _code,
+    "white space": _spaces,
+    "words": _words,
+    "repeated": _repeated,
+    "ascii": _ascii,
+}
 
 
 def text(seed: int, number: int) -> str:
@@ -156,20 +206,22 @@ def damaged(data: bytes, rng: random.Random, others: tuple[bytes, ...] = ()) -> 
     for _ in range(rng.randint(1, 3)):
         at, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
         junk = rng.choice([rng.randbytes(rng.randint(1, 40)), b"\0" * 50, b'"', b"\n", b"\xff\xfe"])
-        data = rng.choice([
-            data[:at],  # cut off
-            data[:at] + junk + data[at:],
-            data[:at] + data[end:],  # a hole
-            data[:at] + junk + data[at + len(junk) :],
-            data + junk,
-            data + data,
-            data[:end] + data[at:],  # a part twice
-            data.replace(b"1", b"9" * 400, 1),
-            data.replace(b":", b":NaN", 1),
-            data.replace(b"{", b"[" * 3000 + b"{", 1),
-            data.decode("latin-1").encode("utf-16"),
-            data + rng.choice([*others, b""]),
-        ])  # fmt: skip
+        data = rng.choice(
+            [
+                data[:at],  # cut off
+                data[:at] + junk + data[at:],
+                data[:at] + data[end:],  # a hole
+                data[:at] + junk + data[at + len(junk) :],
+                data + junk,
+                data + data,
+                data[:end] + data[at:],  # a part twice
+                data.replace(b"1", b"9" * 400, 1),
+                data.replace(b":", b":NaN", 1),
+                data.replace(b"{", b"[" * 3000 + b"{", 1),
+                data.decode("latin-1").encode("utf-16"),
+                data + rng.choice([*others, b""]),
+            ]
+        )
     return data
 
 

@@ -91,9 +91,12 @@ def test_kills_lose_and_double_nothing(size, tally, tmp_path):
     wanted, environment = min(200, max(4, size // 500)), {**os.environ, "PYTHONPATH": str(ROOT)}
     while True:
         job = subprocess.Popen(
-            [sys.executable, "-c", JOB, str(rng.randint(1, 2))], cwd=tmp_path, env=environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-c", JOB, str(rng.randint(1, 2))],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         if kills == wanted:
             break
         part = tmp_path / "out.jsonl.part"

@@ -125,10 +125,16 @@ def changed(path, rng):
     """Some change of an input; whether its bytes are others now."""
     data = path.read_bytes()
     at = rng.randrange(len(data))
-    new = rng.choice([
-        data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], data[:at], data + b"bat\n", b"",
-        data[at:] + data[:at], data,
-    ])  # fmt: skip
+    new = rng.choice(
+        [
+            data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+            data[:at],
+            data + b"bat\n",
+            b"",
+            data[at:] + data[:at],
+            data,
+        ]
+    )
     if rng.random() < 0.5:
         path.unlink()  # another file of the name, not other bytes of the file
     path.write_bytes(new)
@@ -178,9 +184,11 @@ def test_random_kills_of_workers(folder, size, tally):
     (folder / "work.py").write_text(WORKERS)
     for number in range(max(1, min(200, size // 1000))):
         process = subprocess.Popen(
-            [sys.executable, "work.py"], env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "work.py"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         part = folder / "out.jsonl.part"
         while process.poll() is None and not (part.exists() and part.stat().st_size):
             time.sleep(0.005)

@@ -66,9 +66,14 @@ def run(folder, *arguments, flags=(), **changes):
         if value is not None:
             environment[name] = value
     made = subprocess.run(
-        [sys.executable, *flags, "-c", ANSWERS, *arguments], cwd=folder, env=environment,
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        [sys.executable, *flags, "-c", ANSWERS, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     return made.stdout.strip() or made.stderr[-1500:]
 
 

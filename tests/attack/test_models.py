@@ -146,8 +146,11 @@ def pipeline(path, method="lesk"):
 
 def sense(lemma, number, **more):
     return {
-        "lemma": lemma, "pos": "NOUN", "sense": f"s.{number}", "definition": f"number {number}",
-    } | more  # fmt: skip
+        "lemma": lemma,
+        "pos": "NOUN",
+        "sense": f"s.{number}",
+        "definition": f"number {number}",
+    } | more
 
 
 def test_many_senses(size, tally, tmp_path):
@@ -171,9 +174,39 @@ def test_many_senses_of_one_word(tally, tmp_path, method):
     tally.check("bytes of an occurrence", stored < 5000, stored)
 
 
-SPECIAL = ("a.*b", "(", "[bat]", "\\d+", "%s", "{0}", "../../etc", "__proto__", "$1", "^", "c++",
-           "a|b", "'", '"', "<b>", "&amp;", "-", "_", "*", "?", "a\tb", "\u200d", "İ", "ß", "ﬁ",
-           "𝐛𝐚𝐭", "🦇", "👩‍🚀", "e\u0301", "中文", "\u202e")  # fmt: skip
+SPECIAL = (
+    "a.*b",
+    "(",
+    "[bat]",
+    "\\d+",
+    "%s",
+    "{0}",
+    "../../etc",
+    "__proto__",
+    "$1",
+    "^",
+    "c++",
+    "a|b",
+    "'",
+    '"',
+    "<b>",
+    "&amp;",
+    "-",
+    "_",
+    "*",
+    "?",
+    "a\tb",
+    "\u200d",
+    "İ",
+    "ß",
+    "ﬁ",
+    "𝐛𝐚𝐭",
+    "🦇",
+    "👩‍🚀",
+    "e\u0301",
+    "中文",
+    "\u202e",
+)
 
 
 def test_special_characters_in_lemmas_and_forms(size, tally, tmp_path):
@@ -187,8 +220,11 @@ def test_special_characters_in_lemmas_and_forms(size, tally, tmp_path):
         def use(senses=senses, texts=(lemma, *forms, "a bat")):
             nlp = pipeline(write(path, senses))
             docs = list(nlp.pipe([f"see {text} and {text}." for text in texts]))
-            return all(doc.text[s.start_char : s.end_char] == s.text for doc in docs
-                       for s in doc.spans["senses"])  # fmt: skip
+            return all(
+                doc.text[s.start_char : s.end_char] == s.text
+                for doc in docs
+                for s in doc.spans["senses"]
+            )
 
         tried(tally, "special characters", number, use)
 
@@ -204,9 +240,12 @@ def test_damaged_inventories(size, tally, tmp_path):
 # -- grammars and XML -----------------------------------------------------------------------------
 
 GRAMMARS = (
-    "S -> S S | 'a'", "S -> S S S S | 'a' | S", "S -> A S B | 'a'\nA -> S | \nB -> S | ",
-    "S -> S S [0.4] | S S S [0.2] | 'a' [0.4]", "S -> A A A A A A A A\nA -> A A | 'a' | ",
-)  # fmt: skip
+    "S -> S S | 'a'",
+    "S -> S S S S | 'a' | S",
+    "S -> A S B | 'a'\nA -> S | \nB -> S | ",
+    "S -> S S [0.4] | S S S [0.2] | 'a' [0.4]",
+    "S -> A A A A A A A A\nA -> A A | 'a' | ",
+)
 
 
 @pytest.mark.parametrize("n", [20, 200, 2000])
@@ -228,8 +267,12 @@ HOSTILE_XML = (
     "<!DOCTYPE c [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><corpus>&e;</corpus>",
     "<!DOCTYPE c [<!ENTITY % e SYSTEM 'http://127.0.0.1:9/x'> %e;]><corpus/>",
     '<?xml version="1.0" encoding="evil"?><corpus/>',
-    '<?xml version="1.0" encoding="utf-7"?><corpus/>', "<corpus>" * 100_000, "", "\0", "<",
-)  # fmt: skip
+    '<?xml version="1.0" encoding="utf-7"?><corpus/>',
+    "<corpus>" * 100_000,
+    "",
+    "\0",
+    "<",
+)
 
 
 def test_hostile_and_damaged_xml(size, tally, tmp_path):

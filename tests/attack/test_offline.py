@@ -51,8 +51,13 @@ def test_commands_open_no_socket(name, tally, tmp_path):
     for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         environment.pop(variable, None)
     made = subprocess.run(
-        [sys.executable, "-c", RUN, *COMMANDS[name]], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", RUN, *COMMANDS[name]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     tally.check("offline: exit code", made.returncode == 0, f"{name}: {made.stderr[-800:]}")
     tally.check("offline: sockets", "OPENED" not in made.stderr, f"{name}: {made.stderr[-800:]}")

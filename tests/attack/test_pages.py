@@ -46,11 +46,14 @@ def test_explanations(browser, tally, tmp_path, toy_vectors, number):
     hostile = HOSTILE[number]
     senses = [
         {
-            "lemma": "bat", "pos": "NOUN", "sense": f"{i}{hostile}", "supersense": hostile,
+            "lemma": "bat",
+            "pos": "NOUN",
+            "sense": f"{i}{hostile}",
+            "supersense": hostile,
             "definition": f"{hostile} of {word}",
         }
         for i, word in enumerate(("night", "ball"))
-    ]  # fmt: skip
+    ]
     path = tmp_path / "senses.jsonl"
     path.write_text("".join(json.dumps(sense) + "\n" for sense in senses))
     nlp = spacy.blank("en")
@@ -74,9 +77,15 @@ def hostile_reading(hostile):
     )
     end = len(text)
     return ReadText(
-        hostile, text, (mark,), ((end - 4, end, hostile),), ((0, 3, hostile),),
-        ((0, hostile),), hostile, ("entities", "chunks", "relations"),
-    )  # fmt: skip
+        hostile,
+        text,
+        (mark,),
+        ((end - 4, end, hostile),),
+        ((0, 3, hostile),),
+        ((0, hostile),),
+        hostile,
+        ("entities", "chunks", "relations"),
+    )
 
 
 @pytest.mark.parametrize("review", [False, True])
@@ -108,8 +117,9 @@ def hostile_result(number):
         return f"{HOSTILE[(number + field) % len(HOSTILE)]}{value}"
 
     result = toy_result()
-    names = {system["name"]: hostile(i, system["name"]) for i, system in
-             enumerate(result["systems"])}  # fmt: skip
+    names = {
+        system["name"]: hostile(i, system["name"]) for i, system in enumerate(result["systems"])
+    }
     told_apart = sorted({item["stratum"] for item in result["instances"]})
     strata = {name: hostile(3 + i, name) for i, name in enumerate(told_apart)}
     for system in result["systems"]:
@@ -126,8 +136,11 @@ def hostile_result(number):
     result["vector_map"] |= {"lemma": hostile(9, "bat"), "method": hostile(10, "attention")}
     for point in result["vector_map"]["points"]:
         point["sense"] = hostile(8, point["sense"])
-    result |= {"dataset": hostile(11, ""), "inventory": hostile(12, ""),
-               "failed": {hostile(13, ""): hostile(14, "")}}  # fmt: skip
+    result |= {
+        "dataset": hostile(11, ""),
+        "inventory": hostile(12, ""),
+        "failed": {hostile(13, ""): hostile(14, "")},
+    }
     result["manifest"]["command"] = hostile(13, "")
     return result
 

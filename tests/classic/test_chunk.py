@@ -57,8 +57,12 @@ def test_nested_chunks_outer_first(default):
         (  # a comparative is no noun
             "She/PRP is/VBZ taller/JJR than/IN Tom/NNP",
             [
-                ("CLAUSE", "She is taller than Tom"), ("NP", "She"), ("VP", "is"),
-                ("ADJP", "taller"), ("PP", "than Tom"), ("NP", "Tom"),
+                ("CLAUSE", "She is taller than Tom"),
+                ("NP", "She"),
+                ("VP", "is"),
+                ("ADJP", "taller"),
+                ("PP", "than Tom"),
+                ("NP", "Tom"),
             ],
         ),
         ("the/DT big/JJ ,/, red/JJ and/CC old/JJ cat/NN", [("NP", "the big , red and old cat")]),
@@ -76,13 +80,17 @@ def test_nested_chunks_outer_first(default):
         (  # the object of one clause is not the subject of the next
             "He/PRP said/VBD the/DT cat/NN slept/VBD",
             [
-                ("CLAUSE", "He said"), ("NP", "He"), ("VP", "said"),
-                ("CLAUSE", "the cat slept"), ("NP", "the cat"), ("VP", "slept"),
+                ("CLAUSE", "He said"),
+                ("NP", "He"),
+                ("VP", "said"),
+                ("CLAUSE", "the cat slept"),
+                ("NP", "the cat"),
+                ("VP", "slept"),
             ],
         ),
         (",/, ``/`` :/: -LRB-/-LRB-", []),
     ],
-)  # fmt: skip
+)
 def test_default_grammar(default, text, expected):
     assert chunks(default, text) == expected
 
@@ -212,10 +220,15 @@ def test_label_that_nltk_cannot_read_back():
 @pytest.mark.parametrize(
     ("text", "is_text"),
     [
-        (DEFAULT_GRAMMAR, True), ("NP: {<NN>}", True), ("NP: <NN>", True), ("#\n", True),
-        ("grammar.txt", False), ("/a/b c/NP.grammar", False), ("C:\\grammar.txt", False),
+        (DEFAULT_GRAMMAR, True),
+        ("NP: {<NN>}", True),
+        ("NP: <NN>", True),
+        ("#\n", True),
+        ("grammar.txt", False),
+        ("/a/b c/NP.grammar", False),
+        ("C:\\grammar.txt", False),
     ],
-)  # fmt: skip
+)
 def test_text_or_path(text, is_text):
     assert is_grammar_text(text) is is_text
 

@@ -101,10 +101,17 @@ def test_spans_that_labels_cannot_say(spans, reason):
 @pytest.mark.parametrize(
     ("word", "shape"),
     [
-        ("", ""), ("bat", "xx"), ("I", "X"), ("NATO", "XX"), ("McDonald-99", "XxXxx-dd"),
-        ("3.5", "d.d"), ("...", ".."), ("\u05d1\u05d0\u05d8", "xx"), ("\U0001f987", "\U0001f987"),
+        ("", ""),
+        ("bat", "xx"),
+        ("I", "X"),
+        ("NATO", "XX"),
+        ("McDonald-99", "XxXxx-dd"),
+        ("3.5", "d.d"),
+        ("...", ".."),
+        ("\u05d1\u05d0\u05d8", "xx"),
+        ("\U0001f987", "\U0001f987"),
     ],
-)  # fmt: skip
+)
 def test_shape(word, shape):
     assert features._shape(word) == shape
 

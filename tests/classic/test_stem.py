@@ -132,8 +132,11 @@ def test_each_string_is_stemmed_once():
     stem = stemmer._stem
     stemmer._stem = lambda word: seen.append(word) or stem(word)
     assert [stemmer.stem(word) for word in ["bats", "flew", "bats", "bats"]] == [
-        "bat", "flew", "bat", "bat",
-    ]  # fmt: skip
+        "bat",
+        "flew",
+        "bat",
+        "bat",
+    ]
     assert seen == ["bats", "flew"]
     assert stemmer.stem.cache_info().maxsize == CACHE_SIZE
 

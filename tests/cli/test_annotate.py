@@ -256,7 +256,7 @@ RAY = ["--engine", "ray"]
         (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
         (["-o", "out.jsonl", "--engine", "dask"], "--engine is dask: allowed are local and ray"),
     ],
-)  # fmt: skip
+)
 def test_options_that_an_engine_does_not_have(folder, arguments, message):
     (folder / "in.txt").write_text("bat\n")
     code, _out, err = run(folder, "in.txt", *arguments)
@@ -267,9 +267,16 @@ def test_options_that_an_engine_does_not_have(folder, arguments, message):
 
 @pytest.mark.parametrize(
     ("name", "is_folder"),
-    [("out", True), ("out/", True), ("s3://b/out.parquet", True), ("old.d", True),
-     ("out.jsonl", False), ("out.jsonl.gz", False), ("-", False)],
-)  # fmt: skip
+    [
+        ("out", True),
+        ("out/", True),
+        ("s3://b/out.parquet", True),
+        ("old.d", True),
+        ("out.jsonl", False),
+        ("out.jsonl.gz", False),
+        ("-", False),
+    ],
+)
 def test_which_output_is_meant_as_a_folder(tmp_path, monkeypatch, name, is_folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old.d").mkdir()

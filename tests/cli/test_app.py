@@ -244,9 +244,21 @@ def test_errors_are_said_even_when_quiet(toy):
 
 def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    groups = ["senses", "explain", "read", "tokens", "neighbours", "annotate", "compare", "doctor",
-              "train-word2vec", "train-chunker", "train-senses", "train-attention",
-              "train-lemmatizer"]  # fmt: skip
+    groups = [
+        "senses",
+        "explain",
+        "read",
+        "tokens",
+        "neighbours",
+        "annotate",
+        "compare",
+        "doctor",
+        "train-word2vec",
+        "train-chunker",
+        "train-senses",
+        "train-attention",
+        "train-lemmatizer",
+    ]
     for arguments in [[], *([name] for name in groups), ["inventory", "import"]]:
         assert main([*arguments, "--help"]) == 0
         shown = capsys.readouterr().out
@@ -257,8 +269,12 @@ def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_completion_for_a_shell():
-    environment = {**os.environ, "_SPACY_ATTN_COMPLETE": "complete_bash",
-                   "COMP_WORDS": "spacy-attn comp", "COMP_CWORD": "1"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "_SPACY_ATTN_COMPLETE": "complete_bash",
+        "COMP_WORDS": "spacy-attn comp",
+        "COMP_CWORD": "1",
+    }
     command = "import sys; from spacy_attn.cli import main; sys.argv = ['spacy-attn']; main()"
     done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True)
     assert done.stdout.split() == [b"compare"]

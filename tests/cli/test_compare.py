@@ -25,9 +25,14 @@ from tests.compare.test_dataset import KEYS, XML
 #: The keys of the contract; more may be there.
 TOP = {"dataset": str, "n": int, "systems": list, "manifest": dict}
 SYSTEM = {
-    "name": str, "accuracy": float, "macro_f1": float, "ci95": list, "strata": dict,
-    "words_per_second": float, "peak_rss_mb": float,
-}  # fmt: skip
+    "name": str,
+    "accuracy": float,
+    "macro_f1": float,
+    "ci95": list,
+    "strata": dict,
+    "words_per_second": float,
+    "peak_rss_mb": float,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +102,10 @@ def test_results_have_the_keys_of_the_contract(run, toy, tmp_path):
     code, out, err = run(*toy[:-1], "--methods", "lesk", "-o", folder)  # in its own process
     assert code == 0
     assert sorted(path.name for path in folder.iterdir()) == [
-        "figures", "report.html", "results.json",
-    ]  # fmt: skip
+        "figures",
+        "report.html",
+        "results.json",
+    ]
     result = read(folder)
     for key, kind in TOP.items():
         assert isinstance(result[key], kind), key
@@ -117,8 +124,9 @@ def test_results_have_the_keys_of_the_contract(run, toy, tmp_path):
     )
     assert cells(out, "lesk")[:2] == ["lesk", "0.600"]
     assert err.splitlines()[-2:] == [
-        f"written: {folder / 'results.json'}", f"written: {folder / 'report.html'}",
-    ]  # fmt: skip
+        f"written: {folder / 'results.json'}",
+        f"written: {folder / 'report.html'}",
+    ]
 
 
 def test_a_report_that_cannot_be_drawn_leaves_the_results(run, toy, tmp_path, monkeypatch):
@@ -199,8 +207,12 @@ def test_a_half_of_the_set_and_a_baseline(run, toy, tmp_path):
     assert first["comparison"] is None
     # both are right at the bat that flew and at nothing that the other misses
     assert second["comparison"] == {
-        "baseline": "lesk", "only_this": 0, "only_baseline": 0, "p": 1.0, "p_holm": 1.0,
-    }  # fmt: skip
+        "baseline": "lesk",
+        "only_this": 0,
+        "only_baseline": 0,
+        "p": 1.0,
+        "p_holm": 1.0,
+    }
 
 
 def test_nothing_is_written_without_a_folder(run, toy, tmp_path, monkeypatch):
@@ -263,9 +275,15 @@ def test_predictions_of_ones_own(run, raganato, tmp_path):
     path = tmp_path / "mine.key.txt"
     path.write_text(KEYS)
     code, _, _ = run(
-        raganato, "--methods", "first_sense", "--predictions", f"mine={path}",
-        "-o", tmp_path / "r", "--in-process",
-    )  # fmt: skip
+        raganato,
+        "--methods",
+        "first_sense",
+        "--predictions",
+        f"mine={path}",
+        "-o",
+        tmp_path / "r",
+        "--in-process",
+    )
     assert code == 0
     rows = {s["name"]: s["accuracy"] for s in read(tmp_path / "r")["systems"]}
     assert rows == {"first_sense": 1.0, "peer": 1 / 2, "mine": 1.0}
@@ -342,10 +360,12 @@ def test_a_precision_that_is_not_reached(run, toy_inventory, tmp_path):
     path = tmp_path / "many.jsonl"
     path.write_text(
         labelled(
-            [(f"a bat {i}", "bat", "bat", f"bat.{'animal' if i % 2 else 'club'}", "")
-             for i in range(40)]
+            [
+                (f"a bat {i}", "bat", "bat", f"bat.{'animal' if i % 2 else 'club'}", "")
+                for i in range(40)
+            ]
         )
-    )  # fmt: skip
+    )
     options = ("--inventory", toy_inventory, "--methods", "first_sense", "--in-process")
     code, out, err = run(path, *options, "--tune", "0.95")
     assert code == 1

@@ -245,8 +245,9 @@ class TestWordNet:
         subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
         found = data._wordnet(find_wordnet())
         assert (found.state, found.path) == (
-            "found", str(corpora / "wordnet"),
-        )  # fmt: skip
+            "found",
+            str(corpora / "wordnet"),
+        )
 
     def test_found(self, monkeypatch, toy_wordnet):
         finding = data._wordnet(toy_wordnet)
@@ -330,9 +331,11 @@ class TestShown:
         lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
         at = lines.index("To fix")
         assert lines[at + 1 :][:4] == [
-            "encoder (wrong, required): pip install encoder", "",
-            "Not installed, and not needed", "ray: pip install ray",
-        ]  # fmt: skip
+            "encoder (wrong, required): pip install encoder",
+            "",
+            "Not installed, and not needed",
+            "ray: pip install ray",
+        ]
 
 
 class TestProcessor:

@@ -105,9 +105,18 @@ def test_files(run, toy, tmp_path):
     pytest.importorskip("matplotlib")
     page, picture, weights = (tmp_path / name for name in ("a.html", "a.svg", "a.npz"))
     code, _, _ = run(
-        TEXTS[0], "--word", "bat", "--html", str(page), "--plot", str(picture),
-        "--weights", str(weights), *WITHOUT_VECTORS, *toy,
-    )  # fmt: skip
+        TEXTS[0],
+        "--word",
+        "bat",
+        "--html",
+        str(page),
+        "--plot",
+        str(picture),
+        "--weights",
+        str(weights),
+        *WITHOUT_VECTORS,
+        *toy,
+    )
     assert code == 0
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert "</svg>" in picture.read_text(encoding="utf-8")

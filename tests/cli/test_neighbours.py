@@ -25,9 +25,13 @@ def test_a_table(run):
     done = run("bat", "cave", "--vectors", "v.txt", "-n", "2")
     assert done.exit_code == 0, done.output
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["bat"], ["cave", "0.894"], ["night", "0.707"],
-        ["cave"], ["night", "0.949"], ["bat", "0.894"],
-    ]  # fmt: skip
+        ["bat"],
+        ["cave", "0.894"],
+        ["night", "0.707"],
+        ["cave"],
+        ["night", "0.949"],
+        ["bat", "0.894"],
+    ]
 
 
 def test_control_characters_are_shown_not_obeyed(run):

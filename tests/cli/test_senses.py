@@ -22,10 +22,15 @@ from spacy_attn.wsd.methods.word2vec import word2vec_v1
 
 #: The keys of the contract; more may be there.
 KEYS = {
-    "text_index": int, "text": str, "start": int, "end": int, "lemma": str,
-    "static_similarity": (float, type(None)), "attention_similarity": (float, type(None)),
+    "text_index": int,
+    "text": str,
+    "start": int,
+    "end": int,
+    "lemma": str,
+    "static_similarity": (float, type(None)),
+    "attention_similarity": (float, type(None)),
     "methods": dict,
-}  # fmt: skip
+}
 METHOD_KEYS = {"sense": str, "score": float, "definition": str}
 ALL = "first_sense,lesk,word2vec,attention"
 
@@ -88,8 +93,10 @@ def test_json_has_the_keys_of_the_contract(run, toy):
     assert (code, err) == (0, "")
     records = json.loads(out)
     assert [(r["text_index"], r["text"], r["lemma"]) for r in records] == [
-        (0, "bat", "bat"), (2, "bat", "bat"), (2, "bank", "bank"),
-    ]  # fmt: skip
+        (0, "bat", "bat"),
+        (2, "bat", "bat"),
+        (2, "bank", "bank"),
+    ]
     for record in records:
         assert texts[record["text_index"]][record["start"] : record["end"]] == record["text"]
         for key, kind in KEYS.items():
@@ -104,9 +111,11 @@ def test_json_has_the_keys_of_the_contract(run, toy):
     assert records[0]["attention_similarity"] < 1
     assert records[2]["attention_similarity"] is None
     assert records[0]["methods"]["first_sense"] == {
-        "sense": "bat.animal", "score": 0.6667, "margin": 0.3333,
+        "sense": "bat.animal",
+        "score": 0.6667,
+        "margin": 0.3333,
         "definition": "a flying animal of the night that lives in a cave",
-    }  # fmt: skip
+    }
 
 
 def test_json_of_a_text_without_a_word(run, toy):
@@ -184,8 +193,10 @@ def test_texts_from_standard_input(run, toy, monkeypatch):
     code, out, _ = run("a bat", "-", "--json", "--methods", "lesk", *toy)
     assert code == 0
     assert [(r["text_index"], r["text"]) for r in json.loads(out)] == [
-        (0, "bat"), (1, "bat"), (3, "bank"),
-    ]  # fmt: skip
+        (0, "bat"),
+        (1, "bat"),
+        (3, "bank"),
+    ]
 
 
 def test_empty_standard_input(run, toy, monkeypatch):

@@ -66,20 +66,64 @@ def test_every_option_arrives(run, texts, tmp_path, monkeypatch):
 
     monkeypatch.setattr("spacy_attn.train.word2vec.train_word2vec", train)
     done = run(
-        "a.txt", "b", "-o", "v", "--algorithm", "fasttext", "--architecture", "cbow",
-        "--dimensions", 7, "--window", 2, "--min-count", 3, "--epochs", 4, "--negative", 6,
-        "--learning-rate", 0.1, "--sample", 0.2, "--min-ngram", 1, "--max-ngram", 2, "--buckets",
-        9, "--tokens", "whitespace", "--lang", "de", "--no-lower", "--text-key", "body",
-        "--input-format", "jsonl", "--seed", 11, "--threads", 2, "--n-process", 3, "--overwrite",
-    )  # fmt: skip
+        "a.txt",
+        "b",
+        "-o",
+        "v",
+        "--algorithm",
+        "fasttext",
+        "--architecture",
+        "cbow",
+        "--dimensions",
+        7,
+        "--window",
+        2,
+        "--min-count",
+        3,
+        "--epochs",
+        4,
+        "--negative",
+        6,
+        "--learning-rate",
+        0.1,
+        "--sample",
+        0.2,
+        "--min-ngram",
+        1,
+        "--max-ngram",
+        2,
+        "--buckets",
+        9,
+        "--tokens",
+        "whitespace",
+        "--lang",
+        "de",
+        "--no-lower",
+        "--text-key",
+        "body",
+        "--input-format",
+        "jsonl",
+        "--seed",
+        11,
+        "--threads",
+        2,
+        "--n-process",
+        3,
+        "--overwrite",
+    )
     assert done.exit_code == 0, done.output
     report = given.pop("report")
     config = given.pop("config")
     assert callable(report)
     assert given == {
-        "inputs": ["a.txt", "b"], "output": Path("v"), "text_key": "body",
-        "input_format": "jsonl", "threads": 2, "processes": 3, "overwrite": True,
-    }  # fmt: skip
+        "inputs": ["a.txt", "b"],
+        "output": Path("v"),
+        "text_key": "body",
+        "input_format": "jsonl",
+        "threads": 2,
+        "processes": 3,
+        "overwrite": True,
+    }
     assert (config.algorithm, config.architecture, config.dimensions) == ("fasttext", "cbow", 7)
     assert (config.window, config.min_count, config.epochs, config.negative) == (2, 3, 4, 6)
     assert (config.learning_rate, config.sample, config.seed) == (0.1, 0.2, 11)

@@ -28,9 +28,16 @@ def labelled(rows=ROWS):
     for text, word, lemma, sense, stratum in rows:
         start = text.index(word)
         out.append(
-            {"text": text, "start": start, "end": start + len(word), "lemma": lemma,
-             "pos": "NOUN", "sense": sense, "stratum": stratum}
-        )  # fmt: skip
+            {
+                "text": text,
+                "start": start,
+                "end": start + len(word),
+                "lemma": lemma,
+                "pos": "NOUN",
+                "sense": sense,
+                "stratum": stratum,
+            }
+        )
     return "".join(json.dumps(row) + "\n" for row in out)
 
 

@@ -45,9 +45,17 @@ def task(make_task, tmp_path):
         start = text.index(word)
         spans = [[text.index(cue), text.index(cue) + len(cue)] for cue in cues]
         lines.append(
-            {"text": text, "start": start, "end": start + len(word), "lemma": word, "pos": "NOUN",
-             "sense": sense, "stratum": "cross" if "." in text[:-1] else "plain", "cues": spans}
-        )  # fmt: skip
+            {
+                "text": text,
+                "start": start,
+                "end": start + len(word),
+                "lemma": word,
+                "pos": "NOUN",
+                "sense": sense,
+                "stratum": "cross" if "." in text[:-1] else "plain",
+                "cues": spans,
+            }
+        )
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return make_task(path)
@@ -103,9 +111,12 @@ def test_examples_are_drawn_and_those_of_a_sense_with_few_are_all_used(toy_inven
 
 def test_a_learning_curve(task, toy_model, toy_sense_model):
     attention = {
-        "@sense_methods": "spacy_attn.attention.v1", "model": str(toy_model),
-        "sense_model": str(toy_sense_model), "window": 64, "overlap": 16,
-    }  # fmt: skip
+        "@sense_methods": "spacy_attn.attention.v1",
+        "model": str(toy_model),
+        "sense_model": str(toy_sense_model),
+        "window": 64,
+        "overlap": 16,
+    }
     steps = []
     for method in ("lesk_extended", attention):
         points = learning_points(

@@ -164,9 +164,13 @@ def test_a_raganato_set(corpus):
 
 def test_a_token_of_several_words_with_a_lemma_of_another_number():
     sentence = LabelledSentence(
-        "s", "senseval9.d000", ("new york 's",), ("new york",), ("NOUN",),
+        "s",
+        "senseval9.d000",
+        ("new york 's",),
+        ("new york",),
+        ("NOUN",),
         (LabelledWord("a", 0, "new york", "NOUN", ("x",)),),
-    )  # fmt: skip
+    )
     data = dataset_of("one", [sentence])
     assert data.contexts[0].lemmas == ["", "", ""]
     assert (data.instances[0].start, data.instances[0].end) == (0, 3)
@@ -186,8 +190,16 @@ def test_an_id_that_stands_twice(corpus):
         open_dataset(corpus, tag)
 
 
-LABELLED = {"text": "the bat took off", "start": 4, "end": 7, "lemma": "Bat", "pos": "NOUN",
-            "sense": "bat.animal", "stratum": "near", "cues": [[8, 16]]}  # fmt: skip
+LABELLED = {
+    "text": "the bat took off",
+    "start": 4,
+    "end": 7,
+    "lemma": "Bat",
+    "pos": "NOUN",
+    "sense": "bat.animal",
+    "stratum": "near",
+    "cues": [[8, 16]],
+}
 
 
 def test_a_labelled_file(tmp_path):
@@ -199,8 +211,10 @@ def test_a_labelled_file(tmp_path):
     assert (data.name, data.may_quote, data.files) == ("mine", True, (path,))
     assert [context.text for context in data.contexts] == ["the bat took off", "bats"]
     assert [(i.id, i.context, i.start, i.end, i.lemma) for i in data.instances] == [
-        ("1", 0, 1, 2, "bat"), ("2", 1, 0, 1, "bat"), ("3", 0, 2, 4, "take off"),
-    ]  # fmt: skip
+        ("1", 0, 1, 2, "bat"),
+        ("2", 1, 0, 1, "bat"),
+        ("3", 0, 2, 4, "take off"),
+    ]
     assert [i.gold for i in data.instances] == [("bat%1:05:00::",), ("x",), ("y",)]
     assert (data.instances[0].stratum, data.instances[0].cues) == ("near", ((8, 16),))
 
@@ -240,5 +254,6 @@ def test_peers_lie_beside_the_set(corpus, tmp_path):
     (folder / "c.key.txt.bak").write_text(KEYS)
     peers = peers_of(open_dataset(corpus, tag))
     assert {name: path.name for name, path in peers.items()} == {
-        "a": "a.key.txt", "b": "b.key.txt.gz"
-    }  # fmt: skip
+        "a": "a.key.txt",
+        "b": "b.key.txt.gz",
+    }

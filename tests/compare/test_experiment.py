@@ -66,8 +66,9 @@ def test_instances_show_who_was_right(task, published):
     assert third["text"][third["start"] : third["end"]] == "bank"
     assert (third["gold"], third["stratum"]) == (["bank.river"], "near")
     assert third["predictions"] == {
-        "lesk": ["bank.money", 0.5, False], "peer": ["bank.river", None, True],
-    }  # fmt: skip
+        "lesk": ["bank.money", 0.5, False],
+        "peer": ["bank.river", None, True],
+    }
     assert result["instances"][4]["predictions"]["peer"] == [None, None, False]
 
 
@@ -116,9 +117,11 @@ def test_each_system_has_one_process_for_its_whole_plan(task, monkeypatch):
     assert failed == {}
     assert done["lesk"][0] == done["lesk"][1]
     assert told[:4] == [
-        ("first_sense", 0, 0), ("first_sense", 4, 4),
-        ("first_sense, again", 0, 0), ("first_sense, again", 4, 4),
-    ]  # fmt: skip
+        ("first_sense", 0, 0),
+        ("first_sense", 4, 4),
+        ("first_sense, again", 0, 0),
+        ("first_sense, again", 4, 4),
+    ]
 
 
 # -- tables ---------------------------------------------------------------------------------
@@ -133,11 +136,19 @@ def test_tables_and_notes(task, published, tmp_path):
         "toy, inventory toy.jsonl, n = 5; p: McNemar's test against lesk, Holm-corrected"
     )
     assert table.heads == [
-        "system", "accuracy", "95 %", "p", "macro-F1", "ECE", "coverage", "words/s",
-    ]  # nobody has a supersense here, or a process of its own  # fmt: skip
+        "system",
+        "accuracy",
+        "95 %",
+        "p",
+        "macro-F1",
+        "ECE",
+        "coverage",
+        "words/s",
+    ]  # nobody has a supersense here, or a process of its own
     assert [row[:2] for row in table.rows] == [
-        ["lesk", "0.600"], ["peer (published predictions)", "0.400"],
-    ]  # fmt: skip
+        ["lesk", "0.600"],
+        ["peer (published predictions)", "0.400"],
+    ]
     assert [row[3] for row in table.rows] == ["-", "1.000"]
     assert table.dim == {1}
     tables = group_tables(result)
@@ -156,9 +167,10 @@ def test_a_gold_sense_that_the_inventory_does_not_have(make_task, tmp_path):
     row = {"text": "a bat", "start": 2, "end": 5, "lemma": "bat", "pos": "NOUN", "sense": "bat.x"}
     (tmp_path / "wrong.jsonl").write_text(json.dumps(row))
     result = compare(
-        make_task(tmp_path / "wrong.jsonl"), {"first": MethodSystem("first_sense")},
+        make_task(tmp_path / "wrong.jsonl"),
+        {"first": MethodSystem("first_sense")},
         in_process=True,
-    )  # fmt: skip
+    )
     assert (result["unreachable"], result["unknown"]) == (1, 0)
     assert notes(result) == [
         "1 of 1 instances have a sense that is not among the candidates of their word; they "
@@ -191,6 +203,9 @@ def test_allamended():
     assert result["n_by"]["subsets"]["not_first"] == 1922
     assert round(esc["subsets"]["not_first"], 3) == 0.622
     assert list(result["n_by"]["strata"]) == [
-        "senseval2", "senseval3", "semeval2013", "semeval2015",
-    ]  # fmt: skip
+        "senseval2",
+        "senseval3",
+        "semeval2013",
+        "semeval2015",
+    ]
     assert set(result["instances"][0]) == {"id", "predictions"}  # no text of the set

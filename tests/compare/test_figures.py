@@ -44,45 +44,75 @@ TEXTS = [
 def toy_result():
     """The contents of a results.json that has every key, six instances and four systems."""
     rows = [
-        _row("attention", 600.0, 700.0, 0.05), _row("lesk", 30_000.0, 400.0, 0.02),
-        _row("word2vec", 20_000.0, 500.0, 0.1), _row("peer", None, None, None),
-    ]  # fmt: skip
+        _row("attention", 600.0, 700.0, 0.05),
+        _row("lesk", 30_000.0, 400.0, 0.02),
+        _row("word2vec", 20_000.0, 500.0, 0.1),
+        _row("peer", None, None, None),
+    ]
     points = [
-        {"instance": f"toy.{i}", "sense": TEXTS[i][2], "static": [0.5, 1e-9 * (-1) ** i],
-         "attention": [i / 2, -i / 4]}
+        {
+            "instance": f"toy.{i}",
+            "sense": TEXTS[i][2],
+            "static": [0.5, 1e-9 * (-1) ** i],
+            "attention": [i / 2, -i / 4],
+        }
         for i in range(4)
-    ]  # fmt: skip
+    ]
     curve = {"attention": [0.9, 0.8, 0.7], "lesk": [0.5, 0.4, 0.3]}
     return {
-        "dataset": "toy", "inventory": "toy", "n": 6,
+        "dataset": "toy",
+        "inventory": "toy",
+        "n": 6,
         "n_by": {"strata": {"far": 3, "plain": 3}, "pos": {"NOUN": 6}, "subsets": {}},
-        "unknown": 0, "unreachable": 0, "failed": {}, "end_to_end": False,
-        "baseline": "word2vec", "systems": rows,
+        "unknown": 0,
+        "unreachable": 0,
+        "failed": {},
+        "end_to_end": False,
+        "baseline": "word2vec",
+        "systems": rows,
         "distance_curve": {
-            "strata": ["far"], "n": 3, "distances": [0, 10, 400],
+            "strata": ["far"],
+            "n": 3,
+            "distances": [0, 10, 400],
             "systems": {
-                name: [{"distance": d, "accuracy": a, "ci95": [a - 0.1, a + 0.05]}
-                       for d, a in zip([0, 10, 400], values, strict=True)]
+                name: [
+                    {"distance": d, "accuracy": a, "ci95": [a - 0.1, a + 0.05]}
+                    for d, a in zip([0, 10, 400], values, strict=True)
+                ]
                 for name, values in curve.items()
             },
         },
         "learning_curve": {
-            "sizes": [1, 3, 6], "draws": 3,
+            "sizes": [1, 3, 6],
+            "draws": 3,
             "systems": {
-                name: [{"size": s, "accuracy": a, "low": a - 0.1, "high": a + 0.05,
-                        "short": 2 if s == 6 else 0}
-                       for s, a in zip([1, 3, 6], values[::-1], strict=True)]
+                name: [
+                    {
+                        "size": s,
+                        "accuracy": a,
+                        "low": a - 0.1,
+                        "high": a + 0.05,
+                        "short": 2 if s == 6 else 0,
+                    }
+                    for s, a in zip([1, 3, 6], values[::-1], strict=True)
+                ]
                 for name, values in curve.items()
             },
         },
         "vector_map": {
-            "lemma": "bat", "pos": "NOUN", "points": points,
+            "lemma": "bat",
+            "pos": "NOUN",
+            "points": points,
             "method": "PCA of 16 dimensions; 41 % of the variance",
         },
-        "manifest": {"command": "spacy-attn compare toy.jsonl", "versions": {"spacy": "3.8"},
-                     "processor": "a processor", "threads": 2},
+        "manifest": {
+            "command": "spacy-attn compare toy.jsonl",
+            "versions": {"spacy": "3.8"},
+            "processor": "a processor",
+            "threads": 2,
+        },
         "instances": [_instance(i) for i in range(6)],
-    }  # fmt: skip
+    }
 
 
 def _row(name, speed, memory, error):
@@ -96,45 +126,78 @@ def _row(name, speed, memory, error):
         {"low": 0.8, "high": 1.0, "n": 4, "confidence": 0.9, "accuracy": accuracy},
     ]
     is_peer = name == "peer"
-    comparison = {"baseline": "word2vec", "only_this": 3, "only_baseline": 1, "p": 0.01,
-                  "p_holm": 0.03}  # fmt: skip
+    comparison = {
+        "baseline": "word2vec",
+        "only_this": 3,
+        "only_baseline": 1,
+        "p": 0.01,
+        "p_holm": 0.03,
+    }
     return {
-        "name": name, "kind": "published predictions" if is_peer else "run",
-        "accuracy": accuracy, "macro_f1": accuracy / 2,
+        "name": name,
+        "kind": "published predictions" if is_peer else "run",
+        "accuracy": accuracy,
+        "macro_f1": accuracy / 2,
         "ci95": [accuracy - 0.1, min(accuracy + 0.1, 1.0)],
         "strata": {"far": float(right[far].mean()), "plain": float(right[~far].mean())},
-        "pos": {"NOUN": accuracy}, "subsets": {},
+        "pos": {"NOUN": accuracy},
+        "subsets": {},
         "by_word": {word: float(right[words == word].mean()) for word in ("bank", "bat")},
-        "supersense_accuracy": None, "coverage": 1.0, "precision": accuracy,
-        "calibration_error": error, "words_per_second": speed, "peak_rss_mb": memory,
+        "supersense_accuracy": None,
+        "coverage": 1.0,
+        "precision": accuracy,
+        "calibration_error": error,
+        "words_per_second": speed,
+        "peak_rss_mb": memory,
         "reliability": None if is_peer else bins,
         "comparison": None if name == "word2vec" else comparison,
-        **({} if is_peer else {
-            "method": name, "seconds_to_first_result": 0.25, "disk_mb": 81.5,
-            "share_of_tokens_encoded": 1.0 if name == "attention" else 0.0,
-        }),
-    }  # fmt: skip
+        **(
+            {}
+            if is_peer
+            else {
+                "method": name,
+                "seconds_to_first_result": 0.25,
+                "disk_mb": 81.5,
+                "share_of_tokens_encoded": 1.0 if name == "attention" else 0.0,
+            }
+        ),
+    }
 
 
 def _instance(i):
     text, word, sense, stratum, cue = TEXTS[i]
     start, at = text.index(word), text.index(cue)
-    other = {"bat.animal": "bat.club", "bat.club": "bat.animal", "bank.money": "bank.river",
-             "bank.river": "bank.money"}[sense]  # fmt: skip
+    other = {
+        "bat.animal": "bat.club",
+        "bat.club": "bat.animal",
+        "bank.money": "bank.river",
+        "bank.river": "bank.money",
+    }[sense]
     return {
-        "id": f"toy.{i}", "text": text, "start": start, "end": start + len(word), "lemma": word,
-        "pos": "NOUN", "gold": [sense], "stratum": stratum, "cues": [[at, at + len(cue)]],
+        "id": f"toy.{i}",
+        "text": text,
+        "start": start,
+        "end": start + len(word),
+        "lemma": word,
+        "pos": "NOUN",
+        "gold": [sense],
+        "stratum": stratum,
+        "cues": [[at, at + len(cue)]],
         "predictions": {
             name: [sense if right[i] else other, None if name == "peer" else 0.75, bool(right[i])]
             for name, right in RIGHT.items()
         },
-    }  # fmt: skip
+    }
 
 
 OPTIONAL = {
-    "accuracy-cost": "words_per_second", "strata": None, "distance": "distance_curve",
-    "learning-curve": "learning_curve", "reliability": "reliability", "vector-map": "vector_map",
-}  # fmt: skip
+    "accuracy-cost": "words_per_second",
+    "strata": None,
+    "distance": "distance_curve",
+    "learning-curve": "learning_curve",
+    "reliability": "reliability",
+    "vector-map": "vector_map",
+}
 
 
 def without(name):
@@ -387,10 +450,14 @@ def test_names_beside_points_do_not_overlap(result):
     pytest.importorskip("matplotlib")
     row = result["systems"][0]
     result["systems"] = [
-        {**row, "name": f"system number {i}", "accuracy": 0.9 + i % 3 / 1000,
-         "words_per_second": 1000.0 * 1.05**i}
+        {
+            **row,
+            "name": f"system number {i}",
+            "accuracy": 0.9 + i % 3 / 1000,
+            "words_per_second": 1000.0 * 1.05**i,
+        }
         for i in range(9)
-    ]  # fmt: skip
+    ]
     figure = draw_all(result)["accuracy-cost"].figure
     renderer = figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]

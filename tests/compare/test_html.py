@@ -109,8 +109,9 @@ def test_figures_of_an_earlier_report_go(result, tmp_path):
     (tmp_path / "figures" / "mine.svg").write_text("mine", encoding="utf-8")
     paths = write_report(without("vector-map"), tmp_path)
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        *(path.name for path in paths[1:]), "mine.svg",
-    }  # fmt: skip
+        *(path.name for path in paths[1:]),
+        "mine.svg",
+    }
 
 
 def test_a_folder_that_cannot_be_made(result, tmp_path):
@@ -174,9 +175,7 @@ def test_figures_have_words_for_those_who_do_not_see_them(result, page):
 
 
 def test_figures_take_the_colours_of_the_page(page):
-    styles = [
-        attributes["style"] for _, attributes, _ in page.elements if "style" in attributes
-    ]  # fmt: skip
+    styles = [attributes["style"] for _, attributes, _ in page.elements if "style" in attributes]
     colours = set(re.findall(r"(?:fill|stroke): ?([^;]+)", "; ".join(styles)))
     named = {"none", "currentColor", "var(--line)", "var(--paper)"}
     assert all(c in named or re.fullmatch(r"var\(--series-\d\)", c) for c in colours), colours
@@ -200,9 +199,13 @@ def test_headline_has_the_numbers_of_the_result(result):
 
 @pytest.mark.parametrize(
     ("p", "shown", "stars"),
-    [(0.05, "0.050", ""), (0.0499, "0.050", " *"), (0.0099, "0.010", " **"),
-     (0.0009, "&lt; 0.001", " ***")],
-)  # fmt: skip
+    [
+        (0.05, "0.050", ""),
+        (0.0499, "0.050", " *"),
+        (0.0099, "0.010", " **"),
+        (0.0009, "&lt; 0.001", " ***"),
+    ],
+)
 def test_significance_marks(result, p, shown, stars):
     result["systems"][1]["comparison"]["p_holm"] = p
     result["systems"][1]["accuracy"] = result["systems"][2]["accuracy"] - 0.25
@@ -274,16 +277,25 @@ def test_a_result_of_today_without_the_new_keys(result):
     for key in ("baseline", "learning_curve", "distance_curve", "vector_map", "manifest"):
         del result[key]
     for system in result["systems"]:
-        for key in ("reliability", "comparison", "seconds_to_first_result", "disk_mb",
-                    "share_of_tokens_encoded"):  # fmt: skip
+        for key in (
+            "reliability",
+            "comparison",
+            "seconds_to_first_result",
+            "disk_mb",
+            "share_of_tokens_encoded",
+        ):
             system.pop(key, None)
     result["n_by"]["strata"] = {"plain": 6}
     sections = [attributes["id"] for attributes, _ in drawn_page(result).find("h2")]
     assert sections == ["measured", "results", "cost", "strata", "calibration", "disagreements"]
     source = source_of(result)
     assert table(source, "What it costs")[0] == [
-        "system", "accuracy", "words/s", "peak MB", "on the front",
-    ]  # fmt: skip
+        "system",
+        "accuracy",
+        "words/s",
+        "peak MB",
+        "on the front",
+    ]
 
 
 def test_nothing_but_one_published_system(result):
@@ -386,12 +398,16 @@ def test_a_long_list_is_cut_and_says_so(result):
     first = result["instances"][2]
     n = MOST_SHOWN + 57
     result["instances"] = [
-        {**first, "id": f"long.{i}", "predictions": {
-            name: [*said[:2], name == "attention" or bool(rng.integers(2) and name == "peer")]
-            for name, said in first["predictions"].items()
-        }}
+        {
+            **first,
+            "id": f"long.{i}",
+            "predictions": {
+                name: [*said[:2], name == "attention" or bool(rng.integers(2) and name == "peer")]
+                for name, said in first["predictions"].items()
+            },
+        }
         for i in range(n)
-    ]  # fmt: skip
+    ]
     page = Page(source_of(result))
     listed = [attributes for attributes, _ in page.find("li") if "data-rank" in attributes]
     shown = [attributes for attributes in listed if "hidden" not in attributes]
@@ -489,8 +505,9 @@ def test_wins_need_both_sides(result):
 
 def test_a_row_is_known_by_its_method(result):
     result["systems"][1] |= {
-        "name": "mine", "method": {"@sense_methods": "spacy_attn.lesk_extended.v1", "window": 3},
-    }  # fmt: skip
+        "name": "mine",
+        "method": {"@sense_methods": "spacy_attn.lesk_extended.v1", "window": 3},
+    }
     result["systems"][2] |= {"name": "lesk", "method": "own.thing.v1"}
     assert any("mine, the most accurate classic method" in text for text in classic_wins(result))
 

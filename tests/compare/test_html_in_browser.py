@@ -46,8 +46,9 @@ def choose(browser, menu, name):
         "const menu = document.getElementById(arguments[0]);"
         "menu.value = [...menu.options].findIndex((each) => each.text === arguments[1]);"
         "menu.dispatchEvent(new Event('change', {bubbles: true}));",
-        menu, name,
-    )  # fmt: skip
+        menu,
+        name,
+    )
 
 
 def right_alone(one, other):
@@ -81,10 +82,14 @@ def test_no_error_and_no_request_but_the_page(browser, tmp_path, make):
 def test_tab_reaches_menus_and_points(page):
     reached = []
     for _ in range(120):
-        page.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": "Tab",
-                             "code": "Tab", "windowsVirtualKeyCode": 9})  # fmt: skip
-        page.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": "Tab",
-                             "code": "Tab", "windowsVirtualKeyCode": 9})  # fmt: skip
+        page.execute_cdp_cmd(
+            "Input.dispatchKeyEvent",
+            {"type": "rawKeyDown", "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
+        )
+        page.execute_cdp_cmd(
+            "Input.dispatchKeyEvent",
+            {"type": "keyUp", "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
+        )
         here = page.execute_script("return document.activeElement.id")
         if here == "swap":
             break
@@ -171,8 +176,9 @@ def luminance(browser, selector, name):
     colour = browser.execute_script(
         "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
         ".match(/[\\d.]+/g).slice(0, 3).map(Number)",
-        selector, name,
-    )  # fmt: skip
+        selector,
+        name,
+    )
     shares = [c / 255 for c in colour]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
@@ -185,9 +191,11 @@ def test_dark_mode_is_dark_and_everything_legible(page):
             emulate(page, scheme)
             ground = grounds[scheme] = luminance(page, "body", "backgroundColor")
             for selector, name in (
-                ("body", "color"), ("figcaption", "color"), ("nav a", "color"),
+                ("body", "color"),
+                ("figcaption", "color"),
+                ("nav a", "color"),
                 ("figure svg text", "fill"),
-            ):  # fmt: skip
+            ):
                 other = luminance(page, selector, name)
                 ratio = (max(ground, other) + 0.05) / (min(ground, other) + 0.05)
                 assert ratio > 4.5, (scheme, selector)

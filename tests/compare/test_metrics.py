@@ -42,9 +42,7 @@ def test_macro_f1_is_that_of_scikit_learn():
     for word in sorted(set(words)):
         g = [sense for sense, w in zip(gold, words, strict=True) if w == word]
         p = [sense for sense, w in zip(predicted, words, strict=True) if w == word]
-        expected.append(
-            f1_score(g, p, labels=sorted(set(g)), average="macro", zero_division=0.0)
-        )  # fmt: skip
+        expected.append(f1_score(g, p, labels=sorted(set(g)), average="macro", zero_division=0.0))
     assert macro_f1(words, gold, predicted) == pytest.approx(np.mean(expected), abs=1e-12)
 
 

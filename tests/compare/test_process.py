@@ -48,8 +48,12 @@ def test_a_function_in_its_own_process(task):
     with own_process(always_last, lambda *now: told.append(now)) as ask:
         answers = ask(answer, task, "a note")
     assert [p and p.sense for p in answers.predictions] == [
-        "bat.club", "bat.club", "bank.river", "bank.river", None,
-    ]  # fmt: skip
+        "bat.club",
+        "bat.club",
+        "bank.river",
+        "bank.river",
+        None,
+    ]
     assert told == [("a note", 0, 0), ("a note", 1, 1)]
     assert 50 < answers.peak_rss_mb < len(held) / 1e6 + 150
 

@@ -83,8 +83,9 @@ def test_words_are_found_by_the_pipeline(toy_inventory, tmp_path):
         open_dataset(path, tag), load_inventory(toy_inventory, "en"), resources, tag
     )
     assert [t and (t.context, t.start, t.end, t.lemma) for t in task.targets] == [
-        (0, 1, 2, "bat"), None,
-    ]  # fmt: skip
+        (0, 1, 2, "bat"),
+        None,
+    ]
     answers = MethodSystem("first_sense")(task, quiet)
     assert [p and p.sense for p in answers.predictions] == ["bat.animal", None]
 
@@ -102,11 +103,11 @@ def test_methods_by_config():
         ("guess", "method = 'guess'; allowed are random"),
         ({"@sense_methods": "guess.v1"}, r"method = 'guess\.v1'; allowed are random"),
         ({"window": 2}, r'method = \{"window": 2\} has no "@sense_methods"'),
-        ({**LESK, "windows": 2}, r'method = .* is not allowed: .*windows'),
+        ({**LESK, "windows": 2}, r"method = .* is not allowed: .*windows"),
         ({**LESK, "window": 0}, "window = 0; allowed is 1 or more"),
         ({**LESK, "window": "wide"}, "method = .* is not allowed: .*window"),
     ],
-)  # fmt: skip
+)
 def test_methods_that_are_refused(spec, reason):
     with pytest.raises(ConfigError, match=reason) as caught:
         resolve_method(spec)
@@ -116,8 +117,10 @@ def test_methods_that_are_refused(spec, reason):
 def test_a_config_gets_the_settings_that_its_method_has():
     assert method_config("lesk", temperature=2.0) == {**LESK, "temperature": 2.0}
     assert method_config({**LESK, "window": 3, "temperature": 1.0}, temperature=2.0) == {
-        **LESK, "window": 3, "temperature": 2.0,
-    }  # fmt: skip
+        **LESK,
+        "window": 3,
+        "temperature": 2.0,
+    }
     assert method_config("random", temperature=2.0) == {"@sense_methods": "spacy_attn.random.v1"}
 
 
@@ -137,8 +140,12 @@ def test_published_predictions(task, tmp_path):
     path.write_text("1 bat.club bat.animal\n3 bank.river\n99 bat.club\n")
     answers = PublishedPredictions(path)(task, quiet)
     assert [p and p.sense for p in answers.predictions] == [
-        "bat.club", None, "bank.river", None, None,
-    ]  # fmt: skip
+        "bat.club",
+        None,
+        "bank.river",
+        None,
+        None,
+    ]
     assert answers.details == {"missing": 3, "extra": 1}
     assert answers.words_per_second is None
 

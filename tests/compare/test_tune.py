@@ -29,9 +29,9 @@ def answers_of(task, scores, right, temperature=1.0):
     """What a method would say that is right where asked, with these probabilities."""
     said = []
     for target, score, ok in zip(task.targets, scores, right, strict=True):
-        best, other = [s.id for s in target.candidates] if ok else [
-            s.id for s in reversed(target.candidates)
-        ]  # fmt: skip
+        best, other = (
+            [s.id for s in target.candidates] if ok else [s.id for s in reversed(target.candidates)]
+        )
         said.append(Prediction(best, score, ((best, score), (other, 1 - score))))
     return Answers(said, details={"temperature": temperature})
 

@@ -39,8 +39,16 @@ def run(nlp, doc):
 
 def test_what_is_read_and_what_is_not(nlp):
     words = "Bats/NOUN FLEW/VERB Banks/PROPN The/DET 3/NUM Of/ADP b2b/NOUN ,/PUNCT".split()
-    assert lemmas(run(nlp, tagged(nlp, *words))) == ["bat", "fly", "Banks", "the", "3", "of",
-                                                     "b2b", ","]  # fmt: skip
+    assert lemmas(run(nlp, tagged(nlp, *words))) == [
+        "bat",
+        "fly",
+        "Banks",
+        "the",
+        "3",
+        "of",
+        "b2b",
+        ",",
+    ]
 
 
 def test_auxiliaries_are_verbs(nlp):

@@ -55,9 +55,12 @@ def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_invent
     line = {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "sense": "bat.club"}
     path.write_text(json.dumps(line))
     annotator = Annotator(
-        pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
-        factory=blank, corrections=str(path),
-    )  # fmt: skip
+        pipeline="blank:en",
+        inventory=str(toy_inventory),
+        method="first_sense",
+        factory=blank,
+        corrections=str(path),
+    )
     rows: Any = annotator.annotate([TEXT, "nothing"])
     first = rows[0][0]
     assert (first["sense"], first["score"]) == ("bat.club", 1.0)
@@ -83,9 +86,13 @@ def test_a_job_applies_corrections_to_text_that_it_unwraps(toy_inventory, tmp_pa
     line = {"text": text, "start": 9, "end": 12, "lemma": "bat", "sense": "bat.club"}
     (tmp_path / "corrections.jsonl").write_text(json.dumps(line))
     annotator = Annotator(
-        pipeline="blank:en", inventory=str(toy_inventory), method="first_sense",
-        factory=blank, corrections=str(tmp_path / "corrections.jsonl"), unwrap=True,
-    )  # fmt: skip
+        pipeline="blank:en",
+        inventory=str(toy_inventory),
+        method="first_sense",
+        factory=blank,
+        corrections=str(tmp_path / "corrections.jsonl"),
+        unwrap=True,
+    )
     rows: Any = annotator.annotate([text])
     ((found,),) = rows
     assert (found["sense"], text[found["start"] : found["end"]]) == ("bat.club", "bat")

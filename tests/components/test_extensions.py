@@ -64,10 +64,19 @@ def test_the_attributes_by_name():
 
 def test_other_names():
     install_extensions(
-        attn_vectors="a", attn_vector="b", attn_model="c", word2vec="d", sense="e", spans_key="f",
-        stem="g", parse_tree="h", parse_status="i", parse_details="j", relations="k",
+        attn_vectors="a",
+        attn_vector="b",
+        attn_model="c",
+        word2vec="d",
+        sense="e",
+        spans_key="f",
+        stem="g",
+        parse_tree="h",
+        parse_status="i",
+        parse_details="j",
+        relations="k",
         attn_lemma="l",
-    )  # fmt: skip
+    )
     assert installed() == {
         "doc": {"a", "b", "c", "k"},
         "span": {"b", "e", "h", "i", "j"},
@@ -242,10 +251,17 @@ def test_vectors_survive_bytes(doc):
 
 def record(doc, start, end, sense):
     return {
-        "start": doc[start].idx, "end": doc[end - 1].idx + len(doc[end - 1]), "sense": sense,
-        "lemma": "bank", "definition": "d", "score": 0.75, "margin": 0.5,
-        "ranked": [sense, "other"], "probabilities": [0.75, 0.25], "method": "test",
-    }  # fmt: skip
+        "start": doc[start].idx,
+        "end": doc[end - 1].idx + len(doc[end - 1]),
+        "sense": sense,
+        "lemma": "bank",
+        "definition": "d",
+        "score": 0.75,
+        "margin": 0.5,
+        "ranked": [sense, "other"],
+        "probabilities": [0.75, 0.25],
+        "method": "test",
+    }
 
 
 def annotate(doc, *decisions, key="senses"):

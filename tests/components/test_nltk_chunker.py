@@ -21,9 +21,12 @@ from spacy_attn.errors import ConfigError, ResourceError
 ROOT = Path(nltk_chunker.__file__).parents[2]
 TEXT = "The/DT bat/NN flew/VBD at/IN night/NN ./."
 CHUNKS = [
-    ("CLAUSE", "The bat flew at night"), ("NP", "The bat"), ("VP", "flew"),
-    ("PP", "at night"), ("NP", "night"),
-]  # fmt: skip
+    ("CLAUSE", "The bat flew at night"),
+    ("NP", "The bat"),
+    ("VP", "flew"),
+    ("PP", "at night"),
+    ("NP", "night"),
+]
 TAGS = dict(pair.split("/") for pair in (TEXT + " he/PRP hit/VBD a/DT ball/NN").split())
 
 
@@ -37,9 +40,13 @@ def toy_tagger(doc):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     sentence = [
-        ("The", "DT", "B-NP"), ("bat", "NN", "I-NP"), ("flew", "VBD", "B-VP"),
-        ("at", "IN", "B-PP"), ("night", "NN", "B-NP"), (".", ".", "O"),
-    ]  # fmt: skip
+        ("The", "DT", "B-NP"),
+        ("bat", "NN", "I-NP"),
+        ("flew", "VBD", "B-VP"),
+        ("at", "IN", "B-PP"),
+        ("night", "NN", "B-NP"),
+        (".", ".", "O"),
+    ]
     path = tmp_path_factory.mktemp("model") / "chunks.safetensors"
     train_sequence_tagger([sentence], task="chunks", epochs=5).save(path)
     return path

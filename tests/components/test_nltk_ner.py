@@ -68,9 +68,14 @@ def test_entities_in_doc_ents(model):
     doc = pipeline(model)(TEXT)
     assert ents(doc) == FOUND
     assert states(doc) == [
-        ("B", "PERSON"), ("I", "PERSON"), ("O", ""), ("O", ""), ("B", "GPE"), ("I", "GPE"),
+        ("B", "PERSON"),
+        ("I", "PERSON"),
         ("O", ""),
-    ]  # fmt: skip
+        ("O", ""),
+        ("B", "GPE"),
+        ("I", "GPE"),
+        ("O", ""),
+    ]
 
 
 def test_nltk_chunker_stand_in(monkeypatch):
@@ -239,8 +244,9 @@ def test_missing_becomes_outside(model, merge):
 def test_keep_touches_nothing_of_a_doc_with_entities(model):
     nlp = pipeline(model, merge="keep")
     doc = nlp.make_doc(TEXT)
-    doc.set_ents([Span(doc, 0, 1, "PET")], blocked=[doc[1:2]], outside=[doc[2:3]],
-                 default="missing")  # fmt: skip
+    doc.set_ents(
+        [Span(doc, 0, 1, "PET")], blocked=[doc[1:2]], outside=[doc[2:3]], default="missing"
+    )
     before = doc.to_bytes(exclude=["tensor"])
     doc = nlp.get_pipe("nltk_ner")(doc)
     assert doc.to_bytes(exclude=["tensor"]) == before
@@ -366,8 +372,10 @@ def test_declared_to_analyze_pipes(model):
     analysis = pipeline(model).analyze_pipes()
     assert analysis["problems"]["nltk_ner"] == []
     assert analysis["summary"]["nltk_ner"]["assigns"] == [
-        "doc.ents", "token.ent_iob", "token.ent_type",
-    ]  # fmt: skip
+        "doc.ents",
+        "token.ent_iob",
+        "token.ent_type",
+    ]
     nlp = spacy.blank("en")
     nlp.add_pipe("nltk_ner", config={"model": str(model)})
     assert nlp.analyze_pipes()["problems"]["nltk_ner"] == ["token.tag"]

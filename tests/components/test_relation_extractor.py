@@ -29,10 +29,25 @@ SENTENCES = ROOT / "tests" / "data"
 FLOORS = {"relations.dev.jsonl": (0.90, 0.90), "relations.test.jsonl": (0.90, 0.86)}
 
 POS = {
-    "NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN", "DT": "DET", "PRP": "PRON", "WDT": "PRON",
-    "WP": "PRON", "WRB": "SCONJ", "JJ": "ADJ", "RB": "ADV", "IN": "ADP", "RP": "ADP",
-    "TO": "PART", "POS": "PART", "CC": "CCONJ", "CD": "NUM", ".": "PUNCT", ",": "PUNCT",
-}  # fmt: skip
+    "NN": "NOUN",
+    "NNS": "NOUN",
+    "NNP": "PROPN",
+    "DT": "DET",
+    "PRP": "PRON",
+    "WDT": "PRON",
+    "WP": "PRON",
+    "WRB": "SCONJ",
+    "JJ": "ADJ",
+    "RB": "ADV",
+    "IN": "ADP",
+    "RP": "ADP",
+    "TO": "PART",
+    "POS": "PART",
+    "CC": "CCONJ",
+    "CD": "NUM",
+    ".": "PUNCT",
+    ",": "PUNCT",
+}
 # word[=lemma]/tag/dep/head for each token, then entities as start-end-label.
 CHASED = (
     "The/DT/det/1 dog/NN/nsubj/2 chased=chase/VBD/ROOT/2 the/DT/det/4 cat/NN/dobj/2 ././punct/2"
@@ -76,8 +91,10 @@ CLASSES = {
         "and/CC/cc/3 sold=sell/VBD/conj/3 milk/NN/dobj/6",
         "",
         {
-            "Ann | buy | bread": "object", "Bob | buy | bread": "object",
-            "Ann | sell | milk": "object", "Bob | sell | milk": "object",
+            "Ann | buy | bread": "object",
+            "Bob | buy | bread": "object",
+            "Ann | sell | milk": "object",
+            "Bob | sell | milk": "object",
         },
     ),
     "shared object": (
@@ -256,8 +273,10 @@ CLASSES = {
     "object read as apposition": (
         "She/PRP/nsubj/1 gave=give/VBD/ROOT/1 Bob/NNP/dative/1 his/PRP/poss/4 coat/NN/appos/2",
         "",
-        {"She | give to | Bob": "indirect_object",
-         "She | give | his coat": "object_after_indirect_object"},
+        {
+            "She | give to | Bob": "indirect_object",
+            "She | give | his coat": "object_after_indirect_object",
+        },
     ),
     "conjoined passive": (
         "It/PRP/nsubjpass/2 was=be/VBD/auxpass/2 seen=see/VBN/ROOT/2 and/CC/cc/2 "
@@ -350,7 +369,8 @@ CLASSES = {
         "a/DT/det/7 nurse/NN/conj/4 and/CC/cc/7 a/DT/det/10 pilot/NN/conj/7",
         "",
         {
-            "He | not be | a doctor": "copula", "He | be | a nurse": "copula",
+            "He | not be | a doctor": "copula",
+            "He | be | a nurse": "copula",
             "He | be | a pilot": "copula",
         },
     ),
@@ -383,8 +403,10 @@ CLASSES = {
         "who/WP/nsubj/6 broke=break/VBD/ccomp/1 it/PRP/dobj/6",
         "",
         {
-            "It | be | Tom": "copula", "It | be | Ann": "copula",
-            "Tom | break | it": "object", "Ann | break | it": "object",
+            "It | be | Tom": "copula",
+            "It | be | Ann": "copula",
+            "Tom | break | it": "object",
+            "Ann | break | it": "object",
         },
     ),
     "relative clause of one of two": (
@@ -402,8 +424,10 @@ CLASSES = {
         "who/WP/nsubj/7 broke=break/VBD/ccomp/1 it/PRP/dobj/7",
         "",
         {
-            "It | not be | Tom": "copula", "It | be | Ann": "copula",
-            "Tom | not break | it": "object", "Ann | break | it": "object",
+            "It | not be | Tom": "copula",
+            "It | be | Ann": "copula",
+            "Tom | not break | it": "object",
+            "Ann | break | it": "object",
         },
     ),
     "indirect question": (
@@ -421,7 +445,8 @@ CLASSES = {
         "in/IN/prep/3 Paris/NNP/pobj/4 is=be/VBZ/ROOT/6 fun/JJ/acomp/6",
         "5-6-GPE",
         {
-            "- | drive | cars": "object", "- | live in | Paris": "preposition",
+            "- | drive | cars": "object",
+            "- | live in | Paris": "preposition",
             "Driving cars | be | fun": "copula_adjective",
             "living in Paris | be | fun": "copula_adjective",
         },
@@ -432,7 +457,7 @@ CLASSES = {
         "1-4-ORG",
         {"The Bank of England | buy | it": "object"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -524,7 +549,7 @@ def test_a_clause_has_no_label(vocab):
         ("It is Tom who broke the vase.", ["It | be | Tom", "Tom | break | the vase"]),
         ("Reading books is fun.", ["- | read | books", "Reading books | be | fun"]),
     ],
-)  # fmt: skip
+)
 def test_with_the_english_parser(english, text, expected):
     doc = english(text)
     assert [each.text(doc) for each in doc._.relations] == expected
@@ -824,8 +849,10 @@ def test_worker_processes(tmp_path):
     done = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[['The dog | chase | the cat'], [], ['Bob | sell | it']]"
 

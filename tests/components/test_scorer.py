@@ -113,8 +113,13 @@ def test_nothing_right_is_zero(predicted, gold):
     assert obtained["senses_acc"] is None
 
 
-NAMES = ("spans_senses_p", "spans_senses_r", "spans_senses_f", "spans_senses_per_type",
-         "senses_acc")  # fmt: skip
+NAMES = (
+    "spans_senses_p",
+    "spans_senses_r",
+    "spans_senses_f",
+    "spans_senses_per_type",
+    "senses_acc",
+)
 
 
 def test_without_spans_on_both_sides_there_is_no_score():

@@ -75,17 +75,23 @@ def make(toy_inventory):
 def attention(toy_model, toy_sense_model):
     """The attention method on the toy encoder, as it stands in a config."""
     return {
-        "@sense_methods": "spacy_attn.attention.v1", "model": str(toy_model),
-        "sense_model": str(toy_sense_model), "window": 64, "overlap": 16,
-    }  # fmt: skip
+        "@sense_methods": "spacy_attn.attention.v1",
+        "model": str(toy_model),
+        "sense_model": str(toy_sense_model),
+        "window": 64,
+        "overlap": 16,
+    }
 
 
 @pytest.fixture
 def encoder_config(toy_model, toy_sense_model):
     """An ``attention_encoder`` whose vectors are those of ``attention``."""
     return {
-        "model": str(toy_model), "adapter": str(toy_sense_model), "window": 64, "overlap": 16,
-    }  # fmt: skip
+        "model": str(toy_model),
+        "adapter": str(toy_sense_model),
+        "window": 64,
+        "overlap": 16,
+    }
 
 
 @pytest.fixture
@@ -183,8 +189,13 @@ def test_all_tokens_of_a_multi_word_lemma_have_its_sense(make, tmp_path):
     )
     doc = make(inventory=inventory, method="first_sense")("Two hot spots and a spot")
     assert [token._.sense and token._.sense.id for token in doc] == [
-        None, "hot_spot.1", "hot_spot.1", None, None, "spot.1",
-    ]  # fmt: skip
+        None,
+        "hot_spot.1",
+        "hot_spot.1",
+        None,
+        None,
+        "spot.1",
+    ]
     assert doc[1:3]._.sense.id == "hot_spot.1"
     assert doc[2:3]._.sense is None
     assert doc.spans["senses"][0].label_ == ""  # no supersense in this inventory
@@ -212,8 +223,9 @@ def test_the_part_of_speech_of_the_pipeline_is_used(make, tmp_path):
     word = {"lemma": "bat", "definition": "x"}
     inventory = write_inventory(
         tmp_path / "bat.jsonl",
-        {**word, "pos": "NOUN", "sense": "noun"}, {**word, "pos": "VERB", "sense": "verb"},
-    )  # fmt: skip
+        {**word, "pos": "NOUN", "sense": "noun"},
+        {**word, "pos": "VERB", "sense": "verb"},
+    )
     nlp = spacy.blank("en")
     ruler = nlp.add_pipe("attribute_ruler")
     ruler.add([[{"LOWER": "bat"}]], {"POS": "VERB", "LEMMA": "bat"})
@@ -300,8 +312,13 @@ def test_the_backoff_decides_then(make):
     assert [ids(doc) for doc in docs[:5]] == LESK
     decided_by = [[s._.sense.method for s in doc.spans["senses"]] for doc in docs]
     assert decided_by == [
-        ["lesk"], ["first_sense"], [], [], ["first_sense"], ["first_sense", "first_sense"],
-    ]  # fmt: skip
+        ["lesk"],
+        ["first_sense"],
+        [],
+        [],
+        ["first_sense"],
+        ["first_sense", "first_sense"],
+    ]
     assert [span.text for span in docs[5].spans["senses"]] == ["bat", "bank"]
 
 
@@ -362,22 +379,29 @@ def test_texts_whose_words_have_one_sense_never_touch_the_encoder(
     assert (passes, caplog.text) == ([], "")
     sense = doc[2]._.sense
     assert (sense.id, sense.score, sense.margin, sense.ranked, sense.method) == (
-        "cave.1", 1.0, 1.0, (("cave.1", 1.0),), "attention",
-    )  # fmt: skip
+        "cave.1",
+        1.0,
+        1.0,
+        (("cave.1", 1.0),),
+        "attention",
+    )
     docs = list(nlp.pipe(["a cave of the river", "the bat in a cave", "nothing"]))
     assert passes == [["the bat in a cave"]]
     assert [[span.text for span in doc.spans["senses"]] for doc in docs] == [
-        ["cave"], ["bat", "cave"], [],
-    ]  # fmt: skip
+        ["cave"],
+        ["bat", "cave"],
+        [],
+    ]
     alone = make(method=attention, attr="x", spans_key="x")("the bat in a cave")
     assert docs[1][1]._.sense.ranked == alone[1]._.x.ranked
 
 
 def test_a_missing_model_matters_at_the_first_word(make, toy_sense_model):
     method = {
-        "@sense_methods": "spacy_attn.attention.v1", "model": "nowhere/at-all",
+        "@sense_methods": "spacy_attn.attention.v1",
+        "model": "nowhere/at-all",
         "sense_model": str(toy_sense_model),
-    }  # fmt: skip
+    }
     nlp = make(method=method)
     assert ids(nlp("nothing of it here")) is None
     with pytest.raises(ResourceError, match="nowhere/at-all"):
@@ -523,14 +547,18 @@ def test_a_german_inventory(tmp_path, attention):
     inventory = write_inventory(
         tmp_path / "de.jsonl",
         {
-            **word, "sense": "bank.geld", "definition": "ein Haus, das Geld verleiht",
+            **word,
+            "sense": "bank.geld",
+            "definition": "ein Haus, das Geld verleiht",
             "examples": [example("Die Bank verleiht Geld."), example("Geld liegt auf der Bank.")],
         },
         {
-            **word, "sense": "bank.sitz", "definition": "ein Möbel für mehrere Menschen",
+            **word,
+            "sense": "bank.sitz",
+            "definition": "ein Möbel für mehrere Menschen",
             "examples": [example("Sie sitzen auf einer Bank."), example("Die Bank ist aus Holz.")],
         },
-    )  # fmt: skip
+    )
     nlp = spacy.blank("de")
     nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": attention})
     doc = nlp("Im Park standen grüne Bänke, und die Bank war zu.")
@@ -702,13 +730,19 @@ def test_two_instances_side_by_side(make):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({}, r"'second' would write doc\.spans\['senses'\], which 'sense_disambiguator' of .*"
-             r"spans_key = '\.\.\.'"),
+        (
+            {},
+            r"'second' would write doc\.spans\['senses'\], which 'sense_disambiguator' of .*"
+            r"spans_key = '\.\.\.'",
+        ),
         ({"attr": "other"}, r"'second' would write doc\.spans\['senses'\], which 'sense_dis"),
-        ({"spans_key": "other"}, r"'second' would write token\._\.sense, which 'sense_disambiguator"
-                                 r"' of this pipeline writes; .*attr = '\.\.\.' in its config$"),
+        (
+            {"spans_key": "other"},
+            r"'second' would write token\._\.sense, which 'sense_disambiguator"
+            r"' of this pipeline writes; .*attr = '\.\.\.' in its config$",
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_instances_cannot_write_one_name(make, config, sentence):
     nlp = make()
     with pytest.raises(ConfigError, match=f"^{sentence}"):
@@ -828,16 +862,19 @@ def test_as_doc_and_from_docs_give_no_wrong_sense(make):
     # spaCy keeps the spans and drops their attrs: no record, so no sense, and never a wrong one.
     assert [span.kb_id_ for span in both.spans["senses"]] == ["bat.club", "bat.animal"]
     assert [t._.sense and t._.sense.id for t in both if t.text == "bat"] in (
-        [None, None], ["bat.club", "bat.animal"],
-    )  # fmt: skip
+        [None, None],
+        ["bat.club", "bat.animal"],
+    )
 
 
 def test_analyze_pipes_has_nothing_to_complain_of(make):
     analysis = make().analyze_pipes()
     assert analysis["problems"] == {"sense_disambiguator": []}
     assert analysis["summary"]["sense_disambiguator"]["assigns"] == [
-        "doc.spans", "token._.sense", "span._.sense",
-    ]  # fmt: skip
+        "doc.spans",
+        "token._.sense",
+        "span._.sense",
+    ]
 
 
 # -- scores ----------------------------------------------------------------------------------
@@ -883,17 +920,29 @@ def pipeline_with_gold(make, folder):
 def test_spacy_benchmark_accuracy_prints_them(make, tmp_path):
     folder = pipeline_with_gold(make, tmp_path)
     command = [
-        sys.executable, "-m", "spacy", "benchmark", "accuracy", folder / "pipeline",
-        folder / "gold.spacy", "--spans-key", "senses", "--output", folder / "scores.json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "spacy",
+        "benchmark",
+        "accuracy",
+        folder / "pipeline",
+        folder / "gold.spacy",
+        "--spans-key",
+        "senses",
+        "--output",
+        folder / "scores.json",
+    ]
     run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
     rows = [line.split() for line in run.stdout.splitlines()]
     for row in (
-        ["SPAN", "P", "50.00"], ["SPAN", "R", "33.33"], ["SPAN", "F", "40.00"],
+        ["SPAN", "P", "50.00"],
+        ["SPAN", "R", "33.33"],
+        ["SPAN", "F", "40.00"],
         # The club: right once, missed once. The animal: predicted once, wrong.
-        ["noun.artifact", "100.00", "50.00", "66.67"], ["noun.animal", "0.00", "0.00", "0.00"],
-    ):  # fmt: skip
+        ["noun.artifact", "100.00", "50.00", "66.67"],
+        ["noun.animal", "0.00", "0.00", "0.00"],
+    ):
         assert row in rows
     written = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     assert written["spans_senses_f"] == pytest.approx(2 / 5)
@@ -928,10 +977,16 @@ def test_evaluate_under_another_key_and_without_a_scorer(make):
 
 def test_the_method_can_be_given_as_an_object(toy_inventory):
     settings = {
-        "inventory": Path(toy_inventory), "method": lesk_v1(), "threshold": 0.0, "backoff": None,
-        "attr": "sense", "spans_key": "senses", "names": False,
-        "vectors_attr": "attn_vectors", "model_attr": "attn_model",
-    }  # fmt: skip
+        "inventory": Path(toy_inventory),
+        "method": lesk_v1(),
+        "threshold": 0.0,
+        "backoff": None,
+        "attr": "sense",
+        "spans_key": "senses",
+        "names": False,
+        "vectors_attr": "attn_vectors",
+        "model_attr": "attn_model",
+    }
     nlp = spacy.blank("en")
     component = SenseDisambiguator(nlp, "mine", settings)
     assert ids(component(nlp.make_doc(TEXTS[0]))) == "bat.club"
@@ -963,9 +1018,11 @@ def wordnet_pipeline(**config):
 def test_first_senses_of_wordnet():
     nlp = wordnet_pipeline(method="first_sense")
     doc = Doc(
-        nlp.vocab, words=["Bats", "flew", "home", "."], pos=["NOUN", "VERB", "ADV", "PUNCT"],
+        nlp.vocab,
+        words=["Bats", "flew", "home", "."],
+        pos=["NOUN", "VERB", "ADV", "PUNCT"],
         lemmas=["bat", "fly", "home", "."],
-    )  # fmt: skip
+    )
     doc = nlp.get_pipe("sense_disambiguator")(doc)
     assert [(span.text, span.kb_id_, span.label_) for span in doc.spans["senses"]] == [
         ("Bats", "bat%1:05:00::", "noun.animal"),
@@ -980,9 +1037,11 @@ def test_names_in_wordnet(names, tmp_path):
     wordnet_pipeline(method="first_sense", names=names).to_disk(tmp_path)
     nlp = spacy.load(tmp_path)
     doc = Doc(
-        nlp.vocab, words=["New", "York", "fascinates", "Paris"],
-        pos=["PROPN", "PROPN", "VERB", "PROPN"], lemmas=["New", "York", "fascinate", "Paris"],
-    )  # fmt: skip
+        nlp.vocab,
+        words=["New", "York", "fascinates", "Paris"],
+        pos=["PROPN", "PROPN", "VERB", "PROPN"],
+        lemmas=["New", "York", "fascinate", "Paris"],
+    )
     doc = nlp.get_pipe("sense_disambiguator")(doc)
     found = [(span.text, span._.sense.lemma, span.label_) for span in doc.spans["senses"]]
     verb = ("fascinates", "fascinate", "verb.stative")
@@ -1065,9 +1124,11 @@ def test_a_pipeline_saved_with_its_weights(
     head = shutil.copy(toy_sense_model, tmp_path / "senses.safetensors")
     method = {**attention, "model": str(model), "sense_model": str(head)}
     cascade = {"@sense_methods": "spacy_attn.cascade.v1", "cheap": "lesk", "second": method}
-    config = {"method": cascade, "threshold": 1.0, "backoff": method} if as_backoff else {
-        "method": method
-    }  # fmt: skip
+    config = (
+        {"method": cascade, "threshold": 1.0, "backoff": method}
+        if as_backoff
+        else {"method": method}
+    )
     nlp = make(store_weights=True, **config)
     expected = nlp(TEXTS[0]).spans["senses"].attrs["records"]
     nlp.to_disk(tmp_path / "saved")

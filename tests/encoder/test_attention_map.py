@@ -94,9 +94,7 @@ def test_equal_to_hugging_face_after_merging(encoder, theirs):
 def test_rollout_is_the_product_of_the_layers(encoder, theirs):
     obtained = attention_map(encoder, TEXT, OFFSETS, kind="rollout")
     _, out, spans = theirs(TEXT)
-    first, second = (
-        (each[0].mean(0).numpy() + np.eye(len(spans))) / 2 for each in out.attentions
-    )  # fmt: skip
+    first, second = ((each[0].mean(0).numpy() + np.eye(len(spans))) / 2 for each in out.attentions)
     for layer, want in ((1, first), (2, second @ first)):
         np.testing.assert_allclose(obtained.of(layer), merged(want, spans, OFFSETS)[0], atol=1e-5)
 
@@ -114,9 +112,11 @@ def test_norms_are_lengths_of_what_is_carried(encoder, theirs):
             ].T
             alpha = out.attentions[number][0, head]
             lengths = np.array(
-                [[float((alpha[i, j] * f[j]).detach().norm()) for j in range(len(f))]
-                 for i in range(len(f))]
-            )  # fmt: skip
+                [
+                    [float((alpha[i, j] * f[j]).detach().norm()) for j in range(len(f))]
+                    for i in range(len(f))
+                ]
+            )
             want, special = merged(lengths / lengths.sum(1, keepdims=True), spans, OFFSETS)
             np.testing.assert_allclose(obtained.of(number + 1, head), want, atol=1e-5)
             np.testing.assert_allclose(obtained.special_of(number + 1, head), special, atol=1e-5)
@@ -148,9 +148,10 @@ def test_a_window_of_a_long_text_is_that_of_its_piece(toy_model, theirs):
         part = " ".join(words[window.start : window.end])
         _, out, spans = theirs(part)
         want, _ = merged(
-            out.attentions[1][0].mean(0).numpy(), spans,
+            out.attentions[1][0].mean(0).numpy(),
+            spans,
             offsets_of(words[window.start : window.end], part),
-        )  # fmt: skip
+        )
         for token in range(window.take, window.until):
             row = np.zeros(len(words))
             row[window.start : window.end] = want[token - window.start]
@@ -285,8 +286,12 @@ def small(name, folder, toy_model):
 
     shutil.copytree(toy_model, folder, ignore=shutil.ignore_patterns("*.safetensors", "config*"))
     common = {"vocab_size": 200, "max_position_embeddings": 70}
-    usual = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-             "intermediate_size": 32}  # fmt: skip
+    usual = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     torch.manual_seed(1)
     if name == "DistilBert":
         config = transformers.DistilBertConfig(
@@ -317,8 +322,10 @@ def test_other_architectures(name, toy_model, tmp_path):
     # What the heads carry is what the output projection gives, but for its bias.
     carried = torch.einsum("lhij,lhjd,lhdw->liw", seen.attentions, values, model.output_weights())
     kept = []
-    hooks = [m.register_forward_hook(lambda m, _, out: kept.append(out - m.bias))
-             for m in model._projections(3)]  # fmt: skip
+    hooks = [
+        m.register_forward_hook(lambda m, _, out: kept.append(out - m.bias))
+        for m in model._projections(3)
+    ]
     model.look(row)
     for hook in hooks:
         hook.remove()

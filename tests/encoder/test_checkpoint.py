@@ -36,9 +36,12 @@ def bert(toy_model, tmp_path):
     folder = shutil.copytree(toy_model, tmp_path / "bert")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"] = {
-        "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
-        "strip_accents": None, "lowercase": True,
-    }  # fmt: skip
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": True,
+    }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     config = json.loads((folder / "tokenizer_config.json").read_text())
     config |= {"tokenizer_class": "BertTokenizer", "do_lower_case": True}

@@ -96,10 +96,17 @@ def test_damaged_settings_are_refused(folder, file, settings, reason):
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[]", b"[" * 100_000, b"\xff\xfe\0", struct.pack("<Q", 2**60),
-     struct.pack("<Q", 200_000) + b"[" * 200_000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b"\xff\xfe\0",
+        struct.pack("<Q", 2**60),
+        struct.pack("<Q", 200_000) + b"[" * 200_000,
+    ],
     ids=["empty", "cut", "list", "deep", "binary", "long header", "deep header"],
-)  # fmt: skip
+)
 def test_files_that_are_something_else_are_refused(folder, file, data):
     (folder / file).write_bytes(data)
     with pytest.raises(ResourceError, match=r"encoder '.*' (cannot be loaded|.*lacks) "):

@@ -15,9 +15,14 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.settings import EncoderSettings
 
 
-@pytest.mark.parametrize(("bf16", "amx", "picked"), [
-    (True, False, "bfloat16"), (False, True, "bfloat16"), (False, False, "float32"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("bf16", "amx", "picked"),
+    [
+        (True, False, "bfloat16"),
+        (False, True, "bfloat16"),
+        (False, False, "float32"),
+    ],
+)
 def test_auto_on_a_processor(monkeypatch, bf16, amx, picked):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)

@@ -71,10 +71,17 @@ def save_encoder(folder: Path, tokenizer: Tokenizer, model: PreTrainedModel, **s
 
 def small(n_pieces: int, **settings) -> dict:
     return dict(
-        vocab_size=n_pieces, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=32, type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+        vocab_size=n_pieces,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
         **settings,
-    )  # fmt: skip
+    )
 
 
 ROBERTA_TOKENS = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>"}
@@ -130,8 +137,13 @@ def make_other(folder: Path, toy_model: Path, name: str) -> Path:
     model, config, settings = OTHERS[name]
     n_pieces = len(AutoTokenizer.from_pretrained(toy_model).get_vocab())
     torch.manual_seed(3)
-    chosen = {**small(n_pieces, max_position_embeddings=66), "bos_token_id": 2, "eos_token_id": 3,
-              "pad_token_id": 0, **settings}  # fmt: skip
+    chosen = {
+        **small(n_pieces, max_position_embeddings=66),
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "pad_token_id": 0,
+        **settings,
+    }
     shutil.copytree(toy_model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     made = model(config(**chosen)).eval()
     for module in made.modules():  # ModernBERT's own are so small that words hardly meet
@@ -312,8 +324,10 @@ def test_nothing_to_encode(toy_model):
     encoder = make_encoder(toy_model)
     assert encoder.encode([], []) == []
     assert [v.shape for v in encoder.encode(["", "bat", ""], [[], [(0, 3)], []])] == [
-        (0, 16), (1, 16), (0, 16),
-    ]  # fmt: skip
+        (0, 16),
+        (1, 16),
+        (0, 16),
+    ]
 
 
 def test_threads_share_an_encoder(toy_model):
@@ -456,8 +470,12 @@ def test_the_limit_of_the_tokenizer_counts_too(tmp_path):
         (
             BertModel,
             BertConfig(
-                vocab_size=9, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-                intermediate_size=8, max_position_embeddings=512,
+                vocab_size=9,
+                hidden_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=8,
+                max_position_embeddings=512,
             ),
             512,
         ),
@@ -467,7 +485,7 @@ def test_the_limit_of_the_tokenizer_counts_too(tmp_path):
             10**9,
         ),
     ],
-)  # fmt: skip
+)
 def test_pieces_that_a_model_can_take(kind, settings, expected):
     assert positions_of(kind(settings)) == expected
 
@@ -578,9 +596,11 @@ def test_weights_that_are_not_in_the_file_are_not_invented(toy_model, tmp_path):
 
 def test_a_slow_tokenizer_is_refused(toy_model, tmp_path):
     folder = damaged(
-        toy_model, tmp_path / "model",
-        tokenizer=None, tokenizer_config=json.dumps({"tokenizer_class": "ByT5Tokenizer"}),
-    )  # fmt: skip
+        toy_model,
+        tmp_path / "model",
+        tokenizer=None,
+        tokenizer_config=json.dumps({"tokenizer_class": "ByT5Tokenizer"}),
+    )
     with pytest.raises(ConfigError, match="has no fast tokenizer, so its wordpieces have no"):
         encode_one(make_encoder(folder), "bat")
 

@@ -16,8 +16,11 @@ CPU = torch.device("cpu")
 def test_sizes_are_few_and_little_is_filled_up():
     sizes = [rounded(n) for n in range(1, 1025)]
     assert sorted(set(sizes)) == [
-        *range(16, 129, 16), *range(160, 257, 32), *range(320, 513, 64), *range(640, 1025, 128)
-    ]  # fmt: skip
+        *range(16, 129, 16),
+        *range(160, 257, 32),
+        *range(320, 513, 64),
+        *range(640, 1025, 128),
+    ]
     assert all(n <= size < n + max(16, n / 4) for n, size in enumerate(sizes, start=1))
     assert rounded(0) == 16
 

@@ -37,7 +37,7 @@ def test_of_a_cascade_the_method_that_decided_is_explained(of_a_cascade):
         assert sure.encoder
     found = gradient_attribution(
         left.fitted, left.context, left.target, left.chosen, left.runner_up
-    )  # fmt: skip
+    )
     assert found.margin > 0
 
 

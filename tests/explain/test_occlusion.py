@@ -41,9 +41,15 @@ def test_without_a_shared_word_the_probability_falls_by_the_worked_amount(invent
     without_hit = 1 - log(e + e)
     without_night = 2 - log(e**2 + 1)
     expected = {
-        "hit": with_all - without_hit, "ball": with_all - without_hit,
-        "night": with_all - without_night, "At": 0, "he": 0, "the": 0, "with": 0, "a": 0,
-    }  # fmt: skip
+        "hit": with_all - without_hit,
+        "ball": with_all - without_hit,
+        "night": with_all - without_night,
+        "At": 0,
+        "he": 0,
+        "the": 0,
+        "with": 0,
+        "a": 0,
+    }
     assert {a.text: a.weight for a in found} == pytest.approx(expected, abs=1e-6)
     assert [a.text for a in found[:2]] == ["hit", "ball"]  # equal: in the order of the text
     assert found[-1].text == "night"  # speaks against

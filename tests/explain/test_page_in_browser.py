@@ -117,8 +117,9 @@ def colour(browser, selector, name):
         "canvas.fillStyle = of(document.querySelector(arguments[0]), arguments[1]);"
         "canvas.fillRect(0, 0, 1, 1);"
         "return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)",
-        selector, name,
-    )  # fmt: skip
+        selector,
+        name,
+    )
     return [c / 255 for c in found]
 
 

@@ -124,10 +124,13 @@ def test_the_same_texts_give_the_same_page():
 
 def test_a_page_of_20_000_words_is_below_five_megabytes():
     words = [
-        Word(f"word{i}", "NOUN", tuple(Choice(f"word{i}%1:{k:02d}:00::", "definition " * 8)
-                                       for k in range(8)))
+        Word(
+            f"word{i}",
+            "NOUN",
+            tuple(Choice(f"word{i}%1:{k:02d}:00::", "definition " * 8) for k in range(8)),
+        )
         for i in range(2000)
-    ]  # fmt: skip
+    ]
     text = " ".join(f"word{i % 2000}" for i in range(20_000))
     marks, at = [], 0
     for i in range(20_000):

@@ -33,9 +33,17 @@ def texts():
         mark(TEXT, BANK, {sense.id: 1 / 12 for sense in BANK.senses}),
     ]
     return [
-        ReadText("story <1>", TEXT, tuple(marks), ((30, 32, "PERSON"),), ((0, 9, "NP"),),
-                 ((30, "Al → said"),), "word2vec", ("entities", "chunks", "relations"))
-    ]  # fmt: skip
+        ReadText(
+            "story <1>",
+            TEXT,
+            tuple(marks),
+            ((30, 32, "PERSON"),),
+            ((0, 9, "NP"),),
+            ((30, "Al → said"),),
+            "word2vec",
+            ("entities", "chunks", "relations"),
+        )
+    ]
 
 
 @pytest.fixture
@@ -216,9 +224,10 @@ def test_corrections_are_chosen_undone_kept_and_saved(browser, opened, texts, tm
         time.sleep(0.05)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [(line["verdict"], line["sense"], line["was"]) for line in lines] == [
-        ("sense", "bat.club", "bat.animal"), ("unclear", "", "bat.club"),
+        ("sense", "bat.club", "bat.animal"),
+        ("unclear", "", "bat.club"),
         ("sense", "bank.2", "bank.0"),
-    ]  # fmt: skip
+    ]
     assert lines[0]["document"] == "story <1>"
     for line in lines:
         assert line["text"][line["start"] : line["end"]] == line["lemma"]
@@ -241,8 +250,10 @@ def test_nothing_is_wider_than_a_telephone(browser, opened, texts):
 
 
 def test_a_long_page_opens(browser, opened):
-    words = [Word(f"w{i}", "NOUN", (Choice(f"w{i}.a", "x " * 40), Choice(f"w{i}.b", "y " * 40)))
-             for i in range(1000)]  # fmt: skip
+    words = [
+        Word(f"w{i}", "NOUN", (Choice(f"w{i}.a", "x " * 40), Choice(f"w{i}.b", "y " * 40)))
+        for i in range(1000)
+    ]
     text = "\n\n".join(
         " ".join(f"w{i % 1000}" for i in range(k, k + 100)) for k in range(0, 20_000, 100)
     )

@@ -55,16 +55,21 @@ def test_a_record_for_each_word(nlp):
     records, failed = side_by_side(nlp, TEXTS, ["lesk", "first_sense"])
     assert failed == {}
     assert [(r["text_index"], r["text"], r["start"], r["end"], r["lemma"]) for r in records] == [
-        (0, "bat", 10, 13, "bat"), (0, "bank", 21, 25, "bank"), (2, "bat", 4, 7, "bat"),
-        (3, "Bat", 2, 5, "bat"), (3, "bat", 12, 15, "bat"),
-    ]  # fmt: skip
+        (0, "bat", 10, 13, "bat"),
+        (0, "bank", 21, 25, "bank"),
+        (2, "bat", 4, 7, "bat"),
+        (3, "Bat", 2, 5, "bat"),
+        (3, "bat", 12, 15, "bat"),
+    ]
     assert records[0]["methods"] == {
         name: {
-            "sense": "bat.animal", "score": score, "margin": margin,
+            "sense": "bat.animal",
+            "score": score,
+            "margin": margin,
             "definition": "a flying animal of the night that lives in a cave",
         }
         for name, score, margin in (("lesk", 0.5, 0.0), ("first_sense", 0.6667, 0.3333))
-    }  # fmt: skip
+    }
     assert {r["static_similarity"] for r in records} == {None}
     assert {r["attention_similarity"] for r in records} == {None}
     assert [r["cues"] for r in records] == [[]] * 5
@@ -102,9 +107,7 @@ def test_similarity_with_attention(nlp):
 
     def z(text, token):
         vectors = arrays[text]
-        around = [
-            v for i, v in enumerate(vectors) if i != token and abs(i - token) <= radius
-        ]  # fmt: skip
+        around = [v for i, v in enumerate(vectors) if i != token and abs(i - token) <= radius]
         v = head.target @ vectors[token] + head.context @ np.mean(around, axis=0)
         return v / np.linalg.norm(v)
 

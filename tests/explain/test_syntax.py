@@ -37,8 +37,13 @@ def parsed():
 def made_map(weights):
     weights = np.asarray(weights, dtype=np.float32)
     n = weights.shape[-1]
-    return AttentionMap("attention", tuple("abcdef"[:n]), (1,), weights,
-                        np.zeros(weights.shape[:3], dtype=np.float32))  # fmt: skip
+    return AttentionMap(
+        "attention",
+        tuple("abcdef"[:n]),
+        (1,),
+        weights,
+        np.zeros(weights.shape[:3], dtype=np.float32),
+    )
 
 
 def test_arcs_leave_out_what_is_no_syntax():

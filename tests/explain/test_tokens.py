@@ -32,11 +32,13 @@ class ThreePieces:
 def doc():
     nlp = spacy.blank("en")
     doc = Doc(
-        nlp.vocab, words=["Bats", "fly", " ", "over", "Windermere"],
-        spaces=[True, True, False, True, False], tags=["NNS", "VBP", "_SP", "IN", "NNP"],
+        nlp.vocab,
+        words=["Bats", "fly", " ", "over", "Windermere"],
+        spaces=[True, True, False, True, False],
+        tags=["NNS", "VBP", "_SP", "IN", "NNP"],
         lemmas=["bat", "fly", " ", "over", "Windermere"],
         ents=["O", "O", "O", "O", "B-GPE"],
-    )  # fmt: skip
+    )
     spans = [(0, 5, "CLAUSE"), (0, 1, "NP"), (3, 5, "PP"), (4, 5, "NP")]
     doc.spans["chunks"] = [Span(doc, start, end, label) for start, end, label in spans]
     return doc

@@ -95,9 +95,15 @@ def test_a_crafted_docbin_is_one_bad_record(tmp_path, nlp, change, reason):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no zlib", zlib.compress(b"\x93\1\2\3"), zlib.compress(b"\x91" * 10**6),
-     zlib.compress(b"\x81\xa1a"), zlib.compress(b"\xdf\xff\xff\xff\xff")],
-)  # fmt: skip
+    [
+        b"",
+        b"no zlib",
+        zlib.compress(b"\x93\1\2\3"),
+        zlib.compress(b"\x91" * 10**6),
+        zlib.compress(b"\x81\xa1a"),
+        zlib.compress(b"\xdf\xff\xff\xff\xff"),
+    ],
+)
 def test_what_is_no_docbin_is_one_bad_record(tmp_path, data):
     path = tmp_path / "docs.spacy"
     path.write_bytes(data)
@@ -128,10 +134,13 @@ def bomb(kind, nlp):
     if kind == "text":  # 100,000 tokens of a million characters
         word, n = "bat " * 250_000, 100_000
         parts |= {
-            "attrs": [65], "strings": [word], "lengths": np.array([n], "int32").tobytes(),
+            "attrs": [65],
+            "strings": [word],
+            "lengths": np.array([n], "int32").tobytes(),
             "tokens": np.full(n, nlp.vocab.strings.add(word), "uint64").tobytes(),
-            "spaces": b"\1" * n, "flags": [{}],
-        }  # fmt: skip
+            "spaces": b"\1" * n,
+            "flags": [{}],
+        }
     return zlib.compress(srsly.msgpack_dumps(parts), 9)
 
 

@@ -49,8 +49,12 @@ def test_places_are_characters_of_the_text(table):
     assert "her bat" in [item["text"] for item in row["chunks"]]
     assert row["stems"][2] == {"start": 11, "end": 15, "text": "sold", "stem": "sold"}
     assert row["tokens"][2] == {
-        "start": 11, "end": 15, "text": "sold", "lemma": "sell", "tag": "VBD",
-    }  # fmt: skip
+        "start": 11,
+        "end": 15,
+        "text": "sold",
+        "lemma": "sell",
+        "tag": "VBD",
+    }
     sold = next(r for r in row["relations"] if r["relation"].startswith("sell"))
     assert (sold["subject"]["text"], sold["negated"]) == ("Anna Kovac", False)
 
@@ -133,8 +137,10 @@ def test_cells_that_are_no_text_are_errors_of_their_rows():
 def test_strings_of_other_libraries():
     view = pa.array(["bat", None, "a bat"], pa.string_view())  # as polars gives it
     assert TOY.annotate_table(pa.table({"text": view})).column("senses").to_pylist() == [
-        SENSES, None, [sense(2)],
-    ]  # fmt: skip
+        SENSES,
+        None,
+        [sense(2)],
+    ]
 
 
 def test_senses_of_a_group_that_was_built_anew_have_no_score():

@@ -32,11 +32,17 @@ def toy(doc):
     if text.startswith("stop "):
         _interrupt_when_written(Path(text.removeprefix("stop ")))
     records = [
-        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5,
-         "method": "toy"}
+        {
+            "start": t.idx,
+            "end": t.idx + 3,
+            "lemma": "bat",
+            "sense": "bat.animal",
+            "score": 0.5,
+            "method": "toy",
+        }
         for t in doc
         if t.text == "bat"
-    ]  # fmt: skip
+    ]
     spans = [Span(doc, t.i, t.i + 1, kb_id="bat.animal") for t in doc if t.text == "bat"]
     doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc
@@ -177,9 +183,7 @@ def test_error_file_can_be_named(folder):
 def test_output_that_is_no_file_is_written_directly(folder):
     (folder / "a.txt").write_text("bat\nexplode\n")
     summary = annotate_files(["a.txt"], os.devnull, TOY)
-    assert summary == JobSummary(
-        2, 1, 1, os.devnull, Path("annotate.errors.jsonl"), None
-    )  # fmt: skip
+    assert summary == JobSummary(2, 1, 1, os.devnull, Path("annotate.errors.jsonl"), None)
     assert names(folder) == ["a.txt", "annotate.errors.jsonl"]
 
 

@@ -406,9 +406,11 @@ def test_huge_integers_reach_parquet_as_text(folder):
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_lone_surrogates_in_other_fields_stop_no_job(folder, name):
     records = [
-        r'{"text": "bat", "x": "\ud800"}', r'{"text": "bat", "x": ["\udfff"]}',
-        r'{"text": "bat", "\ud800": 1}', r'{"text": "bat", "x": "fine"}',
-    ]  # fmt: skip
+        r'{"text": "bat", "x": "\ud800"}',
+        r'{"text": "bat", "x": ["\udfff"]}',
+        r'{"text": "bat", "\ud800": 1}',
+        r'{"text": "bat", "x": "fine"}',
+    ]
     (folder / "in.jsonl").write_text("\n".join(records))
     summary = job(["in.jsonl"], name)
     assert (summary.n_out, summary.n_failed) == (4, 0)
@@ -674,8 +676,10 @@ def test_pattern_takes_each_file_once_over_a_link_loop(folder):
     os.symlink("..", "d/sub/back")
     os.symlink("sub", "d/again")
     assert [s.name for s in find_sources(["d/**/*.txt"])] == [
-        "d/a.txt", "d/again/b.txt", "d/again/c.txt",
-    ]  # fmt: skip
+        "d/a.txt",
+        "d/again/b.txt",
+        "d/again/c.txt",
+    ]
     assert len(find_sources(["d"])) == 3
     assert len(find_sources(["d/*/*.txt"])) == 2
 

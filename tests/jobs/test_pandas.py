@@ -64,8 +64,17 @@ def test_a_row_for_each_sense():
     frame = pd.DataFrame({"year": [1990, 2000, 2010, 2020], "text": texts}, index=list("abcd"))
     found = senses_frame(frame, method="lesk")
     assert list(found.columns) == [
-        "year", "text", "start", "end", "word", "lemma", "sense", "score", "definition", "error",
-    ]  # fmt: skip
+        "year",
+        "text",
+        "start",
+        "end",
+        "word",
+        "lemma",
+        "sense",
+        "score",
+        "definition",
+        "error",
+    ]
     assert found.index.tolist() == ["a", "a", "c", "d"]
     assert found["year"].tolist() == [1990, 1990, 2010, 2020]
     assert found["word"].tolist() == ["bat", "bat", None, "plant"]

@@ -35,9 +35,12 @@ def test_places_are_those_of_the_whole():
     part = {"start": 1, "end": 2, "text": "b"}
     rows = [
         {"chunks": [part], "relations": [], "vectors": np.zeros((2, 3))},
-        {"chunks": [part], "relations": [{"subject": part, "object": None, "relation": "is"}],
-         "vectors": np.ones((1, 3))},
-    ]  # fmt: skip
+        {
+            "chunks": [part],
+            "relations": [{"subject": part, "object": None, "relation": "is"}],
+            "vectors": np.ones((1, 3)),
+        },
+    ]
     joined = join(rows, [0, 10])
     assert joined["chunks"] == [part, {"start": 11, "end": 12, "text": "b"}]
     assert joined["relations"][0]["subject"] == {"start": 11, "end": 12, "text": "b"}

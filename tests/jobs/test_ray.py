@@ -72,16 +72,22 @@ except ConfigError as error:
 def environment():
     # The last one: Ray listens on loopback.
     return {
-        **os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0",
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    }  # fmt: skip
+    }
 
 
 def run(*command, cwd):
     return subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, env=environment(), capture_output=True,
-        text=True, timeout=280,
-    )  # fmt: skip
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
 
 
 @pytest.fixture
@@ -154,13 +160,28 @@ def test_command_line(folder):
 def test_ctrl_c_exits_130_and_resume_goes_on(folder):
     lines = "".join(f"{json.dumps({'text': text})}\n" for text in TEXTS[:2] * 200)
     (folder / "in.jsonl").write_text(lines)
-    command = ["-m", "spacy_attn", "annotate", "in.jsonl", "-o", "out.jsonl", "-b", "1",
-               "--engine", "ray", "--resume"]  # fmt: skip
+    command = [
+        "-m",
+        "spacy_attn",
+        "annotate",
+        "in.jsonl",
+        "-o",
+        "out.jsonl",
+        "-b",
+        "1",
+        "--engine",
+        "ray",
+        "--resume",
+    ]
     # A group of its own, so that all its processes get the signal, as in a terminal.
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=folder, env=environment(), start_new_session=True,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     part = folder / "out.jsonl.part"
     deadline = time.monotonic() + 200
     while not (part.exists() and part.read_bytes().count(b"\n") > 3):

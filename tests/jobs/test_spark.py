@@ -36,14 +36,20 @@ def test_function_for_map_in_arrow_without_spark():
 @pytest.mark.cluster
 def test_example(folder):
     environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
-    }  # fmt: skip
+    }
     example = str(ROOT / "examples" / "spark_job.py")
     done = subprocess.run(
         [sys.executable, example, str(folder / "in"), str(folder / "out")],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     rows = pq.read_table(folder / "out").sort_by("id").to_pylist()
     assert [row["senses"] and [s["sense"] for s in row["senses"]] for row in rows] == [

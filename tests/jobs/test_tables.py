@@ -141,8 +141,12 @@ def test_parquet_to_jsonl_writes_what_json_knows(folder):
 
 
 def test_damaged_parquet_ends_with_an_error_and_the_next_file_is_read(folder):
-    pq.write_table(pa.table({"text": ["bat " * 1000] * 50}), "a.parquet", compression="none",
-                   use_dictionary=False)  # fmt: skip
+    pq.write_table(
+        pa.table({"text": ["bat " * 1000] * 50}),
+        "a.parquet",
+        compression="none",
+        use_dictionary=False,
+    )
     data = bytearray((folder / "a.parquet").read_bytes())
     data[4:60] = b"\xff" * 56  # the head of the first page
     (folder / "a.parquet").write_bytes(data)
@@ -327,16 +331,24 @@ def test_limit_reads_no_further(folder):
 
 def test_times_finer_than_pythons_are_text_in_json(folder):
     fine = pa.array([1_767_312_000_000_000_003], pa.timestamp("ns"))
-    table = pa.table({
-        "text": ["bat"], "at": fine, "many": pa.array([[fine[0]]], pa.list_(fine.type)),
-        "in": pa.array([{"at": fine[0]}], pa.struct([("at", fine.type)])),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "text": ["bat"],
+            "at": fine,
+            "many": pa.array([[fine[0]]], pa.list_(fine.type)),
+            "in": pa.array([{"at": fine[0]}], pa.struct([("at", fine.type)])),
+        }
+    )
     pq.write_table(table, "a.parquet", version="2.6")
     annotate(["a.parquet"], "out.jsonl")
     (record,) = read_jsonl("out.jsonl")
     assert record.pop("senses") == SENSES
-    assert record == {"text": "bat", "at": (said := "2026-01-02T00:00:00.000000003"),
-                      "many": [said], "in": {"at": said}}  # fmt: skip
+    assert record == {
+        "text": "bat",
+        "at": (said := "2026-01-02T00:00:00.000000003"),
+        "many": [said],
+        "in": {"at": said},
+    }
 
 
 def rows_of_batches(**columns):

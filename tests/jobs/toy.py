@@ -28,11 +28,17 @@ def toy(doc):
         Path("waiting").touch()
         time.sleep(120)
     records = [
-        {"start": t.idx, "end": t.idx + 3, "lemma": "bat", "sense": "bat.animal", "score": 0.5,
-         "method": "toy"}
+        {
+            "start": t.idx,
+            "end": t.idx + 3,
+            "lemma": "bat",
+            "sense": "bat.animal",
+            "score": 0.5,
+            "method": "toy",
+        }
         for t in doc
         if t.text == "bat"
-    ]  # fmt: skip
+    ]
     spans = [Span(doc, t.i, t.i + 1, kb_id="bat.animal") for t in doc if t.text == "bat"]
     doc.spans["senses"] = SpanGroup(doc, name="senses", spans=spans, attrs={"records": records})
     return doc

@@ -134,7 +134,9 @@ def test_a_written_word_is_held_out_with_all_its_sentences():
 
 TAGGED = [
     {
-        "of": "hit%2:35:00::", "kind": "def", "tokens": ["strike", "a", "bat", "cave", "."],
+        "of": "hit%2:35:00::",
+        "kind": "def",
+        "tokens": ["strike", "a", "bat", "cave", "."],
         "senses": [
             [0, 1, "strike", "v", ["strike%2:99:00::"], "man"],  # not in this WordNet
             [2, 3, "bat", "n", ["bat%1:06:00::"], "man"],
@@ -142,10 +144,12 @@ TAGGED = [
         ],
     },
     {
-        "of": "x", "kind": "def", "tokens": ["a", "bank"],
+        "of": "x",
+        "kind": "def",
+        "tokens": ["a", "bank"],
         "senses": [[1, 2, "bank", "n", ["bank%1:17:00::"], "auto"]],
     },
-]  # fmt: skip
+]
 
 
 def test_a_tagged_file_gives_what_a_person_tagged(tmp_path, toy_wordnet):
@@ -157,8 +161,9 @@ def test_a_tagged_file_gives_what_a_person_tagged(tmp_path, toy_wordnet):
         TaggedSentence("hit%2:35:00::", "wngt", tokens, [bat])
     ]
     assert [s.targets for s in read_tagged(path, wordnet, ("man", "auto"))] == [
-        [bat, bank], [(1, 2, ["bank%1:17:00::"])],
-    ]  # fmt: skip
+        [bat, bank],
+        [(1, 2, ["bank%1:17:00::"])],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -177,13 +182,15 @@ def test_a_written_sentence_has_the_word_between_brackets(tmp_path):
     (tmp_path / "README.md").write_text("no sentences")
     assert list(read_written(tmp_path)) == [
         TaggedSentence(
-            "000-1", "written", ["The", "bats", "did", "n't", "fly", "."],
+            "000-1",
+            "written",
+            ["The", "bats", "did", "n't", "fly", "."],
             [(1, 2, ["bat%1:05:00::"])],
         ),
         TaggedSentence(
             "000-2", "written", ["She", "got", "up", "late", "."], [(1, 3, ["get_up%2:38:00::"])]
         ),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(

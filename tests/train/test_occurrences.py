@@ -33,8 +33,15 @@ def test_examples_of_an_inventory(toy):
 
 
 def label(tmp_path, **more):
-    record = {"text": "A bat slept.", "start": 2, "end": 5, "lemma": "bat", "pos": "NOUN",
-              "sense": "bat.animal", **more}  # fmt: skip
+    record = {
+        "text": "A bat slept.",
+        "start": 2,
+        "end": 5,
+        "lemma": "bat",
+        "pos": "NOUN",
+        "sense": "bat.animal",
+        **more,
+    }
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps(record) + "\n", encoding="utf-8")
     return path
@@ -67,8 +74,10 @@ def test_sentences_of_corpora(toy_lexicon, toy_wordnet):
     chosen = [[senses.senses[i].id for i in row.allowed] for row in rows]
     assert chosen == [bat, bank, bat]
     assert [(row.source, row.group) for row in rows] == [
-        ("semcor", "d1"), ("semcor", "d1"), ("written/blog", "written/blog"),
-    ]  # fmt: skip
+        ("semcor", "d1"),
+        ("semcor", "d1"),
+        ("written/blog", "written/blog"),
+    ]
 
 
 @pytest.mark.parametrize(("n", "at"), [(1, 0), (64, 63), (100, 0), (100, 50), (100, 99), (65, 3)])

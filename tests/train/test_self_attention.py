@@ -108,9 +108,12 @@ def by_hand(made, train):
 
 @pytest.mark.parametrize("counted", [False, True])
 def test_each_is_scored_against_the_others(counted):
-    train = [*rows(5), occurrence(["bank", "cave"], candidates=(1, 2), allowed=(2,)),
-             occurrence(["bank", "ball", "game"], candidates=(0, 1, 2), allowed=(0, 2)),
-             occurrence(["bat"], allowed=(1,))]  # fmt: skip
+    train = [
+        *rows(5),
+        occurrence(["bank", "cave"], candidates=(1, 2), allowed=(2,)),
+        occurrence(["bank", "ball", "game"], candidates=(0, 1, 2), allowed=(0, 2)),
+        occurrence(["bat"], allowed=(1,)),
+    ]
     made = trainer(train, n=3, counted=counted)
     made._set_training(True)
     assert float(made._loss(train).detach()) == pytest.approx(by_hand(made, train), abs=1e-5)
@@ -122,9 +125,7 @@ def test_held_out_words_meet_the_prototypes_of_the_training():
     head, z = made.head_for_use(), made.encode(train).numpy()
     for row, found in zip(held_out, made.score(held_out), strict=True):
         here = made.encode([row]).numpy()[0]
-        expected = [
-            here @ head.sense(texts().glosses[s], z[s::2].sum(axis=0), 4) for s in (0, 1)
-        ]  # fmt: skip
+        expected = [here @ head.sense(texts().glosses[s], z[s::2].sum(axis=0), 4) for s in (0, 1)]
         np.testing.assert_allclose(found.scores, expected, atol=1e-5)
     assert made.score([]) == []
 
@@ -241,9 +242,12 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
     assert material.held_out["examples"]
     everything = [*material.train, *material.held_out["examples"]]
     made = SelfAttentionTrainer(
-        NetworkConfig(4, width=8, heads=2), SelfAttentionConfig(epochs=2), static, everything,
+        NetworkConfig(4, width=8, heads=2),
+        SelfAttentionConfig(epochs=2),
+        static,
+        everything,
         material.texts,
-    )  # fmt: skip
+    )
     with safe_open(toy_self_attention, "pt") as file:
         manifest = json.loads(file.metadata()["manifest"])
         state = {n[8:]: file.get_tensor(n) for n in file.keys() if n.startswith("network.")}
@@ -252,8 +256,11 @@ def test_the_method_says_what_the_training_said(toy_inventory, toy_vectors, toy_
     made.network.load_state_dict(state)
     for name in ("gloss_weight", "example_weight", "shrinkage"):
         getattr(made.head, name).data.fill_(math.log(manifest["head"][name]))
-    for text, at in (("the bat flew in a cave", 1), ("money at the river bank", 4),
-                     ("he hit a ball . the bat flew ! money .", 6)):  # fmt: skip
+    for text, at in (
+        ("the bat flew in a cave", 1),
+        ("money at the river bank", 4),
+        ("he hit a ball . the bat flew ! money .", 6),
+    ):
         lemma = text.split()[at]
         context = context_of(NLP(text))
         target = Target(0, at, at + 1, lemma, inventory.candidates(lemma, "NOUN"))
@@ -280,9 +287,12 @@ def test_sixteen_bits_hold_what_was_scored(toy_vectors, tmp_path):
 
     material = read_material(shared_vectors(str(toy_vectors)), load_inventory("homographs"))
     made = SelfAttentionTrainer(
-        NetworkConfig(4, width=8, heads=2), SelfAttentionConfig(epochs=1),
-        shared_vectors(str(toy_vectors)), material.train, material.texts,
-    )  # fmt: skip
+        NetworkConfig(4, width=8, heads=2),
+        SelfAttentionConfig(epochs=1),
+        shared_vectors(str(toy_vectors)),
+        material.train,
+        material.texts,
+    )
     rows = material.held_out["examples"][:20]
     before = made.score(rows)
     round_weights(made)
@@ -344,9 +354,14 @@ def toy_semcor(tmp_path):
         ):
             n = len(tokens.split())
             lines.append(
-                {"doc": f"d{doc}", "tokens": tokens.split(), "pos": ["x"] * n,
-                 "lemmas": tokens.split(), "senses": [[at, [key]]]}
-            )  # fmt: skip
+                {
+                    "doc": f"d{doc}",
+                    "tokens": tokens.split(),
+                    "pos": ["x"] * n,
+                    "lemmas": tokens.split(),
+                    "senses": [[at, [key]]],
+                }
+            )
     path = tmp_path / "semcor.jsonl.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -364,9 +379,13 @@ def test_running_text_teaches_wordnet(
     monkeypatch.setattr(self_attention_model, "WordNet", lambda: WordNet(toy_wordnet))
     monkeypatch.setattr(self_attention_model, "WordNetInventory", lambda: inventory)
     path = train_self_attention(
-        tmp_path / "run", NetworkConfig(0, 8, heads=2), SelfAttentionConfig(epochs=6),
-        vectors=str(toy_vectors), inventory=None, semcor=toy_semcor,
-    )  # fmt: skip
+        tmp_path / "run",
+        NetworkConfig(0, 8, heads=2),
+        SelfAttentionConfig(epochs=6),
+        vectors=str(toy_vectors),
+        inventory=None,
+        semcor=toy_semcor,
+    )
     known = SenseCounts.load(path)
     animal, club = inventory.candidates("bat", "NOUN")
     assert known.lexicon == inventory.digest

@@ -35,9 +35,11 @@ def test_scores_stand_in_rows_that_end_with_minus_infinity():
 def test_means_are_of_the_occurrences_of_a_sense_and_smaller_for_few():
     z = RNG.normal(size=(4, HIDDEN)).astype(np.float16)
     targets = [
-        target((0, 1), {0}, number=0), target((0, 1), {0}, number=1),
-        target((2, 1), {1}, number=2), target((0, 1), {0, 1}, number=3),
-    ]  # fmt: skip
+        target((0, 1), {0}, number=0),
+        target((0, 1), {0}, number=1),
+        target((2, 1), {1}, number=2),
+        target((0, 1), {0, 1}, number=3),
+    ]
     means = occurrence_means(targets, z, N_ROWS)
     assert np.allclose(means[0], (z[0].astype(float) + z[1]) / 3, atol=1e-3)
     assert np.allclose(means[1], z[2].astype(float) / 2, atol=1e-3)

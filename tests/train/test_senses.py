@@ -53,9 +53,17 @@ from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
 
 CONFIG = TrainConfig(
-    epochs=3, batch_pieces=64, context_radius=3, max_pieces=40, join=0.5, dropout=0.0,
-    precision="fp32", learning_rate=0.01, projection_rate=0.05, residual_rate=0.05,
-)  # fmt: skip
+    epochs=3,
+    batch_pieces=64,
+    context_radius=3,
+    max_pieces=40,
+    join=0.5,
+    dropout=0.0,
+    precision="fp32",
+    learning_rate=0.01,
+    projection_rate=0.05,
+    residual_rate=0.05,
+)
 
 SENTENCES = [
     ("the bat flew at night".split(), [(1, 2, ["bat%1:05:00::"])]),
@@ -88,9 +96,11 @@ def documents(one):
 
 def write(one, path, toy_model, **changes):
     settings = {
-        "rank": 16, "width": 16, "seen": one.table.seen(["bat%1:05:00::"]),
+        "rank": 16,
+        "width": 16,
+        "seen": one.table.seen(["bat%1:05:00::"]),
         "few_shot": {"ridge": 1.0, "gloss_weight": 0.1},
-    }  # fmt: skip
+    }
     base = AutoModel.from_pretrained(toy_model)
     write_sense_model(path, one, base, weights_sha256(toy_model), **{**settings, **changes})
 
@@ -143,9 +153,12 @@ def test_relations_share_a_weight_of_one(tmp_path, toy_wordnet):
     found = {(int(r), float(w)) for r, w in zip(rows[row["dog"]], shares[row["dog"]], strict=True)}
     supersense = table.n_synsets + 5  # noun.animal is file 5
     assert found == {
-        (row["pet"], 0.5), (row["canine"], 0.5), (row["animal"], 1.0), (supersense, 1.0),
+        (row["pet"], 0.5),
+        (row["canine"], 0.5),
+        (row["animal"], 1.0),
+        (supersense, 1.0),
         (table.n_rows, 0.0),
-    }  # fmt: skip
+    }
 
 
 def _line(offset, word, pointers, offsets):
@@ -180,9 +193,11 @@ def test_joining_rows_moves_targets_and_cuts_at_a_token():
     one = Row([5, 6, 7], [0, 0, 1], 2, [replace(first, start=1, end=2)])
     two = Row([8, 9], [0, 1], 2, [second, replace(third, start=1, end=2)])
     assert join([one, two], 10) == Row(
-        [5, 6, 7, 8, 9], [0, 0, 1, 2, 3], 4,
+        [5, 6, 7, 8, 9],
+        [0, 0, 1, 2, 3],
+        4,
         [replace(t, start=i + 1, end=i + 2) for i, t in enumerate((first, second, third))],
-    )  # fmt: skip
+    )
     # The second does not fit beside the first; alone, a row is cut before a broken token.
     assert join([one, two], 4) == Row(one.ids, one.owner, 2, one.targets)
     assert join([one], 2).n_tokens == 0
@@ -433,8 +448,11 @@ def test_the_low_rank_change_at_full_rank_is_the_trained_encoder(tmp_path, toy_m
     change = encoder_change(one.encoder, base, 8)
     linear = [n for n, m in base.named_modules() if isinstance(m, nn.Linear) and ".layer." in n]
     assert {n.removesuffix(".lora_A") for n in change if n.endswith("lora_A")} == set(linear)
-    assert all(n.endswith((".bias", ".bias.change", "LayerNorm.weight.change")) for n in change
-               if "lora" not in n)  # fmt: skip
+    assert all(
+        n.endswith((".bias", ".bias.change", "LayerNorm.weight.change"))
+        for n in change
+        if "lora" not in n
+    )
 
 
 def test_folds_hold_every_example_once(toy_inventory):
@@ -538,9 +556,14 @@ def measured(seen):
 def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     seen = []
     made = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "run", replace(CONFIG, epochs=1),
-        semcor=semcor_file(tmp_path), report=seen.append, rank=4, width=8,
-    )  # fmt: skip
+        str(toy_model),
+        tmp_path / "run",
+        replace(CONFIG, epochs=1),
+        semcor=semcor_file(tmp_path),
+        report=seen.append,
+        rank=4,
+        width=8,
+    )
     assert SenseHead.load(made).target.shape == (16, 16)
     vectors = SenseVectors.load(made)
     assert vectors.project.shape == (8, 16)
@@ -558,20 +581,37 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
     (written / "000.tsv").write_text(line * 4 + "bank%1:17:00::\tA [[bank]] of the river.\n" * 4)
     config = replace(CONFIG, epochs=1, join=0.0, text_share=0.3, mean_share=0.6, prior=0.2)
     made = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "run", config, semcor=semcor_file(tmp_path), written=written,
-        everything=True, rank=4, width=8,
-    )  # fmt: skip
+        str(toy_model),
+        tmp_path / "run",
+        config,
+        semcor=semcor_file(tmp_path),
+        written=written,
+        everything=True,
+        rank=4,
+        width=8,
+    )
     assert SenseVectors.load(made).prior == 0.2
     labels = tmp_path / "labels.jsonl"
     with labels.open("w") as file:
         for text, start, sense in (("the bat flew", 4, "bat.animal"), ("a bat", 2, "bat.club")):
-            record = {"text": text, "start": start, "end": start + 3, "lemma": "bat",
-                      "pos": "NOUN", "sense": sense}  # fmt: skip
+            record = {
+                "text": text,
+                "start": start,
+                "end": start + 3,
+                "lemma": "bat",
+                "pos": "NOUN",
+                "sense": sense,
+            }
             file.write((json.dumps(record) + "\n") * 20)
     second = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "own", replace(CONFIG, epochs=1), data=labels, start=made,
-        rank=4, width=8,
-    )  # fmt: skip
+        str(toy_model),
+        tmp_path / "own",
+        replace(CONFIG, epochs=1),
+        data=labels,
+        start=made,
+        rank=4,
+        width=8,
+    )
     assert SenseVectors.load(second).prior == 0.2  # of WordNet, which the labels say nothing of
 
 
@@ -585,9 +625,15 @@ def test_corpora_go_on_from_a_model_and_its_senses_keep_their_neighbours(
     )
     seen = []
     second = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "b", replace(config, prior=0.1), semcor=semcor, start=first,
-        rank=16, width=16, report=seen.append,
-    )  # fmt: skip
+        str(toy_model),
+        tmp_path / "b",
+        replace(config, prior=0.1),
+        semcor=semcor,
+        start=first,
+        rank=16,
+        width=16,
+        report=seen.append,
+    )
     assert measured(seen)["semcor:accuracy"] >= 3 / 5
     before, after = SenseVectors.load(first), SenseVectors.load(second)
     assert (after.seen == before.seen).all()
@@ -609,14 +655,27 @@ def test_labels_of_ones_own_go_on_from_a_model(
     assert {"bat.animal", "bat.club"} <= known
     with labels.open("w") as file:
         for text, start, sense in texts:
-            record = {"text": text, "start": start, "end": start + 3, "lemma": "bat",
-                      "pos": "NOUN", "sense": sense}  # fmt: skip
+            record = {
+                "text": text,
+                "start": start,
+                "end": start + 3,
+                "lemma": "bat",
+                "pos": "NOUN",
+                "sense": sense,
+            }
             file.write(json.dumps(record) + "\n")
     seen = []
     second = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "b", replace(config, epochs=20), data=labels,
-        inventory=toy_inventory, start=first, rank=4, width=8, report=seen.append,
-    )  # fmt: skip
+        str(toy_model),
+        tmp_path / "b",
+        replace(config, epochs=20),
+        data=labels,
+        inventory=toy_inventory,
+        start=first,
+        rank=4,
+        width=8,
+        report=seen.append,
+    )
     assert measured(seen)["own:accuracy"] == 1.0
     before, after = SenseVectors.load(first), SenseVectors.load(second)
     # The synsets were not trained on: their vectors pass through, but for rounding.

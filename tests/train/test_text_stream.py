@@ -105,8 +105,16 @@ def test_text_and_jsonl_compressed_or_not(tmp_path):
 
 
 def test_bad_lines_are_counted_and_skipped(tmp_path):
-    lines = [b'{"text": "a"}', b"nonsense", b'["text"]', b'{"text": 3}', b'{"other": "x"}',
-             b'{"text": "\xf6"}', b"[" * 100_000, b'{"text": "b\\ud800"}']  # fmt: skip
+    lines = [
+        b'{"text": "a"}',
+        b"nonsense",
+        b'["text"]',
+        b'{"text": 3}',
+        b'{"other": "x"}',
+        b'{"text": "\xf6"}',
+        b"[" * 100_000,
+        b'{"text": "b\\ud800"}',
+    ]
     (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
     found, corpus = tokenised(tmp_path, [tmp_path / "a.jsonl"])
     assert found == ["a", "b?"]

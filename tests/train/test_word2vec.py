@@ -26,9 +26,14 @@ gensim = pytest.importorskip("gensim.models")
 
 ROOT = Path(component.__file__).parents[2]
 SMALL: dict[str, Any] = {
-    "dimensions": 8, "min_count": 2, "epochs": 3, "seed": 5, "tokens": "whitespace", "buckets": 300,
+    "dimensions": 8,
+    "min_count": 2,
+    "epochs": 3,
+    "seed": 5,
+    "tokens": "whitespace",
+    "buckets": 300,
     "sample": 0.01,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -99,9 +104,16 @@ def epoch_of(work):
 @pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
 def test_equals_gensim(texts, tmp_path, algorithm, architecture):
     settings = {
-        "vector_size": 8, "min_count": 2, "epochs": 3, "seed": 5, "sample": 0.01, "workers": 1,
-        "sg": int(architecture == "skipgram"), "alpha": 0.025, "min_alpha": 0.0001,
-    }  # fmt: skip
+        "vector_size": 8,
+        "min_count": 2,
+        "epochs": 3,
+        "seed": 5,
+        "sample": 0.01,
+        "workers": 1,
+        "sg": int(architecture == "skipgram"),
+        "alpha": 0.025,
+        "min_alpha": 0.0001,
+    }
     sentences = [line.split() for line in texts.read_text().splitlines()]
     if algorithm == "fasttext":
         oracle = gensim.FastText(bucket=300, **settings)
@@ -174,8 +186,10 @@ def test_progress(texts, tmp_path):
     train(texts, tmp_path / "v", records.append, epochs=2)
     phases = [record["phase"] for record in records]
     assert [phase for phase in dict.fromkeys(phases) if phase != "read"] == [
-        "corpus", "train", "epoch",
-    ]  # fmt: skip
+        "corpus",
+        "train",
+        "epoch",
+    ]
     corpus = next(record for record in records if record["phase"] == "corpus")
     assert (corpus["n_tokens"], corpus["n_sentences"], corpus["n_words"]) == (30_001, 3001, 70)
     done = [record["done"] for record in records if record["phase"] == "train"]
@@ -207,8 +221,11 @@ def kill_child(tmp_path, texts, output, options, *when):
     given = [str(texts), str(output), {**SMALL, **options}, *when]
     done = subprocess.run(
         [sys.executable, str(script), *map(json.dumps, given)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -113,15 +113,18 @@ def test_in_other_languages_the_part_of_speech_chooses_the_candidates(tag, sense
 
 def test_capital_letters():
     assert found(context("BATS and Bat and bAt")) == [
-        ("BATS", [*BATS, "bat.hit"]), ("Bat", [*BATS, "bat.hit"]), ("bAt", [*BATS, "bat.hit"]),
-    ]  # fmt: skip
+        ("BATS", [*BATS, "bat.hit"]),
+        ("Bat", [*BATS, "bat.hit"]),
+        ("bAt", [*BATS, "bat.hit"]),
+    ]
 
 
 def test_the_longest_match_wins():
     assert found(context("a hot spot on a hot bat")) == [
-        ("hot spot", ["hot_spot.network"]), ("hot", ["hot.warm"]),
+        ("hot spot", ["hot_spot.network"]),
+        ("hot", ["hot.warm"]),
         ("bat", [*BATS, "bat.hit"]),
-    ]  # fmt: skip
+    ]
 
 
 def test_multi_word_lemmas_inflect():
@@ -151,8 +154,11 @@ def test_overlapping_words_are_read_from_the_left():
 
 def test_adjacent_and_repeated_words():
     assert [word for word, _ in found(context("bat bat hot spot bat"))] == [
-        "bat", "bat", "hot spot", "bat",
-    ]  # fmt: skip
+        "bat",
+        "bat",
+        "hot spot",
+        "bat",
+    ]
 
 
 def test_a_word_at_the_end_of_the_text_is_not_read_beyond_it():

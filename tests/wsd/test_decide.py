@@ -109,9 +109,7 @@ def test_all_together_equal_one_by_one_to_the_last_bit(batch, temperature, kind)
     targets = [target(len(scores)) for scores in batch]
     arrays = [np.array(scores, dtype=kind) for scores in batch]
     together = decide_all(targets, arrays, temperature)
-    assert together == [
-        decide(t, a, temperature) for t, a in zip(targets, arrays, strict=True)
-    ]  # fmt: skip
+    assert together == [decide(t, a, temperature) for t, a in zip(targets, arrays, strict=True)]
     assert {type(p) for d in together for _, p in d.ranked} <= {float}
 
 

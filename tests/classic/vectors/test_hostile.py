@@ -96,9 +96,13 @@ def test_what_is_refused_was_never_held(tmp_path):
     names = [*attacks, "array.kv.gz", "text.txt.gz", "one-line.txt.gz", "pickle.kv.gz"]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(MEASURE), "good.kv", *names],
-        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=200,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
         env={"PYTHONPATH": str(ROOT), "SPACY_ATTN_CACHE": str(tmp_path / "cache")},
-    )  # fmt: skip
+    )
     grown, said = json.loads(done.stdout)
     assert set(said) == set(names)
     assert "grows more than 50 times" in said["text.txt.gz"]

@@ -328,8 +328,15 @@ def test_fasttext_through_the_cache_equals_gensim(cached, tmp_path, name):
     fasttext = pytest.importorskip("gensim.models.fasttext")
     model = fasttext.FastText(
         [["the", "cat", "sat"], ["the", "catfish"]],
-        vector_size=6, min_count=1, bucket=40, min_n=2, max_n=4, epochs=2, seed=1, workers=1,
-    )  # fmt: skip
+        vector_size=6,
+        min_count=1,
+        bucket=40,
+        min_n=2,
+        max_n=4,
+        epochs=2,
+        seed=1,
+        workers=1,
+    )
     if name == "ft.bin":
         fasttext.save_facebook_model(model, str(tmp_path / name))
     else:
@@ -405,8 +412,10 @@ def test_processes_share_one_copy(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SHARING), str(store)],
         env={**os.environ, "PYTHONPATH": str(Path(store_module.__file__).parents[3])},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     rss, pss, dirty = map(int, done.stdout.split())
     assert rss >= 3900  # kB
     assert pss <= 0.6 * rss

@@ -143,9 +143,12 @@ def test_how_a_token_is_written(text, shapes):
 
 def test_a_letter_that_touches_a_sign_is_part_of_a_code():
     context = Context(
-        "usb-c cable", ["usb", "-", "c", "cable"], [(0, 3), (3, 4), (4, 5), (6, 11)],
-        [""] * 4, ["NOUN", "PUNCT", "NOUN", "NOUN"],
-    )  # fmt: skip
+        "usb-c cable",
+        ["usb", "-", "c", "cable"],
+        [(0, 3), (3, 4), (4, 5), (6, 11)],
+        [""] * 4,
+        ["NOUN", "PUNCT", "NOUN", "NOUN"],
+    )
     assert [facts.shape for facts in facts_of(context)] == [
         "low+glued",
         "sign",

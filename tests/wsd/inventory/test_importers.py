@@ -52,27 +52,47 @@ LMF = """<?xml version="1.0" encoding="UTF-8"?>
 
 OF_LMF = (
     Sense(
-        "toy-bat-1", "bat", "NOUN", "a flying animal",
+        "toy-bat-1",
+        "bat",
+        "NOUN",
+        "a flying animal",
         (Example("Two batz flew.", 4, 8), Example("A bat hangs in the cave.", 2, 5)),
-        "noun.animal", ("batz",), ids=(("synset", "toy-1-n"), ("ili", "i100")),
+        "noun.animal",
+        ("batz",),
+        ids=(("synset", "toy-1-n"), ("ili", "i100")),
     ),
-    Sense("toy-bat-2", "bat", "NOUN", "a club for a ball", (), "", ("batz",),
-          ids=(("synset", "toy-2-n"),)),
+    Sense(
+        "toy-bat-2",
+        "bat",
+        "NOUN",
+        "a club for a ball",
+        (),
+        "",
+        ("batz",),
+        ids=(("synset", "toy-2-n"),),
+    ),
     Sense("toy-good-1", "good", "ADJ", "not bad", ids=(("synset", "toy-3-s"),)),
-)  # fmt: skip
+)
 
 WIKTEXTRACT = [
     {
-        "word": "bat", "lang": "English", "lang_code": "en", "pos": "noun",
+        "word": "bat",
+        "lang": "English",
+        "lang_code": "en",
+        "pos": "noun",
         "forms": [
-            {"form": "bats", "tags": ["plural"]}, {"form": "no-table", "tags": ["table-tags"]},
+            {"form": "bats", "tags": ["plural"]},
+            {"form": "no-table", "tags": ["table-tags"]},
         ],
         "senses": [
             {
-                "glosses": ["Animal", "A flying mammal."], "id": "en-bat-en-noun-1",
+                "glosses": ["Animal", "A flying mammal."],
+                "id": "en-bat-en-noun-1",
                 "examples": [
                     {"text": "The bat flew.", "bold_text_offsets": [[4, 7]]},
-                    {"text": "Bats sleep by day."}, {"text": "x" * 600}, {"text": "Nothing here."},
+                    {"text": "Bats sleep by day."},
+                    {"text": "x" * 600},
+                    {"text": "Nothing here."},
                 ],
             },
             {"glosses": ["A club."]},
@@ -83,7 +103,7 @@ WIKTEXTRACT = [
     {"title": "Bat", "redirect": "bat"},
     {"word": "bat", "lang_code": "en", "pos": "verb", "senses": [{"glosses": ["To hit."]}]},
     {"word": "of", "lang_code": "en", "pos": "prep", "senses": [{"glosses": ["Belonging to."]}]},
-]  # fmt: skip
+]
 
 
 def written(tmp_path, name, text):
@@ -115,24 +135,33 @@ def test_a_glossary_with_all_columns(tmp_path):
     )
     summary, inventory = imported(tmp_path, written(tmp_path, "g.csv", text), lang="en")
     assert inventory.senses == (
-        Sense("bat.animal", "bat", "NOUN", "An animal; it flies.",
-              (Example("The bat flew.", 4, 7), Example("Bats sleep.", 0, 4)), "zoo"),
+        Sense(
+            "bat.animal",
+            "bat",
+            "NOUN",
+            "An animal; it flies.",
+            (Example("The bat flew.", 4, 7), Example("Bats sleep.", 0, 4)),
+            "zoo",
+        ),
         Sense("hot_spot.n.1", "hot spot", "NOUN", "A place.", forms=("hot spotz", "hotspots")),
         Sense("run.v.1", "run", "VERB", "", (Example("They ran off.", 5, 8),)),
-    )  # fmt: skip
+    )
     assert (summary.n_senses, len(summary.words), summary.n_examples) == (3, 3, 3)
     assert inventory.lang == summary.lang == "en"
     assert summary.left_out == {
-        "part of speech prep": 1, "no term": 1, "neither definition nor example": 1,
-    }  # fmt: skip
+        "part of speech prep": 1,
+        "no term": 1,
+        "neither definition nor example": 1,
+    }
 
 
 def test_a_glossary_of_two_columns_needs_no_header(tmp_path):
     path = written(tmp_path, "g.tsv", "bat\tan animal, that flies\nbat\tto hit\n")
     _, inventory = imported(tmp_path, path)
     assert [(s.id, s.definition) for s in inventory.senses] == [
-        ("bat.n.1", "an animal, that flies"), ("bat.v.1", "to hit"),
-    ]  # fmt: skip
+        ("bat.n.1", "an animal, that flies"),
+        ("bat.v.1", "to hit"),
+    ]
     _, inventory = imported(tmp_path, path, pos="ADJ")
     assert [s.id for s in inventory.senses] == ["bat.a.1", "bat.a.2"]
 
@@ -168,7 +197,7 @@ def test_columns_that_a_glossary_does_not_have(text):
         ("w.xml", b"<a/>", r"w\.xml holds no <Lexicon>; a wordnet of WN-LMF has one or more"),
         ("w.jsonl", b'{"word": "a", "senses": []}\n{', r"w\.jsonl, line 2: not JSON \(Expecting"),
     ],
-)  # fmt: skip
+)
 def test_what_is_broken_is_refused(tmp_path, name, content, reason):
     path = written(tmp_path, name, content)
     with pytest.raises(InventoryError, match=reason):
@@ -209,8 +238,9 @@ def test_a_wordnet_in_lmf(tmp_path, name):
     assert inventory.senses == OF_LMF
     assert inventory.lang == "en"
     assert summary.left_out == {
-        "part of speech p": 1, "examples in which the word was not found": 1,
-    }  # fmt: skip
+        "part of speech p": 1,
+        "examples in which the word was not found": 1,
+    }
 
 
 def test_of_several_languages_one_is_chosen(tmp_path):
@@ -256,17 +286,24 @@ def test_wiktionary_by_wiktextract(tmp_path):
     path = written(tmp_path, "w.jsonl", "\n".join(map(json.dumps, WIKTEXTRACT)))
     summary, inventory = imported(tmp_path, path)
     assert inventory.senses == (
-        Sense("bat.n.1", "bat", "NOUN", "Animal: A flying mammal.",
-              (Example("The bat flew.", 4, 7), Example("Bats sleep by day.", 0, 4)),
-              forms=("bats",), ids=(("wiktextract", "en-bat-en-noun-1"),)),
+        Sense(
+            "bat.n.1",
+            "bat",
+            "NOUN",
+            "Animal: A flying mammal.",
+            (Example("The bat flew.", 4, 7), Example("Bats sleep by day.", 0, 4)),
+            forms=("bats",),
+            ids=(("wiktextract", "en-bat-en-noun-1"),),
+        ),
         Sense("bat.n.2", "bat", "NOUN", "A club.", forms=("bats",)),
         Sense("bat.v.1", "bat", "VERB", "To hit."),
-    )  # fmt: skip
+    )
     assert inventory.lang == "en"
     assert summary.left_out == {
-        "form of another word, or no definition": 2, "part of speech prep": 1,
+        "form of another word, or no definition": 2,
+        "part of speech prep": 1,
         "examples in which the word was not found": 1,
-    }  # fmt: skip
+    }
 
 
 def test_wiktionary_of_several_languages(tmp_path):

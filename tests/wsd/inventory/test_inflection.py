@@ -72,8 +72,12 @@ def test_a_short_verb_gets_no_form_of_another_word():
 
 def test_an_irregular_past_takes_the_place_of_the_regular_one():
     assert english_forms("draw", "VERB", ("drew", "drawn")) == {
-        "draw", "draws", "drawing", "drew", "drawn",
-    }  # fmt: skip
+        "draw",
+        "draws",
+        "drawing",
+        "drew",
+        "drawn",
+    }
 
 
 def test_an_irregular_plural_is_added():
@@ -83,6 +87,10 @@ def test_an_irregular_plural_is_added():
 def test_nouns_and_adjectives_inflect_the_last_word_verbs_the_first():
     assert english_forms("hot spot", "NOUN") == {"hot spot", "hot spots"}
     assert english_forms("break down", "VERB", ("broke down", "broken down")) == {
-        "break down", "breaks down", "breaking down", "broke down", "broken down",
-    }  # fmt: skip
+        "break down",
+        "breaks down",
+        "breaking down",
+        "broke down",
+        "broken down",
+    }
     assert "very heavier" in english_forms("very heavy", "ADJ")

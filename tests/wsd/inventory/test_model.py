@@ -17,13 +17,21 @@ from spacy_attn.wsd.inventory.labelled import LabelledTarget, read_labelled
 from spacy_attn.wsd.sense import Example, Sense
 
 GOOD: dict[str, Any] = {
-    "lemma": "bat", "pos": "NOUN", "sense": "bat.animal", "definition": "a flying animal",
+    "lemma": "bat",
+    "pos": "NOUN",
+    "sense": "bat.animal",
+    "definition": "a flying animal",
     "examples": [{"text": "the bat flew", "start": 4, "end": 7}],
-}  # fmt: skip
+}
 LABELLED = {
-    "text": "the bat flew", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN",
-    "sense": "bat.animal", "cues": [[8, 12]],
-}  # fmt: skip
+    "text": "the bat flew",
+    "start": 4,
+    "end": 7,
+    "lemma": "bat",
+    "pos": "NOUN",
+    "sense": "bat.animal",
+    "cues": [[8, 12]],
+}
 
 
 @pytest.fixture
@@ -33,11 +41,13 @@ def write(tmp_path):
     def write(*lines: object) -> Path:
         path = tmp_path / "senses.jsonl"
         raw = [
-            line if isinstance(line, bytes)
-            else line.encode() if isinstance(line, str)
+            line
+            if isinstance(line, bytes)
+            else line.encode()
+            if isinstance(line, str)
             else json.dumps(line).encode()
             for line in lines
-        ]  # fmt: skip
+        ]
         path.write_bytes(b"\n".join(raw) + b"\n")
         return path
 
@@ -60,20 +70,31 @@ def matches(path, line, field, reason):
 def test_a_sense_keeps_all_that_its_line_says(write):
     path = write(
         {
-            **GOOD, "lemma": " Fruit_Bat ", "supersense": "noun.animal", "forms": ["Fruit  Batz"],
-            "order": "counted", "count": 3, "wordnet": ["bat%1:05:00::"],
+            **GOOD,
+            "lemma": " Fruit_Bat ",
+            "supersense": "noun.animal",
+            "forms": ["Fruit  Batz"],
+            "order": "counted",
+            "count": 3,
+            "wordnet": ["bat%1:05:00::"],
         }
-    )  # fmt: skip
+    )
     inventory = load_inventory(path)
     assert inventory.name == "senses.jsonl"
     assert inventory.lang is None
     assert inventory.senses == (
         Sense(
-            "bat.animal", "fruit bat", "NOUN", "a flying animal",
-            (Example("the bat flew", 4, 7),), "noun.animal", ("fruit batz",), "counted",
+            "bat.animal",
+            "fruit bat",
+            "NOUN",
+            "a flying animal",
+            (Example("the bat flew", 4, 7),),
+            "noun.animal",
+            ("fruit batz",),
+            "counted",
             ("bat%1:05:00::",),
         ),
-    )  # fmt: skip
+    )
 
 
 def test_the_order_of_the_lines_is_the_order_of_the_candidates(toy_inventory):
@@ -105,30 +126,39 @@ BROKEN = {
     "pos unknown": ({**GOOD, "pos": "noun"}, "pos", "'noun' is none of NOUN, VERB, ADJ, ADV"),
     "sense missing": (without("sense"), "sense", "must be a text, got None"),
     "nothing said": (
-        {**without("definition"), "examples": []}, "definition", "must be a text, got None",
+        {**without("definition"), "examples": []},
+        "definition",
+        "must be a text, got None",
     ),
     "definition list": ({**GOOD, "definition": ["a"]}, "definition", "must be a text, got ['a']"),
     "field unknown": ({**GOOD, "gloss": "x"}, "gloss", "is unknown; allowed are count, definition"),
     "examples no list": ({**GOOD, "examples": {}}, "examples", "must be a list, got {}"),
     "example no object": (
-        {**GOOD, "examples": [["a bat"]]}, "examples[0]", 'must be a text, or {"text": ..., "start',
+        {**GOOD, "examples": [["a bat"]]},
+        "examples[0]",
+        'must be a text, or {"text": ..., "start',
     ),
     "example extra": (with_example(cues=[]), "examples[0]", 'must be a text, or {"text": ...'),
     "example without its word": (
-        {**GOOD, "examples": ["a bath"]}, "examples[0]", "the word is not in 'a bath'; mark it as",
+        {**GOOD, "examples": ["a bath"]},
+        "examples[0]",
+        "the word is not in 'a bath'; mark it as",
     ),
     "example one to the left": (
-        with_example(start=3, end=6), "examples[0]",
+        with_example(start=3, end=6),
+        "examples[0]",
         "start = 3, end = 6 is ' ba', no whole word; 'bat' is start = 4, end = 7",
     ),
     "example of half a word": (
-        with_example(end=6), "examples[0]",
+        with_example(end=6),
+        "examples[0]",
         "start = 4, end = 6 is 'ba', no whole word; 'bat' is start = 4, end = 7",
     ),
     "ids no dict": ({**GOOD, "ids": ["i1"]}, "ids", 'must be like {"ili": "i46360"}, got ['),
     "example of number": (with_example(text=3), "examples[0]", "must be a text, got 3"),
     "example too long": (
-        with_example(end=13), "examples[0]",
+        with_example(end=13),
+        "examples[0]",
         "start = 4, end = 13: must be characters of its text, 0 <= start < end <= 12",
     ),
     "example negative": (with_example(start=-1), "examples[0]", "start = -1, end = 7: must be"),
@@ -136,7 +166,9 @@ BROKEN = {
     "example float": (with_example(start=4.0), "examples[0]", "start = 4.0, end = 7: must be"),
     "example boolean": (with_example(start=True), "examples[0]", "start = True, end = 7: must be"),
     "example of blank": (
-        with_example(start=3, end=4), "examples[0]", "start = 3, end = 4: white space alone",
+        with_example(start=3, end=4),
+        "examples[0]",
+        "start = 3, end = 4: white space alone",
     ),
     "forms no list": ({**GOOD, "forms": "bats"}, "forms", "must be a list of texts, got 'bats'"),
     "forms of number": ({**GOOD, "forms": ["a", 1]}, "forms[1]", "must be a text, got 1"),
@@ -151,7 +183,7 @@ BROKEN = {
     "surrogate in forms": ({**GOOD, "forms": ["\ud800"]}, "forms[0]", "holds half of a surrogate"),
     "surrogate in field": ({**GOOD, "\ud800": 1}, "\ud800", "is unknown; allowed are"),
     "long value": ({**GOOD, "forms": "x" * 99}, "forms", f"must be a list of texts, got '{LONG}."),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -181,7 +213,7 @@ def test_a_sense_id_stands_once(write):
         ("[" * 200_000, "not JSON (maximum recursion depth exceeded"),
     ],
     ids=["quotes", "list", "null", "utf-16", "latin-1", "huge number", "deep"],
-)  # fmt: skip
+)
 def test_a_line_that_is_no_json_object(write, line, reason):
     path = write(GOOD, line)
     with pytest.raises(InventoryError, match=f"^{re.escape(f'{path}, line 2: {reason}')}"):

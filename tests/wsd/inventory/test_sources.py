@@ -27,11 +27,14 @@ def test_words_with_senses_of_definitions_or_examples():
     assert inventory.senses == (
         Sense("jaguar.cat", "jaguar", "NOUN", "A large spotted wild cat."),
         Sense(
-            "jaguar.car", "jaguar", "NOUN", "",
+            "jaguar.car",
+            "jaguar",
+            "NOUN",
+            "",
             (Example("She parked her jaguar.", 15, 21), Example("Two Jaguars for sale.", 4, 11)),
         ),
         Sense("jaguar.run", "jaguar", "VERB", "To move like the cat."),
-    )  # fmt: skip
+    )
     assert inventory.lang == "en"
     assert repr(inventory) == "Inventory('own', 3 senses of 1 words)"
     assert inventory.senses[1].gloss == "She parked her jaguar.; Two Jaguars for sale."
@@ -63,10 +66,15 @@ def test_a_frame_has_the_columns_of_a_glossary():
     )
     assert load_inventory(frame).senses == (
         Sense("bat.n.1", "bat", "NOUN", "an animal"),
-        Sense("bat.n.2", "bat", "NOUN", "",
-              (Example("He swung the bat.", 13, 16), Example("Bats of ash.", 0, 4))),
+        Sense(
+            "bat.n.2",
+            "bat",
+            "NOUN",
+            "",
+            (Example("He swung the bat.", 13, 16), Example("Bats of ash.", 0, 4)),
+        ),
         Sense("run.v.1", "run", "VERB", "to go fast"),
-    )  # fmt: skip
+    )
 
 
 def test_inventories_combine(tmp_path, toy_inventory):

@@ -49,8 +49,10 @@ def toy(lexicon_file: Path, toy_wordnet: Path) -> WordNetInventory:
 def test_candidates_stand_in_wordnets_order_with_counts(toy):
     animal, club = toy.candidates("bat", "NOUN")
     assert (animal.id, animal.supersense, toy.count(animal)) == (
-        "bat%1:05:00::", "noun.animal", 3,
-    )  # fmt: skip
+        "bat%1:05:00::",
+        "noun.animal",
+        3,
+    )
     assert (club.id, club.supersense, toy.count(club)) == ("bat%1:06:00::", "noun.artifact", 1)
     assert toy.candidates("bat", "VERB") == ()
     assert toy.candidates("Bat") == (animal, club)
@@ -97,10 +99,14 @@ def test_the_same_files_give_the_same_bytes(lexicon_file, toy_wordnet, tmp_path)
 def test_columns_come_out_as_they_went_in(tmp_path):
     # Lemmas "a" (noun 20, satellite 7), "b" (noun 20, noun 10, adjective 3 that heads the 7).
     column = {
-        "type": [1, 5, 1, 1, 3], "lexfile": [4, 0, 4, 9, 0], "lex_id": [0, 1, 2, 3, 0],
-        "head": [-1, 1, -1, -1, -1], "head_id": [0, 2, 0, 0, 0], "count": [70_000, 0, 1, 0, 2],
+        "type": [1, 5, 1, 1, 3],
+        "lexfile": [4, 0, 4, 9, 0],
+        "lex_id": [0, 1, 2, 3, 0],
+        "head": [-1, 1, -1, -1, -1],
+        "head_id": [0, 2, 0, 0, 0],
+        "count": [70_000, 0, 1, 0, 2],
         "synset": [0, 1, 0, 2, 3],
-    }  # fmt: skip
+    }
     kinds = {"head": np.int32, "count": np.int32, "synset": np.int32}
     arrays = {name: np.array(c, dtype=kinds.get(name, np.int8)) for name, c in column.items()}
     arrays["offset"] = np.array([20, 7, 10, 3], dtype=np.int32)
@@ -173,8 +179,9 @@ def test_another_version_found_by_looking_around(lexicon_file, elsewhere, caplog
     (elsewhere / "data.noun").write_text("  1 one line more\n" + nouns, encoding="utf-8")
     inventory = WordNetInventory(lexicon_file)
     assert [(s.id, s.definition) for s in inventory.candidates("bat")] == [
-        ("bat%1:05:00::", ""), ("bat%1:06:00::", ""),
-    ]  # fmt: skip
+        ("bat%1:05:00::", ""),
+        ("bat%1:06:00::", ""),
+    ]
     (record,) = caplog.records
     assert record.message.startswith(f"senses go without definitions: {elsewhere} is not WordNet 3")
     with pytest.raises(ResourceError, match=r"is not WordNet 3\.0; install it with: apt-get"):

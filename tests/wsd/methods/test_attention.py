@@ -56,10 +56,15 @@ class Words:
 
 def head(**changes):
     settings = {
-        "target": np.eye(2, dtype=np.float32), "context": 2 * np.eye(2, dtype=np.float32),
-        "gloss": np.eye(2, dtype=np.float32), "scale": 10.0, "context_radius": 2, "ridge": 1.0,
-        "gloss_weight": 0.5, "sha256": "0" * 64,
-    }  # fmt: skip
+        "target": np.eye(2, dtype=np.float32),
+        "context": 2 * np.eye(2, dtype=np.float32),
+        "gloss": np.eye(2, dtype=np.float32),
+        "scale": 10.0,
+        "context_radius": 2,
+        "ridge": 1.0,
+        "gloss_weight": 0.5,
+        "sha256": "0" * 64,
+    }
     return SenseHead(**{**settings, **changes})
 
 
@@ -68,11 +73,14 @@ def bats(*examples_of_each):
     definitions = ["of caves", "of balls", "of clubs"]
     senses = [
         Sense(
-            f"bat.{i}", "bat", "NOUN", definition,
+            f"bat.{i}",
+            "bat",
+            "NOUN",
+            definition,
             tuple(Example(text, len(text) - 3, len(text)) for text in texts),
         )
         for i, (definition, texts) in enumerate(zip(definitions, examples_of_each, strict=False))
-    ]  # fmt: skip
+    ]
     return Inventory("bats", tuple(senses), "en")
 
 

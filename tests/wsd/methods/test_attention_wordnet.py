@@ -26,10 +26,15 @@ def lexicon(toy_lexicon):
 
 
 HEAD = SenseHead(
-    target=np.eye(2, dtype=np.float32), context=np.eye(2, dtype=np.float32),
-    gloss=np.eye(2, dtype=np.float32), scale=1.0, context_radius=2, ridge=1.0,
-    gloss_weight=0.1, sha256="0" * 64,
-)  # fmt: skip
+    target=np.eye(2, dtype=np.float32),
+    context=np.eye(2, dtype=np.float32),
+    gloss=np.eye(2, dtype=np.float32),
+    scale=1.0,
+    context_radius=2,
+    ridge=1.0,
+    gloss_weight=0.1,
+    sha256="0" * 64,
+)
 
 
 class NoEncoder:
@@ -69,9 +74,10 @@ def test_a_score_is_the_product_with_the_synsets_vector(lexicon):
     synsets = [int(lexicon.synset_of_row[sense.row]) for sense in senses]
     assert scores.tolist() == pytest.approx([0.6 * (synset + 1) for synset in synsets])
     assert method.temperature == 2.0
-    assert AllWordsAttention(
-        lexicon, NoEncoder(), HEAD, sense_vectors(lexicon), 0.7
-    ).temperature == 0.7  # fmt: skip
+    assert (
+        AllWordsAttention(lexicon, NoEncoder(), HEAD, sense_vectors(lexicon), 0.7).temperature
+        == 0.7
+    )
 
 
 def test_frequent_senses_are_a_little_ahead(lexicon):

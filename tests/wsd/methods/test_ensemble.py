@@ -45,8 +45,10 @@ def test_probabilities_are_multiplied():
     first = Fixed("first", {0: [LOG(3), LOG(2)], 1: [0, 0]})
     second = Fixed("second", {0: [LOG(1), LOG(3)], 1: [LOG(9), LOG(1)]})
     scores = Ensemble([first, second]).score(CONTEXTS, TARGETS)
-    want = [(Fraction(3, 5) * Fraction(1, 4), Fraction(2, 5) * Fraction(3, 4)),
-            (Fraction(1, 2) * Fraction(9, 10), Fraction(1, 2) * Fraction(1, 10))]  # fmt: skip
+    want = [
+        (Fraction(3, 5) * Fraction(1, 4), Fraction(2, 5) * Fraction(3, 4)),
+        (Fraction(1, 2) * Fraction(9, 10), Fraction(1, 2) * Fraction(1, 10)),
+    ]
     for got, fractions in zip(scores, want, strict=True):
         np.testing.assert_allclose(np.exp(got), [float(f) for f in fractions], rtol=1e-6)
 
@@ -73,8 +75,11 @@ def test_its_own_temperature_makes_it_less_sure(toy_inventory):
 def test_only_what_a_method_with_an_encoder_reads_is_encoded():
     encoder = Ones()
     rows = {0: [0, 1], 1: [0, 1]}
-    members = [Fixed("words", rows), Reading("reader", rows, encoder=encoder),
-               Reading("another", rows, encoder=encoder)]  # fmt: skip
+    members = [
+        Fixed("words", rows),
+        Reading("reader", rows, encoder=encoder),
+        Reading("another", rows, encoder=encoder),
+    ]
     ensemble = Ensemble(members)
     assert ensemble.encoder is encoder
     ensemble.score(Texts(CONTEXTS), TARGETS)

@@ -53,11 +53,27 @@ def test_messages_name_it():
 @pytest.mark.usefixtures("_added")
 def test_it_is_a_row_of_the_comparison(tmp_path, toy_inventory):
     data = tmp_path / "labelled.jsonl"
-    row = {"text": "the bat flew at night", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN",
-           "sense": "bat.club"}  # fmt: skip
+    row = {
+        "text": "the bat flew at night",
+        "start": 4,
+        "end": 7,
+        "lemma": "bat",
+        "pos": "NOUN",
+        "sense": "bat.club",
+    }
     data.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    arguments = ["compare", data, "--inventory", toy_inventory, "--methods", "first_sense,shortest",
-                 "--in-process", "--no-curves", "-o", tmp_path / "out"]  # fmt: skip
+    arguments = [
+        "compare",
+        data,
+        "--inventory",
+        toy_inventory,
+        "--methods",
+        "first_sense,shortest",
+        "--in-process",
+        "--no-curves",
+        "-o",
+        tmp_path / "out",
+    ]
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     systems = json.loads((tmp_path / "out" / "results.json").read_text())["systems"]

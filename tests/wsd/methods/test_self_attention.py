@@ -125,9 +125,12 @@ def test_a_definition_is_the_weighted_mean_of_its_words():
 
 def counts(lexicon="x"):
     return SenseCounts(
-        np.array([3, 7], np.int32), np.array([2, 5], np.int32),
-        np.array([[127, 0], [0, -127]], np.int8), np.array([2, 5], np.float32) / 127, lexicon,
-    )  # fmt: skip
+        np.array([3, 7], np.int32),
+        np.array([2, 5], np.int32),
+        np.array([[127, 0], [0, -127]], np.int8),
+        np.array([2, 5], np.float32) / 127,
+        lexicon,
+    )
 
 
 def test_counts_are_found_by_row():

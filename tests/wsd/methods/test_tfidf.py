@@ -65,9 +65,7 @@ def test_words_outside_the_window_do_not_count():
     toy = inventory(2)
     context = context_of(NLP("cave one two three bat"))
     target = Target(0, 4, 5, "bat", toy.senses)
-    near, far = (
-        Tfidf(toy, RESOURCES, window=n).score([context], [target])[0] for n in (3, 4)
-    )  # fmt: skip
+    near, far = (Tfidf(toy, RESOURCES, window=n).score([context], [target])[0] for n in (3, 4))
     bias = Tfidf(toy, RESOURCES).score(
         [context_of(NLP("bat"))], [Target(0, 0, 1, "bat", toy.senses)]
     )

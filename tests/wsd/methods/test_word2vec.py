@@ -230,11 +230,12 @@ def family(tmp_path_factory):
     kind = add("beast", animal)
     thing = add("stick", club)
     offsets = {
-        "beast%1:05:00::": (kind, 1), "stick%1:05:00::": (thing, 1),
+        "beast%1:05:00::": (kind, 1),
+        "stick%1:05:00::": (thing, 1),
         # "~" (hyponym) and "#p" (part of) are no hypernyms
         "bat%1:05:00::": (add("bat", "zzz", ("@", kind), ("~", thing)), 1),
         "bat%1:05:01::": (add("bat", "zzz", ("#p", kind), ("@i", thing)), 2),
-    }  # fmt: skip
+    }
     for name in ("noun", "verb", "adj", "adv"):
         data = "".join(lines) if name == "noun" else "  1 toy\n"
         (folder / f"data.{name}").write_text(data, encoding="utf-8")
@@ -247,8 +248,9 @@ def family(tmp_path_factory):
 
 def test_definitions_of_hypernyms_count_among_a_senses_words(family):
     assert [family.hypernym_definitions(s) for s in family.candidates("bat", "NOUN")] == [
-        ("zzz of a flying animal",), ("zzz of the club for a ball",),
-    ]  # fmt: skip
+        ("zzz of a flying animal",),
+        ("zzz of the club for a ball",),
+    ]
     assert family.hypernym_definitions(family.candidates("beast", "NOUN")[0]) == ()
     rows = Rows().rows
     counts = Counter(["flying", "animal", "club", "ball", *["zzz"] * 8])
