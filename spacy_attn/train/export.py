@@ -31,10 +31,13 @@ from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.inventory.jsonl import Inventory
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 logger = logging.getLogger("spacy_attn")
 
 _AT_ONCE = 8192  # rows
+_MOST_CHANGED = 0.1  # share of the senses, for the others to stay as they are
 
 
 def low_rank(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -128,19 +131,61 @@ def pack_senses(vectors: Floats2d, table: SenseTable, width: int) -> PackedSense
 
     *Shape:* vectors (n_synsets, z width)
     """
-    words = [
-        sorted({table.synset[sense.id] for sense in senses})
-        for lemma, pos in table.lexicon.words()
-        if len(senses := table.lexicon.candidates(lemma, pos)) > 1
-    ]
-    project = main_directions(vectors, words, min(width, vectors.shape[1]))
-    low = vectors[table.chosen] @ project.T
-    scales = np.maximum(np.abs(low).max(axis=1), 1e-9) / 127
+    project = main_directions(vectors, table.choices(), min(width, vectors.shape[1]))
+    rounded, scales = _rounded(vectors[table.chosen] @ project.T)
     rows = np.full(table.n_synsets, -1, dtype=np.int32)
     rows[table.chosen] = np.arange(len(table.chosen), dtype=np.int32)
-    scales = scales.astype(np.float16).astype(np.float32)
-    rounded = np.clip(np.rint(low / scales[:, None]), -127, 127).astype(np.int8)
     return PackedSenses(project, rows, rounded, scales)
+
+
+def _rounded(low: Floats2d) -> tuple[NDArray[np.int8], Floats1d]:
+    """Eight bits a number, and a scale for each row. *Shape:* (n, width) -> the same, (n,)"""
+    scales = np.maximum(np.abs(low).max(axis=1), 1e-9) / 127
+    scales = scales.astype(np.float16).astype(np.float32)
+    return np.clip(np.rint(low / scales[:, None]), -127, 127).astype(np.int8), scales
+
+
+@torch.inference_mode()
+def keep_senses(
+    before: SenseVectors, scale: float, network: SenseNetwork, width: int
+) -> PackedSenses | None:
+    """The vectors of the model that training went on from, but for those that it changed.
+
+    They keep their directions and their rounded numbers; the scale of the scores, which is part of
+    them, is the new one.
+
+    Args:
+        before: the vectors of that model.
+        scale: of its scores.
+        network: after training.
+        width: of the vectors to make.
+
+    Returns:
+        None where the width is another, or so many senses have changed that their directions may
+        have: all are packed anew then.
+    """
+    if before.project.shape[0] != min(width, before.project.shape[1]):
+        return None
+    n_synsets = len(before.rows)
+    learnt = (
+        network.glosses,
+        network.glosses_above,
+        network.shares,
+        network.texts,
+        network.residual.weight,
+    )
+    has_more = torch.stack([part[:n_synsets].any(dim=1) for part in learnt]).any(dim=0)
+    changed = np.flatnonzero(has_more.cpu().numpy() & (before.rows >= 0))
+    if len(changed) > _MOST_CHANGED * len(before.vectors):
+        return None
+    grown = network.scale.exp()
+    vectors, scales = before.vectors.copy(), before.scales * (float(grown) / scale)
+    if len(changed):
+        rows = torch.from_numpy(changed).to(network.scale.device)
+        low = (network.senses(rows) * grown).cpu().numpy() @ before.project.T
+        at = before.rows[changed]
+        vectors[at], scales[at] = _rounded(low)
+    return PackedSenses(before.project, before.rows, vectors, scales)
 
 
 def write_sense_model(
@@ -156,6 +201,7 @@ def write_sense_model(
     temperature: float = 1.0,
     prior: float = 0.0,
     strength: float = 1.0,
+    start: Path | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what inference needs of a training run, half precision.
@@ -172,10 +218,15 @@ def write_sense_model(
         temperature: of the sense vectors' scores, fitted on held-out text.
         prior: see :mod:`~spacy_attn.wsd.methods.attention_wordnet`.
         strength: see :func:`encoder_change`.
+        start: the sense model that training went on from; see :func:`keep_senses`.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
     network, table = trainer.network, trainer.table
-    packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
+    packed = None
+    if start is not None:
+        packed = keep_senses(SenseVectors.load(start), SenseHead.load(start).scale, network, width)
+    if packed is None:
+        packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
     change = encoder_change(trainer.encoder, base, rank, strength)
     tensors = {name: tensor.half() for name, tensor in change.items()}
     for name, linear in (

@@ -89,6 +89,27 @@ def join(rows: Sequence[Row], max_pieces: int) -> Row:
     return Row(ids, owner, n_tokens, targets)
 
 
+def joined_rows(
+    documents: Iterable[Sequence[Row]], share: float, max_pieces: int, rng: random.Random
+) -> list[Row]:
+    """The rows of all documents, neighbours joined at random.
+
+    Args:
+        documents: rows of each.
+        share: of the rows that join two or three.
+        max_pieces: see :func:`join`.
+        rng: draws.
+    """
+    out = []
+    for rows in documents:
+        i = 0
+        while i < len(rows):
+            n = 1 if rng.random() >= share else rng.choice((2, 3))
+            out.append(join(rows[i : i + n], max_pieces))
+            i += n
+    return out
+
+
 def batches(
     rows: Iterable[Row], batch_pieces: int, rng: random.Random | None = None
 ) -> list[list[Row]]:

@@ -37,11 +37,12 @@ from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.decide import fit_temperature
-from spacy_attn.wsd.inventory.jsonl import load_inventory
+from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+from spacy_attn.wsd.methods.sense_head import SenseHead
 
 logger = logging.getLogger("spacy_attn")
 
@@ -171,12 +172,31 @@ def train_sense_model(
         "notes": notes,
         "prior": config.prior,
         "temperature": _temperature(trainer, held_out),
+        "start": start,
     }
-    write_sense_model(path, trainer, base, base_sha256, few_shot=_FEW_SHOT, **settings)
-    say("choosing the settings for examples")
-    few = choose_few_shot_settings(model, path, own or load_inventory("homographs"), *_WINDOW)
-    set_few_shot(path, few)
+    chosen_on = own or load_inventory("homographs")
+    n_labels = len(documents) + len(held_out.get("own", ()))
+    kept = _kept_few_shot(start, n_labels, chosen_on) if corpora is None else None
+    few_shot = kept or _FEW_SHOT
+    write_sense_model(path, trainer, base, base_sha256, few_shot=few_shot, **settings)
+    if kept is None:
+        say("choosing the settings for examples")
+        set_few_shot(path, choose_few_shot_settings(model, path, chosen_on, *_WINDOW))
     return path
+
+
+def _kept_few_shot(
+    start: Path | None, n_labels: int, inventory: Inventory
+) -> dict[str, float] | None:
+    """The settings for examples of the model to go on from, where there are few labels.
+
+    To choose them encodes all examples of the inventory; with fewer labels than examples that would
+    take longer than the training, and the encoder has hardly changed.
+    """
+    if start is None or n_labels >= sum(len(sense.examples) for sense in inventory.senses):
+        return None
+    head = SenseHead.load(start)
+    return {"ridge": head.ridge, "gloss_weight": head.gloss_weight}
 
 
 def _stages(report: Report | None) -> Callable[[str], None]:
@@ -243,8 +263,6 @@ def open_trainer(
 
 def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
     """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
-    from spacy_attn.wsd.methods.sense_head import SenseHead
-
     packed = SenseVectors.load(start)
     if packed.lexicon != table.lexicon.digest:
         raise ResourceError(f"{start} was made for another lexicon of WordNet; train from anew")
@@ -257,8 +275,6 @@ def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
 
 def _load_head(trainer: SenseTrainer, start: Path) -> None:
     """Projections of a finished model; its sense vectors hold what texts and residuals gave."""
-    from spacy_attn.wsd.methods.sense_head import SenseHead
-
     head, network = SenseHead.load(start), trainer.network
     with torch.no_grad():
         network.target.weight.copy_(torch.from_numpy(head.target))

@@ -8,7 +8,8 @@ their own, one for each of its senses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from spacy_attn.train.rows import RowTarget
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet
+from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet, WordNetSense
 from spacy_attn.wsd.methods.attention import gloss_text
 
 #: What a synset shares with its neighbours, and how many of each kind are looked at.
@@ -35,6 +36,15 @@ _EXAMPLES = 2  # sentences of a synset that its text holds
 _SYNONYMS = 6
 
 
+class _Index(NamedTuple):
+    """WordNet by sense key, by synset and by place in its files."""
+
+    synset: dict[str, int]  # of each sense key
+    sense_row: dict[str, int]  # in the lexicon
+    keys: dict[int, str]  # one of each synset
+    by_place: dict[tuple[str, int], int]
+
+
 class SenseTable:
     """See the module.
 
@@ -49,30 +59,55 @@ class SenseTable:
     ) -> None:
         self.wordnet, self.lexicon, self.inventory = wordnet, lexicon, inventory
         self.n_synsets = int(lexicon.synset_of_row.max()) + 1
-        self.synset: dict[str, int] = {}  # of each sense key
-        self.sense_row: dict[str, int] = {}  # in the lexicon
-        self._keys: dict[int, str] = {}  # one of each synset
-        self._by_place: dict[tuple[str, int], int] = {}
-        synset_of_row = lexicon.synset_of_row.tolist()
-        for lemma, pos in lexicon.words():
-            for sense in lexicon.candidates(lemma, pos):
-                row = synset_of_row[sense.row]
-                self.synset[sense.id], self.sense_row[sense.id] = row, sense.row
-                self._keys.setdefault(row, sense.id)
-                self._by_place.setdefault((pos, wordnet.senses[sense.id].offset), row)
         own = inventory.senses if inventory is not None else ()
         first = self.n_synsets + len(SUPERSENSES)
         self._own = {sense.id: first + i for i, sense in enumerate(own)}
         self.n_rows = first + len(own)
+        _, owner, n = np.unique(lexicon.word_of_row, return_inverse=True, return_counts=True)
         #: Synsets of words that have another sense of the same part of speech.
-        self.chosen = sorted(
-            {
-                self.synset[sense.id]
-                for lemma, pos in lexicon.words()
-                if len(senses := lexicon.candidates(lemma, pos)) > 1
-                for sense in senses
-            }
+        self.chosen: list[int] = np.unique(lexicon.synset_of_row[n[owner] > 1]).tolist()
+        self._rows_of = cache(self._candidate_rows)
+
+    @cached_property
+    def _index(self) -> _Index:
+        """All of WordNet: some seconds, and labels of a few words need none of it."""
+        index = _Index({}, {}, {}, {})
+        synset_of_row = self.lexicon.synset_of_row.tolist()
+        for lemma, pos in self.lexicon.words():
+            for sense in self.lexicon.candidates(lemma, pos):
+                row = synset_of_row[sense.row]
+                index.synset[sense.id], index.sense_row[sense.id] = row, sense.row
+                index.keys.setdefault(row, sense.id)
+                index.by_place.setdefault((pos, self.wordnet.senses[sense.id].offset), row)
+        return index
+
+    @property
+    def synset(self) -> dict[str, int]:
+        """The synset of each sense key."""
+        return self._index.synset
+
+    @property
+    def sense_row(self) -> dict[str, int]:
+        """The row of each sense key in the lexicon."""
+        return self._index.sense_row
+
+    def choices(self) -> list[list[int]]:
+        """The synsets of each word that has more than one sense, in the order of the lexicon."""
+        _, first, owner, n = np.unique(
+            self.lexicon.word_of_row, return_index=True, return_inverse=True, return_counts=True
         )
+        by_word = np.argsort(first[owner], kind="stable")
+        ends = np.cumsum(n[np.argsort(first)])[:-1]
+        words = np.split(self.lexicon.synset_of_row[by_word], ends)
+        return [sorted(set(word.tolist())) for word in words if len(word) > 1]
+
+    def _candidate_rows(self, lemma: str, pos: str) -> tuple[int, ...]:
+        """The synsets of a word, in WordNet's order."""
+        synset = {
+            sense.id: int(self.lexicon.synset_of_row[sense.row])
+            for sense in self.lexicon.candidates(lemma, pos)
+        }
+        return tuple(synset[each.key] for each in self.wordnet.candidates(lemma, pos))
 
     def target(self, start: int, end: int, keys: list[str]) -> RowTarget | None:
         """A word annotated with sense keys of WordNet; None where there is no choice."""
@@ -80,7 +115,7 @@ class SenseTable:
         candidates = self.wordnet.candidates(sense.lemma, sense.pos)
         if len(candidates) < 2:
             return None
-        rows = tuple(self.synset[c.key] for c in candidates)
+        rows = self._rows_of(sense.lemma, sense.pos)
         return RowTarget(start, end, rows, tuple(c.key in keys for c in candidates))
 
     def own_target(self, start: int, end: int, ids: list[str]) -> RowTarget | None:
@@ -140,12 +175,12 @@ class SenseTable:
     def related(self, row: int) -> dict[str, list[int]]:
         """The synsets that one points to, by kind; a supersense has none."""
         out: dict[str, list[int]] = {"hypernym": [], "similar": [], "derived": []}
-        key = self._keys.get(row)
+        key = self._index.keys.get(row)
         if key is None:
             return out
         sense = self.wordnet.senses[key]
         for sign, pos, offset in self.wordnet.synsets.pointers(sense.pos, sense.offset):
-            other = self._by_place.get((pos, offset))
+            other = self._index.by_place.get((pos, offset))
             if sign in _SIGNS and other is not None and other not in out[_SIGNS[sign]]:
                 out[_SIGNS[sign]].append(other)
         return out
@@ -166,10 +201,10 @@ class SenseTable:
         rows = np.full((self.n_rows, width), self.n_rows, dtype=np.int64)
         shares = np.zeros((self.n_rows, width), dtype=np.float32)
         related = cache(self.related)
-        for row in self._keys if needed is None else needed:
+        for row in self._index.keys if needed is None else needed:
             kinds = related(row)
             above = [r for h in kinds["hypernym"][:3] for r in related(h)["hypernym"]]
-            supersense = SUPERSENSES.index(self.wordnet.senses[self._keys[row]].supersense)
+            supersense = SUPERSENSES.index(self._sense(row).supersense)
             found = (
                 kinds["hypernym"],
                 list(dict.fromkeys(above)),
@@ -191,14 +226,17 @@ class SenseTable:
         out[[self.sense_row[key] for key in keys if key in self.sense_row]] = True
         return out
 
+    def _sense(self, row: int) -> WordNetSense:
+        return self.wordnet.senses[self._index.keys[row]]
+
     def _synset_text(self, row: int) -> str:
-        _, examples = self.wordnet.gloss(self.wordnet.senses[self._keys[row]])
+        _, examples = self.wordnet.gloss(self._sense(row))
         return "; ".join([self._definition(row), *examples[:_EXAMPLES]])
 
     def _definition(self, row: int) -> str:
-        definition, _ = self.wordnet.gloss(self.wordnet.senses[self._keys[row]])
+        definition, _ = self.wordnet.gloss(self._sense(row))
         return gloss_text(", ".join(self._words(row)), definition)
 
     def _words(self, row: int) -> list[str]:
-        words = self.wordnet.synonyms(self.wordnet.senses[self._keys[row]])[:_SYNONYMS]
+        words = self.wordnet.synonyms(self._sense(row))[:_SYNONYMS]
         return [word.replace("_", " ") for word in words]

@@ -45,7 +45,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.files import atomic_write
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker
-from spacy_attn.train.rows import Row, RowTarget, batches, join
+from spacy_attn.train.rows import Row, RowTarget, batches, joined_rows
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
@@ -55,7 +55,7 @@ from spacy_attn.train.sense_table import SenseTable
 logger = logging.getLogger("spacy_attn")
 
 _GLOSS_PIECES = 64  # of a sense's text
-_SAVE_EVERY = 240.0  # seconds between checkpoints
+_SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
 
 
 class SenseTrainer:
@@ -253,10 +253,11 @@ class SenseTrainer:
         total = self._resume(optimizers)
         kept = self._kept_occurrences(documents)
         groups = [*dense.param_groups, *sparse.param_groups]
-        saved = time.perf_counter()
+        self._saved_at = time.perf_counter()
         while self.epoch < config.epochs and (self.batch or not total or self.step < total):
             rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
-            these = batches(self._epoch_rows(documents, rng), config.batch_pieces, rng)
+            joined = joined_rows(documents, config.join, config.max_pieces, rng)
+            these = batches(joined, config.batch_pieces, rng)
             total = total or config.steps or len(these) * config.epochs
             these = these[: self.batch + total - self.step]
             started, first = time.perf_counter(), self.batch
@@ -279,15 +280,13 @@ class SenseTrainer:
                             "seconds": time.perf_counter() - started,
                         }
                     )
-                if time.perf_counter() - saved > _SAVE_EVERY:
-                    self._checkpoint(optimizers, total)
-                    saved = time.perf_counter()
+                self._checkpoint_if_due(optimizers, total)
             record: dict[str, Any] = {
                 "epoch": self.epoch + 1,
                 "loss": round(float(np.mean(self.losses)), 4),
                 "seconds": round(time.perf_counter() - started, 1),
             }
-            self._checkpoint(optimizers, total)
+            self._checkpoint_if_due(optimizers, total)
             record |= evaluate()
             if report:
                 report(record)
@@ -296,7 +295,9 @@ class SenseTrainer:
                 record["glosses"] = turn | evaluate()
             self.curve.append(record)
             self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
-            self._checkpoint(optimizers, total)
+            is_last = self.epoch >= config.epochs or self.step >= total
+            self._checkpoint_if_due(optimizers, total, at_once=is_last)
+            self._write_curve()
 
     def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
         """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""
@@ -350,17 +351,6 @@ class SenseTrainer:
             self.network.gloss.weight.detach(),
             self.config.precision,
         )
-
-    def _epoch_rows(self, documents: list[list[Row]], rng: random.Random) -> list[Row]:
-        """Join neighbouring sentences at random."""
-        out = []
-        for rows in documents:
-            i = 0
-            while i < len(rows):
-                n = 1 if rng.random() >= self.config.join else rng.choice((2, 3))
-                out.append(join(rows[i : i + n], self.config.max_pieces))
-                i += n
-        return out
 
     def _train_step(
         self,
@@ -427,6 +417,13 @@ class SenseTrainer:
 
     # -- files ---------------------------------------------------------------------------
 
+    def _checkpoint_if_due(
+        self, optimizers: tuple[Any, ...], total: int, *, at_once: bool = False
+    ) -> None:
+        if at_once or time.perf_counter() - self._saved_at > _SAVE_EVERY:
+            self._checkpoint(optimizers, total)
+            self._saved_at = time.perf_counter()
+
     def _checkpoint(self, optimizers: tuple[Any, ...], total: int) -> None:
         temporary = self.folder / "checkpoint.pt.part"
         torch.save(
@@ -446,6 +443,8 @@ class SenseTrainer:
             temporary,
         )
         temporary.replace(self.folder / "checkpoint.pt")
+
+    def _write_curve(self) -> None:
         (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
 
     def average_with(self, folders: Sequence[Path]) -> None:

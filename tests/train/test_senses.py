@@ -286,7 +286,10 @@ def test_partial_labels_count_together(tmp_path, toy_model, table):
     assert (measured["accuracy"], measured["loss"]) == (1.0, 0.0)
 
 
-def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(tmp_path, toy_model, table):
+def test_a_run_repeats_and_one_that_was_stopped_ends_the_same(
+    tmp_path, toy_model, table, monkeypatch
+):
+    monkeypatch.setattr(senses, "_SAVE_EVERY", 0.0)
     whole = trainer(tmp_path / "a", toy_model, table)
     whole.train(documents(whole), dict)
 
@@ -527,6 +530,28 @@ def test_curve_and_checkpoint_are_written(tmp_path, toy_model, table):
     assert (tmp_path / "checkpoint.pt").is_file()
 
 
+def test_a_short_run_saves_once_and_goes_on_from_its_end(tmp_path, toy_model, table, monkeypatch):
+    saved = []
+    save = SenseTrainer._checkpoint
+
+    def counted(self, *given):
+        saved.append((self.epoch, self.batch))
+        save(self, *given)
+
+    monkeypatch.setattr(SenseTrainer, "_checkpoint", counted)
+    one = trainer(tmp_path, toy_model, table)
+    one.train(documents(one), dict)
+    assert saved == [(3, 0)]
+    again = trainer(tmp_path, toy_model, table)
+    again.train(documents(again), dict)
+    assert (again.step, again.curve, len(saved)) == (one.step, one.curve, 1)
+    monkeypatch.setattr(senses, "_SAVE_EVERY", 0.0)
+    long = trainer(tmp_path / "long", toy_model, table, replace(CONFIG, epochs=1))
+    long.train(documents(long), dict)
+    # After each step, before and after the measurement.
+    assert saved[1:] == [(0, 1 + i) for i in range(long.step)] + [(0, long.step), (1, 0)]
+
+
 @pytest.fixture
 def toy_world(monkeypatch, lexicon, toy_wordnet, toy_inventory):
     """What the whole way from files to a model needs, in its toy form."""
@@ -715,6 +740,65 @@ def test_only_senses_without_a_vector_have_their_texts_encoded(
     rows = torch.tensor([*own.chosen, *own._own.values()])
     all_of_them = opened("all")
     assert torch.equal(few.network.senses(rows), all_of_them.network.senses(rows))
+
+
+def test_the_tables_of_choices_are_those_of_the_candidates(table, lexicon):
+    words = [lexicon.candidates(*word) for word in lexicon.words()]
+    expected = [
+        sorted({table.synset[sense.id] for sense in senses}) for senses in words if len(senses) > 1
+    ]
+    assert table.choices() == expected
+    assert table.chosen == sorted({row for rows in expected for row in rows})
+    assert len(expected) > 1
+
+
+def labels_file(folder, word, pairs):
+    path = folder / "labels.jsonl"
+    with path.open("w") as file:
+        for text, sense in pairs:
+            start = text.index(word)
+            record = {"text": text, "start": start, "end": start + len(word), "lemma": word}
+            file.write(json.dumps({**record, "pos": "NOUN", "sense": sense}) + "\n")
+    return path
+
+
+def test_a_small_run_changes_the_vectors_of_its_senses_and_keeps_all_others(
+    tmp_path, toy_model, toy_world, table, monkeypatch
+):
+    config = replace(CONFIG, epochs=2)
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", config, semcor=semcor_file(tmp_path), rank=4, width=16
+    )
+    pairs = [("the bat flew at night", "bat%1:05:00::"), ("swing the bat", "bat%1:06:00::")]
+    run = {"data": labels_file(tmp_path, "bat", pairs * 2), "inventory": "wordnet", "start": first}
+    monkeypatch.setattr("spacy_attn.train.export._MOST_CHANGED", 0.6)  # the toy has few senses
+    seen = []
+    second = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "b", config, **run, rank=4, width=16, report=seen.append
+    )
+    before, after = SenseVectors.load(first), SenseVectors.load(second)
+    assert np.array_equal(after.project, before.project)
+    assert np.array_equal(after.rows, before.rows)
+    touched = before.rows[[table.synset[key] for _, key in pairs]]
+    others = np.setdiff1d(np.arange(len(before.vectors)), touched)
+    assert len(others) >= 2
+    assert np.array_equal(after.vectors[others], before.vectors[others])
+    assert not (after.vectors[touched] == before.vectors[touched]).all(axis=1).any()
+    # All have the scale of the new scores as a factor.
+    grown = SenseHead.load(second).scale / SenseHead.load(first).scale
+    assert np.allclose(after.scales[others], before.scales[others] * grown, rtol=1e-3)
+    # Four labels, six examples: the settings for examples are those of the first model.
+    assert "choosing the settings for examples" not in [record.get("stage") for record in seen]
+    old, new = SenseHead.load(first), SenseHead.load(second)
+    assert (new.ridge, new.gloss_weight) == (old.ridge, old.gloss_weight)
+    # Packed anew, all senses come out the same but for rounding.
+    monkeypatch.setattr("spacy_attn.train.export._MOST_CHANGED", -1.0)
+    third = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "c", config, **run, rank=4, width=16
+    )
+    anew = SenseVectors.load(third)
+    kept, packed = ((v.vectors * v.scales[:, None]) @ v.project for v in (after, anew))
+    assert np.allclose(kept, packed, atol=np.abs(packed).max() * 0.03)
 
 
 def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_world):

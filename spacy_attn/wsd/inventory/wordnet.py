@@ -154,6 +154,18 @@ class WordNetInventory:
         synsets: NDArray[np.int32] = self._arrays["synset"]
         return synsets
 
+    @cached_property
+    def word_of_row(self) -> NDArray[np.int64]:
+        """The word (lemma and part of speech) of each sense, as a number.
+
+        *Shape:* (n_senses,)
+        """
+        types = self._arrays["type"].astype(np.int64)
+        types[types == 5] = 3  # both are adjectives
+        lemmas = np.repeat(np.arange(len(self._lemmas)), self._arrays["n_senses"])
+        words: NDArray[np.int64] = lemmas * len(_POS_OF_TYPE) + types
+        return words
+
     @property
     def counts(self) -> NDArray[np.int32]:
         """How often WordNet's own corpora hold each sense. *Shape:* (n_senses,)"""

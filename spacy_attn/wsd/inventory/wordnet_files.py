@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
@@ -84,20 +85,30 @@ class WordNet:
                 f"{INSTALL_WORDNET}"
             )
         self.path = found
-        self.senses: dict[str, WordNetSense] = {}
-        by_word: dict[tuple[str, str], list[WordNetSense]] = defaultdict(list)
-        for line in (found / "index.sense").read_text(encoding="utf-8").splitlines():
+        self.synsets = SynsetFiles(found)
+
+    @cached_property
+    def senses(self) -> dict[str, WordNetSense]:
+        """All senses by their keys; they are read when they are first asked for."""
+        senses = {}
+        for line in (self.path / "index.sense").read_text(encoding="utf-8").splitlines():
             key, offset, rank, count = line.split()
             lemma, _, rest = key.partition("%")
             pos = _POS_OF_TYPE[rest[0]]
             supersense = SUPERSENSES[int(rest.split(":")[1])]
-            sense = WordNetSense(key, lemma, pos, supersense, int(offset), int(rank), int(count))
-            self.senses[key] = sense
-            by_word[lemma, pos].append(sense)
-        self._by_word = {
+            senses[key] = WordNetSense(
+                key, lemma, pos, supersense, int(offset), int(rank), int(count)
+            )
+        return senses
+
+    @cached_property
+    def _by_word(self) -> dict[tuple[str, str], tuple[WordNetSense, ...]]:
+        by_word: dict[tuple[str, str], list[WordNetSense]] = defaultdict(list)
+        for sense in self.senses.values():
+            by_word[sense.lemma, sense.pos].append(sense)
+        return {
             word: tuple(sorted(senses, key=lambda s: s.rank)) for word, senses in by_word.items()
         }
-        self.synsets = SynsetFiles(found)
 
     def candidates(self, lemma: str, pos: str) -> tuple[WordNetSense, ...]:
         """The senses of a lemma in WordNet's order; empty when it is unknown."""
