@@ -93,13 +93,17 @@ class SenseTable:
 
     def choices(self) -> list[list[int]]:
         """The synsets of each word that has more than one sense, in the order of the lexicon."""
+        synset = self.lexicon.synset_of_row
+        return [sorted(set(synset[rows].tolist())) for rows in self._ambiguous()]
+
+    def _ambiguous(self) -> list[NDArray[np.int64]]:
+        """The senses of each such word, as rows of the lexicon in WordNet's order."""
         _, first, owner, n = np.unique(
             self.lexicon.word_of_row, return_index=True, return_inverse=True, return_counts=True
         )
         by_word = np.argsort(first[owner], kind="stable")
         ends = np.cumsum(n[np.argsort(first)])[:-1]
-        words = np.split(self.lexicon.synset_of_row[by_word], ends)
-        return [sorted(set(word.tolist())) for word in words if len(word) > 1]
+        return [rows for rows in np.split(by_word, ends) if len(rows) > 1]
 
     def _candidate_rows(self, lemma: str, pos: str) -> tuple[int, ...]:
         """The synsets of a word, in WordNet's order."""
@@ -133,13 +137,9 @@ class SenseTable:
 
         *Shape:* of each (n_candidates,)
         """
-        out = {}
-        for lemma, pos in self.lexicon.words():
-            senses = self.wordnet.candidates(lemma, pos)
-            if len(senses) > 1:
-                counts = np.array([sense.count for sense in senses], dtype=np.float32)
-                out[tuple(self.synset[sense.key] for sense in senses)] = np.log1p(counts)
-        return out
+        logs = np.log1p(self.lexicon.counts.astype(np.float32))
+        synset = self.lexicon.synset_of_row
+        return {tuple(synset[rows].tolist()): logs[rows] for rows in self._ambiguous()}
 
     def texts(self, rows: Iterable[int] | None = None) -> dict[int, str]:
         """The text that stands for each row that needs a vector of its own.
