@@ -205,6 +205,21 @@ def test_a_noun_is_found_under_the_tags_that_taggers_give_rare_nouns(tag):
     assert [s.id for s in target.candidates] == ["java.island", "java.code"]
 
 
+@pytest.mark.parametrize("tag", ["ADJ", "ADV", "PROPN", "NOUN"])
+def test_a_noun_that_english_has_as_nothing_else_is_surely_a_noun(tag):
+    senses = (sense("java.island", "java"), sense("java.code", "java"))
+    written = context("it is written in java", tags=f"PRON AUX VERB ADP {tag}")
+    (target,) = find_targets(written, Inventory("toy", senses, "en"))
+    assert [(reading.pos, reading.n_senses) for reading in target.readings] == [("NOUN", 2)]
+    assert target.readings[0].probability > 0.6
+
+
+def test_a_noun_that_english_has_as_an_adverb_too_is_not_found_under_that_tag():
+    well = Inventory("toy", (sense("well.water", "well"), sense("well.oil", "well")), "en")
+    sung = context("they sang well", tags="PRON VERB ADV")
+    assert find_targets(sung, well) == []
+
+
 @pytest.mark.parametrize("tag", ["VERB", "AUX"])
 def test_a_verb_is_no_noun(tag):
     inventory = Inventory("toy", (sense("bank.money", "bank"),))

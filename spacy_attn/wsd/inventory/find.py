@@ -87,7 +87,7 @@ def _weighed(
     words = _words(context, inventory, run)
     if not words:
         return
-    probable = tagged.parts_of_speech(at, _COMMON)
+    probable = tagged.parts_of_speech(at, _COMMON, {pos for _, pos in words})
     kept = [(lemma, pos) for lemma, pos in words if probable[pos] >= _LEAST]
     share = Counter(pos for _, pos in kept)
     kept.sort(key=lambda word: -probable[word[1]])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -175,6 +175,10 @@ class Weights:
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = dict(weights)
 
+    def knows(self, feature: str) -> bool:
+        """Whether a feature has a weight, be it 0."""
+        return feature in self._weights
+
     def score(self, features: Iterable[str]) -> float:
         """The sum of the weights of some features."""
         weights = self._weights
@@ -234,16 +238,24 @@ class TaggedText:
         after = self.facts[self.solid[k + 1]].pos if k + 1 < len(self.solid) else ""
         return at in self._starts, before, after
 
-    def parts_of_speech(self, at: int, count: int) -> dict[str, float]:
+    def parts_of_speech(self, at: int, count: int, held: Collection[str]) -> dict[str, float]:
         """The probability that a token is a noun, verb, adjective or adverb of a dictionary.
+
+        A tagger that does not know a noun ("written in java") takes it for an adjective or adverb.
+        These count only where the inventory has the word as one, or the corpora that the model
+        was fitted on.
 
         Args:
             at: the token.
             count: how frequent its words are taken to be.
+            held: the parts of speech that the inventory has the word with.
         """
         facts, single, around = self.facts[at], self.model.single, self.neighbours(at)
         scores = {}
         for pos in (*POS_TAGS, NONE):
+            is_slip = pos in ("ADJ", "ADV") and not single.knows(f"w={facts.form}|{pos}")
+            if is_slip and pos not in held:
+                continue
             features = reading_features(facts, facts.lemma, pos, count, True)
             scores[pos] = single.score(features) + single.score(neighbour_features(pos, *around))
         if facts.pos not in _CLOSED:
