@@ -86,7 +86,7 @@ def section_of(name: str) -> str:
     try:
         text, models = earlier_models(SECTIONS[name])
     except FileNotFoundError as error:
-        return f"Not measured yet: `benchmarks/results/{Path(error.filename).name}` is missing."
+        return f"Not measured yet: there is no `{Path(error.filename).name}` among the results."
     if not models:
         return text
     names = " and ".join(f"`{model[:12]}`" for model in models)
