@@ -124,6 +124,8 @@ def test_results_are_of_the_shipped_files(path):
         for folder in (
             ROOT / "spacy_attn" / "data",
             ROOT / "benchmarks",
+            ROOT / "benchmarks" / "texts",
+            ROOT / "corpus",
             ROOT / "tests" / "data",
             ROOT / "examples",
         )
