@@ -24,13 +24,12 @@ from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.context import Context, Target, tokens_within
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
-from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method
 from spacy_attn.wsd.vectors import Texts
 
 CORPUS = Path(__file__).parents[1] / "corpus"
-_POS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _AT_ONCE = 2000
 
 
@@ -54,7 +53,7 @@ def target_of(
     context = Context(doc.text, [token.text for token in doc], offsets, blank, blank)
     start, end = tokens_within(context, len(before), len(before) + len(word))
     lemma, _, rest = key.partition("%")
-    candidates = inventory.candidates(lemma, _POS[rest[0]])
+    candidates = inventory.candidates(lemma, POS_OF_TYPE[rest[0]])
     return context, Target(index, start, end, lemma.replace("_", " "), candidates)
 
 

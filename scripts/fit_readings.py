@@ -43,12 +43,11 @@ from spacy_attn.wsd.inventory.readings import (
     reading_features,
 )
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
-from spacy_attn.wsd.inventory.wordnet_files import WordNet
+from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet
 from spacy_attn.wsd.sense import POS_TAGS
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "spacy_attn" / "data" / "readings.json.gz"
-_POS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _NAMES = {"person", "group", "location", "other"}  # what SemCor calls names
 _BEFORE = frozenset([*".,;:!?)%'", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m"])
 _QUOTES = {"``": '"', "''": '"'}
@@ -94,7 +93,7 @@ def semcor(path: Path) -> Iterator[Text]:
             name, _, rest = key.partition("%")
             is_name = name in _NAMES and record["pos"][i] == "NNP"
             lemma = name.replace("_", " ")
-            units.append(Unit(start, end, lemma, _POS[rest[0]] if rest else "", is_name))
+            units.append(Unit(start, end, lemma, POS_OF_TYPE[rest[0]] if rest else "", is_name))
         yield Text(text, units, "semcor", record["doc"] in held_out)
 
 
@@ -153,7 +152,7 @@ def written(folder: Path) -> Iterator[Text]:
             word, _, after = rest.partition("]]")
             name, _, numbers = key.partition("%")
             lemma, start = name.replace("_", " "), len(before)
-            unit = Unit(start, start + len(word), lemma, _POS[numbers[0]])
+            unit = Unit(start, start + len(word), lemma, POS_OF_TYPE[numbers[0]])
             yield Text(before + word + after, [unit], "written")
 
 

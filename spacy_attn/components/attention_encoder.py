@@ -25,7 +25,7 @@ from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, UNIT
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 _DTYPES = ("float32", "float16")
@@ -81,7 +81,7 @@ class AttentionEncoder:
             adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
             strength=settings["strength"] if adapter else 1.0,
             precision=settings["precision"],
-            unit=settings["unit"] or ("passage" if adapter else "document"),
+            unit=settings["unit"] or (UNIT if adapter else "document"),
             window=settings["window"],
             overlap=settings["overlap"],
             batch_pieces=settings["batch_pieces"],

@@ -41,9 +41,9 @@ from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.wsd.inventory.forms import english_forms
+from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE
 
 RESULT = "lemmatizer.safetensors"
-_POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _NAMES = {"person", "group", "location", "other"}  # SemCor's lemmas of all names
 _NAME_TYPE = "1:03:00::"
 _FREQUENT = 20  # times that a lemma is met
@@ -105,7 +105,7 @@ def read_forms(semcor: Path) -> list[FormLemma]:
 def form_of(token: str, keys: Sequence[str]) -> Form:
     """A token with a sense, in lower case, and its part of speech."""
     _, _, rest = keys[0].partition("%")
-    return token.lower(), _POS_OF_TYPE[rest[0]]
+    return token.lower(), POS_OF_TYPE[rest[0]]
 
 
 def read_exceptions(wordnet: Path) -> list[FormLemma]:

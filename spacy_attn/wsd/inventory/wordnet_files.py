@@ -31,7 +31,8 @@ SUPERSENSES = (
     "verb.perception verb.possession verb.social verb.stative verb.weather adj.ppl"
 ).split()
 
-_POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
+#: The part of speech of the type that a sense key has behind its lemma.
+POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
 
@@ -94,7 +95,7 @@ class WordNet:
         for line in (self.path / "index.sense").read_text(encoding="utf-8").splitlines():
             key, offset, rank, count = line.split()
             lemma, _, rest = key.partition("%")
-            pos = _POS_OF_TYPE[rest[0]]
+            pos = POS_OF_TYPE[rest[0]]
             supersense = SUPERSENSES[int(rest.split(":")[1])]
             senses[key] = WordNetSense(
                 key, lemma, pos, supersense, int(offset), int(rank), int(count)

@@ -57,6 +57,7 @@ logger = logging.getLogger("spacy_attn")
 
 _FORMAT = "1"  # of the files with prepared vectors; a change makes old ones be computed anew
 # Both chosen on the development sentences (benchmarks/README.md), never on a test set.
+UNIT = "passage"  # what its encoder reads together
 FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
 WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
 
@@ -117,13 +118,13 @@ def _make(
     models = resources.models
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     if path is None:
-        encoder = models.encoder(replace(plain, unit="passage"))
+        encoder = models.encoder(replace(plain, unit=UNIT))
         head = SenseHead.untrained(encoder.width)
     else:
         path = Path(resources.stored.get(str(path), path))
         if strength is None and inventory.has_examples:
             plain = replace(plain, strength=FEW_SHOT_STRENGTH)
-        encoder = models.encoder(replace(plain, adapter=str(path), unit="passage"))
+        encoder = models.encoder(replace(plain, adapter=str(path), unit=UNIT))
         head = SenseHead.load(path)
     if inventory.synset_of_row is not None:
         if path is None:
