@@ -39,11 +39,18 @@ def train_senses(
         Path | None,
         typer.Option(help="Sense model to start from; with --data alone, the bundled one."),
     ] = None,
+    senses_from: Annotated[
+        Path | None,
+        typer.Option(help="Sense model of another encoder whose sense vectors are learnt from."),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="The encoder to train.")
     ] = "sentence-transformers/all-MiniLM-L6-v2",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1.5e-4,
+    frozen_layers: Annotated[
+        int, typer.Option(min=0, help="So many of the lowest layers of the encoder do not learn.")
+    ] = 0,
     gloss_turns: Annotated[
         int,
         typer.Option(min=0, help="After so many of the epochs the encoder of glosses learns too."),
@@ -62,6 +69,10 @@ def train_senses(
     weight_masc: Annotated[
         float, typer.Option(min=0.0, help="Weight of MASC in the loss; 0: only measured.")
     ] = 0.0,
+    weight_wordnet: Annotated[
+        float, typer.Option(min=0.0, help="Weight of WordNet's example sentences; 0: not read.")
+    ] = 1.0,
+    batch_pieces: Annotated[int, typer.Option(min=64, help="Wordpieces in a step.")] = 1024,
     rank: Annotated[
         int, typer.Option(min=1, help="Rank of the saved change of the encoder.")
     ] = 112,
@@ -119,7 +130,7 @@ def train_senses(
     """
     if precision not in _PRECISIONS:
         raise ConfigError(f"--precision {precision}; allowed are {', '.join(_PRECISIONS)}")
-    for path in (semcor, masc, data, start, *(tagged or ())):
+    for path in (semcor, masc, data, start, senses_from, *(tagged or ())):
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
     if written is not None and not any(written.glob("*.tsv")):
@@ -134,7 +145,10 @@ def train_senses(
     config = TrainConfig(
         epochs=epochs,
         learning_rate=learning_rate,
+        frozen_layers=frozen_layers,
         weight_masc=weight_masc,
+        weight_wordnet=weight_wordnet,
+        batch_pieces=batch_pieces,
         precision=precision,
         seed=seed,
         drop_residual=drop_residual,
@@ -165,6 +179,7 @@ def train_senses(
             rank=rank,
             width=width,
             start=start,
+            senses_from=senses_from,
             average=average or (),
             report=report,
             limit=limit,

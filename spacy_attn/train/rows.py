@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spacy_attn.sentences import PASSAGE, sentence_of, sentence_starts
 from spacy_attn.train.corpora import TaggedSentence
 
 _AT_ONCE = 1000  # sentences that go to the tokenizer together
@@ -23,6 +24,8 @@ class RowTarget:
     weight: float = 1.0  # in the loss
     shift: tuple[float, ...] = ()  # of the candidates' scores while training; empty: none
     number: int = -1  # among all that are trained on
+    first: int = 0  # token of its sentence
+    last: int = 2**31  # end token of it, or anything behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,35 @@ class Row:
     targets: list[RowTarget]
 
 
+def passages(sentences: Iterable[TaggedSentence], longest: int = PASSAGE) -> list[TaggedSentence]:
+    """Sentences of a document that follow one another, joined as the encoder reads them.
+
+    Args:
+        sentences: each with its document.
+        longest: tokens up to which sentences are one passage.
+    """
+    out: list[TaggedSentence] = []
+    for sentence in sentences:
+        before = out[-1] if out else sentence
+        n_tokens = len(before.tokens)
+        if (
+            not out
+            or (before.genre, before.doc) != (sentence.genre, sentence.doc)
+            or n_tokens + len(sentence.tokens) > longest
+        ):
+            out.append(sentence)
+            continue
+        moved = [(start + n_tokens, end + n_tokens, keys) for start, end, keys in sentence.targets]
+        tokens, targets = before.tokens + sentence.tokens, before.targets + moved
+        out[-1] = replace(before, tokens=tokens, targets=targets)
+    return out
+
+
 def rows_of(
     sentences: Sequence[TaggedSentence],
     tokenizer: Any,
     target: Callable[[int, int, list[str]], RowTarget | None],
+    max_pieces: int = 192,
 ) -> list[Row]:
     """Wordpieces and candidates of each sentence.
 
@@ -46,6 +74,7 @@ def rows_of(
         sentences: what was annotated.
         tokenizer: a fast one.
         target: makes a target of start, end and allowed senses; None leaves it out.
+        max_pieces: where a long one is cut; targets behind are left out.
     """
     out = []
     for first in range(0, len(sentences), _AT_ONCE):
@@ -58,56 +87,25 @@ def rows_of(
             verbose=False,
         )
         for i, sentence in enumerate(chunk):
-            targets = [t for t in (target(*x) for x in sentence.targets) if t is not None]
-            owner = encoded.word_ids(i)
-            out.append(Row(encoded["input_ids"][i], owner, len(sentence.tokens), targets))
+            starts, n_tokens = sentence_starts(sentence.tokens), len(sentence.tokens)
+            targets = []
+            for found in sentence.targets:
+                made = target(*found)
+                if made is not None:
+                    low, high = sentence_of(starts, made.start, n_tokens)
+                    targets.append(replace(made, first=low, last=high))
+            row = Row(encoded["input_ids"][i], encoded.word_ids(i), n_tokens, targets)
+            out.append(_cut(row, max_pieces))
     return out
 
 
-def join(rows: Sequence[Row], max_pieces: int) -> Row:
-    """One row of several; what does not fit is cut, with its targets."""
-    if len(rows) == 1 and len(rows[0].ids) <= max_pieces:
-        return rows[0]
-    ids: list[int] = []
-    owner: list[int] = []
-    targets: list[RowTarget] = []
-    n_tokens = 0
-    for row in rows:
-        if ids and len(ids) + len(row.ids) > max_pieces:
-            break
-        ids += row.ids
-        owner += [o + n_tokens for o in row.owner]
-        targets += [replace(t, start=t.start + n_tokens, end=t.end + n_tokens) for t in row.targets]
-        n_tokens += row.n_tokens
-    if len(ids) > max_pieces:
-        ids, owner = ids[:max_pieces], owner[:max_pieces]
-        n_tokens = owner[-1]  # the last token may be cut
-        targets = [t for t in targets if t.end <= n_tokens]
-        while owner and owner[-1] >= n_tokens:
-            ids.pop()
-            owner.pop()
-    return Row(ids, owner, n_tokens, targets)
-
-
-def joined_rows(
-    documents: Iterable[Sequence[Row]], share: float, max_pieces: int, rng: random.Random
-) -> list[Row]:
-    """The rows of all documents, neighbours joined at random.
-
-    Args:
-        documents: rows of each.
-        share: of the rows that join two or three.
-        max_pieces: see :func:`join`.
-        rng: draws.
-    """
-    out = []
-    for rows in documents:
-        i = 0
-        while i < len(rows):
-            n = 1 if rng.random() >= share else rng.choice((2, 3))
-            out.append(join(rows[i : i + n], max_pieces))
-            i += n
-    return out
+def _cut(row: Row, max_pieces: int) -> Row:
+    if len(row.ids) <= max_pieces:
+        return row
+    n_tokens = row.owner[max_pieces]  # the token that holds the first piece to go is left out
+    n_pieces = row.owner.index(n_tokens)
+    targets = [replace(t, last=min(t.last, n_tokens)) for t in row.targets if t.end <= n_tokens]
+    return Row(row.ids[:n_pieces], row.owner[:n_pieces], n_tokens, targets)
 
 
 def batches(

@@ -25,7 +25,8 @@ class TrainConfig:
     text_alone: float = 0.5  # share of occurrences that the gloss encoder's vectors decide alone
     gloss_turns: int = 0  # after so many of the first epochs the gloss encoder has its turn
     mask_pieces: float = 0.1  # share of wordpieces that become [MASK]
-    join: float = 0.0  # share of rows that join two or three sentences of a document
+    passages: bool = True  # short sentences of a document are read together, as in use
+    frozen_layers: int = 0  # the lowest ones, with all that is not in a layer
     # MASC's senses are mapped from another dictionary: with weight 1 held-out SemCor fell from
     # 72.0 to 70.1 after one epoch. Its held-out genres are measured all the same.
     weight_masc: float = 0.0

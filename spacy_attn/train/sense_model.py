@@ -32,7 +32,7 @@ from spacy_attn.train.export import (
     set_few_shot,
     write_sense_model,
 )
-from spacy_attn.train.rows import Row, rows_of
+from spacy_attn.train.rows import Row, passages, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
@@ -69,6 +69,7 @@ def train_sense_model(
     rank: int = 112,
     width: int = 192,
     start: Path | None = None,
+    senses_from: Path | None = None,
     average: Sequence[Path] = (),
     report: Report | None = None,
     limit: int | None = None,
@@ -90,6 +91,8 @@ def train_sense_model(
         rank: of the encoder's change, as it is kept.
         width: of the sense vectors, as they are kept.
         start: a sense model to go on from; None starts from the plain encoder.
+        senses_from: a sense model of another encoder, whose sense vectors, mapped, are part of the
+            new ones: what a small encoder learnt of rare senses need not be learnt again.
         average: folders of finished runs whose weights are averaged with this one's.
         report: called with the state of the run: what is done (``stage``), every 25 batches, and
             after every epoch.
@@ -127,6 +130,7 @@ def train_sense_model(
         base_sha256,
         start,
         with_neighbours=semcor is not None,
+        senses_from=senses_from,
         report=report,
     )
     say("reading corpora")
@@ -220,6 +224,7 @@ def open_trainer(
     start: Path | None,
     *,
     with_neighbours: bool = False,
+    senses_from: Path | None = None,
     report: Report | None = None,
 ) -> SenseTrainer:
     """A trainer of an encoder, or of one that a sense model changed already.
@@ -235,6 +240,7 @@ def open_trainer(
         start: the sense model, or None.
         with_neighbours: whether the senses of a model to go on from learn from their neighbours
             too: where corpora are read again, not for labels of a few senses.
+        senses_from: see :func:`train_sense_model`.
         report: see :class:`SenseTrainer`.
     """
     from transformers import AutoModel, AutoTokenizer
@@ -253,7 +259,8 @@ def open_trainer(
     if start is not None:
         merge_adapter(encoder, Adapter(start, base_sha256))
         given = _given_vectors(start, table)
-    trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given, report)
+    other = None if senses_from is None else _low_vectors(senses_from, table)
+    trainer = SenseTrainer(encoder, tokenizer, table, config, output, base, given, other, report)
     if start is not None:
         _load_head(trainer, start)
         if with_neighbours:
@@ -263,14 +270,19 @@ def open_trainer(
 
 def _given_vectors(start: Path, table: SenseTable) -> torch.Tensor:
     """The sense vectors of a finished model, back in the space of z. *Shape:* (n_rows, hidden)"""
-    packed = SenseVectors.load(start)
+    return _low_vectors(start, table) @ torch.from_numpy(SenseVectors.load(start).project)
+
+
+def _low_vectors(path: Path, table: SenseTable) -> torch.Tensor:
+    """The sense vectors of a finished model, less their scale. *Shape:* (n_rows, width)"""
+    packed = SenseVectors.load(path)
     if packed.lexicon != table.lexicon.digest:
-        raise ResourceError(f"{start} was made for another lexicon of WordNet; train from anew")
-    given = np.zeros((table.n_rows, packed.project.shape[1]), dtype=np.float32)
+        raise ResourceError(f"{path} was made for another lexicon of WordNet; train from anew")
+    low = np.zeros((table.n_rows, packed.vectors.shape[1]), dtype=np.float32)
     rows = np.flatnonzero(packed.rows >= 0)
-    low = packed.vectors[packed.rows[rows]] * packed.scales[packed.rows[rows], None]
-    given[rows] = low @ packed.project / SenseHead.load(start).scale
-    return torch.from_numpy(given)
+    at = packed.rows[rows]
+    low[rows] = packed.vectors[at] * packed.scales[at, None] / SenseHead.load(path).scale
+    return torch.from_numpy(low)
 
 
 def _load_head(trainer: SenseTrainer, start: Path) -> None:
@@ -319,21 +331,22 @@ def _rows(
         return [], {}
     table, tokenizer = trainer.table, trainer.tokenizer
 
-    def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
-        return rows_of(sentences, tokenizer, table.target)
-
     config = trainer.config
-    flat = [s for d in corpora.train[:limit] if config.weight(d[0].genre) for s in d]
-    made = iter(rows(flat))
-    documents = [
-        (d[0].genre, list(islice(made, len(d))))
-        for d in corpora.train[:limit]
-        if config.weight(d[0].genre)
-    ]
+
+    def joined(sentences: Sequence[TaggedSentence]) -> list[TaggedSentence]:
+        return passages(sentences) if config.passages else list(sentences)
+
+    def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
+        return rows_of(sentences, tokenizer, table.target, config.max_pieces)
+
+    read = [joined(d) for d in corpora.train[:limit] if config.weight(d[0].genre)]
+    made = iter(rows([sentence for d in read for sentence in d]))
+    documents = [(d[0].genre, list(islice(made, len(d)))) for d in read]
     weighed = balanced(
         documents, config.weight, cap=config.cap, balance=config.balance, shift=config.shift
     )
-    return weighed, {name: rows(sentences) for name, sentences in corpora.held_out.items()}
+    held_out = {name: rows(joined(sentences)) for name, sentences in corpora.held_out.items()}
+    return weighed, held_out
 
 
 def _add_labels(

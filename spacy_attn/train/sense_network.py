@@ -22,6 +22,8 @@ class SenseNetwork(nn.Module):
         above: mean of those of their hypernyms. *Shape:* the same
         composition: see :meth:`~.sense_table.SenseTable.composition`.
         given: fixed vectors that a row starts from, or None. *Shape:* (n_rows, hidden)
+        other: the rows' vectors in a model of another encoder, or None; a learnt map takes them
+            into this one's space. *Shape:* (n_rows, any width)
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class SenseNetwork(nn.Module):
         above: Tensor,
         composition: tuple[Tensor, Tensor],
         given: Tensor | None = None,
+        other: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.glosses: Tensor
@@ -39,6 +42,7 @@ class SenseNetwork(nn.Module):
         self.kind: Tensor
         self.given: Tensor
         self.texts: Tensor
+        self.other: Tensor
         n_rows, hidden = glosses.shape
         self.target, self.context, self.gloss, self.above = (
             nn.Linear(hidden, hidden, bias=False) for _ in range(4)
@@ -49,6 +53,10 @@ class SenseNetwork(nn.Module):
         for linear in (self.target, self.context, self.gloss):
             nn.init.eye_(linear.weight)
         nn.init.zeros_(self.above.weight)
+        from_other = torch.zeros(n_rows, 1) if other is None else other
+        self.has_other = other is not None
+        self.other_map = nn.Linear(from_other.shape[1], hidden, bias=False)
+        nn.init.zeros_(self.other_map.weight)
         nn.init.zeros_(self.residual.weight)
         kinds = [i for i, n in enumerate(RELATIONS.values()) for _ in range(n)]
         start = torch.zeros(n_rows, hidden) if given is None else given
@@ -57,6 +65,7 @@ class SenseNetwork(nn.Module):
             ("glosses", glosses),
             ("glosses_above", above),
             ("given", start),
+            ("other", from_other),
             ("related", composition[0]),
             ("shares", composition[1]),
             ("kind", torch.tensor(kinds)),
@@ -79,7 +88,7 @@ class SenseNetwork(nn.Module):
     def senses(self, rows: Tensor) -> Tensor:
         """The vectors of senses, all parts together. *Shape:* (n,) -> (n, hidden)"""
         fixed = self.gloss(self.glosses[rows]) + self.above(self.glosses_above[rows])
-        fixed = fixed + self.given[rows] + self.texts[rows].float()
+        fixed = fixed + self.given[rows] + self.texts[rows].float() + self.from_other(rows)
         vectors: Tensor = fixed + self.neighbours(rows) + self.residual(rows)
         return vectors
 
@@ -95,6 +104,11 @@ class SenseNetwork(nn.Module):
         if self.has_given:
             dots = dots + (self.given[rows] * z[owner]).sum(-1)
         return dots
+
+    def from_other(self, rows: Tensor) -> Tensor:
+        """What senses have from the other model. *Shape:* (n,) -> (n, hidden)"""
+        out: Tensor = self.other_map(self.other[rows])
+        return out
 
     def neighbours(self, rows: Tensor) -> Tensor:
         """What senses have from their neighbours. *Shape:* (n,) -> (n, hidden)"""
@@ -122,17 +136,19 @@ def token_means(hidden: Tensor, owner: Tensor, n_tokens: int) -> Tensor:
 
 
 def occurrence_parts(
-    tokens: Tensor, lengths: Tensor, where: Tensor, starts: Tensor, ends: Tensor, radius: int
+    tokens: Tensor, where: Tensor, spans: Tensor, bounds: Tensor, radius: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean target vector and mean vector of the tokens within ``radius`` of it.
+    """Mean target vector and mean vector of the tokens of its sentence within ``radius`` of it.
 
-    *Shape:* tokens (batch, n_tokens, hidden), lengths (batch,), where/starts/ends (n,)
-    -> two (n, hidden); the context of a one-token text is the target itself.
+    *Shape:* tokens (batch, n_tokens, hidden), where (n,), spans and bounds (n, 2): first and end
+    token of each target and of its sentence -> two (n, hidden); the context of a sentence of one
+    token is the target itself.
     """
     sums = F.pad(tokens.cumsum(1), (0, 0, 1, 0))
+    starts, ends = spans.T
     inside = sums[where, ends] - sums[where, starts]
-    low = (starts - radius).clamp(min=0)
-    high = torch.minimum(ends + radius, lengths[where])
+    low = torch.maximum(starts - radius, bounds[:, 0])
+    high = torch.minimum(ends + radius, bounds[:, 1])
     around = sums[where, high] - sums[where, low] - inside
     n_inside = (ends - starts).unsqueeze(-1)
     n_around = (high - low).unsqueeze(-1) - n_inside

@@ -3,8 +3,8 @@
 The encoder's last epoch keeps the vector z of every occurrence. Against them
 
 * the map of the texts' untrained vectors is fitted anew, for z has moved since it was learnt;
-* a share of what its definition gives (by the gloss encoder if that has learnt, else by the map) is
-  added to each sense, and more of it to senses with few occurrences: in words that no
+* a share of what its definition gives (by the gloss encoder if that has learnt, by the other model
+  that the senses are learnt from, else by the map) is added to each sense, and more of it to senses with few occurrences: in words that no
   corpus holds it is right more often than the whole vector;
 * each sense takes a share of the mean of its own occurrences (as in LMMS, Loureiro and Jorge,
   ACL 2019), less where there are few.
@@ -143,6 +143,18 @@ def _certain(targets: Sequence[RowTarget]) -> tuple[list[RowTarget], NDArray[np.
     return one, np.array([t.candidates[t.allowed.index(True)] for t in one], dtype=np.int64)
 
 
+def rows_of_some_words(targets: Sequence[RowTarget], n_rows: int, seed: int) -> list[int]:
+    """The candidates of words drawn from those of the targets, until they are so many."""
+    words = sorted({t.candidates for t in targets})
+    random.Random(seed).shuffle(words)  # noqa: S311 - a draw, no secret
+    rows: set[int] = set()
+    for word in words:
+        if len(rows) >= n_rows:
+            break
+        rows.update(word)
+    return sorted(rows)
+
+
 def fit_senses(
     network: SenseNetwork,
     glosses: Tensor,
@@ -155,11 +167,15 @@ def fit_senses(
 ) -> None:
     """All of it: see the module. What a sense has already stays; the shares are added.
 
+    Where ``glosses`` has a row of zeros the text was not read, and its words are not fitted on.
+
     *Shape:* glosses (n_rows, hidden), z (n, hidden)
     """
     glosses = glosses.to(network.texts.device)
     start, scale = network.gloss.weight, float(network.scale.detach().exp())
-    fitted = fit_map(start, glosses, scale, targets, z)
+    was_read = glosses.any(dim=1).tolist()
+    read = [t for t in targets if all(was_read[row] for row in t.candidates)]
+    fitted = fit_map(start, glosses, scale, read, z)
     means = torch.from_numpy(occurrence_means(targets, z, len(glosses))).to(glosses.device)
     counts = torch.from_numpy(occurrence_counts(targets, len(glosses))).to(glosses.device)
     shares = (text_share + rare_share * _FEW / (counts + _FEW)).unsqueeze(-1)
@@ -169,7 +185,12 @@ def fit_senses(
         for first in range(0, len(glosses), _AT_ONCE):
             rows = slice(first, first + _AT_ONCE)
             # Where the map makes a part of the vector, that part stays as it was learnt.
-            texts = network.texts[rows].float() if has_encoder else glosses[rows] @ fitted.T
+            if has_encoder:
+                texts = network.texts[rows].float()
+            elif network.has_other:
+                texts = network.other_map(network.other[rows])
+            else:
+                texts = glosses[rows] @ fitted.T
             more = shares[rows] * texts + mean_share * means[rows]
             more -= network.glosses[rows] @ change.T
             network.texts[rows] += more.to(network.texts.dtype)

@@ -28,6 +28,7 @@ import json
 import logging
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -45,17 +46,37 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.files import atomic_write
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker
-from spacy_attn.train.rows import Row, RowTarget, batches, joined_rows
+from spacy_attn.train.rows import Row, RowTarget, batches
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
-from spacy_attn.train.sense_side import SHARES, counted, fit_senses, met_targets, padded_scores
+from spacy_attn.train.sense_side import (
+    SHARES,
+    counted,
+    fit_senses,
+    met_targets,
+    padded_scores,
+    rows_of_some_words,
+)
 from spacy_attn.train.sense_table import SenseTable
 
 logger = logging.getLogger("spacy_attn")
 
 _GLOSS_PIECES = 64  # of a sense's text
+_FOR_THE_MAP = 12_000  # senses whose texts are read to fit the map where no sense has it
 _SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
+
+
+def is_trained(name: str, frozen_layers: int) -> bool:
+    """Whether a parameter of an encoder learns.
+
+    Embeddings and poolers do not. Where lower layers stay as they are, nothing outside of layers
+    learns: what all layers share would make gradients go through all of them.
+    """
+    layer = re.search(r"\blayers?\.(\d+)\.", name)
+    if frozen_layers:
+        return layer is not None and int(layer[1]) >= frozen_layers
+    return "embeddings" not in name and "pooler" not in name
 
 
 class SenseTrainer:
@@ -69,6 +90,7 @@ class SenseTrainer:
         folder: checkpoints and ``curve.json`` go here.
         base: the untrained encoder, which gives texts their vectors; None takes ``encoder``.
         given: see :class:`SenseNetwork`. Synsets with such a vector need none of their text.
+        other: see :class:`SenseNetwork`.
         report: called with how many texts have their vectors.
     """
 
@@ -81,6 +103,7 @@ class SenseTrainer:
         folder: Path,
         base: Any = None,
         given: Tensor | None = None,
+        other: Tensor | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
@@ -90,7 +113,7 @@ class SenseTrainer:
         self.base = (base or copy.deepcopy(encoder)).to(self.device)
         self.encoder = encoder.to(self.device)
         for name, parameter in encoder.named_parameters():
-            parameter.requires_grad_("embeddings" not in name and "pooler" not in name)
+            parameter.requires_grad_(is_trained(name, config.frozen_layers))
         for module in encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
@@ -100,6 +123,8 @@ class SenseTrainer:
         if given is not None:
             has_one = given.any(dim=1).tolist()
             needed = [row for row in table.chosen if not has_one[row]]
+        elif other is not None:  # the other model has read the texts
+            needed = []
         glosses = self._gloss_vectors(self.base, needed, report)
         related, shares = (
             torch.from_numpy(array)
@@ -112,7 +137,8 @@ class SenseTrainer:
                 above[row] = glosses[over].mean(0)
         counts = config.prior and table.inventory is None
         self.log_counts = table.log_counts() if counts else {}
-        self.network = SenseNetwork(glosses, above, (related, shares), given).to(self.device)
+        self.network = SenseNetwork(glosses, above, (related, shares), given, other)
+        self.network.to(self.device)
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
         self.epoch = self.step = self.batch = 0
@@ -179,12 +205,16 @@ class SenseTrainer:
         if mask_pieces:
             hidden = (torch.rand(ids.shape) < mask_pieces) & (owner < n_tokens)
             ids[hidden] = self.tokenizer.mask_token_id
-        places = [(i, t.start, t.end) for i, row in enumerate(batch) for t in row.targets]
-        where, starts, ends = torch.tensor(places).T.to(self.device)
+        places = [
+            (i, t.start, t.end, t.first, min(t.last, row.n_tokens))
+            for i, row in enumerate(batch)
+            for t in row.targets
+        ]
+        found = torch.tensor(places, device=self.device)
         hidden_states = self.worker.hidden(ids.to(self.device), mask.to(self.device))
         tokens = token_means(hidden_states, owner.to(self.device), n_tokens)
-        lengths = torch.tensor([row.n_tokens for row in batch], device=self.device)
-        return occurrence_parts(tokens, lengths, where, starts, ends, self.config.context_radius)
+        where, spans, bounds = found[:, 0], found[:, 1:3], found[:, 3:]
+        return occurrence_parts(tokens, where, spans, bounds, self.config.context_radius)
 
     def logits(
         self, z: Tensor, targets: Sequence[RowTarget], *, drop: bool
@@ -210,7 +240,10 @@ class SenseTrainer:
         whole = torch.rand(len(targets), device=self.device) >= alone
         dots = network.text_dots(z, flat, owner) * whole.float()[owner]
         dots = dots + (network.texts[rows].float()[place] * z[owner]).sum(-1)
-        for part in (network.neighbours(rows), network.residual(rows)):
+        parts = [network.neighbours(rows), network.residual(rows)]
+        if network.has_other:
+            parts.append(network.from_other(rows))
+        for part in parts:
             kept = torch.rand(len(targets), device=self.device) >= config.drop_residual * drop
             dots = dots + (part[place] * z[owner]).sum(-1) * (kept & whole).float()[owner]
         dots = dots * network.scale.exp()
@@ -256,8 +289,8 @@ class SenseTrainer:
         self._saved_at = time.perf_counter()
         while self.epoch < config.epochs and (self.batch or not total or self.step < total):
             rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
-            joined = joined_rows(documents, config.join, config.max_pieces, rng)
-            these = batches(joined, config.batch_pieces, rng)
+            every = [row for rows in documents for row in rows]
+            these = batches(every, config.batch_pieces, rng)
             total = total or config.steps or len(these) * config.epochs
             these = these[: self.batch + total - self.step]
             started, first = time.perf_counter(), self.batch
@@ -315,9 +348,12 @@ class SenseTrainer:
         """Fit the side of the senses against the last epoch: :mod:`~.sense_side`."""
         config, kept = self.config, self._kept_occurrences(documents)
         if kept is not None and config.fits_senses:
-            glosses = self._gloss_vectors(self.base, self.table.chosen)
+            targets, needed = met_targets(documents, kept), self.table.chosen
+            if self.network.has_other:  # a user's definitions need the map, and no sense does
+                needed = rows_of_some_words(targets, _FOR_THE_MAP, config.seed)
+            glosses = self._gloss_vectors(self.base, needed)
             shares = {name: getattr(config, name) for name in SHARES}
-            fit_senses(self.network, glosses, met_targets(documents, kept), kept, **shares)
+            fit_senses(self.network, glosses, targets, kept, **shares)
 
     def _gloss_turn(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 import math
 from dataclasses import replace
 
@@ -37,11 +38,11 @@ from spacy_attn.train.held_out import (
     loss,
     one_shot_scores,
 )
-from spacy_attn.train.rows import Row, RowTarget, batches, join, rows_of
+from spacy_attn.train.rows import Row, RowTarget, batches, passages, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.senses import SenseTrainer, is_trained
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -57,7 +58,6 @@ CONFIG = TrainConfig(
     batch_pieces=64,
     context_radius=3,
     max_pieces=40,
-    join=0.5,
     dropout=0.0,
     precision="fp32",
     learning_rate=0.01,
@@ -177,7 +177,9 @@ def test_token_means_and_parts_equal_a_loop():
     assert torch.allclose(tokens[0, 3], torch.zeros(3))
     assert torch.allclose(tokens[1, 3], hidden[1, 4:].mean(0))
     where, starts, ends = torch.tensor([0, 1, 1]), torch.tensor([1, 0, 3]), torch.tensor([2, 2, 4])
-    target, context = occurrence_parts(tokens, torch.tensor([3, 4]), where, starts, ends, radius=1)
+    spans = torch.stack([starts, ends], dim=1)
+    bounds = torch.tensor([[0, 3], [0, 4], [0, 4]])
+    target, context = occurrence_parts(tokens, where, spans, bounds, radius=1)
     for i in range(3):
         length = [3, 4][int(where[i])]
         rows = tokens[where[i], :length].numpy()
@@ -188,19 +190,34 @@ def test_token_means_and_parts_equal_a_loop():
         assert np.allclose(np.concatenate([target[i], context[i]]), expected, atol=1e-6)
 
 
-def test_joining_rows_moves_targets_and_cuts_at_a_token():
-    first, second, third = (RowTarget(0, 1, (i,), (True,)) for i in range(3))
-    one = Row([5, 6, 7], [0, 0, 1], 2, [replace(first, start=1, end=2)])
-    two = Row([8, 9], [0, 1], 2, [second, replace(third, start=1, end=2)])
-    assert join([one, two], 10) == Row(
-        [5, 6, 7, 8, 9],
-        [0, 0, 1, 2, 3],
-        4,
-        [replace(t, start=i + 1, end=i + 2) for i, t in enumerate((first, second, third))],
-    )
-    # The second does not fit beside the first; alone, a row is cut before a broken token.
-    assert join([one, two], 4) == Row(one.ids, one.owner, 2, one.targets)
-    assert join([one], 2).n_tokens == 0
+def test_passages_join_what_follows_in_a_document_as_far_as_it_is_short():
+    said = [
+        TaggedSentence("a", "semcor", ["It", "flew", "."], [(1, 2, ["fly"])]),
+        TaggedSentence("a", "semcor", ["A", "bat", "."], [(1, 2, ["bat"])]),
+        TaggedSentence("a", "semcor", ["Look", "!"], []),
+        TaggedSentence("b", "semcor", ["So"], []),
+    ]
+    first, second, third = passages(said, longest=6)
+    assert first.tokens == ["It", "flew", ".", "A", "bat", "."]
+    assert first.targets == [(1, 2, ["fly"]), (4, 5, ["bat"])]
+    assert (second, third) == (said[2], said[3])
+    assert said[0].tokens == ["It", "flew", "."]  # nothing is changed in place
+
+
+def test_a_target_knows_its_sentence_and_a_long_row_is_cut_at_a_token(toy_model):
+    tokenizer = AutoTokenizer.from_pretrained(toy_model)
+    tokens = ["the", "bat", "flew", ".", "swing", "the", "bat", "!", "money"]
+    found = [(1, 2, ["x"]), (6, 7, ["x"]), (8, 9, ["x"])]
+    said = TaggedSentence("a", "semcor", tokens, found)
+
+    def target(start: int, end: int, keys: list[str]) -> RowTarget:
+        return RowTarget(start, end, (0, 1), (True, False))
+
+    (row,) = rows_of([said], tokenizer, target)
+    assert [(t.first, t.last) for t in row.targets] == [(0, 4), (4, 8), (8, 9)]
+    at = row.owner.index(8)
+    (cut,) = rows_of([said], tokenizer, target, max_pieces=at)
+    assert (cut.n_tokens, cut.ids, cut.targets) == (8, row.ids[:at], row.targets[:2])
 
 
 def test_batches_hold_every_row_with_targets_and_at_most_so_many_pieces():
@@ -214,7 +231,7 @@ def test_batches_hold_every_row_with_targets_and_at_most_so_many_pieces():
 
 
 def test_training_learns_the_toy_corpus_and_leaves_the_embeddings(tmp_path, toy_model, table):
-    one = trainer(tmp_path, toy_model, table, replace(CONFIG, epochs=30, join=0.0))
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, epochs=30))
     before = {n: p.clone() for n, p in one.encoder.named_parameters()}
     rows = documents(one)
     one.train(rows, dict)
@@ -223,6 +240,16 @@ def test_training_learns_the_toy_corpus_and_leaves_the_embeddings(tmp_path, toy_
     assert measured["first_sense"] == pytest.approx(3 / 5)
     changed = {n for n, p in one.encoder.named_parameters() if not torch.equal(p, before[n])}
     assert changed == {n for n in before if "embeddings" not in n and "pooler" not in n}
+
+
+def test_frozen_layers_and_what_layers_share_stay_as_they_are(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG, epochs=1, frozen_layers=1))
+    before = {n: p.clone() for n, p in one.encoder.named_parameters()}
+    one.train(documents(one), dict)
+    changed = {n for n, p in one.encoder.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == {n for n in before if n.startswith("encoder.layer.1.")}
+    assert not is_trained("encoder.relative_attention_bias.weight", 1)
+    assert is_trained("encoder.relative_attention_bias.weight", 0)
 
 
 def test_a_dropped_residual_takes_no_part(tmp_path, toy_model, table):
@@ -318,7 +345,7 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_from_its_last_step(
 ):
     """With a checkpoint after every step and the gloss encoder's turn behind the first epoch."""
     monkeypatch.setattr(senses, "_SAVE_EVERY", 0.0)
-    config = replace(CONFIG, batch_pieces=16, join=0.0, epochs=2, gloss_turns=1, shift=0.5)
+    config = replace(CONFIG, batch_pieces=16, epochs=2, gloss_turns=1, shift=0.5)
 
     def run(folder):
         one = trainer(folder, toy_model, table, config)
@@ -415,7 +442,7 @@ def test_packed_vectors_are_within_half_a_step(tmp_path, toy_model, table):
 
 
 def test_the_exported_model_scores_as_the_trainer_does(tmp_path, toy_model, table, lexicon):
-    one = trainer(tmp_path, toy_model, table, replace(CONFIG, join=0.0))
+    one = trainer(tmp_path, toy_model, table, replace(CONFIG))
     rows = documents(one)
     one.train(rows, dict)
     path = tmp_path / "senses.safetensors"
@@ -604,7 +631,7 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
     written.mkdir()
     line = "bat%1:06:00::\tHe hit the ball with the [[bat]].\n"
     (written / "000.tsv").write_text(line * 4 + "bank%1:17:00::\tA [[bank]] of the river.\n" * 4)
-    config = replace(CONFIG, epochs=1, join=0.0, text_share=0.3, mean_share=0.6, prior=0.2)
+    config = replace(CONFIG, epochs=1, text_share=0.3, mean_share=0.6, prior=0.2)
     made = sense_model.train_sense_model(
         str(toy_model),
         tmp_path / "run",
@@ -812,3 +839,28 @@ def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_w
 def test_nothing_to_train_on_is_one_sentence(tmp_path, toy_model):
     with pytest.raises(ConfigError, match="nothing to train on; give --semcor FILE"):
         sense_model.train_sense_model(str(toy_model), tmp_path, CONFIG)
+
+
+def test_senses_are_learnt_from_those_of_another_encoder(
+    tmp_path, toy_model, toy_world, monkeypatch
+):
+    semcor = semcor_file(tmp_path)
+    config = replace(CONFIG, epochs=4, mean_share=0.5)
+    run = partial(sense_model.train_sense_model, str(toy_model), semcor=semcor, rank=4)
+    small = run(tmp_path / "small", config, width=8)
+    read = []
+    vectors = SenseTrainer._gloss_vectors
+    monkeypatch.setattr(
+        SenseTrainer,
+        "_gloss_vectors",
+        lambda self, model, needed, report=None: (
+            read.append(len(needed)) or vectors(self, model, needed, report)
+        ),
+    )
+    made = run(tmp_path / "large", config, width=16, senses_from=small)
+    # The texts of the words that were met, for the map of definitions, and none for the vectors.
+    assert read == [0, 6]
+    assert SenseVectors.load(made).project.shape == (16, 16)
+    state = torch.load(tmp_path / "large" / "checkpoint.pt", weights_only=True)["network"]
+    assert state["other_map.weight"].shape == (16, 8)
+    assert state["other_map.weight"].any()
