@@ -4,8 +4,8 @@ The encoder's last epoch keeps the vector z of every occurrence. Against them
 
 * the map of the texts' untrained vectors is fitted anew, for z has moved since it was learnt;
 * a share of what its definition gives (by the gloss encoder if that has learnt, by the other model
-  that the senses are learnt from, else by the map) is added to each sense, and more of it to senses with few occurrences: in words that no
-  corpus holds it is right more often than the whole vector;
+  that the senses are learnt from, else by the map) is added to each sense, and more of it to senses
+  with few occurrences: in words that no corpus holds it is right more often than the whole vector;
 * each sense takes a share of the mean of its own occurrences (as in LMMS, Loureiro and Jorge,
   ACL 2019), less where there are few.
 """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from functools import partial
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
