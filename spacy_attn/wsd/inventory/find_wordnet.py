@@ -17,7 +17,6 @@ from spacy_attn.wsd.inventory.readings import (
     PART_OF_CODE,
     Facts,
     TaggedText,
-    neighbour_features,
     reading_features,
     reading_model,
 )
@@ -64,6 +63,7 @@ class WordFinder:
     def __init__(self, inventory: Lexicon, *, names: bool = False) -> None:
         self._inventory, self._names = inventory, names
         self._words = lru_cache(_CACHED)(self._score_words)
+        self._readings = lru_cache(_CACHED)(self._read)
 
     def find(self, context: Context, index: int = 0) -> list[Target]:
         """The words of a text, in order.
@@ -135,20 +135,24 @@ class WordFinder:
 
     def _single(self, text: TaggedText, at: int, share: float) -> list[Found]:
         """The readings of a token, unless it rather is no word of WordNet."""
-        scored = self._words(text.facts[at], text.kind)
+        readings = self._readings(text.facts[at], text.kind, text.neighbours(at))
+        return [Found(lemma, pos, p * share, at + 1) for lemma, pos, p in readings]
+
+    def _read(
+        self, facts: Facts, kind: str, around: tuple[bool, str, str]
+    ) -> tuple[tuple[str, str, float], ...]:
+        """Lemma, part of speech and probability of each reading between such neighbours."""
+        scored = self._words(facts, kind)
         if scored is None:
-            return []
-        single, around = text.model.single, text.neighbours(at)
-        words = [
-            word._replace(score=word.score + single.score(neighbour_features(word.pos, *around)))
-            for word in scored
-        ]
+            return ()
+        model = reading_model(kind)
+        words = [_Word(lemma, pos, s + model.around(pos, *around)) for lemma, pos, s in scored]
         chosen, none = _probable(words[1:], words[0].score)
-        is_name = text.facts[at].pos == "PROPN"
+        is_name = facts.pos == "PROPN"
         most = _MOST_NONE_OF_NAMES if is_name else _MOST_NONE
         if none > most and not (is_name and self._names):
-            return []
-        return [Found(word.lemma, word.pos, p * share, at + 1) for word, p in chosen]
+            return ()
+        return tuple((word.lemma, word.pos, p) for word, p in chosen)
 
     def _score_words(self, facts: Facts, kind: str) -> tuple[_Word, ...] | None:
         """What a token can be, that it is no word first; None where WordNet does not know it."""

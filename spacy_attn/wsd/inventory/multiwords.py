@@ -60,8 +60,8 @@ def runs_from(text: TaggedText, k: int, inventory: Compounds) -> Iterator[Run]:
         inventory: WordNet.
     """
     facts, solid = text.facts, text.solid
-    most = _most_tokens(facts, inventory, solid[k : k + 2])
-    hyphenated = _hyphenated(text, k)
+    most = _most_tokens(facts, inventory, solid[k], solid[k + 1]) if k + 1 < len(solid) else 0
+    hyphenated = _hyphenated(text, k) if text.has_hyphens else 0
     for size in range(max(most, hyphenated), 1, -1):
         run = tuple(solid[k : k + size])
         is_hyphenated = size == hyphenated
@@ -110,14 +110,12 @@ def _particles(context: Context, at: int) -> Iterator[int]:
                 return
 
 
-def _most_tokens(facts: Sequence[Facts], inventory: Compounds, pair: Sequence[int]) -> int:
+def _most_tokens(facts: Sequence[Facts], inventory: Compounds, first: int, second: int) -> int:
     """How many tokens a lemma of several pieces can have that begins with these two.
 
     Nearly all pairs of words of a text begin none: this is what they cost.
     """
-    if len(pair) < 2:
-        return 0
-    one, two = facts[pair[0]], facts[pair[1]]
+    one, two = facts[first], facts[second]
     most = _most_pieces(inventory, one.form, two.form)
     if one.lemma and one.lemma != one.form:
         most = max(most, _most_pieces(inventory, one.lemma, two.form))
@@ -130,7 +128,9 @@ def _most_pieces(inventory: Compounds, first: str, second: str) -> int:
     """Pieces of the longest lemma that begins with those of two words; 0 for none."""
     if first.isalnum():
         seconds = inventory.compounds_from(first)
-        if not seconds or second.isalnum():
+        if not seconds:
+            return 0
+        if second.isalnum():
             return seconds.get(second, 0)
     pieces = word_pieces(f"{first} {second}")
     return inventory.compounds_from(pieces[0]).get(pieces[1], 0) if len(pieces) > 1 else 0

@@ -193,6 +193,10 @@ class ReadingModel:
     multi: Weights
     seen: Mapping[str, tuple[int, int]]  # of a lemma of several words; see multiword_features
 
+    def around(self, pos: str, begins: bool, before: str, after: str) -> float:
+        """What the parts of speech around say of a reading; see :func:`neighbour_features`."""
+        return self.single.score(neighbour_features(pos, begins, before, after))
+
 
 @lru_cache(maxsize=1)
 def _models() -> Mapping[str, ReadingModel]:
@@ -229,6 +233,7 @@ class TaggedText:
         self._starts = set(context.sentence_starts)
         # Without white space: a line break inside "hot dog" does not part it.
         self.solid = [i for i, facts in enumerate(self.facts) if facts.form.strip()]
+        self.has_hyphens = any(facts.form == "-" for facts in self.facts)
         self._place = {at: k for k, at in enumerate(self.solid)}
 
     def neighbours(self, at: int) -> tuple[bool, str, str]:
@@ -250,14 +255,14 @@ class TaggedText:
             count: how frequent its words are taken to be.
             held: the parts of speech that the inventory has the word with.
         """
-        facts, single, around = self.facts[at], self.model.single, self.neighbours(at)
+        facts, model, around = self.facts[at], self.model, self.neighbours(at)
         scores = {}
         for pos in (*POS_TAGS, NONE):
-            is_slip = pos in ("ADJ", "ADV") and not single.knows(f"w={facts.form}|{pos}")
+            is_slip = pos in ("ADJ", "ADV") and not model.single.knows(f"w={facts.form}|{pos}")
             if is_slip and pos not in held:
                 continue
             features = reading_features(facts, facts.lemma, pos, count, True)
-            scores[pos] = single.score(features) + single.score(neighbour_features(pos, *around))
+            scores[pos] = model.single.score(features) + model.around(pos, *around)
         if facts.pos not in _CLOSED:
             # It stands in the inventory, names and all: only what it is else is open.
             del scores[NONE]
