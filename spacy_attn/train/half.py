@@ -1,4 +1,6 @@
-"""Training in bfloat16: the encoder works in half precision, its weights are kept in float32.
+"""The encoder that learns: which of its weights do, and a copy in bfloat16 that computes.
+
+In half precision the encoder works, and its weights are kept in float32.
 
 Autocast converts weights and activations again and again; an encoder that is bfloat16 throughout
 is three times as fast on a processor with AMX. The optimizer changes float32 weights, for
@@ -8,6 +10,7 @@ small steps would be lost in eight bits.
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import torch
@@ -50,3 +53,15 @@ class Worker:
         """Take over the kept weights."""
         for kept, working in self._pairs:
             working.copy_(kept)
+
+
+def is_trained(name: str, frozen_layers: int) -> bool:
+    """Whether a parameter of an encoder learns.
+
+    Embeddings and poolers do not. Where lower layers stay as they are, nothing outside of layers
+    learns: what all layers share would make gradients go through all of them.
+    """
+    layer = re.search(r"\blayers?\.(\d+)\.", name)
+    if frozen_layers:
+        return layer is not None and int(layer[1]) >= frozen_layers
+    return "embeddings" not in name and "pooler" not in name

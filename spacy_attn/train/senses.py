@@ -23,12 +23,10 @@ The encoder is trained whole; what ships of it is a low-rank part of the change
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import logging
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -37,15 +35,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
-from spacy_attn.files import atomic_write
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
-from spacy_attn.train.half import Worker
+from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import Row, RowTarget, batches
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
@@ -59,24 +55,12 @@ from spacy_attn.train.sense_side import (
     rows_of_some_words,
 )
 from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.text_vectors import text_vectors
 
 logger = logging.getLogger("spacy_attn")
 
-_GLOSS_PIECES = 64  # of a sense's text
 _FOR_THE_MAP = 12_000  # senses whose texts are read to fit the map where no sense has it
 _SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
-
-
-def is_trained(name: str, frozen_layers: int) -> bool:
-    """Whether a parameter of an encoder learns.
-
-    Embeddings and poolers do not. Where lower layers stay as they are, nothing outside of layers
-    learns: what all layers share would make gradients go through all of them.
-    """
-    layer = re.search(r"\blayers?\.(\d+)\.", name)
-    if frozen_layers:
-        return layer is not None and int(layer[1]) >= frozen_layers
-    return "embeddings" not in name and "pooler" not in name
 
 
 class SenseTrainer:
@@ -125,7 +109,7 @@ class SenseTrainer:
             needed = [row for row in table.chosen if not has_one[row]]
         elif other is not None:  # the other model has read the texts
             needed = []
-        glosses = self._gloss_vectors(self.base, needed, report)
+        glosses = self._gloss_vectors(needed, report)
         related, shares = (
             torch.from_numpy(array)
             for array in table.composition(None if given is None else needed)
@@ -146,44 +130,21 @@ class SenseTrainer:
         self.curve: list[dict[str, Any]] = []
 
     def _gloss_vectors(
-        self,
-        model: Any,
-        needed: Sequence[int],
-        report: Callable[[dict[str, Any]], None] | None = None,
+        self, needed: Sequence[int], report: Callable[[dict[str, Any]], None] | None = None
     ) -> Tensor:
-        """Mean-pooled unit vectors of the senses' texts by the untrained encoder, cached on disk.
+        """The untrained encoder's vectors of the texts of some synsets, and of what is above them.
 
         *Shape:* (n_rows, hidden); zeros where a text is not needed
         """
-        texts = self.table.texts(needed)
-        digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
-        path = self.folder / f"glosses-{digest}.npy"
-        if not path.exists():
-            logger.info("encoding the texts of %d senses", len(texts))
-            out = np.zeros((self.table.n_rows, model.config.hidden_size), dtype=np.float16)
-            order = sorted(texts, key=lambda row: len(texts[row]))
-            for first in range(0, len(order), 128):
-                rows = order[first : first + 128]
-                out[rows] = self._embed(model, [texts[row] for row in rows])
-                if report:
-                    done = first + len(rows)
-                    report({"stage": "encoding definitions", "done": done, "total": len(order)})
-            with atomic_write(path) as file:
-                np.save(file, out)
-        return torch.from_numpy(np.load(path)).float()
-
-    @torch.inference_mode()
-    def _embed(self, model: Any, texts: list[str]) -> np.ndarray[Any, Any]:
-        batch = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=_GLOSS_PIECES, return_tensors="pt"
-        ).to(self.device)
-        bf16 = self.config.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
-            hidden = model.eval()(**batch).last_hidden_state.float()
-        mask = batch["attention_mask"].unsqueeze(-1)
-        mean = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
-        array: np.ndarray[Any, Any] = mean.cpu().numpy()
-        return array
+        return text_vectors(
+            self.base,
+            self.tokenizer,
+            self.table.texts(needed),
+            self.table.n_rows,
+            self.folder,
+            self.config.precision,
+            report,
+        )
 
     # -- one batch -----------------------------------------------------------------------
 
@@ -351,7 +312,7 @@ class SenseTrainer:
             targets, needed = met_targets(documents, kept), self.table.chosen
             if self.network.has_other:  # a user's definitions need the map, and no sense does
                 needed = rows_of_some_words(targets, _FOR_THE_MAP, config.seed)
-            glosses = self._gloss_vectors(self.base, needed)
+            glosses = self._gloss_vectors(needed)
             shares = {name: getattr(config, name) for name in SHARES}
             fit_senses(self.network, glosses, targets, kept, **shares)
 

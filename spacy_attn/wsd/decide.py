@@ -86,7 +86,7 @@ def log_posterior(
     scale = before / sum(after)
     sizes = [reading.n_senses for reading in target.readings]
     shares = [math.log(each * scale) if each else -math.inf for each in after]
-    return np.array(within) + np.repeat(shares, sizes)
+    return np.asarray(np.array(within) + np.repeat(shares, sizes))
 
 
 def decide(
@@ -126,19 +126,19 @@ def decide_all(
     for i, target in enumerate(targets):
         if len(target.readings) > 1:
             p = np.exp(log_posterior(target, scores[i], temperature, reading_weight)).tolist()
-            order = sorted(range(len(p)), key=[-round(each / _TIE) for each in p].__getitem__)
+            best_first = sorted(range(len(p)), key=[-round(each / _TIE) for each in p].__getitem__)
             share = float(shares[i])
-            decisions[i] = _decision(target, [each * share for each in p], order)
+            decisions[i] = _decision(target, [each * share for each in p], best_first)
         else:
             same_size.setdefault(len(target.candidates), []).append(i)
     for i in same_size.pop(1, ()):
         decisions[i] = _only(targets[i], float(shares[i]))
     for n, members in same_size.items():
         block = np.concatenate([scores[i] for i in members]).reshape(len(members), n)
-        p = np.exp(log_softmax(block, temperature))
-        order = _order(p)
-        p *= np.array([[_given(targets[i]) * shares[i]] for i in members])
-        for i, row, ranks in zip(members, p.tolist(), order.tolist(), strict=True):
+        block = np.exp(log_softmax(block, temperature))
+        order = _order(block)
+        block *= np.array([[_given(targets[i]) * shares[i]] for i in members])
+        for i, row, ranks in zip(members, block.tolist(), order.tolist(), strict=True):
             decisions[i] = _decision(targets[i], row, ranks)
     return [decisions[i] for i in range(len(targets))]
 

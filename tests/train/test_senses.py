@@ -29,6 +29,7 @@ from spacy_attn.train.export import (
     sense_vectors,
     write_sense_model,
 )
+from spacy_attn.train.half import is_trained
 from spacy_attn.train.held_out import (
     MemoEncoder,
     accuracy,
@@ -42,7 +43,7 @@ from spacy_attn.train.rows import Row, RowTarget, batches, passages, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
-from spacy_attn.train.senses import SenseTrainer, is_trained
+from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -761,9 +762,7 @@ def test_only_senses_without_a_vector_have_their_texts_encoded(
     encoded = few.network.glosses.any(dim=1).nonzero().flatten().tolist()
     assert encoded == sorted(own._own.values())
     every = SenseTrainer._gloss_vectors
-    monkeypatch.setattr(
-        SenseTrainer, "_gloss_vectors", lambda self, model, *_: every(self, model, own.chosen)
-    )
+    monkeypatch.setattr(SenseTrainer, "_gloss_vectors", lambda self, *_: every(self, own.chosen))
     rows = torch.tensor([*own.chosen, *own._own.values()])
     all_of_them = opened("all")
     assert torch.equal(few.network.senses(rows), all_of_them.network.senses(rows))
@@ -853,9 +852,7 @@ def test_senses_are_learnt_from_those_of_another_encoder(
     monkeypatch.setattr(
         SenseTrainer,
         "_gloss_vectors",
-        lambda self, model, needed, report=None: (
-            read.append(len(needed)) or vectors(self, model, needed, report)
-        ),
+        lambda self, needed, report=None: read.append(len(needed)) or vectors(self, needed, report),
     )
     made = run(tmp_path / "large", config, width=16, senses_from=small)
     # The texts of the words that were met, for the map of definitions, and none for the vectors.

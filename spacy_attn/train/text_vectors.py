@@ -1,0 +1,76 @@
+"""The vectors that an encoder gives to the texts of senses, before it has learnt any."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spacy_attn._types import Floats2d
+from spacy_attn.files import atomic_write
+
+logger = logging.getLogger("spacy_attn")
+
+_PIECES = 64  # of a sense's text
+_AT_ONCE = 128  # texts
+
+
+def text_vectors(
+    model: Any,
+    tokenizer: Any,
+    texts: Mapping[int, str],
+    n_rows: int,
+    folder: Path,
+    precision: str,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> Tensor:
+    """Mean-pooled unit vectors, kept in a file of the folder.
+
+    Args:
+        model: the encoder.
+        tokenizer: its tokenizer.
+        texts: by row.
+        n_rows: of the result.
+        folder: of the training run.
+        precision: "bf16" or "fp32".
+        report: called with how many texts have their vectors.
+
+    *Shape:* (n_rows, hidden); zeros in rows without a text
+    """
+    digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+    path = folder / f"glosses-{digest}.npy"
+    if not path.exists():
+        logger.info("encoding the texts of %d senses", len(texts))
+        out = np.zeros((n_rows, model.config.hidden_size), dtype=np.float16)
+        order = sorted(texts, key=lambda row: len(texts[row]))
+        for first in range(0, len(order), _AT_ONCE):
+            rows = order[first : first + _AT_ONCE]
+            out[rows] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
+            if report:
+                done = first + len(rows)
+                report({"stage": "encoding definitions", "done": done, "total": len(order)})
+        with atomic_write(path) as file:
+            np.save(file, out)
+    return torch.from_numpy(np.load(path)).float()
+
+
+@torch.inference_mode()
+def _embed(model: Any, tokenizer: Any, texts: list[str], precision: str) -> Floats2d:
+    device = model.device
+    batch = tokenizer(
+        texts, padding=True, truncation=True, max_length=_PIECES, return_tensors="pt"
+    ).to(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        hidden = model.eval()(**batch).last_hidden_state.float()
+    mask = batch["attention_mask"].unsqueeze(-1)
+    mean = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+    array: Floats2d = mean.cpu().numpy()
+    return array
