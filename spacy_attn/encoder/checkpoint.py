@@ -115,7 +115,7 @@ class _DirectBert:
             def weights(name: str) -> torch.Tensor:
                 tensor: torch.Tensor = file.get_tensor(name).float()
                 check_finite(tensor, f"{name} of encoder {self._name!r}")
-                change = None if adapter is None else adapter.change(name)
+                change = None if adapter is None else adapter.change(name, tensor.shape)
                 return tensor if change is None else tensor + change
 
             return PackedBert(self._config, weights, getattr(torch, precision), layers, device)

@@ -12,15 +12,30 @@ from spacy_attn.errors import ConfigError
 
 
 @contextmanager
+def on_processor() -> Iterator[None]:
+    """New tensors are made on the processor, whatever default device the caller has set.
+
+    What runs elsewhere is moved there by name.
+    """
+    import torch
+
+    if torch.get_default_device().type == "cpu":  # the context costs a call of each function
+        yield
+        return
+    with torch.device("cpu"):
+        yield
+
+
+@contextmanager
 def inference(device: str = "cpu") -> Iterator[None]:
-    """No gradients, and the arithmetic of the model, whatever autocast the caller is in.
+    """No gradients, and the arithmetic of the model, whatever the caller has set for torch.
 
     Args:
         device: type of the model's device.
     """
     import torch
 
-    with torch.inference_mode(), torch.autocast(device, enabled=False):
+    with on_processor(), torch.inference_mode(), torch.autocast(device, enabled=False):
         yield
 
 

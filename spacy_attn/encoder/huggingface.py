@@ -24,7 +24,12 @@ from spacy_attn._types import Floats2d, Ints1d, Ints2d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
-from spacy_attn.encoder.device import one_thread_in_children, pick_device, pick_precision
+from spacy_attn.encoder.device import (
+    on_processor,
+    one_thread_in_children,
+    pick_device,
+    pick_precision,
+)
 from spacy_attn.encoder.loading import Adapter, check_layers, damaged, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
@@ -293,6 +298,7 @@ class HuggingFaceEncoder:
         except Exception as error:  # those of torch, tokenizers and safetensors
             raise damaged(self.settings.model, folder, error) from error
 
+    @on_processor()
     def _load_from(self, folder: Path) -> None:
         checkpoint = open_checkpoint(self.settings.model, folder)
         self._tokenizer = checkpoint.tokenizer

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from spacy_attn.encoder.device import inference, one_thread_in_children
+from spacy_attn.encoder.device import inference, on_processor, one_thread_in_children
 from spacy_attn.encoder.loading import Adapter, merge_adapter, read_encoder
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.models import (
@@ -63,6 +63,7 @@ class InspectedModel:
         ResourceError: the model is not on this machine, or damaged.
     """
 
+    @on_processor()
     def __init__(self, settings: EncoderSettings) -> None:
         with explain_missing_package(f"the encoder {settings.model}"):
             folder = resolve_encoder(settings.model).path

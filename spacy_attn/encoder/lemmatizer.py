@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,8 +27,11 @@ from torch import Tensor
 
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.batching import batch_by_length
+from spacy_attn.encoder.device import inference, on_processor, one_thread_in_children
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
+from spacy_attn.encoder.loading import check_finite
 from spacy_attn.errors import ResourceError
+from spacy_attn.models import FileState, model_state
 
 START, END, UNKNOWN = 1, 2, 3
 #: Parts of speech that are told apart; "X" is any, and every other one.
@@ -113,9 +115,9 @@ class LetterLemmatizer:
     def explain(self, form: str, pos: str) -> Lemma:
         """The lemma of one form with the attention between its letters and those of the form."""
         lemma = self.lemmas([(form, pos)])[0]
-        source = padded([source_symbols(form, pos)])
         target = target_symbols(lemma)
-        with torch.inference_mode():
+        with inference():
+            source = padded([source_symbols(form, pos)])
             memory, present = self.network.encode(source)
             written = padded([[START, *target[:-1]]])
             logs, weights = self.network.decode(written, source, memory, present)
@@ -123,14 +125,13 @@ class LetterLemmatizer:
             mean: Floats2d = weights[0].mean(0).numpy()
         return Lemma(lemma, total, (pos, *form), (*lemma, "end"), mean)
 
-    @torch.inference_mode()
+    @inference()
     def _compute(self, forms: Sequence[Form]) -> list[str]:
         out = [form for form, _ in forms]
         places = [i for i, form in enumerate(out) if 0 < len(form) <= LONGEST]
         if not places:
             return out
-        if multiprocessing.parent_process() is not None:  # a fork has lost torch's threads
-            torch.set_num_threads(1)
+        one_thread_in_children()
         for batch in batch_by_length([len(out[i]) for i in places], _BATCH_SYMBOLS):
             chosen = [places[j] for j in batch]
             rows = self._decoded([source_symbols(*forms[i]) for i in chosen])
@@ -195,23 +196,39 @@ def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a file, as the network has them."""
-    return {
-        name: tensor.float() * tensors[name + _SCALE].float()
-        if name + _SCALE in tensors
-        else tensor.float()
-        for name, tensor in tensors.items()
-        if not name.endswith(_SCALE)
-    }
+    """The weights of a file, as the network has them.
+
+    Raises:
+        ValueError: a matrix has not one scale for each row.
+    """
+    out = {}
+    for name, tensor in tensors.items():
+        if name.endswith(_SCALE):
+            continue
+        out[name] = tensor.float()
+        if (scale := tensors.get(name + _SCALE)) is not None:
+            if scale.shape != tensor[:, :1].shape:  # else the product may be of any size
+                raise ValueError(f"{name}{_SCALE} has shape {tuple(scale.shape)}")
+            out[name] *= scale.float()
+    return out
 
 
-@lru_cache(maxsize=4)
 def read_lemmatizer(path: Path) -> LetterLemmatizer:
     """The lemmatizer of a file that ``spacy-attn train-lemmatizer`` wrote.
+
+    A file is read once in each process, and again when it has changed.
 
     Raises:
         ResourceError: the file is missing or is no such model.
     """
+    return _read_lemmatizer(path, model_state(path))
+
+
+@lru_cache(maxsize=4)
+def _read_lemmatizer(
+    path: Path,
+    state: tuple[FileState, ...],  # of the file: another one is read anew
+) -> LetterLemmatizer:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -222,6 +239,7 @@ def read_lemmatizer(path: Path) -> LetterLemmatizer:
     return lemmatizer_of(data, str(path))
 
 
+@on_processor()
 def lemmatizer_of(data: bytes, where: str = "this file") -> LetterLemmatizer:
     """The lemmatizer of the bytes of such a file.
 
@@ -232,16 +250,18 @@ def lemmatizer_of(data: bytes, where: str = "this file") -> LetterLemmatizer:
     Raises:
         ResourceError: the bytes are no such model.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         state = unpacked(load(data))
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         manifest = json.loads(header["__metadata__"]["manifest"])
-        network = EncoderDecoder(EncoderDecoderConfig(**manifest["network"]))
-        network.load_state_dict(state)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        with torch.device("meta"):  # nothing is made that the file does not hold
+            network = EncoderDecoder(EncoderDecoderConfig(**manifest["network"]))
+        network.load_state_dict(state, assign=True)
+        for name, tensor in state.items():
+            check_finite(tensor, name)
+    except Exception as error:  # those of torch, safetensors and json
         reason = str(error).splitlines()[0] if str(error) else ""
         raise ResourceError(
             f"{where} is no lemmatizer ({type(error).__name__}: {reason}); train one with: "

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spacy_attn.encoder.device import inference
+
 logger = logging.getLogger("spacy_attn")
 
 #: Linear layer, x -> x W + b, with GELU behind it where asked for.
@@ -100,7 +102,7 @@ def fused_linear_works(dtype: torch.dtype) -> bool:
     return _works[dtype]
 
 
-@torch.inference_mode()
+@inference()
 def _try_fused(dtype: torch.dtype) -> bool:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False

@@ -182,19 +182,29 @@ class Adapter:
         """Hash of the file, and the strength where it is not 1."""
         return self.sha256[:16] + ("" if self.strength == 1.0 else f"x{self.strength:g}")
 
-    def change(self, name: str) -> torch.Tensor | None:
-        """What is added to a parameter of the encoder. *Shape:* that of the parameter"""
+    def change(self, name: str, shape: Sequence[int]) -> torch.Tensor | None:
+        """What is added to a parameter of the encoder. *Shape:* ``shape``, the parameter's
+
+        Raises:
+            ResourceError: the file's has another shape, or is not finite.
+        """
         module = name.removesuffix(".weight")
         if f"{module}.lora_A" in self._names and module != name:
             up, down = (self._file.get_tensor(f"{module}.lora_{part}").float() for part in "BA")
-            product: torch.Tensor = up @ down * self.strength
-            check_finite(product, f"{name} of a sense model")
-            return product
-        if f"{name}.change" in self._names:
-            whole: torch.Tensor = self._file.get_tensor(f"{name}.change").float() * self.strength
-            check_finite(whole, f"{name} of a sense model")
-            return whole
-        return None
+            made = (*up.shape[:-1], *down.shape[1:])  # before the product, which may be of any size
+        elif f"{name}.change" in self._names:
+            up, down = self._file.get_tensor(f"{name}.change").float(), None
+            made = tuple(up.shape)
+        else:
+            return None
+        if made != tuple(shape):
+            raise ResourceError(
+                f"the change of {name} in a sense model has shape {made}, the encoder's weights "
+                f"{tuple(shape)}; fetch or train the sense model again"
+            )
+        change: torch.Tensor = (up if down is None else up @ down) * self.strength
+        check_finite(change, f"{name} of a sense model")
+        return change
 
 
 def merge_adapter(model: Any, adapter: Adapter) -> None:
@@ -203,7 +213,7 @@ def merge_adapter(model: Any, adapter: Adapter) -> None:
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if (change := adapter.change(name)) is not None:
+            if (change := adapter.change(name, parameter.shape)) is not None:
                 parameter += change
 
 

@@ -39,9 +39,9 @@ class PaddedModel:
         *Shape:* (sum of the rows' lengths, width), float32
         """
         longest = max(len(row) for row in rows)
-        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         with inference(self._device.type):
+            ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in rows])
+            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
             hidden = self._hidden(ids.to(self._device), mask.to(self._device))
             packed: Floats2d = hidden.float().cpu()[mask.bool()].numpy()
         return packed

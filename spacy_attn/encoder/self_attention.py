@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spacy_attn.encoder.loading import MOST_LAYERS
 from spacy_attn.errors import ConfigError
 
 
@@ -166,6 +167,9 @@ class SelfAttention(nn.Module):
         dropout: see :class:`SelfAttentionLayer`.
         attention_dropout: see :class:`SelfAttentionLayer`.
         attention: makes its attention; every token looks at every token where it is not given.
+
+    Raises:
+        ConfigError: more layers than any model has, which would take the memory.
     """
 
     def __init__(
@@ -179,6 +183,8 @@ class SelfAttention(nn.Module):
         attention: MakeAttention = MultiHeadAttention,
     ) -> None:
         super().__init__()
+        if not 0 <= layers <= MOST_LAYERS:
+            raise ConfigError(f"layers = {layers}; allowed: 0 to {MOST_LAYERS}")
         self.layers = nn.ModuleList(
             SelfAttentionLayer(width, heads, hidden, dropout, attention_dropout, attention)
             for _ in range(layers)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from spacy_attn._types import Floats2d, Floats3d, Offsets, StaticVectors, TokenRange
 from spacy_attn.encoder.batching import batch_by_length
-from spacy_attn.encoder.device import inference, one_thread_in_children
+from spacy_attn.encoder.device import inference, on_processor, one_thread_in_children
 from spacy_attn.encoder.loading import check_finite
 from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
 from spacy_attn.errors import ConfigError, ResourceError
@@ -215,8 +215,8 @@ class StaticContextEncoder:
         Raises:
             ConfigError: the model is one without attention.
         """
-        static, present = self._static([list(tokens)])
         with inference():
+            static, present = self._static([list(tokens)])
             found: Floats3d = self.network.weights(static, present)[:, 0].mean(1).numpy()
         return found
 
@@ -258,6 +258,7 @@ def read_model(path: Path) -> tuple[StaticContextNetwork, dict[str, Any], str]:
 
 
 @lru_cache(maxsize=4)
+@on_processor()
 def _read_model(
     path: Path,
     state: tuple[FileState, ...],  # of the file: another one is read anew

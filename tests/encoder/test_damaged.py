@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import spacy
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from spacy_attn.encoder.huggingface import shared_encoder
-from spacy_attn.encoder.inspected import inspected_model
+from spacy_attn.encoder.inspected import InspectedModel, inspected_model
+from spacy_attn.encoder.lemmatizer import lemmatizer_of, read_lemmatizer
+from spacy_attn.encoder.packed import PackedBert
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.jobs import Annotator, JobOptions, annotate_files
 from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate
@@ -121,15 +125,28 @@ def test_a_vocabulary_beyond_the_weights_is_refused(folder):
         encode_one(make_encoder(folder), TEXT)
 
 
-def test_a_damaged_sense_model_is_refused(toy_model, toy_sense_model, tmp_path):
+VALUE = "encoder.layer.1.attention.self.value"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"lora_A": np.full((2, 16), np.nan, dtype=np.float32)}, "are not finite"),
+        # Two rows of numbers whose product would have 40 GB.
+        (
+            {"lora_A": np.ones((1, 100_000), np.half), "lora_B": np.ones((100_000, 1), np.half)},
+            r"has shape \(100000, 100000\), the encoder's weights \(16, 16\); fetch or train",
+        ),
+        ({"lora_A": np.ones((2, 8), np.half)}, r"has shape \(16, 8\), the encoder's"),
+    ],
+)
+def test_a_damaged_sense_model_is_refused(toy_model, toy_sense_model, tmp_path, changes, reason):
     path = tmp_path / "senses.safetensors"
     weights = load_file(toy_sense_model)
-    weights["encoder.layer.1.attention.self.value.lora_A"][0, 0] = np.nan
-    from safetensors import safe_open
-
+    weights |= {f"{VALUE}.{name}": array for name, array in changes.items()}
     with safe_open(toy_sense_model, framework="numpy") as file:
         save_file(weights, path, metadata=file.metadata())
-    with pytest.raises(ResourceError, match=r"value\.weight of a sense model are not finite"):
+    with pytest.raises(ResourceError, match=rf"value\.weight (of|in) a sense model {reason}"):
         encode_one(make_encoder(toy_model, adapter=str(path)), TEXT)
 
 
@@ -206,8 +223,39 @@ def test_another_default_type_changes_nothing(folder):
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
+@contextmanager
+def default_device(device):
+    torch.set_default_device(device)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("way", [default_device, torch.device])
+def test_another_default_device_changes_nothing(folder, toy_lemmatizer, way):
+    """What is made on the device "meta" has no numbers, so nothing may be made there."""
+    expected = encode_one(make_encoder(folder), TEXT)
+    lemmas = read_lemmatizer(toy_lemmatizer).lemmas([("bats", "NOUN")])
+    settings = make_encoder(folder).settings
+    with way("meta"):
+        np.testing.assert_array_equal(encode_one(make_encoder(folder), TEXT), expected)
+        seen = InspectedModel(settings).look([1, 2, 3], projected=True)
+        assert {seen.hidden.device.type, seen.projected.device.type} == {"cpu"}
+        lemmatizer = lemmatizer_of(toy_lemmatizer.read_bytes())
+        assert lemmatizer.lemmas([("bats", "NOUN")]) == lemmas
+        assert lemmatizer.explain("bats", "NOUN").lemma == lemmas[0]
+
+
+def test_what_is_padded_is_made_on_the_processor_too(toy_model, monkeypatch):
+    monkeypatch.setattr(PackedBert, "supports", lambda config: False)
+    folder, expected = toy_model, encode_one(make_encoder(toy_model), TEXT)
+    with torch.device("meta"):
+        np.testing.assert_array_equal(encode_one(make_encoder(folder), TEXT), expected)
+
+
 @pytest.mark.parametrize("method", ["self_attention", "attention", "ensemble"])
-@pytest.mark.parametrize("way", ["autocast", "default type"])
+@pytest.mark.parametrize("way", ["autocast", "default type", "default device"])
 def test_methods_in_the_callers_torch(way, method, spacy_english):
     if locate(GLOVE, "vectors") is None or locate(DEFAULT_ENCODER, "encoder") is None:
         pytest.skip("the extra [models] is not installed")
@@ -225,6 +273,10 @@ def test_methods_in_the_callers_torch(way, method, spacy_english):
     assert len(expected) == 2
     if way == "autocast":
         with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert senses() == expected
+        return
+    if way == "default device":
+        with torch.device("meta"):
             assert senses() == expected
         return
     torch.set_default_dtype(torch.float64)

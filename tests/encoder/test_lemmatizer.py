@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from spacy_attn.encoder import lemmatizer as module
 from spacy_attn.encoder.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
@@ -145,3 +152,75 @@ def test_files_that_are_no_lemmatizer(tmp_path, toy_self_attention):
         read_lemmatizer(toy_self_attention)
     with pytest.raises(ResourceError, match="this file is no lemmatizer"):
         lemmatizer_of(b"x" * 40)
+
+
+def crafted(path, change=None, **network):
+    """The bytes of a lemmatizer after a change of its weights and of what it says it is."""
+    with safe_open(path, framework="pt") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    tensors = load_file(path)
+    if change is not None:
+        change(tensors)
+    manifest["network"] |= network
+    return save(tensors, {"manifest": json.dumps(manifest)})
+
+
+def of_any_size(tensors):
+    """Two rows of numbers whose product would have 40 GB."""
+    tensors["embedding.weight"] = torch.ones(100_000, 1, dtype=torch.int8)
+    tensors["embedding.weight.scale"] = torch.ones(1, 100_000, dtype=torch.float16)
+
+
+def deep(data):
+    header = b'{"__metadata__": ' + b"[" * 100_000
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def test_damaged_lemmatizers_are_refused(toy_lemmatizer):
+    def not_finite(tensors):
+        tensors["is_copied.bias"] *= float("nan")
+
+    for data, reason in (
+        (crafted(toy_lemmatizer, not_finite), "is_copied.bias are not finite"),
+        (crafted(toy_lemmatizer, of_any_size), r"embedding.weight.scale has shape \(1, 100000\)"),
+        (crafted(toy_lemmatizer, layers=10**9), "layers = 1000000000; allowed: 0 to 1000"),
+        (crafted(toy_lemmatizer, n_symbols=10**12), "size mismatch|Error"),
+        (deep(toy_lemmatizer.read_bytes()), "Error"),
+    ):
+        with pytest.raises(ResourceError, match=rf"no lemmatizer .*({reason}).*; train one with"):
+            lemmatizer_of(data)
+
+
+def test_a_lemmatizer_that_was_trained_again_is_read_again(toy_lemmatizer, tmp_path):
+    path = tmp_path / "lemmatizer.safetensors"
+    path.write_bytes(toy_lemmatizer.read_bytes())
+    first = read_lemmatizer(path)
+    assert read_lemmatizer(path) is first
+    path.write_bytes(crafted(path, lambda tensors: tensors["is_copied.bias"].add_(1.0)))
+    assert read_lemmatizer(path).identity != first.identity
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from spacy_attn.encoder.lemmatizer import read_lemmatizer
+
+lemmatizer = read_lemmatizer(Path(sys.argv[1]))
+forms = [(f"{a}{b}bats", "NOUN") for a in "abcdefghij" for b in "abcdefghijklmnopqrst"]
+lemmatizer.lemmas(forms)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+lemmatizer.lemmas([(f"x{form}", pos) for form, pos in forms])
+os._exit(7)
+"""
+
+
+def test_a_fork_by_the_system_does_not_hang(toy_lemmatizer):
+    """Servers fork by ``os.fork``, of which multiprocessing knows nothing."""
+    made = subprocess.run(
+        [sys.executable, "-c", FORKED, str(toy_lemmatizer)],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        timeout=120,
+        check=False,
+    )
+    assert made.returncode == 7
