@@ -14,6 +14,7 @@ from thinc.api import Config
 
 from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.parse import (
+    MAX_SYMBOLS,
     GrammarParser,
     Parse,
     check_limits,
@@ -41,6 +42,8 @@ skip_punct = false
 # Limits for one sentence. The first gives the same result on every machine.
 max_edges = 10000
 max_seconds = 5.0
+# The largest grammar that is read; both sides of the productions count.
+max_symbols = 100000
 # Span attributes: the bracketed tree or null, how parsing ended, and numbers about it.
 attr = "parse_tree"
 status_attr = "parse_status"
@@ -65,6 +68,7 @@ def make_nltk_parser(
     skip_punct: bool,
     max_edges: int,
     max_seconds: float,
+    max_symbols: int,
     attr: str,
     status_attr: str,
     details_attr: str,
@@ -85,6 +89,7 @@ def make_nltk_parser(
         skip_punct=skip_punct,
         max_edges=max_edges,
         max_seconds=max_seconds,
+        max_symbols=max_symbols,
         attr=attr,
         status_attr=status_attr,
         details_attr=details_attr,
@@ -121,6 +126,7 @@ class NltkParser(SavedInOneFile):
         skip_punct: bool = False,
         max_edges: int = 10_000,
         max_seconds: float = 5.0,
+        max_symbols: int = MAX_SYMBOLS,
         attr: str = "parse_tree",
         status_attr: str = "parse_status",
         details_attr: str = "parse_details",
@@ -141,7 +147,7 @@ class NltkParser(SavedInOneFile):
                 f"attr = {attr!r}, status_attr = {status_attr!r} and details_attr = "
                 f"{details_attr!r} have to differ; rename one"
             )
-        check_limits(method, max_edges, max_seconds)
+        check_limits(method, max_edges, max_seconds, max_symbols)
         self.name = name
         self.terminals = terminals
         self.skip_punct = skip_punct
@@ -152,6 +158,7 @@ class NltkParser(SavedInOneFile):
             "ignore_case": terminals == "lower",
             "max_edges": max_edges,
             "max_seconds": max_seconds,
+            "max_symbols": max_symbols,
         }
         self._parser: GrammarParser | None = None
         self._has_warned = False

@@ -260,12 +260,50 @@ def test_limit_of_nltk_itself_is_lifted():
         ({"max_edges": 0}, "max_edges = 0; allowed: a whole number from 1"),
         ({"max_seconds": 0.0}, "max_seconds = 0.0; allowed: a number above 0"),
         ({"max_seconds": math.nan}, "max_seconds = nan; allowed: a number above 0"),
+        ({"max_symbols": 0}, "max_symbols = 0; allowed: a whole number from 1"),
+        ({"max_symbols": 5}, r"more than 5 symbols, .* or max_symbols = 50 \(100,000 are read in"),
         ({"method": "viterbi"}, r"method = 'viterbi' needs a probability .*\[1\.0\].*'chart'"),
     ],
 )
 def test_illegal_settings(config, reason):
     with pytest.raises(ConfigError, match=reason):
         GrammarParser(AMBIGUOUS, **config)
+
+
+def of_many_lines(n):
+    return "S -> N0\n" + "".join(f"N{i} -> N{i + 1}\n" for i in range(n)) + f"N{n} -> 'a'"
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        of_many_lines(40_000),
+        "S -> " + " | ".join(f"'w{i}'" for i in range(60_000)),
+        "S -> " + "'a'" * 100_001,
+        "S -> 'a'" + "|" * 100_000,
+        "S -> 'a'\n" + "%start S\n" * 60_000,
+        "S -> " + "A " * 10**6,
+    ],
+)
+def test_large_grammars_are_refused_before_nltk_reads_them(grammar, monkeypatch):
+    monkeypatch.setattr("nltk.grammar.read_grammar", None)
+    with pytest.raises(ConfigError, match="more than 100000 symbols"):
+        GrammarParser(grammar)
+
+
+def test_size_counts_symbols_and_no_comments():
+    """Five in the first line and three in the second."""
+    grammar = "# a b c d e f g\nS -> 'a b' | N\n  # h\nN -> \"c\""
+    assert GrammarParser(grammar, max_symbols=8).parse(["c"]).status == "parsed"
+    with pytest.raises(ConfigError, match="more than 7 symbols"):
+        GrammarParser(grammar, max_symbols=7)
+
+
+def test_a_right_side_of_words_without_end_is_refused():
+    """NLTK's index of words would take seconds for a few thousand, and hours for some more."""
+    assert GrammarParser("S -> " + "'a' " * 1000).parse(["a"] * 1000).status != "uncovered"
+    with pytest.raises(ConfigError, match=r"line 2 .* of A with 1001 words; allowed: 1000"):
+        GrammarParser("S -> A\nA -> " + "'a' " * 1001)
 
 
 # -- statuses ----------------------------------------------------------------------------

@@ -181,6 +181,7 @@ def test_texts_without_words(text):
         ({"terminals": "word"}, "terminals = 'word' .* allowed: text, lower, lemma, tag, pos"),
         ({"max_edges": 0}, "max_edges = 0; allowed"),
         ({"max_seconds": -1}, "max_seconds = -1; allowed"),
+        ({"max_symbols": 3}, "the grammar has more than 3 symbols"),
         ({"attr": "parse_status"}, "attr = 'parse_status', status_attr = .* have to differ"),
         ({"status_attr": "a b"}, "status_attr = 'a b' cannot be an attribute name"),
     ],

@@ -13,12 +13,13 @@ PARC, 1980 (charts); C. D. Manning and H. Schütze, Foundations of Statistical N
 (Viterbi for PCFGs).
 """
 
-from spacy_attn.classic.parse.grammar import EXAMPLE_GRAMMAR, is_grammar_text
+from spacy_attn.classic.parse.grammar import EXAMPLE_GRAMMAR, MAX_SYMBOLS, is_grammar_text
 from spacy_attn.classic.parse.parser import METHODS, STATUSES, GrammarParser, Parse, check_limits
 from spacy_attn.classic.parse.trees import escape_leaf, read_tree
 
 __all__ = [
     "EXAMPLE_GRAMMAR",
+    "MAX_SYMBOLS",
     "METHODS",
     "STATUSES",
     "GrammarParser",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from spacy_attn.errors import ConfigError
@@ -21,7 +22,10 @@ N -> 'bat' | 'ball' | 'cave' | 'night'
 V -> 'flew' | 'hit' | 'swing'
 P -> 'at' | 'in' | 'with'
 """
+MAX_SYMBOLS = 100_000
+_MOST_WORDS = 1000  # on a right side; NLTK hashes all of it for each of them
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_SYMBOL = re.compile(r"\"[^\"]*\"|'[^']*'|\||[^\s|'\"]+")
 
 
 def is_grammar_text(grammar: str) -> bool:
@@ -32,6 +36,24 @@ def is_grammar_text(grammar: str) -> bool:
 def has_probabilities(grammar: str) -> bool:
     """Whether a grammar is a PCFG."""
     return any(re.search(r"\[[\d.]+\]", line) for _, line in _lines(grammar))
+
+
+def check_size(grammar: str, max_symbols: int) -> None:
+    """Refuse a grammar that would take long to read, before NLTK reads it.
+
+    Raises:
+        ConfigError: it has more symbols than ``max_symbols``, an arrow and a bar counted as one.
+    """
+    n = 0
+    for line in grammar.split("\n"):
+        if not line.lstrip().startswith("#"):
+            n += sum(1 for _ in islice(_SYMBOL.finditer(line), max_symbols + 1 - n))
+        if n > max_symbols:
+            raise ConfigError(
+                f"the grammar has more than {max_symbols} symbols, both sides and each | and -> "
+                f"counted; give a smaller one, or max_symbols = {10 * max_symbols} (100,000 are "
+                "read in some seconds)"
+            )
 
 
 def read_productions(grammar: str, is_probabilistic: bool) -> tuple[Any, list[Any]]:
@@ -61,6 +83,12 @@ def read_productions(grammar: str, is_probabilistic: bool) -> tuple[Any, list[An
 
 def _check_productions(start: Any, productions: Sequence[Any], grammar: str) -> None:
     """Refuse what NLTK takes and can never use: mostly a word without quotes."""
+    for each in productions:
+        if (n := sum(isinstance(symbol, str) for symbol in each.rhs())) > _MOST_WORDS:
+            raise ConfigError(
+                f"line {_line_of(each.lhs(), grammar, '->')} of the grammar has a production of "
+                f"{each.lhs()} with {n} words; allowed: {_MOST_WORDS}; write it as several"
+            )
     defined = {each.lhs() for each in productions}
     for symbol in [start, *(symbol for each in productions for symbol in each.rhs())]:
         if symbol == "":

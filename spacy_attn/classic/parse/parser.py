@@ -18,6 +18,8 @@ from spacy_attn.classic.parse.bounded import (
     no_own_limit,
 )
 from spacy_attn.classic.parse.grammar import (
+    MAX_SYMBOLS,
+    check_size,
     has_probabilities,
     in_lower_case,
     read_productions,
@@ -60,6 +62,8 @@ class GrammarParser:
         ignore_case: whether "The" matches the terminal 'the', and "john" the terminal 'John'.
         max_edges: of one sentence; from 1. The result does not depend on the machine.
         max_seconds: for one sentence; above 0. A safety net behind ``max_edges``.
+        max_symbols: of the grammar; from 1. It is read once, and the limits for a sentence do not
+            count that.
 
     Raises:
         ConfigError: a setting is wrong, or the grammar has a mistake.
@@ -74,14 +78,17 @@ class GrammarParser:
         ignore_case: bool = False,
         max_edges: int = 10_000,
         max_seconds: float = 5.0,
+        max_symbols: int = MAX_SYMBOLS,
     ) -> None:
-        check_limits(method, max_edges, max_seconds)
+        check_limits(method, max_edges, max_seconds, max_symbols)
+        check_size(grammar, max_symbols)
         self.grammar = grammar
         self._settings: dict[str, Any] = {
             "method": method,
             "ignore_case": ignore_case,
             "max_edges": max_edges,
             "max_seconds": max_seconds,
+            "max_symbols": max_symbols,
         }
         is_probabilistic = has_probabilities(grammar)
         if method == "viterbi" and not is_probabilistic:
@@ -165,7 +172,7 @@ class GrammarParser:
         return Parse("parsed", tree, budget.n_edges, math.log(root.prob()))
 
 
-def check_limits(method: str, max_edges: int, max_seconds: float) -> None:
+def check_limits(method: str, max_edges: int, max_seconds: float, max_symbols: int) -> None:
     """Refuse settings outside their range.
 
     Raises:
@@ -177,6 +184,8 @@ def check_limits(method: str, max_edges: int, max_seconds: float) -> None:
         raise ConfigError(f"max_edges = {max_edges}; allowed: a whole number from 1")
     if not max_seconds > 0:
         raise ConfigError(f"max_seconds = {max_seconds}; allowed: a number above 0")
+    if max_symbols < 1:
+        raise ConfigError(f"max_symbols = {max_symbols}; allowed: a whole number from 1")
 
 
 def _make_cfg(start: Any, productions: list[Any]) -> Any:
