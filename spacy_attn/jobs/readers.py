@@ -100,7 +100,9 @@ def _check_columns(
     if names.count(text_key) != 1:
         shown = ", ".join(names[:20]) or "none"
         hint = f"name it with {option_name('text_key')}"
-        if source.format != "parquet":
+        if text_key in names:
+            hint = "rename all but one of them"
+        elif source.format != "parquet":
             used = delimiter_of(source, options.delimiter)
             divider = guess_delimiter(names, used, text_key)
             if divider is not None:

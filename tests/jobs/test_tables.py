@@ -175,6 +175,12 @@ def test_wrong_tables_are_refused_before_any_work(folder, table, match):
     assert sorted(path.name for path in folder.iterdir()) == ["a.parquet"]
 
 
+def test_a_column_of_a_csv_that_is_there_twice_is_one_sentence(folder):
+    (folder / "a.csv").write_text("text,text\nbat,1\n")
+    with pytest.raises(ConfigError, match=r"\(columns: text, text\); rename all but one of them"):
+        annotate(["a.csv"], "out.jsonl")
+
+
 def test_file_that_is_no_parquet_is_refused(folder):
     (folder / "a.parquet").write_bytes(b"PK\x03\x04")
     with pytest.raises(ConfigError, match=r"input a.parquet is not parquet"):
