@@ -80,9 +80,10 @@ lint: $(STAMPS)/dev  ## format, lint and types
 format: $(STAMPS)/dev  ## bring all files into the one format
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-package: $(STAMPS)/dev  ## build sdist and wheel, install and try them
+package: $(STAMPS)/dev  ## build sdist, wheel and the accurate model, install and try them
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --wheel --outdir dist models/accurate
 	$(BIN)/python scripts/try_package.py dist
 
 # -- installed once ------------------------------------------------------------------------------

@@ -24,11 +24,10 @@ from spacy_attn.compare.experiment import Options
 from spacy_attn.compare.manifest import sha256
 from spacy_attn.compare.report.figures import as_svg, draw_all
 from spacy_attn.compare.report.html import write_report
-from spacy_attn.compare.systems import MethodSpec
 from spacy_attn.train.word2vec import train_word2vec
 from spacy_attn.train.word2vec_config import Word2VecConfig
 from spacy_attn.wsd.inventory.labelled import read_labelled
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, short_names
 
 GATE = ROOT / "benchmarks" / "gate.json"
 BUILD = ROOT / "build" / "comparison"

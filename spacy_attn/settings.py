@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.models import DEFAULT_ENCODER
+from spacy_attn.models import DEFAULT_ENCODER, encoder_name
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("float32", "bfloat16", "float16", "auto")
@@ -22,7 +22,7 @@ class EncoderSettings:
         ConfigError: a value is not allowed.
     """
 
-    model: str = DEFAULT_ENCODER
+    model: str = DEFAULT_ENCODER  # "accurate" stands for the encoder of that sense model
     layers: tuple[int, ...] = (-1,)  # averaged; 0 is the embedding layer, -1 the last
     adapter: str | None = None  # path of a sense model whose low-rank weights are merged in
     strength: float = 1.0  # what the adapter's change is multiplied by
@@ -35,6 +35,7 @@ class EncoderSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", encoder_name(self.model))
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"precision = {self.precision!r}; allowed are {', '.join(PRECISIONS)}"

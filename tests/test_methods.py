@@ -190,14 +190,10 @@ def test_a_given_temperature_is_taken_before_the_fitted_one(tmp_path, monkeypatc
         json.dumps({"temperatures": {"lesk": 0.25}})
     )
     monkeypatch.setattr(calibration, "files", lambda package: tmp_path)
-    calibration._fitted.cache_clear()
-    try:
-        resources = resources_of(NLP)
-        assert lesk_v1().prepare(inventory, resources).temperature == 0.25
-        assert lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
-        assert first_sense_v1().prepare(inventory, resources).temperature == 1.0
-    finally:
-        calibration._fitted.cache_clear()
+    resources = resources_of(NLP)
+    assert lesk_v1().prepare(inventory, resources).temperature == 0.25
+    assert lesk_v1(temperature=2.0).prepare(inventory, resources).temperature == 2.0
+    assert first_sense_v1().prepare(inventory, resources).temperature == 1.0
 
 
 # -- WordNet ------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ def own_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hashes, "_hashes", {})
+    monkeypatch.setattr(resolve, "_CLONE", None)  # commands are those of an installed package
 
 
 @pytest.fixture
@@ -106,9 +107,9 @@ class TestOrder:
     )
     def test_the_hub_cache_is_where_its_package_says(self, variables):
         code = (
-            "import sys; from spacy_attn.models.resolve import _hub_folder; own = _hub_folder(); "
+            "import sys; from spacy_attn.models.resolve import hub_folder; own = hub_folder(); "
             "assert 'huggingface_hub' not in sys.modules; import huggingface_hub.constants as c; "
-            "print(own); print(c.HF_HUB_CACHE); print(_hub_folder())"
+            "print(own); print(c.HF_HUB_CACHE); print(hub_folder())"
         )
         environ = {"HOME": "/home/someone", "USER": "someone", **variables}
         done = subprocess.run(
@@ -221,6 +222,7 @@ class TestCatalogue:
         assert kinds == {
             models.DEFAULT_ENCODER: "encoder",
             models.ACCURATE_ENCODER: "encoder",
+            models.ACCURATE: "senses",
             models.DEFAULT_PIPELINE: "pipeline",
             models.GLOVE: "vectors",
         }

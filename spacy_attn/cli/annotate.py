@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from spacy_attn.cli.options import MODEL
 from spacy_attn.cli.terminal import SafeConsole, messages
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
@@ -98,6 +99,7 @@ def annotate(
         str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    model: Annotated[str | None, MODEL] = None,
     threshold: Annotated[
         float,
         typer.Option(
@@ -174,6 +176,10 @@ def annotate(
     """
     console = messages()
     field_names = parse_fields(wanted_fields)
+    if model is not None:
+        from spacy_attn.wsd.methods.registry import with_model
+
+        method, backoff = with_model([method, backoff], model)
     annotator = Annotator(
         pipeline=pipeline,
         inventory=inventory,

@@ -17,11 +17,13 @@ from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import ACCURATE
 
 if TYPE_CHECKING:
     from spacy_attn.compare.report.tables import Table as TextTable
 
 _ONE_LINE = 10_000  # columns
+_ACCURATE = json.dumps({"@sense_methods": "spacy_attn.attention.v1", "model": ACCURATE})
 _LONG = "All methods, with curves: about 8 minutes of one core; --no-curves is much shorter."
 
 
@@ -66,7 +68,8 @@ def compare(
         list[str] | None,
         _option(
             metavar="N=JSON",
-            help="One more row: a method with settings, written as in a config. Repeatable.",
+            help="One more row: a method with settings, written as in a config; accurate alone is "
+            "attention with the accurate model. Repeatable.",
         ),
     ] = None,
     predictions: Annotated[
@@ -260,7 +263,8 @@ def _methods(names: str | None, systems: list[str]) -> dict[str, str | dict[str,
     if names is not None and not listed:
         listed = [names]  # refused, with the names that there are
     found: dict[str, str | dict[str, Any]] = {name: name for name in listed}
-    for name, text in _pairs(systems, "--system"):
+    written = [f"{ACCURATE}={_ACCURATE}" if s.strip() == ACCURATE else s for s in systems]
+    for name, text in _pairs(written, "--system"):
         if name in found:
             raise ConfigError(f"--system {name}=...: a row has this name; give another")
         found[name] = _config(name, text) if text.startswith("{") else text

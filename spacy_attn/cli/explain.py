@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from spacy_attn.cli.options import MODEL
 from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 from spacy_attn.errors import ConfigError
@@ -82,6 +83,7 @@ def explain(
         ),
     ] = False,
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    model: Annotated[str | None, MODEL] = None,
     inventory: Annotated[
         str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
     ] = "homographs",
@@ -107,10 +109,12 @@ def explain(
     from spacy_attn.explain.decision import subjects_of
     from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS
     from spacy_attn.explain.explanation import explain as explain_texts
+    from spacy_attn.wsd.methods.registry import with_model
 
+    (chosen,) = with_model([method], model)
     console = messages()
     with console.status("Reading models ..."):
-        nlp = load_pipeline(pipeline, inventory=inventory, method=method)
+        nlp = load_pipeline(pipeline, inventory=inventory, method=chosen)
         if plot is not None or weights is not None:  # refused before the weights are computed
             option = "--plot" if plot is not None else "--weights"
             subject = _only([subject for _, subject in subjects_of(nlp, texts, word, None)], option)

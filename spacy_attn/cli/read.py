@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from spacy_attn.cli.options import MODEL
 from spacy_attn.cli.terminal import messages
 from spacy_attn.errors import ConfigError, ResourceError
 
@@ -40,6 +41,7 @@ def read(
         str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
     ] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    model: Annotated[str | None, MODEL] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +87,7 @@ def read(
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.reading import read_texts
     from spacy_attn.explain.reading_page import reading_page
-    from spacy_attn.wsd.methods.registry import sense_method
+    from spacy_attn.wsd.methods.registry import sense_method, with_model
 
     if against is not None:
         sense_method(against)  # a wrong name is told before models load
@@ -97,7 +99,7 @@ def read(
         nlp = load_pipeline(
             pipeline,
             inventory=inventory,
-            method=method,
+            method=with_model([method], model)[0],
             components=components,
             needs=needs,
             **config,

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from spacy_attn.cli.options import MODEL
 from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 from spacy_attn.errors import ConfigError
 
@@ -37,6 +38,7 @@ def senses(
         bool,
         typer.Option("--compare", help=f"Show {_COMPARED.replace(',', ', ')} side by side."),
     ] = False,
+    model: Annotated[str | None, MODEL] = None,
     inventory: Annotated[
         str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
     ] = "homographs",
@@ -60,7 +62,7 @@ def senses(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.side_by_side import side_by_side
-    from spacy_attn.wsd.methods.registry import sense_method, short_names
+    from spacy_attn.wsd.methods.registry import sense_method, short_names, with_model
 
     if not names:
         raise ConfigError(
@@ -68,10 +70,11 @@ def senses(
         )
     for name in names:
         sense_method(name)  # a wrong name is told before models load
+    specs = dict(zip(names, with_model(names, model), strict=True))
     console = messages()
     with console.status("Reading models ..."):
         nlp = load_pipeline(pipeline, inventory=inventory)
-        records, failed = side_by_side(nlp, texts, names)
+        records, failed = side_by_side(nlp, texts, specs)
     if as_json:
         typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
     else:

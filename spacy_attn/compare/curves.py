@@ -17,7 +17,7 @@ import numpy as np
 from spacy_attn._types import PlainData
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.metrics import interval, is_gold
-from spacy_attn.compare.systems import MethodSpec, MethodSystem, resolve_method
+from spacy_attn.compare.systems import MethodSystem, resolve_method
 from spacy_attn.compare.task import Answers, OnProgress, Task, gold_task, right_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_of, sentence_starts
@@ -25,6 +25,7 @@ from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.methods.registry import MethodSpec
 from spacy_attn.wsd.vectors import Texts
 
 SIZES = (1, 3, 6)  # examples of each sense

@@ -32,7 +32,6 @@ from spacy_attn.compare.manifest import manifest
 from spacy_attn.compare.process import Ask, Report, answer, own_process, quiet, this_process
 from spacy_attn.compare.results import score, to_json
 from spacy_attn.compare.systems import (
-    MethodSpec,
     MethodSystem,
     PublishedPredictions,
     check_method,
@@ -49,7 +48,7 @@ from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, short_names
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, short_names
 from spacy_attn.wsd.sense import Sense
 
 _RESULTS = "results.json"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from spacy.language import Language
 from spacy.util import registry
@@ -23,13 +23,10 @@ from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
-from spacy_attn.wsd.methods.registry import files_of, sense_method, short_names
+from spacy_attn.wsd.methods.registry import MethodSpec, files_of, sense_method, short_names
 
 _BATCH = 256  # texts scored together
 _WARM_UP = 16  # texts scored before the clock runs
-
-#: A name, or what stands behind ``method =`` in a config.
-MethodSpec: TypeAlias = str | dict[str, Any]
 
 
 def resolve_method(spec: MethodSpec) -> SenseMethod:

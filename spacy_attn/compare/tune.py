@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
 from spacy_attn.compare.metrics import Bools1d, calibration_error, interval, is_gold
-from spacy_attn.compare.systems import MethodSpec, method_config
+from spacy_attn.compare.systems import method_config
 from spacy_attn.compare.task import Answers, Prediction, Task, right_of
 from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
+from spacy_attn.wsd.methods.registry import MethodSpec
 
 _STEPS = 10_000  # a threshold is a multiple of 1 / _STEPS, so that what is printed is what was used
 _LEAST = 1e-300  # stands for a probability that became 0

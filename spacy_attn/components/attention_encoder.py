@@ -24,17 +24,18 @@ from spacy_attn.components.extensions import (
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError
+from spacy_attn.models import ACCURATE, encoder_name, sense_model_file
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, UNIT
-from spacy_attn.wsd.methods.registry import SENSE_MODEL
+from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_model_of
 
 _DTYPES = ("float32", "float16")
-_ADAPTERS = (None, "senses")
+_ADAPTERS = (None, "senses", ACCURATE)
 
 DEFAULTS: dict[str, Any] = {
-    "model": "sentence-transformers/all-MiniLM-L6-v2",
+    "model": "sentence-transformers/all-MiniLM-L6-v2",  # "accurate": all-mpnet-base-v2
     "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
-    "adapter": None,  # or "senses": with the trained weights of the attention method
+    "adapter": None,  # or "senses": with the trained weights of the attention method; a path
     "strength": FEW_SHOT_STRENGTH,  # of the adapter; 1.0 is what senses of WordNet are read with
     "precision": "float32",  # of the arithmetic: "bfloat16", "float16" or "auto", the fastest here
     "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
@@ -73,12 +74,16 @@ class AttentionEncoder:
         is_here = settings["store_weights"] or Path(str(adapter)).is_file()
         if adapter not in _ADAPTERS and not is_here:
             raise ConfigError(
-                f"adapter = {adapter!r}; allowed are null, 'senses' or the path of a sense model"
+                f"adapter = {adapter!r}; allowed are null, 'senses', 'accurate' or the path of a "
+                "sense model"
             )
+        if adapter == "senses":
+            adapter = sense_model_of(encoder_name(settings["model"]))
+        self._named = encoder_name(settings["model"]), adapter  # before those of a saved pipeline
         self._settings = EncoderSettings(
             model=settings["model"],
             layers=tuple(settings["layers"]),
-            adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
+            adapter=adapter,
             strength=settings["strength"] if adapter else 1.0,
             precision=settings["precision"],
             unit=settings["unit"] or (UNIT if adapter else "document"),
@@ -103,10 +108,16 @@ class AttentionEncoder:
 
     @property
     def encoder(self) -> Any:
-        """The encoder of this process, shared by all components with the same settings."""
+        """The encoder of this process, shared by all components with the same settings.
+
+        Raises:
+            ResourceError: the package of the adapter is not installed.
+        """
         from spacy_attn.encoder.huggingface import shared_encoder
 
-        return shared_encoder(self._settings)
+        adapter = self._settings.adapter
+        file = None if adapter is None else str(sense_model_file(adapter))
+        return shared_encoder(replace(self._settings, adapter=file))
 
     def __call__(self, doc: Doc) -> Doc:
         """Encode one Doc."""
@@ -143,9 +154,9 @@ class AttentionEncoder:
         """
         if not self.config["store_weights"]:
             return
-        adapter = self.config["adapter"]
-        own = [] if adapter in _ADAPTERS else [Path(adapter)]
-        write_stored(Path(path), [self.config["model"]], own, self._stored)
+        model, adapter = self._named
+        own = [] if adapter in (None, str(SENSE_MODEL)) else [Path(adapter)]
+        write_stored(Path(path), [model], own, self._stored)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> AttentionEncoder:
         """Take the model that ``to_disk`` copied, if it did.
@@ -154,7 +165,7 @@ class AttentionEncoder:
             ConfigError: the folder is not complete.
         """
         self._stored = stored = read_stored(Path(path))
-        model, adapter = self._settings.model, self._settings.adapter
+        model, adapter = self._named
         self._settings = replace(
             self._settings,
             model=stored.get(model, model),

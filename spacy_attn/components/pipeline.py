@@ -14,6 +14,7 @@ from spacy_attn.models import resolve_pipeline
 from spacy_attn.models.catalogue import DEFAULT_PIPELINE
 from spacy_attn.models.resolve import repair_command
 from spacy_attn.wsd.inventory.sources import InventorySource
+from spacy_attn.wsd.methods.registry import MethodSpec
 
 logger = logging.getLogger("spacy_attn")
 
@@ -27,7 +28,7 @@ def load_pipeline(
     pipeline: str | None = None,
     *,
     inventory: InventorySource = "homographs",
-    method: str = "attention",
+    method: MethodSpec = "attention",
     components: Sequence[str] = (_DISAMBIGUATOR,),
     needs: Collection[str] = _NEEDED,
     **config: Any,
@@ -40,7 +41,7 @@ def load_pipeline(
             finds words by their inflected forms and takes no notice of parts of speech.
         inventory: "homographs", "wordnet", the path of a .jsonl file, a list of these, or senses
             themselves, see :mod:`spacy_attn.wsd.inventory.sources`.
-        method: name of a sense method.
+        method: name of a sense method, or what stands behind ``method =`` in a config.
         components: factories that are added at the end, in this order, where the pipeline has
             none of them.
         needs: components of en_core_web_sm that are kept where ``pipeline`` is None.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -25,8 +26,8 @@ from spacy_attn.components.extensions import (
     token_vectors,
 )
 from spacy_attn.components.stored_weights import read_stored, write_stored
-from spacy_attn.errors import ConfigError
-from spacy_attn.models import weights_sha256
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import senses_for, weights_sha256
 from spacy_attn.settings import differing_settings
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
@@ -34,7 +35,7 @@ from spacy_attn.wsd.granularity import coarsen_for
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Needs, SenseMethod
-from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method, weights_of
+from spacy_attn.wsd.methods.registry import sense_method, sense_model_of, weights_of
 from spacy_attn.wsd.vectors import Stored, Texts
 
 logger = logging.getLogger("spacy_attn")
@@ -288,12 +289,12 @@ class SenseDisambiguator:
         """What a config calls the models of the methods, by how an identity names them."""
         methods = [method for method in (self.method, self.backoff) if method is not None]
         needs = Needs.of(methods)
-        names = {Path(name).name: name for name in needs.encoders}
+        names = {Path(name).name: senses_for(name) or name for name in needs.encoders}
+        own = {Path(sense_model_of(name)) for name in needs.encoders}
         for path in needs.models:
-            file = Path(self._resources.stored.get(str(path), path))
-            if file.is_file():  # that of a back-off may be missing as long as it is not asked
-                name = "senses" if path == SENSE_MODEL else str(path)
-                names[weights_sha256(file)[:16]] = name
+            with suppress(ResourceError, OSError):  # that of a back-off may be missing till asked
+                file = self._resources.sense_model(path)
+                names[weights_sha256(file)[:16]] = "senses" if path in own else str(path)
         return names
 
     def _write(self, doc: Doc, answers: list[Answer]) -> None:

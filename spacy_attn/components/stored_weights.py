@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
-from spacy_attn.models import model_files, resolve_encoder
+from spacy_attn.models import model_files, resolve_encoder, sense_model_file
+from spacy_attn.wsd.methods.calibration import CALIBRATION
 
 _FILE = "weights.json"  # what the config names, and the file or folder beside it
 _FOLDER = "weights"
@@ -28,11 +29,11 @@ def write_stored(
     Args:
         folder: the component's own, made if need be.
         encoders: names or folders of encoders, as in the config.
-        files: further weights, such as a sense model, likewise.
+        files: further weights, such as a sense model, likewise; a calibration comes with it.
         stored: what :func:`read_stored` gave, where the pipeline itself was loaded with weights.
 
     Raises:
-        ResourceError: an encoder is not on this machine.
+        ResourceError: an encoder or a sense model is not on this machine.
     """
     index: dict[str, str] = {}
     for name in dict.fromkeys(encoders):
@@ -43,9 +44,13 @@ def write_stored(
             shutil.copyfile(file, folder / place / file.name)
         index[name] = place.as_posix()
     for file in dict.fromkeys(files):
-        place = Path(_FOLDER, str(len(index)), file.name)
+        source = Path(stored.get(str(file)) or sense_model_file(file))
+        place = Path(_FOLDER, str(len(index)), source.name)
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(stored.get(str(file), file), folder / place)
+        shutil.copyfile(source, folder / place)
+        calibration = source.with_name(CALIBRATION)
+        if calibration.is_file():
+            shutil.copyfile(calibration, (folder / place).with_name(CALIBRATION))
         index[str(file)] = place.as_posix()
     (folder / _FILE).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 

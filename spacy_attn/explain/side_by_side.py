@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,24 @@ from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import disambiguate, find_all
 from spacy_attn.wsd.method import FittedMethod, VectorMethod
-from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.methods.registry import MethodSpec, sense_method
 from spacy_attn.wsd.vectors import Texts
 
 _SHOWN_CUES = 3
 
 
 def side_by_side(
-    nlp: Language, texts: Sequence[str], methods: Sequence[str], cues: bool = True
+    nlp: Language,
+    texts: Sequence[str],
+    methods: Sequence[str] | Mapping[str, MethodSpec],
+    cues: bool = True,
 ) -> tuple[list[PlainData], dict[str, str]]:
     """Decide every word of the inventory in every text with every method.
 
     Args:
         nlp: a pipeline with a ``sense_disambiguator``; its inventory is used.
         texts: the texts.
-        methods: names of sense methods.
+        methods: names of sense methods; or what a config has for each of them, by its name.
         cues: whether to find the context words that weighed most (costs a pass a word).
 
     Returns:
@@ -54,9 +57,10 @@ def side_by_side(
     targets = find_all(inventory, contexts)
     records: list[PlainData] = [_record(contexts, target) for target in targets]
     failed: dict[str, str] = {}
-    for name in methods:
+    specs = methods if isinstance(methods, Mapping) else {name: name for name in methods}
+    for name, spec in specs.items():
         try:
-            fitted = sense_method(name).prepare(inventory, resources_of(nlp))
+            fitted = sense_method(spec).prepare(inventory, resources_of(nlp))
             decisions = _decide(name, fitted, source, targets, records)
         except ResourceError as error:
             failed[name] = str(error)

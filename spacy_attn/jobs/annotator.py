@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from spacy_attn._types import PlainData
+    from spacy_attn.wsd.methods.registry import MethodSpec
 
 _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
@@ -59,7 +60,7 @@ _OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each p
 class PipelineFactory(Protocol):
     """Makes the spaCy pipeline; a module-level function, so that it can be pickled."""
 
-    def __call__(self, pipeline: str | None, *, inventory: str, method: str) -> Language:
+    def __call__(self, pipeline: str | None, *, inventory: str, method: MethodSpec) -> Language:
         """A pipeline whose Docs carry the records of ``sense_disambiguator``."""
         ...
 
@@ -82,7 +83,7 @@ class Annotator:
     Args:
         pipeline: name or path of a spaCy pipeline; None takes the installed English one.
         inventory: "homographs", "wordnet" or the path of a .jsonl file.
-        method: sense method.
+        method: name of a sense method, or what stands behind ``method =`` in a config.
         spans_key: span group that the pipeline writes senses into.
         factory: makes the pipeline from the first three; by default
             :func:`spacy_attn.components.pipeline.load_pipeline`.
@@ -99,7 +100,7 @@ class Annotator:
 
     pipeline: str | None = None
     inventory: str = "homographs"
-    method: str = "attention"
+    method: MethodSpec = "attention"
     spans_key: str = "senses"
     factory: PipelineFactory | None = None
     fields: tuple[str, ...] = ("senses",)
@@ -107,7 +108,7 @@ class Annotator:
     code: str | None = None
     corrections: str | None = None
     threshold: float = 0.0
-    backoff: str | None = None
+    backoff: MethodSpec | None = None
     names: bool = False
     granularity: str = "fine"
     unwrap: bool = False
@@ -168,7 +169,7 @@ class Annotator:
     def _make_pipeline(self) -> Language:
         if self.code is not None:
             import_code(self.code)
-        settings = {"inventory": self.inventory, "method": self.method}
+        settings: dict[str, Any] = {"inventory": self.inventory, "method": self.method}
         if self.factory is not None:
             return self.factory(self.pipeline, **settings)
         from spacy_attn.components.pipeline import load_pipeline

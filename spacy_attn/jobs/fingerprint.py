@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +21,14 @@ from spacy_attn.files import sha256_of
 from spacy_attn.jobs.sources import Source
 from spacy_attn.models import (
     DEFAULT_ENCODER,
+    encoder_name,
     file_sha256,
     glove_files,
     known_model,
     resolve_encoder,
     resolve_pipeline,
+    sense_model_file,
+    senses_for,
 )
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
@@ -151,11 +155,15 @@ def _is_path(value: str) -> bool:
 
 
 def _encoder(name: str) -> dict[str, Path]:
-    """The folder of an encoder, by its name."""
-    try:
-        return {f"the encoder {name}": resolve_encoder(name).path}
-    except (ResourceError, ConfigError):
-        return {}  # a classic method needs none; another one says so when it loads
+    """The folder of an encoder, by its name, and that of a sense model that is its own."""
+    found: dict[str, Path] = {}
+    senses = senses_for(encoder_name(name))
+    with suppress(ResourceError, ConfigError):  # a classic method needs none
+        found[f"the encoder {name}"] = resolve_encoder(name).path
+    if senses is not None:
+        with suppress(ResourceError):  # a method that needs it says so when it loads
+            found[f"the sense model {senses}"] = sense_model_file(senses).parent
+    return found
 
 
 def _default_files() -> dict[str, Path]:

@@ -9,6 +9,7 @@
 """
 
 from spacy_attn.models.catalogue import (
+    ACCURATE,
     ACCURATE_ENCODER,
     DEFAULT_ENCODER,
     DEFAULT_PIPELINE,
@@ -18,7 +19,9 @@ from spacy_attn.models.catalogue import (
     Kind,
     KnownModel,
     Wheel,
+    encoder_name,
     known_model,
+    senses_for,
 )
 from spacy_attn.models.hashes import (
     FileState,
@@ -39,10 +42,12 @@ from spacy_attn.models.resolve import (
     repair_command,
     resolve_encoder,
     resolve_pipeline,
+    sense_model_file,
     wrong_files,
 )
 
 __all__ = [
+    "ACCURATE",
     "ACCURATE_ENCODER",
     "DEFAULT_ENCODER",
     "DEFAULT_PIPELINE",
@@ -56,6 +61,7 @@ __all__ = [
     "Wheel",
     "absolute_folder",
     "cache_folder",
+    "encoder_name",
     "file_sha256",
     "file_state",
     "glove_files",
@@ -67,6 +73,8 @@ __all__ = [
     "repair_command",
     "resolve_encoder",
     "resolve_pipeline",
+    "sense_model_file",
+    "senses_for",
     "weight_files",
     "weights_sha256",
     "wrong_files",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["encoder", "pipeline", "vectors"]
+Kind: TypeAlias = Literal["encoder", "senses", "pipeline", "vectors"]
 
 DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 ACCURATE_ENCODER = "sentence-transformers/all-mpnet-base-v2"
+ACCURATE = "accurate"  # the sense model for it, a package of its own
 DEFAULT_PIPELINE = "en_core_web_sm"
 GLOVE = "glove-6b-50d"
 
@@ -44,6 +45,8 @@ class KnownModel:
     hub: bool = False  # whether the name is one of the Hugging Face hub
     weights_sha256: str | None = None  # of model.safetensors
     wheel: Wheel | None = None
+    encoder: str | None = None  # that a sense model was trained for
+    from_clone: str | None = None  # command that installs it, run in a clone of the repository
 
 
 def _known(row: dict[str, Any]) -> KnownModel:
@@ -62,3 +65,14 @@ def known_model(name: str) -> KnownModel | None:
         if name == model.name or (model.wheel is not None and name == model.wheel.module):
             return model
     return None
+
+
+def encoder_name(name: str) -> str:
+    """The encoder that the name of a sense model stands for (``accurate``); another as it is."""
+    model = known_model(name)
+    return name if model is None or model.encoder is None else model.encoder
+
+
+def senses_for(encoder: str) -> str | None:
+    """Name of the sense model with a package of its own that was trained for an encoder."""
+    return next((model.name for model in KNOWN_MODELS if model.encoder == encoder), None)

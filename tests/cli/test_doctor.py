@@ -46,6 +46,7 @@ def world(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hashes, "_hashes", {})
+    monkeypatch.setattr(resolve, "_CLONE", None)
     site = tmp_path / "site"
     places = {
         models.DEFAULT_ENCODER: ("toy_encoder", "model"),

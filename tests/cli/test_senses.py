@@ -60,7 +60,7 @@ def toy(monkeypatch, toy_inventory, toy_model, toy_sense_model, toy_vectors):
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
         name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-    monkeypatch.setattr(calibration, "_fitted", dict)  # 1 for each method
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})  # 1 for each method
     monkeypatch.setattr(pipeline, "resolve_pipeline", lambda name: name)  # no en_core_web_sm
     return ["--inventory", str(toy_inventory)]
 

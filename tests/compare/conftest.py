@@ -44,7 +44,7 @@ def labelled(rows=ROWS):
 @pytest.fixture(autouse=True)
 def _temperature_of_one(monkeypatch):
     """The fitted temperatures are those of the bundled inventory."""
-    monkeypatch.setattr(calibration, "_fitted", dict)
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})
 
 
 @pytest.fixture

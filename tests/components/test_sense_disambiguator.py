@@ -55,7 +55,7 @@ def _own_extensions(monkeypatch):
 @pytest.fixture(autouse=True)
 def _temperature_of_one(monkeypatch):
     """The fitted temperatures are those of the bundled inventory."""
-    monkeypatch.setattr(calibration, "_fitted", dict)
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def _toy_methods(monkeypatch, toy_model, toy_sense_model, toy_vectors):
     for short, factory in (("attention", attention), ("word2vec", word2vec)):
         name = f"spacy_attn.{short}.v99"
         monkeypatch.setitem(catalogue.REGISTRY, ("spacy_attn", "sense_methods", name), factory)
-    monkeypatch.setattr(calibration, "_fitted", dict)  # 1 for each method
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})  # 1 for each method
 
 
 def test_a_record_for_each_word(nlp):

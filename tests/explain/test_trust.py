@@ -19,7 +19,7 @@ TEXT = "he hit the ball with a bat"
 @pytest.fixture
 def subject(toy_nlp, monkeypatch):
     """Lesk: club 2 (hit, ball), animal 0; nothing divides the scores."""
-    monkeypatch.setattr(calibration, "_fitted", dict)
+    monkeypatch.setattr(calibration, "_fitted", lambda folder: {})
     ((_, found),) = subjects_of(toy_nlp, [TEXT], method="lesk")
     return found
 

@@ -48,7 +48,7 @@ from spacy_attn.wsd.methods.occurrence import (
     unit_parts,
     unit_rows,
 )
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, check_arguments
+from spacy_attn.wsd.methods.registry import DATA, check_arguments, sense_model_of
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -77,9 +77,11 @@ def attention_v1(
     """Contextual vectors with the trained sense model, examples and definitions.
 
     Args:
-        model: the encoder; None takes all-MiniLM-L6-v2.
-        sense_model: a file made by ``spacy-attn train-senses``; None takes the bundled one,
-            "none" the encoder as it was published, with nothing but the examples to learn from.
+        model: the encoder; None takes all-MiniLM-L6-v2, "accurate" all-mpnet-base-v2.
+        sense_model: a file made by ``spacy-attn train-senses``; None takes that of the encoder,
+            the bundled one or that of the package spacy-attn-accurate; "accurate" takes the
+            latter for a folder of its encoder; "none" takes the encoder as it was published, with
+            nothing but the examples to learn from.
         strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
             half where the inventory has examples to learn from, else all.
         precision: "float32", "bfloat16", "float16", or "auto": what this processor does fastest.
@@ -101,7 +103,7 @@ def attention_v1(
         margin=margin,
         device=device,
     )
-    path = None if sense_model == "none" else Path(sense_model) if sense_model else SENSE_MODEL
+    path = None if sense_model == "none" else Path(sense_model or sense_model_of(plain.model))
     make = partial(_make, plain=plain, path=path, strength=strength, temperature=temperature)
     return BuiltInMethod("attention", make, Needs((plain.model,), () if path is None else (path,)))
 
@@ -121,7 +123,7 @@ def _make(
         encoder = models.encoder(replace(plain, unit=UNIT))
         head = SenseHead.untrained(encoder.width)
     else:
-        path = Path(resources.stored.get(str(path), path))
+        path = resources.sense_model(path)
         if strength is None and inventory.has_examples:
             plain = replace(plain, strength=FEW_SHOT_STRENGTH)
         encoder = models.encoder(replace(plain, adapter=str(path), unit=UNIT))
@@ -133,7 +135,7 @@ def _make(
                 "from; give a trained one, or leave it out for the bundled one"
             )
         vectors = SenseVectors.load(path)
-        fitted = calibration_of("wordnet") if path == SENSE_MODEL else UNFITTED
+        fitted = calibration_of("wordnet", path)
         return AllWordsAttention(inventory, encoder, head, vectors, temperature, fitted)
     return Attention(
         inventory,
@@ -142,9 +144,9 @@ def _make(
         models.text_encoder(plain),
         head,
         (DATA, cache_folder()) if resources.may_keep else (),
-        temperature_of("attention", temperature),
+        temperature_of("attention", temperature, path),
         WIDEN_BELOW,
-        calibration_of("examples") if path == SENSE_MODEL else UNFITTED,
+        UNFITTED if path is None else calibration_of("examples", path),
     )
 
 

@@ -1,10 +1,13 @@
-"""What ``scripts/calibrate.py`` fitted, so that the methods' scores are probabilities."""
+"""What ``scripts/calibrate.py`` fitted, so that the methods' scores are probabilities.
+
+The calibration of a sense model stands beside it, in ``calibration.json``. That of the bundled one
+also has the temperatures of the methods that read no sense model.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,25 +45,39 @@ class Calibration(NamedTuple):
 UNFITTED = Calibration()
 
 
-def calibration_of(kind: str) -> Calibration:
-    """That of the package's sense model.
+CALIBRATION = "calibration.json"
+
+
+def calibration_of(kind: str, sense_model: Path) -> Calibration:
+    """That of a sense model; nothing where none stands beside it.
 
     Args:
         kind: "wordnet", or "examples" for inventories with examples to learn from.
+        sense_model: its file.
     """
-    values = _fitted().get("attention", {}).get(kind)
+    values = _fitted(sense_model.parent).get("attention", {}).get(kind)
     if values is None:
         return UNFITTED
     return Calibration(Coverage(**values["coverage"]), float(values["reading_weight"]))
 
 
-def temperature_of(name: str, given: float | None) -> float:
-    """The given temperature, else the fitted one of a method, else 1."""
-    return given if given is not None else float(_fitted().get("temperatures", {}).get(name, 1.0))
+def temperature_of(name: str, given: float | None, sense_model: Path | None = None) -> float:
+    """The given temperature, else the fitted one of a method, else 1.
+
+    Args:
+        name: of the method.
+        given: in its config.
+        sense_model: the file that it reads; without a calibration beside it, the bundled one's.
+    """
+    if given is not None:
+        return given
+    bundled = Path(str(files("spacy_attn") / "data"))
+    folders = [bundled] if sense_model is None else [sense_model.parent, bundled]
+    fitted = (_fitted(folder).get("temperatures", {}).get(name) for folder in folders)
+    return float(next((value for value in fitted if value is not None), 1.0))
 
 
-@lru_cache(maxsize=1)
-def _fitted() -> dict[str, Any]:
-    path = Path(str(files("spacy_attn") / "data" / "calibration.json"))
+def _fitted(folder: Path) -> dict[str, Any]:
+    path = folder / CALIBRATION
     fitted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return fitted

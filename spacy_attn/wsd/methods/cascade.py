@@ -27,7 +27,7 @@ from spacy_attn.wsd.method import (
     as_decided,
     encoder_of,
 )
-from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.methods.registry import sense_method, with_model
 from spacy_attn.wsd.vectors import Texts
 
 CASCADE_MARGIN = 0.9  # loses 0.3 points at most on held-out examples: benchmarks/speed/selective.py
@@ -37,6 +37,7 @@ def cascade_v1(
     cheap: str | dict[str, Any] | SenseMethod = "word2vec",
     second: str | dict[str, Any] | SenseMethod = "attention",
     margin: float = CASCADE_MARGIN,
+    model: str | None = None,
 ) -> SenseMethod:
     """A cheap method where it is sure, attention elsewhere.
 
@@ -44,9 +45,11 @@ def cascade_v1(
         cheap: asked first; a name, or a method with arguments.
         second: asked where the first is not sure.
         margin: of the first's two best probabilities, at which it decides: from 0 (always) to 1.
+        model: that of ``second``, where it is named alone; see :func:`~.attention.attention_v1`.
     """
     if not 0.0 <= margin <= 1.0:
         raise ConfigError(f"margin = {margin}; allowed is 0 (all to the cheap method) to 1")
+    cheap, second = with_model([cheap, second], model)
     methods = sense_method(cheap, "cheap"), sense_method(second, "second")
     make = partial(_make, cheap=methods[0], second=methods[1], margin=margin)
     return BuiltInMethod("cascade", make, Needs.of(methods))

@@ -28,7 +28,7 @@ from spacy_attn.wsd.method import (
     encoder_of,
 )
 from spacy_attn.wsd.methods.calibration import temperature_of
-from spacy_attn.wsd.methods.registry import check_arguments, sense_method
+from spacy_attn.wsd.methods.registry import check_arguments, sense_method, with_model
 from spacy_attn.wsd.vectors import Texts
 
 MEMBERS = ("attention", "word2vec", "lesk_extended")
@@ -37,19 +37,21 @@ MEMBERS = ("attention", "word2vec", "lesk_extended")
 def ensemble_v1(
     methods: Sequence[str | dict[str, Any] | SenseMethod] = MEMBERS,
     temperature: float | None = None,
+    model: str | None = None,
 ) -> SenseMethod:
     """Several methods at once, their calibrated log-probabilities added.
 
     Args:
         methods: two or more; names, or methods with arguments.
         temperature: divides the sums; None takes the fitted one of the default methods.
+        model: that of methods which are named alone; see :func:`~.attention.attention_v1`.
     """
     check_arguments(temperature)
     if isinstance(methods, str) or len(methods) < 2:
         raise ConfigError(
             f"methods = {methods!r}; allowed are two or more, such as {list(MEMBERS)}"
         )
-    members = tuple(sense_method(method, "methods") for method in methods)
+    members = tuple(sense_method(method, "methods") for method in with_model(methods, model))
     make = partial(_make, methods=members, temperature=temperature)
     return BuiltInMethod("ensemble", make, Needs.of(members))
 
@@ -62,7 +64,8 @@ def _make(
     temperature: float | None,
 ) -> FittedMethod:
     fitted = [method.prepare(inventory, resources) for method in methods]
-    return Ensemble(fitted, temperature_of("ensemble", temperature))
+    models = [resources.sense_model(path) for path in Needs.of(methods).models]
+    return Ensemble(fitted, temperature_of("ensemble", temperature, next(iter(models), None)))
 
 
 class Ensemble:

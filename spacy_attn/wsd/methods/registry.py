@@ -10,29 +10,42 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import catalogue
 from spacy.util import registry
 
 from spacy_attn.errors import ConfigError, SpacyAttnError
-from spacy_attn.models import glove_files, model_files, resolve_encoder
+from spacy_attn.models import (
+    glove_files,
+    model_files,
+    resolve_encoder,
+    sense_model_file,
+    senses_for,
+)
 from spacy_attn.wsd.method import BuiltInMethod, SenseMethod
 
 __all__ = [
     "DATA",
     "SELF_ATTENTION_MODEL",
     "SENSE_MODEL",
+    "MethodSpec",
     "check_arguments",
     "files_of",
     "registry",
     "sense_method",
+    "sense_model_of",
     "short_names",
     "weights_of",
+    "with_model",
 ]
+
+#: A name, or what stands behind ``method =`` in a config.
+MethodSpec: TypeAlias = str | dict[str, Any]
 
 _NAMESPACE = ("spacy_attn", "sense_methods")
 if not hasattr(registry, "sense_methods"):
@@ -44,6 +57,8 @@ DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
 SELF_ATTENTION_MODEL = DATA / "self_attention.safetensors"
 _OWN = re.compile(r"spacy_attn\.(\w+)\.v(\d+)")
+#: Methods whose argument ``model`` is the encoder of the attention method.
+WITH_ENCODER = ("attention", "cascade", "ensemble")
 # In tables and messages the cheapest come first, and those that are not named here last.
 _CHEAPEST_FIRST = (
     "random",
@@ -111,6 +126,36 @@ def sense_method(
     )
 
 
+def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
+    """Methods with another encoder, where they have one, as a config writes them.
+
+    >>> with_model(["lesk", "attention"], "accurate")
+    ['lesk', {'@sense_methods': 'spacy_attn.attention.v1', 'model': 'accurate'}]
+
+    Args:
+        methods: names; what is given in another way is left as it is.
+        model: the argument ``model`` of :data:`WITH_ENCODER`; None leaves the methods as they are.
+
+    Raises:
+        ConfigError: none of them has an encoder.
+    """
+    if model is None:
+        return list(methods)
+    newest = short_names()
+    blocks = {name: newest[name] for name in WITH_ENCODER if name in newest}
+    blocks |= {registered: registered for registered in blocks.values()}
+    takes = [isinstance(method, str) and method in blocks for method in methods]
+    if not any(takes):
+        raise ConfigError(
+            f"model = {model!r} does not work with {', '.join(map(str, methods))}; leave it out, "
+            f"or name a method with an encoder: {', '.join(WITH_ENCODER)}"
+        )
+    return [
+        {"@sense_methods": blocks[method], "model": model} if has_one else method
+        for method, has_one in zip(methods, takes, strict=True)
+    ]
+
+
 def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
     try:
         resolved = registry.resolve({"method": block})
@@ -140,6 +185,11 @@ def check_arguments(temperature: float | None = None, window: int = 1) -> None:
 # -- what a method reads --------------------------------------------------------------------
 
 
+def sense_model_of(encoder: str) -> str:
+    """Name or path of the sense model that is used with an encoder where none is given."""
+    return senses_for(encoder) or str(SENSE_MODEL)
+
+
 def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """What a saved pipeline must hold to need nothing else: encoders, by name, and sense models.
 
@@ -161,7 +211,7 @@ def files_of(method: SenseMethod) -> list[Path] | None:
         return None
     needs = method.needs
     files = [file for name in needs.encoders for file in model_files(resolve_encoder(name).path)]
-    files += needs.models
+    files += map(sense_model_file, needs.models)
     for name in needs.vectors:
         own = [] if name is None else [Path(name)]
         if own and own[0].is_dir():  # vectors of train-word2vec

@@ -65,7 +65,7 @@ def _make(
     vectors: str | None,
     temperature: float | None,
 ) -> FittedMethod:
-    path = Path(resources.stored.get(str(path), path))
+    path = resources.sense_model(path)
     static = resources.models.static_vectors(vectors)
     encoder = resources.models.network(path, static)
     head, counts = PrototypeHead.load(path), SenseCounts.load(path)
