@@ -307,7 +307,7 @@ def test_one_name_for_two_things_is_refused(add):
     [
         ({"dtype": "float8"}, "dtype = 'float8'; allowed are float32, float16"),
         ({"precision": "float8"}, "precision = 'float8'; allowed are float32, bfloat16"),
-        ({"adapter": "sense"}, "adapter = 'sense'; allowed are null, 'senses' or the path"),
+        ({"adapter": "sense"}, "adapter = 'sense'; allowed are null, 'senses', 'accurate' or"),
         ({"layers": []}, r"layers = \[\]; give at least one layer"),
         ({"window": 8, "overlap": 8}, "window = 8 and overlap = 8: allowed are window >= 1"),
         ({"batch_pieces": 0}, "batch_pieces = 0; allowed is 1 or more"),
