@@ -110,6 +110,10 @@ def train_senses(
     prior: Annotated[
         float, typer.Option(min=0.0, help="Weight of the logarithm of WordNet's counts.")
     ] = 0.0,
+    final_prior: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="The same of the finished model, where it is to be another."),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="Train on what is held out, too: for a last run.")
     ] = False,
@@ -161,6 +165,7 @@ def train_senses(
         mean_share=mean_share,
         rare_share=rare_share,
         prior=prior,
+        final_prior=final_prior,
     )
     with training_progress("loading PyTorch") as report:
         from spacy_attn.train.sense_model import train_sense_model

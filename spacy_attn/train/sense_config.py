@@ -43,6 +43,7 @@ class TrainConfig:
     mean_share: float = 0.0
     rare_share: float = 0.0
     prior: float = 0.0  # of the logarithm of WordNet's counts, in training and in use
+    final_prior: float | None = None  # in use, where that is another
     precision: str = "bf16"
     seed: int = 0
 

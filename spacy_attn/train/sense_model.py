@@ -153,6 +153,8 @@ def train_sense_model(
     if corpora is not None:
         say("fitting the vectors of senses")
         trainer.fit_senses(documents)
+        if config.final_prior is not None:
+            trainer.config = config = replace(config, prior=config.final_prior)
     say("writing the model")
     path = output / RESULT
     notes = {

@@ -632,7 +632,8 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
     written.mkdir()
     line = "bat%1:06:00::\tHe hit the ball with the [[bat]].\n"
     (written / "000.tsv").write_text(line * 4 + "bank%1:17:00::\tA [[bank]] of the river.\n" * 4)
-    config = replace(CONFIG, epochs=1, text_share=0.3, mean_share=0.6, prior=0.2)
+    config = replace(CONFIG, epochs=1, text_share=0.3, mean_share=0.6, prior=0.1)
+    config = replace(config, final_prior=0.2)
     made = sense_model.train_sense_model(
         str(toy_model),
         tmp_path / "run",
