@@ -179,7 +179,7 @@ def look_into_heads(subject: Subject, cues: set[int]) -> Found:
     """Scores of every layer and head, by "kind, layer, head"."""
     scores = {}
     for kind, made in maps_of(subject).items():
-        heads = [None] if kind == "rollout" else [None, *range(made.n_heads)]
+        heads = [None] if kind == "rollout" else [None, *range(1, made.n_heads + 1)]
         for layer in made.layers:
             for head in heads:
                 row = target_row(made, subject, layer, head)

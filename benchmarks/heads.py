@@ -132,7 +132,7 @@ def best_heads(half: Half, label: str) -> list[Result]:
     best = np.argsort(-shares, axis=None, kind="stable")[:3]
     places = zip(*np.unravel_index(best, shares.shape), strict=True)
     return [
-        {"direction": DIRECTIONS[int(d)], "layer": int(layer) + 1, "head": int(head)}
+        {"direction": DIRECTIONS[int(d)], "layer": int(layer) + 1, "head": int(head) + 1}
         for d, layer, head in places
     ]
 
@@ -140,7 +140,8 @@ def best_heads(half: Half, label: str) -> list[Result]:
 def head_right(half: Half, label: str, head: Result) -> Bools1d:
     """*Shape:* (n_arcs of the label,)"""
     direction = DIRECTIONS.index(head["direction"])
-    right: Bools1d = half.follows[half.labels == label, direction, head["layer"] - 1, head["head"]]
+    layer, number = head["layer"] - 1, head["head"] - 1
+    right: Bools1d = half.follows[half.labels == label, direction, layer, number]
     return right
 
 
@@ -301,7 +302,7 @@ def measure(first: Half, second: Half) -> Result:
     up = first.follows[:, 0].mean(axis=0)
     layer, head = np.unravel_index(up.argmax(), up.shape)
     right = second.follows[:, 0, layer, head]
-    one = {"layer": int(layer) + 1, "head": int(head), **accuracy(right)}
+    one = {"layer": int(layer) + 1, "head": int(head) + 1, **accuracy(right)}
     most_frequent = Counter(first.labels.tolist()).most_common(1)[0][0]
     return {
         "relations": rows,

@@ -33,8 +33,8 @@ def test_pointing_and_precision_by_hand():
 
 
 def test_the_best_layer_and_head_are_those_that_point_most_often():
-    names = ["attention, 1, mean", "attention, 2, mean", "attention, 1, 0", "attention, 1, 1"]
-    kinds = ["norms, 1, mean", "norms, 1, 0", "rollout, 1, mean"]
+    names = ["attention, 1, mean", "attention, 2, mean", "attention, 1, 1", "attention, 1, 2"]
+    kinds = ["norms, 1, mean", "norms, 1, 1", "rollout, 1, mean"]
     points = [[1, 0], [1, 1], [0, 1], [1, 1], [0, 0], [0, 0], [0, 0]]
     found = [
         {"scores": {n: [p[i], 0.0] for n, p in zip(names + kinds, points, strict=True)}}
@@ -42,7 +42,7 @@ def test_the_best_layer_and_head_are_those_that_point_most_often():
     ]
     best = choose(found)["best"]
     assert best["attention, best layer"] == {"kind": "attention", "layer": 2, "head": None}
-    assert best["attention, best head"] == {"kind": "attention", "layer": 1, "head": 1}
+    assert best["attention, best head"] == {"kind": "attention", "layer": 1, "head": 2}
     assert "rollout, best head" not in best
 
 

@@ -43,7 +43,7 @@ def sentence():
 
 @pytest.fixture
 def half():
-    """Head 1 of layer 2 goes up along every det, downwards along every nsubj."""
+    """Head 2 of layer 2 goes up along every det, downwards along every nsubj."""
     docs = [sentence(), sentence()]
     arcs = [arcs_of(doc) for doc in docs]
     follows = np.zeros((10, 2, 2, 3), dtype=bool)
@@ -57,8 +57,8 @@ def half():
 
 def test_the_best_head_has_a_direction(half):
     det, nsubj = best_heads(half, "det")[0], best_heads(half, "nsubj")[0]
-    assert det == {"direction": "dependent to head", "layer": 2, "head": 1}
-    assert nsubj == {"direction": "head to dependent", "layer": 2, "head": 1}
+    assert det == {"direction": "dependent to head", "layer": 2, "head": 2}
+    assert nsubj == {"direction": "head to dependent", "layer": 2, "head": 2}
     assert head_right(half, "det", det).tolist() == [True, True]
     assert head_right(half, "det", nsubj).tolist() == [False, False]
     assert len(best_heads(half, "det")) == 3

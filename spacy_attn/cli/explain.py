@@ -73,7 +73,7 @@ def explain(
     ] = None,
     head: Annotated[
         int | None,
-        typer.Option(help="Head of that layer, from 0 (default: their mean).", show_default=False),
+        typer.Option(help="Head of that layer, from 1 (default: their mean).", show_default=False),
     ] = None,
     syntax: Annotated[
         bool,

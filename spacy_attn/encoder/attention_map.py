@@ -66,7 +66,7 @@ class AttentionMap:
 
         Args:
             layer: its number, 1 the first; or counted from the end, -1 the last of the map.
-            head: 0 the first; None takes the mean over the heads.
+            head: its number, 1 the first; None takes the mean over the heads.
 
         *Shape:* (n_tokens, n_tokens)
 
@@ -116,9 +116,9 @@ class AttentionMap:
         )
 
     def _head(self, head: int) -> int:
-        if not 0 <= head < self.n_heads:
-            raise ConfigError(f"head = {head}; this map has heads 0 to {self.n_heads - 1}")
-        return head
+        if not 1 <= head <= self.n_heads:
+            raise ConfigError(f"head = {head}; this map has heads 1 to {self.n_heads}")
+        return head - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,7 @@ def head_vectors(
         text: the text.
         offsets: (start, end) characters of its tokens, in order.
         layer: its number, 1 the first.
-        head: its number, 0 the first.
+        head: its number, 1 the first.
         token: the token.
 
     Raises:
@@ -229,7 +229,7 @@ def head_vectors(
     model = inspected_model(encoder.settings)
     for name, value, low, high in (
         ("layer", layer, 1, model.n_layers),
-        ("head", head, 0, model.n_heads - 1),
+        ("head", head, 1, model.n_heads),
         ("token", token, 0, len(offsets) - 1),
     ):
         if not low <= value <= high:
@@ -243,7 +243,7 @@ def head_vectors(
     projected = model.look(row, projected=True).projected
     if projected is None:
         raise AssertionError("queries, keys and values were asked for")
-    queries, keys, values = projected[:, layer - 1, head].numpy()
+    queries, keys, values = projected[:, layer - 1, head - 1].numpy()
     pieces = tuple(encoder.tokenizer.id_to_token(piece) for piece in row)
     return HeadVectors(pieces, queries, keys, values)
 

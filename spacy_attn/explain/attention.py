@@ -52,7 +52,7 @@ def head_of(
     Args:
         doc: any Doc.
         layer: its number, 1 the first.
-        head: its number, 0 the first.
+        head: its number, 1 the first.
         token: the token's number.
         encoder: None takes all-MiniLM-L6-v2.
 
@@ -72,6 +72,7 @@ def save_attention(
     n_tokens) of attention; ``norms``, ``norms_special``, ``rollout`` and ``rollout_special`` alike;
     ``tokens``, ``layers``, and ``first``, the number of the first token in the text. With a layer
     and a head also its ``queries``, ``keys`` and ``values`` (n_pieces, head width) and ``pieces``.
+    Arrays begin at 0: ``weights[4, 1]`` is head 2 of layer 5.
     Norms, queries, keys and values are of the architectures that are known
     (:func:`~spacy_attn.encoder.attention_map.attention_map`); of others there are no ``norms``.
 
@@ -79,7 +80,7 @@ def save_attention(
         subject: the decision.
         path: a name that ends in .npz.
         layer: its number, 1 the first.
-        head: its number, 0 the first.
+        head: its number, 1 the first.
 
     Raises:
         ConfigError: another ending, no such layer or head, a head without a layer, or a method

@@ -75,7 +75,7 @@ def attribute(
         attribution: one of ``ATTRIBUTIONS``.
         layer: of attention, norms and rollout, 1 the first; None takes the mean over all layers,
             or the last of a rollout.
-        head: 0 the first; None takes the mean over the heads.
+        head: its number, 1 the first; None takes the mean over the heads.
         steps: of integrated gradients.
         vectors: for "static".
         attention: the map of the text, where it was made before.

@@ -132,7 +132,7 @@ def explain(
             all that are not baselines, and take several times as long. One that cannot run
             here is left out and told, unless it is the only one.
         layer: of attention, norms and rollout, 1 the first; None takes the mean over all.
-        head: 0 the first; None takes the mean over the heads.
+        head: its number, 1 the first; None takes the mean over the heads.
         vectors: for "static"; None takes GloVe where it is installed.
 
     Raises:

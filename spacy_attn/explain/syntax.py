@@ -83,7 +83,7 @@ class KnownHead(NamedTuple):
     """The head of attention that follows a relation best."""
 
     layer: int  # 1 the first
-    head: int  # 0 the first
+    head: int  # 1 the first
     upwards: bool
     accuracy: float  # on sentences on which it was not chosen
 
@@ -148,7 +148,7 @@ def syntax_of(
     for arc in arcs:
         head = heads[arc.label]
         start, end = (arc.dependent, arc.head) if head.upwards else (arc.head, arc.dependent)
-        seen = int(most[head.layer - 1, head.head, start])
+        seen = int(most[head.layer - 1, head.head - 1, start])
         weight = float(attention.of(head.layer, head.head)[start, seen])
         out.append(SeenArc(arc, head, seen, weight, seen == end))
     return out

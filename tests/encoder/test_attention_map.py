@@ -83,11 +83,11 @@ def test_equal_to_hugging_face_after_merging(encoder, theirs):
     assert obtained.tokens == tuple(WORDS)
     assert (obtained.layers, obtained.n_heads) == ((1, 2), 2)
     for layer in (1, 2):
-        for head in (0, 1):
-            want, special = merged(out.attentions[layer - 1][0, head].numpy(), spans, OFFSETS)
+        for head in (1, 2):
+            want, special = merged(out.attentions[layer - 1][0, head - 1].numpy(), spans, OFFSETS)
             np.testing.assert_allclose(obtained.of(layer, head), want, atol=1e-5)
             np.testing.assert_allclose(obtained.special_of(layer, head), special, atol=1e-5)
-        mean = np.mean([obtained.of(layer, head) for head in (0, 1)], axis=0)
+        mean = np.mean([obtained.of(layer, head) for head in (1, 2)], axis=0)
         np.testing.assert_allclose(obtained.of(layer), mean, atol=1e-6)
 
 
@@ -118,8 +118,9 @@ def test_norms_are_lengths_of_what_is_carried(encoder, theirs):
                 ]
             )
             want, special = merged(lengths / lengths.sum(1, keepdims=True), spans, OFFSETS)
-            np.testing.assert_allclose(obtained.of(number + 1, head), want, atol=1e-5)
-            np.testing.assert_allclose(obtained.special_of(number + 1, head), special, atol=1e-5)
+            counted = number + 1, head + 1
+            np.testing.assert_allclose(obtained.of(*counted), want, atol=1e-5)
+            np.testing.assert_allclose(obtained.special_of(*counted), special, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -231,7 +232,7 @@ def test_saved_and_read_again(encoder, tmp_path):
 def test_what_is_wrong_is_told(encoder, monkeypatch):
     made = attention_map(encoder, TEXT, OFFSETS)
     for of in (made.of, made.special_of):
-        with pytest.raises(ConfigError, match="head = 9; this map has heads 0 to 1"):
+        with pytest.raises(ConfigError, match="head = 9; this map has heads 1 to 2"):
             of(1, 9)
     with pytest.raises(ConfigError, match="kind = 'flow'; allowed are attention, rollout, norms"):
         attention_map(encoder, TEXT, OFFSETS, kind="flow")
@@ -240,8 +241,8 @@ def test_what_is_wrong_is_told(encoder, monkeypatch):
     made = attention_map(encoder, TEXT, OFFSETS)
     with pytest.raises(ConfigError, match="layer = 0; this map has 1, 2, or -1"):
         made.of(0)
-    with pytest.raises(ConfigError, match="head = 2; this map has heads 0 to 1"):
-        made.of(1, 2)
+    with pytest.raises(ConfigError, match="head = 0; this map has heads 1 to 2"):
+        made.of(1, 0)
     monkeypatch.setattr(module, "_MOST_BYTES", 100)
     with pytest.raises(ConfigError, match="of 11 tokens and 2 layers would take"):
         attention_map(encoder, TEXT, OFFSETS)
@@ -249,21 +250,23 @@ def test_what_is_wrong_is_told(encoder, monkeypatch):
 
 def test_queries_and_keys_make_the_attention(encoder, theirs):
     _, out, spans = theirs(TEXT)
-    for layer, head in ((1, 0), (2, 1)):
+    for layer, head in ((1, 1), (2, 2)):
         made = head_vectors(encoder, TEXT, OFFSETS, layer=layer, head=head, token=2)
         assert made.pieces[0] == "[CLS]"
         assert len(made.pieces) == len(spans)
         scores = made.queries @ made.keys.T / np.sqrt(8)
         weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
-        np.testing.assert_allclose(weights, out.attentions[layer - 1][0, head].numpy(), atol=1e-5)
+        want = out.attentions[layer - 1][0, head - 1].numpy()
+        np.testing.assert_allclose(weights, want, atol=1e-5)
     assert made.values.shape == (len(spans), 8)
 
 
 def test_a_head_that_is_not_there_is_told(encoder):
-    with pytest.raises(ConfigError, match="head = 2; allowed is 0 to 1"):
-        head_vectors(encoder, TEXT, OFFSETS, layer=1, head=2, token=0)
+    for head in (0, 3):
+        with pytest.raises(ConfigError, match=f"head = {head}; allowed is 1 to 2"):
+            head_vectors(encoder, TEXT, OFFSETS, layer=1, head=head, token=0)
     with pytest.raises(ConfigError, match="token = 11; allowed is 0 to 10"):
-        head_vectors(encoder, TEXT, OFFSETS, layer=1, head=0, token=11)
+        head_vectors(encoder, TEXT, OFFSETS, layer=1, head=1, token=11)
 
 
 def test_an_unknown_architecture_has_weights_but_no_norms(encoder, monkeypatch):

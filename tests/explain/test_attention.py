@@ -28,7 +28,7 @@ def test_the_map_is_that_of_its_tokens(encoder):
     np.testing.assert_array_equal(made.weights, want.weights)
     assert made.tokens == ("the", "bat", "flew", " ", "at", "night")
     assert doc.user_data == {}
-    assert head_of(doc, layer=1, head=0, token=1, encoder=encoder).pieces[2] == "bat"
+    assert head_of(doc, layer=1, head=1, token=1, encoder=encoder).pieces[2] == "bat"
 
 
 def test_a_merged_token_has_the_weight_of_its_parts(encoder):
@@ -49,7 +49,7 @@ def test_a_merged_token_has_the_weight_of_its_parts(encoder):
 def test_all_of_a_decision_in_one_file(toy_nlp, tmp_path):
     ((_, subject),) = subjects_of(toy_nlp, ["the bat flew at night"])
     path = tmp_path / "all.npz"
-    save_attention(subject, path, layer=2, head=1)
+    save_attention(subject, path, layer=2, head=2)
     offsets = subject.context.offsets
     want = {"attention": "weights", "norms": "norms", "rollout": "rollout"}
     with np.load(path, allow_pickle=False) as read:

@@ -91,10 +91,11 @@ def test_a_head_shows_its_row_and_column(browser, opened, toy_nlp):
         ".map((r) => [...r.children].map((c) => c.textContent))"
     )
     ((_, subject),) = subjects_of(toy_nlp, TEXTS[1:], "bat")
+    assert browser.find_element("css selector", ".head-said caption").text == "Layer 2, head 1"
     whole = attention_map(subject.encoder, TEXTS[1], subject.context.offsets)
-    made = whole.of(2, 0)
+    made = whole.of(2, 1)
     assert [row[0] for row in rows] == [*TEXTS[1].split(), "special tokens"]
-    assert float(rows.pop()[1]) == pytest.approx(whole.special_of(2, 0)[1], abs=0.0051)
+    assert float(rows.pop()[1]) == pytest.approx(whole.special_of(2, 1)[1], abs=0.0051)
     for i, row in enumerate(rows):
         assert float(row[1]) == pytest.approx(made[1, i], abs=0.0051)
         assert float(row[2]) == pytest.approx(made[i, 1], abs=0.0051)

@@ -58,13 +58,13 @@ def test_a_token_itself_does_not_count():
 
 
 def test_up_and_down():
-    """Head 0: each token looks at the next one; head 1: at the one before."""
+    """Head 1: each token looks at the next one; head 2: at the one before."""
     ahead, behind = np.eye(3, k=1), np.eye(3, k=-1)
     ahead[2, 0] = behind[0, 2] = 1  # those without a neighbour look at the other end
     most = most_attended(made_map([[ahead, behind]]))
     follows = followed(most, [Arc(0, 1, "det"), Arc(2, 1, "dobj")])
     assert follows.shape == (2, 2, 1, 2)
-    assert follows[0, :, 0].tolist() == [[True, False], [False, True]]  # det: up by 0, down by 1
+    assert follows[0, :, 0].tolist() == [[True, False], [False, True]]  # det: up by 1, down by 2
     assert follows[1, :, 0].tolist() == [[False, True], [True, False]]
     assert followed(most, []).shape == (0, 2, 1, 2)
 
@@ -72,12 +72,12 @@ def test_up_and_down():
 # -- the user's sentence -----------------------------------------------------------------------
 
 
-UP, DOWN = KnownHead(1, 0, True, 0.9), KnownHead(1, 1, False, 0.8)
+UP, DOWN = KnownHead(1, 1, True, 0.9), KnownHead(1, 2, False, 0.8)
 
 
 @pytest.fixture
 def attention(monkeypatch):
-    """Head 0 looks at the next token, head 1 at the one before."""
+    """Head 1 looks at the next token, head 2 at the one before."""
     ahead, behind = np.eye(5, k=1), np.eye(5, k=-1)
     made = made_map([[ahead, behind]])
     monkeypatch.setattr(module, "attention_of", lambda doc, encoder: made)
@@ -93,7 +93,7 @@ def test_arcs_and_what_is_looked_at():
     ]
     (only,) = syntax_of(doc, heads={"det": DOWN})
     assert (only.looks_at, only.follows) == (0, True)
-    (only,) = syntax_of(doc, heads={"nsubj": KnownHead(1, 0, False, 0.1)})
+    (only,) = syntax_of(doc, heads={"nsubj": KnownHead(1, 1, False, 0.1)})
     assert (only.looks_at, only.weight, only.follows) == (3, 1.0, False)
     assert syntax_of(doc, heads={}) == []
 
@@ -103,13 +103,13 @@ def test_an_encoder_of_the_users(toy_model, tmp_path):
     rows = [
         {
             "relation": label,
-            "best": {"layer": 1, "head": i, "direction": DIRECTIONS[i], "accuracy": 0.5},
+            "best": {"layer": 1, "head": i + 1, "direction": DIRECTIONS[i], "accuracy": 0.5},
         }
         for i, label in enumerate(("det", "nsubj"))
     ]
     write_known(rows, tmp_path / "new" / "heads.json")
     heads = known_heads(tmp_path / "new" / "heads.json")
-    assert heads == {"det": KnownHead(1, 0, True, 0.5), "nsubj": KnownHead(1, 1, False, 0.5)}
+    assert heads == {"det": KnownHead(1, 1, True, 0.5), "nsubj": KnownHead(1, 2, False, 0.5)}
     encoder = HuggingFaceEncoder(EncoderSettings(str(toy_model), window=64, overlap=16))
     doc = parsed()
     most = most_attended(attention_of(doc, encoder=encoder))
