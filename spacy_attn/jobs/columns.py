@@ -1,4 +1,4 @@
-"""The columns that a Parquet output carries through from its inputs.
+"""The columns that a Parquet or CSV output carries through from its inputs.
 
 They are declared before the first record is written: of Parquet the schema of the file, of CSV
 its header (all text), of plain text ``text``. JSONL declares nothing, so its first records do: a
@@ -50,13 +50,42 @@ def declare_columns(
             f"the inputs do not fit into one Parquet output: {error}; "
             "annotate them one by one, or write JSONL"
         ) from None
-    if any(source.format == "jsonl" for source in sources):
-        if OTHER_FIELDS in schema.names:
-            raise ConfigError(
-                f"an input has a field {OTHER_FIELDS!r}, which the output adds: rename it"
-            )
-        schema = schema.append(pa.field(OTHER_FIELDS, pa.string()))
+    for name in _with_others(schema.names, sources)[len(schema.names) :]:
+        schema = schema.append(pa.field(name, pa.string()))
     return schema
+
+
+def name_columns(
+    sources: Sequence[Source], options: JobOptions, added: Sequence[str]
+) -> tuple[str, ...]:
+    """The names alone, for an output in which all columns are text: of JSONL, whatever the types.
+
+    Args:
+        sources: the inputs.
+        options: how they are read.
+        added: fields that the output adds.
+
+    Raises:
+        ConfigError: a source cannot say its columns first.
+    """
+    names: dict[str, None] = {}
+    for source in sources:
+        if source.format == "jsonl":
+            names |= dict.fromkeys(_sample(source, options, added))
+        else:
+            names |= dict.fromkeys(_declare(source, options, added).names)
+    return _with_others(tuple(names), sources)
+
+
+def _with_others(names: Sequence[str], sources: Sequence[Source]) -> tuple[str, ...]:
+    """The columns, and one for the rest of JSONL."""
+    if all(source.format != "jsonl" for source in sources):
+        return tuple(names)
+    if OTHER_FIELDS in names:
+        raise ConfigError(
+            f"an input has a field {OTHER_FIELDS!r}, which the output adds: rename it"
+        )
+    return (*names, OTHER_FIELDS)
 
 
 def _declare(source: Source, options: JobOptions, added: Sequence[str]) -> pa.Schema:
@@ -66,23 +95,27 @@ def _declare(source: Source, options: JobOptions, added: Sequence[str]) -> pa.Sc
         return table_schema(source, options)
     if source.format in TABULAR:
         raise ConfigError(
-            f"{source.format} from a stream ({source.name}) cannot become Parquet, whose columns "
-            "are declared first: give a file, or write JSONL"
+            f"{source.format} from a stream ({source.name}) cannot become Parquet or CSV, whose "
+            "columns are declared first: give a file, or write JSONL"
         )
     if source.format != "jsonl":
         return pa.schema([("text", pa.string())])
-    columns: dict[str, list[Any]] = {}
+    columns = _sample(source, options, added)
+    del columns[options.text_key]
+    found = {name: _type_of(values) for name, values in columns.items()}
+    fields = [(name, kind) for name, kind in found.items() if kind is not None]
+    return pa.schema([(options.text_key, pa.string()), *fields])
+
+
+def _sample(source: Source, options: JobOptions, added: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of the fields in the first records of JSONL; the text comes first."""
+    columns: dict[str, list[Any]] = {options.text_key: []}
     if source.is_file:
         for record in itertools.islice(read_records(source, options, added), _SAMPLE):
             for name, value in _load(record).items() if isinstance(record, Record) else ():
-                columns.setdefault(name, []).append(value)
-    found = {name: _type_of(values) for name, values in columns.items()}
-    fields = [
-        (name, kind)
-        for name, kind in found.items()
-        if kind is not None and name != options.text_key and find_surrogate(name) is None
-    ]
-    return pa.schema([(options.text_key, pa.string()), *fields])
+                if find_surrogate(name) is None:
+                    columns.setdefault(name, []).append(value)
+    return columns
 
 
 def _load(record: Record) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator, TextError
 from spacy_attn.jobs.arrow import bytes_of
-from spacy_attn.jobs.columns import declare_columns
+from spacy_attn.jobs.columns import declare_columns, name_columns
+from spacy_attn.jobs.csv_sink import DELIMITERS, CsvSink
 from spacy_attn.jobs.engines import Engine, Rows
 from spacy_attn.jobs.engines.local import InProcess, ProcessWorkers
 from spacy_attn.jobs.fingerprint import describe_job
@@ -77,8 +78,9 @@ def annotate_files(
     Args:
         inputs: files, folders, patterns; "-" is standard input
             (:func:`spacy_attn.jobs.sources.find_sources`).
-        output: file to make (.jsonl, .jsonl.gz, .jsonl.zst, .parquet, .spacy), or with
-            partition_size a folder; "-" is standard output. A device or pipe is written directly.
+        output: file to make (.jsonl, .csv, .tsv, all of them also with .gz or .zst; .parquet;
+            .spacy), or with partition_size a folder; "-" is standard output. A device or pipe is
+            written directly.
         annotator: finds the fields.
         options: how to read and write; by default those of :class:`JobOptions`. With n_process
             above one the calling script needs its ``if __name__ == "__main__":``.
@@ -188,6 +190,7 @@ class _Call:
     annotator: Annotator
     options: JobOptions
     columns: pa.Schema | None  # that Parquet carries through
+    csv: CsvSink | None  # made before any work, so that columns that do not fit are refused
 
     @property
     def n_process(self) -> int:
@@ -208,6 +211,8 @@ class _Call:
         """What writes the output's format; loads the pipeline where vectors are columns."""
         if self.places.format == "docbin":
             return DocBinSink()
+        if self.csv is not None:
+            return self.csv
         if self.columns is None:
             return JsonlSink(self.places.compression)
         return ParquetSink(self.columns, self.annotator.added, self.annotator.vector_width())
@@ -221,6 +226,8 @@ class _Call:
             "compression": self.places.compression,
             "partition_size": self.places.partition_size,
         }
+        if self.csv is not None:
+            decisive |= {"rows": self.options.rows, "spreadsheet": self.options.spreadsheet}
         return describe_job(self.sources, self.annotator, decisive)
 
 
@@ -243,10 +250,19 @@ def _check_call(
         annotator = replace(annotator, unwrap=True)
     if places.format == "docbin":
         annotator = replace(annotator, with_doc=True)
-    columns = None
+    columns = csv = None
     if places.format == "parquet":
         columns = declare_columns(sources, options, annotator.fields)
-    return _Call(sources, places, annotator, options, columns)
+    elif places.format in DELIMITERS:
+        csv = CsvSink(
+            DELIMITERS[places.format],
+            name_columns(sources, options, annotator.fields),
+            annotator.fields,
+            by_item=options.rows == "item",
+            spreadsheet=options.spreadsheet,
+            compression=places.compression,
+        )
+    return _Call(sources, places, annotator, options, columns, csv)
 
 
 # -- chunks ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.delimited import check_delimiter
 from spacy_attn.jobs.sources import Format, line_encoding
 
-OutputFormat: TypeAlias = Literal["jsonl", "parquet", "docbin"]
+OutputFormat: TypeAlias = Literal["jsonl", "parquet", "csv", "tsv", "docbin"]
 
 _MAX_RECORD_BYTES: Final = 16 * 2**20
 
@@ -65,7 +65,18 @@ class JobOptions:
         "Continue an interrupted job, or start it. A finished job is not run again.",
     )
     output_format: str | None = _option(
-        None, "jsonl, parquet or docbin, instead of OUT's suffix.", metavar="FORMAT"
+        None, "jsonl, parquet, csv, tsv or docbin, instead of OUT's suffix.", metavar="FORMAT"
+    )
+    rows: str = _option(
+        "record",
+        "Of CSV and TSV: a row for each record, with JSON in the columns of fields; or for each "
+        "item (sense, entity, token) of the one field.",
+        metavar="record|item",
+    )
+    spreadsheet: bool = _option(
+        False,
+        "CSV and TSV begin with a byte order mark, and cells that a spreadsheet would take for "
+        "formulas get a ' before them.",
     )
     partition_size: int | None = _option(
         None, "OUT is a folder with files of at least N records.", metavar="N"
@@ -95,6 +106,7 @@ class JobOptions:
             )
         self._check_choice("input_format", get_args(Format))
         self._check_choice("output_format", get_args(OutputFormat))
+        self._check_choice("rows", ("record", "item"))
         if self.overwrite and self.resume:
             raise ConfigError("--resume and --overwrite exclude each other: leave one of them out")
 

@@ -20,8 +20,15 @@ from spacy_attn.jobs.options import JobOptions, OutputFormat, option_name
 from spacy_attn.jobs.sources import COMPRESSIONS, Source
 
 STDOUT: Final = "-"
-_SUFFIXES: Final = {"jsonl": ".jsonl", "parquet": ".parquet", "docbin": ".spacy"}
-_NOT_WRITTEN: Final = frozenset((".csv", ".tsv", ".xlsx", ".json", ".xml"))
+_SUFFIXES: Final = {
+    "jsonl": ".jsonl",
+    "parquet": ".parquet",
+    "csv": ".csv",
+    "tsv": ".tsv",
+    "docbin": ".spacy",
+}
+_DELIMITED: Final = ("csv", "tsv")
+_NOT_WRITTEN: Final = frozenset((".xlsx", ".json", ".xml"))
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
 
 
@@ -79,6 +86,9 @@ def find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Pl
         ConfigError: it cannot be so.
     """
     found, compression = _find_format(name, options.output_format)
+    if found not in _DELIMITED and (options.rows != "record" or options.spreadsheet):
+        given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"
+        raise ConfigError(f"{given} is for CSV and TSV: name an output such as OUT.csv")
     size = options.partition_size
     output = None if name == STDOUT else _follow(Path(name))
     part = None
@@ -130,16 +140,14 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
         path = path.with_suffix("")
     if wanted is None and path.suffix.lower() in _NOT_WRITTEN:
         raise ConfigError(
-            f"output {name}: a job writes {', '.join(_SUFFIXES.values())}, JSONL also as "
-            f"{' and '.join(f'.jsonl{packed}' for packed in COMPRESSIONS)}; name one of these, or "
-            "give --output-format; spacy_attn.jobs.senses_frame makes a table with a row for each "
-            "sense, for CSV"
+            f"output {name}: a job writes {', '.join(_SUFFIXES.values())}, all text also with "
+            f"{' and '.join(COMPRESSIONS)}; name one of these, or give --output-format"
         )
     by_suffix = {suffix: known for known, suffix in _SUFFIXES.items()}
     found = by_suffix.get(path.suffix.lower(), "jsonl") if wanted is None else wanted
-    if compression is not None and found != "jsonl":
+    if compression is not None and found not in ("jsonl", *_DELIMITED):
         raise ConfigError(f"output {name}: {found} is compressed already; leave the ending off")
-    if found == "parquet" or compression is not None:
+    if found in ("parquet", *_DELIMITED) or compression is not None:
         with explain_missing_package(f"output {name}"):
             import pyarrow  # noqa: F401
     return next(item for item in get_args(OutputFormat) if item == found), compression

@@ -156,6 +156,27 @@ def _to_json_value(value: object) -> object:
     return iso() if iso is not None else str(value)
 
 
+def as_text(value: Any) -> str:
+    """A value as a cell of CSV: text as it is, nothing for null, lists and objects as JSON.
+
+    Raises:
+        RecordError: it is nested too deeply.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str | bool | int | float | list | dict):
+        value = _to_json_value(value)
+    if isinstance(value, str):
+        return value
+    plain = _without_nan(value)
+    if plain is None:
+        return ""
+    try:
+        return json.dumps(plain, ensure_ascii=False, default=_to_json_value)
+    except RecursionError:
+        raise RecordError("lists or objects are nested too deeply") from None
+
+
 def _without_nan(value: Any) -> Any:
     """The same with null in place of numbers that JSON does not know."""
     if isinstance(value, float):

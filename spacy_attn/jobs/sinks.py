@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -80,15 +81,24 @@ class JsonlSink:
 
     def convert(self, part: Path, output: IO[bytes]) -> None:
         """Compress the lines."""
-        with open(part, "rb") as lines:
-            if self._compression is None:
-                shutil.copyfileobj(lines, output, 2**20)
-                return
-            import pyarrow as pa
+        with open(part, "rb") as lines, packed(output, self._compression) as stream:
+            shutil.copyfileobj(lines, stream, 2**20)
 
-            with pa.CompressedOutputStream(output, self._compression) as stream:
-                while block := lines.read(2**20):
-                    stream.write(block)
+
+@contextmanager
+def packed(output: IO[bytes], compression: str | None) -> Iterator[Any]:
+    """A stream that compresses what is written into the output, or the output itself.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if compression is None:
+        yield output
+        return
+    import pyarrow as pa
+
+    with pa.CompressedOutputStream(output, compression) as stream:
+        yield stream
 
 
 def to_lists(value: Any) -> Any:

@@ -28,8 +28,11 @@ OUTPUTS = [
     ("out.jsonl.zst", {}),
     ("out.parquet", {}),
     ("out.spacy", {}),
+    ("out.csv", {}),
+    ("out.tsv.gz", {"rows": "item", "spreadsheet": True}),
     ("parts.parquet", {"partition_size": 6}),
     ("parts.jsonl", {"partition_size": 6}),
+    ("parts.csv", {"partition_size": 6}),
 ]
 
 

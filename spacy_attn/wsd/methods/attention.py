@@ -55,7 +55,7 @@ from spacy_attn.wsd.vectors import Texts
 
 logger = logging.getLogger("spacy_attn")
 
-_FORMAT = "1"  # of the files with prepared vectors; a change makes old ones be computed anew
+_FORMAT = "2"  # of the files with prepared vectors; a change makes old ones be computed anew
 # Both chosen on the development sentences (benchmarks/README.md), never on a test set.
 UNIT = "passage"  # what its encoder reads together
 FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
@@ -338,6 +338,9 @@ class Attention:
 def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:
     """Ridge regression of +1 (this sense) and -1 (another) on the example vectors.
 
+    Each sense counts the same, however many examples it has (as scikit-learn's
+    ``class_weight="balanced"``): how many somebody wrote says nothing of how frequent a sense is.
+
     A sense without examples among others that have some gets the mean of what the targets
     are, ``2 / n - 1`` for n senses: neither for nor against it.
 
@@ -353,12 +356,11 @@ def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d
     from sklearn.linear_model import Ridge
 
     x = np.concatenate([examples[i] for i in shown])
-    y = np.full((len(x), len(shown)), -1.0)
-    at = 0
-    for column, i in enumerate(shown):
-        y[at : at + len(examples[i]), column] = 1.0
-        at += len(examples[i])
-    model = Ridge(alpha=penalty).fit(x.astype(np.float64), y)
+    counts = np.array([len(examples[i]) for i in shown])
+    y = np.repeat(2 * np.eye(len(shown)) - 1, counts, axis=0)
+    # Of the same sum as without, so that the penalty means the same.
+    each = np.repeat(len(x) / (len(shown) * counts), counts)
+    model = Ridge(alpha=penalty).fit(x.astype(np.float64), y, sample_weight=each)
     weights[shown] = model.coef_
     bias[shown] = model.intercept_
     return weights, bias

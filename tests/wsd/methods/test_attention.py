@@ -143,7 +143,8 @@ def test_examples_give_the_decision_function_of_a_ridge_classifier(n_senses, pen
     examples = [rng.normal(size=(n, 6)).astype(np.float32) for n in range(2, 2 + n_senses)]
     weights, bias = fit_examples(examples, penalty)
     labels = np.repeat(np.arange(n_senses), [len(rows) for rows in examples])
-    model = RidgeClassifier(alpha=penalty).fit(np.concatenate(examples), labels)
+    model = RidgeClassifier(alpha=penalty, class_weight="balanced")
+    model.fit(np.concatenate(examples), labels)
     new = rng.normal(size=(5, 6))
     np.testing.assert_allclose(
         new @ weights.T + bias, model.decision_function(new), rtol=1e-4, atol=1e-5
@@ -175,11 +176,23 @@ def test_closed_form():
     examples = [rng.normal(size=(n, 3)).astype(np.float32) for n in (2, 5, 3)]
     x = np.concatenate(examples).astype(np.float64)
     y = np.where(np.repeat(np.arange(3), [2, 5, 3])[:, None] == np.arange(3), 1.0, -1.0)
-    centred = x - x.mean(axis=0)
-    expected = np.linalg.solve(centred.T @ centred + 2.0 * np.eye(3), centred.T @ (y - y.mean(0)))
+    each = np.repeat([10 / (3 * 2), 10 / (3 * 5), 10 / (3 * 3)], [2, 5, 3])
+    middle = np.mean([rows.mean(axis=0) for rows in examples], axis=0)
+    centred, target = x - middle, y - (2 / 3 - 1)
+    square = centred.T @ (each[:, None] * centred) + 2.0 * np.eye(3)
+    expected = np.linalg.solve(square, centred.T @ (each[:, None] * target))
     weights, bias = fit_examples(examples, 2.0)
-    np.testing.assert_allclose(weights, expected.T, rtol=1e-5)
-    np.testing.assert_allclose(bias, y.mean(axis=0) - x.mean(axis=0) @ expected, rtol=1e-5)
+    np.testing.assert_allclose(weights, expected.T, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(bias, 2 / 3 - 1 - middle @ expected, rtol=1e-4, atol=1e-6)
+
+
+def test_many_examples_do_not_outvote_few():
+    """Between the means of both senses no sense is ahead, however many examples each has."""
+    rng = np.random.default_rng(3)
+    few, many = (rng.normal(m, 1, size=(n, 6)).astype(np.float32) for m, n in ((1, 2), (-1, 40)))
+    weights, bias = fit_examples([few, many], 1.0)
+    middle = (few.mean(axis=0) + many.mean(axis=0)) / 2
+    np.testing.assert_allclose(weights @ middle + bias, [0, 0], atol=1e-5)
 
 
 def test_a_sense_without_examples_is_neither_for_nor_against():
