@@ -2,7 +2,7 @@
 
 The sense model: ``sense_model`` is the whole way. ``corpora``, ``occurrences``, ``balance`` and
 ``rows`` make the data, ``sense_table`` the senses, ``sense_network`` and ``gloss_encoder`` the
-network, ``senses`` and ``sense_side`` train it, ``export`` writes the file; ``half`` and
+network, ``senses``, ``sense_side`` and ``text_vectors`` train it, ``export`` writes it; ``half`` and
 ``schedule`` are precision and learning rate. ``held_out`` fits on examples that are held out.
 
 The others: ``self_attention_model`` and ``self_attention``; ``word2vec`` with ``word2vec_run``,
