@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
-_BYTES_PER_CHAR: Final = 16  # a row of Parquet with more beside its text counts by its bytes
+_BYTES_PER_CHAR: Final = 16  # a record with more beside its text counts by its bytes
 
 Chunk: TypeAlias = list[Record | BadRecord]
 
@@ -294,10 +294,11 @@ def _cut_chunks(records: Iterable[Record | BadRecord], batch_size: int) -> Itera
 def _size(record: Record | BadRecord) -> int:
     if isinstance(record, BadRecord):
         return len(record.raw)
-    if record.row is None:
-        return len(record.text)
-    batch, _ = record.row
-    n_bytes: int = bytes_of(batch) // batch.num_rows
+    if record.row is not None:
+        batch, _ = record.row
+        n_bytes = bytes_of(batch) // batch.num_rows
+    else:
+        n_bytes = len(record.raw or "") + sum(len(v or "") for v in (record.values or {}).values())
     return max(len(record.text), n_bytes // _BYTES_PER_CHAR)
 
 

@@ -85,6 +85,13 @@ def find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Pl
     Raises:
         ConfigError: it cannot be so.
     """
+    try:
+        return _find_places(name, options, sources)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise _unwritable(name, error) from None
+
+
+def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Places:
     found, compression = _find_format(name, options.output_format)
     if found not in _DELIMITED and (options.rows != "record" or options.spreadsheet):
         given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"
@@ -210,7 +217,11 @@ def explain_unwritable(places: Places, error: OSError) -> ConfigError:
         return ConfigError(
             f"the folder of output {places.name} does not exist: make it with mkdir -p {folder}"
         )
+    return _unwritable(places.name, error)
+
+
+def _unwritable(name: str, error: OSError) -> ConfigError:
     return ConfigError(
-        f"output {places.name} cannot be written ({error.strerror or error}): "
+        f"output {name} cannot be written ({error.strerror or error}): "
         "name a file in a folder that you may write to"
     )

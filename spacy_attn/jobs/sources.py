@@ -96,7 +96,7 @@ def _expand(item: str) -> list[str]:
             raise ConfigError(f"folder {item} holds no file with a suffix of {' '.join(SUFFIXES)}")
         return found
     if not os.path.lexists(item) and has_magic(item):
-        found = sorted(_each_once(name for name in _match(item) if os.path.isfile(name)))
+        found = sorted(_each_once(name for name in _match(item) if not os.path.isdir(name)))
         if not found:
             raise ConfigError(f"no file matches {item}: list what is there with ls")
         return found
@@ -137,7 +137,7 @@ def _match_in(folder: str, parts: Sequence[str], above: tuple[str, ...] = ()) ->
     part, *rest = parts
     if not has_magic(part):
         name = folder + part
-        if rest or os.path.lexists(name):
+        if rest or _is_there(name):
             yield from _match_in(f"{name}/" if rest else name, rest)
         return
     if part == "**":
@@ -154,6 +154,17 @@ def _match_in(folder: str, parts: Sequence[str], above: tuple[str, ...] = ()) ->
                 yield name
         elif fnmatch.fnmatchcase(entry.name, part) and (not rest or entry.is_dir()):
             yield from _match_in(f"{name}/" if rest else name, rest)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        error.filename = os.path.dirname(name)
+        _refuse_unreadable(error)
+    return True
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -19,6 +19,7 @@ import pytest
 import spacy_attn
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobError, JobOptions, annotate_files
+from spacy_attn.jobs.places import find_places
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
@@ -645,11 +646,13 @@ def test_named_pipe_is_read_once_and_whole(folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-@pytest.mark.parametrize("given", ["d", "d/*/*.txt", "d/**/*.txt"])
+@pytest.mark.parametrize("given", ["d", "d/*/*.txt", "d/**/*.txt", "d/*/b.txt", "out"])
 def test_unreadable_folder_is_told(tmp_path, given):
-    (tmp_path / "d" / "closed").mkdir(parents=True)
+    """Also where a folder beside it has a file of the name, and where it is that of an output."""
+    for name in ("closed", "open"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        (tmp_path / "d" / name / "b.txt").write_text("bat\n")
     (tmp_path / "d" / "a.txt").write_text("bat\n")
-    (tmp_path / "d" / "closed" / "b.txt").write_text("bat\n")
     for parent in (tmp_path, *tmp_path.parents):
         if parent.name.startswith(("test_", "popen-", "pytest-")):  # pytest's own, closed to others
             parent.chmod(0o755)
@@ -659,14 +662,30 @@ def test_unreadable_folder_is_told(tmp_path, given):
         code = 1
         try:
             os.setuid(65534)
-            with pytest.raises(ConfigError, match=r"closed.? cannot be read \(Permission denied"):
-                find_sources([tmp_path / given])
+            if given == "out":
+                inputs = find_sources([tmp_path / "d" / "a.txt"])
+                with pytest.raises(ConfigError, match=r"o.txt cannot be written \(Permission den"):
+                    find_places(str(tmp_path / "d" / "closed" / "o.txt"), JobOptions(), inputs)
+            else:
+                with pytest.raises(ConfigError, match=r"closed.? cannot be read \(Permission den"):
+                    find_sources([tmp_path / given])
             code = 0
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
     (tmp_path / "d" / "closed").chmod(0o755)
     assert status == 0
+
+
+def test_a_pattern_leaves_nothing_out_in_silence(folder):
+    """A link that leads nowhere is told, and a pipe is an input like another."""
+    (folder / "a.txt").write_text("bat\n")
+    os.mkfifo("b.txt")
+    (folder / "c.txt").mkdir()
+    assert [source.name for source in find_sources(["?.txt"])] == ["a.txt", "b.txt"]
+    os.symlink("nowhere", "d.txt")
+    with pytest.raises(ConfigError, match=r"input d.txt cannot be read: No such file"):
+        find_sources(["?.txt"])
 
 
 def test_pattern_takes_each_file_once_over_a_link_loop(folder):

@@ -19,6 +19,7 @@ from spacy.tokens import DocBin
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobOptions, annotate_files
+from spacy_attn.jobs.job import _cut_chunks
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
@@ -372,11 +373,23 @@ def test_large_rows_of_parquet_are_decoded_one_by_one(folder):
     assert [record["senses"] for record in read_jsonl("out.jsonl")] == [SENSES] * 3
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_what_is_large_beside_the_text_is_held_in_smaller_chunks(folder, suffix):
+    """Each record has a megabyte that nobody annotates; 16 of them are read at a time."""
+    line = {"jsonl": json.dumps({"text": "bat", "x": "y" * 10**6}), "csv": f"bat,{'y' * 10**6}"}
+    head = "text,x\n" if suffix == "csv" else ""
+    (folder / f"a.{suffix}").write_text(head + f"{line[suffix]}\n" * 40)
+    (source,) = find_sources([f"a.{suffix}"])
+    records = read_records(source, JobOptions())
+    assert [len(chunk) for chunk in _cut_chunks(records, 256)] == [16, 16, 8]
+
+
 SMALL_FILE = """
 import resource
 import sys
 import pyarrow.parquet as pq
 from spacy_attn.jobs import JobOptions, annotate_files
+from spacy_attn.jobs.job import _cut_chunks
 from tests.jobs.toy import TOY
 
 TOY.load()
