@@ -296,7 +296,7 @@ def _size(record: Record | BadRecord) -> int:
         return len(record.raw)
     if record.row is not None:
         batch, _ = record.row
-        n_bytes = bytes_of(batch) // batch.num_rows
+        n_bytes = int(bytes_of(batch) // batch.num_rows)
     else:
         n_bytes = len(record.raw or "") + sum(len(v or "") for v in (record.values or {}).values())
     return max(len(record.text), n_bytes // _BYTES_PER_CHAR)
