@@ -67,12 +67,16 @@ class _Command(TyperCommand):
         return _without_types(super().get_params(ctx))
 
 
-class _Group(TyperGroup):
-    """Turns what a command raises into one sentence and an exit code."""
+class _Commands(TyperGroup):
+    """A group of commands whose help shows no types either."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """As :meth:`_Command.get_params`."""
         return _without_types(super().get_params(ctx))
+
+
+class _Group(_Commands):
+    """Turns what a command raises into one sentence and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Accept the options of all commands behind the command too."""
@@ -130,7 +134,7 @@ app.command(
     "train-lemmatizer",
     epilog="Example: spacy-attn train-lemmatizer --semcor semcor.jsonl.gz -o runs/lemmatizer",
 )(train_lemmatizer)
-app.add_typer(inventory, name="inventory")
+app.add_typer(inventory, name="inventory", cls=_Commands)
 
 
 def _joined_lines(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, counted, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ def import_(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="glossary|wn-lmf|wiktextract", help="Format of F (default: by its name)."
+            metavar="FORMAT",
+            help="Format of F: glossary, wn-lmf or wiktextract (default: by its name).",
         ),
     ] = None,
     lang: Annotated[
         str | None,
-        typer.Option(help="Language code, such as en; needed where F has several languages."),
+        typer.Option(
+            metavar="CODE", help="Language, such as en; needed where F has several languages."
+        ),
     ] = None,
     pos: Annotated[
         str | None,
@@ -87,11 +90,11 @@ def import_(
     console = messages()
     _say(
         console,
-        f"{summary.n_senses:,} senses of {len(summary.words):,} words with "
-        f"{summary.n_examples:,} examples, language {summary.lang or 'not named'}",
+        f"{counted(summary.n_senses, 'sense')} of {counted(len(summary.words), 'word')} with "
+        f"{counted(summary.n_examples, 'example')}, language {summary.lang or 'not named'}",
     )
     for reason, n in summary.left_out.most_common():
-        _say(console, f"left out: {n:,} {reason}")
+        _say(console, f"left out: {reason} ({n:,})")
     typer.echo(str(output))
 
 
@@ -172,8 +175,8 @@ def add(
     console = messages()
     _say(
         console,
-        f"added {added.n_added:,} examples; {added.n_known:,} were there, {added.n_no_sense:,} "
-        "name no sense",
+        f"added {counted(added.n_added, 'example')}; there before: {added.n_known:,}; without a "
+        f"sense: {added.n_no_sense:,}",
     )
     if added.unknown:
         shown = ", ".join(added.unknown[:_SHOWN])
@@ -275,14 +278,13 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     out = SafeConsole(highlight=False)
     kinds = ", ".join(f"{n:,} {pos}" for pos, n in report.n_of_pos.items())
     _say(out, f"{report.name}, language {report.lang or 'not named'}")
-    _say(out, f"  {report.n_words:,} words, {report.n_senses:,} senses ({kinds})")
-    _say(
-        out,
-        f"  {report.n_examples:,} examples; {len(report.without_examples):,} senses have none, "
-        f"{len(report.without_definition):,} have no definition",
-    )
+    words, senses = counted(report.n_words, "word"), counted(report.n_senses, "sense")
+    _say(out, f"  {words}, {senses} ({kinds})")
+    _say(out, f"  {counted(report.n_examples, 'example')}")
+    _say(out, f"  senses without an example: {len(report.without_examples):,}")
+    _say(out, f"  senses without a definition: {len(report.without_definition):,}")
     one = ", ".join(report.one_sense[:_SHOWN])
-    _say(out, f"  {len(report.one_sense):,} words have one sense{one and ': '}{one}")
+    _say(out, f"  words with one sense: {len(report.one_sense):,}{one and ': '}{one}")
     alike = [f"{a} and {b} ({share:.0%} of the words)" for a, b, share in report.alike]
     cut = [f"{lemma} becomes {tokens}" for lemma, tokens in report.not_found]
     for title, found in (
@@ -290,7 +292,7 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
         ("definitions that say nearly the same", alike),
         ("words that are not found, because the tokenizer cuts them apart", cut),
     ):
-        _say(out, f"  {len(found):,} {title}")
+        _say(out, f"  {title}: {len(found):,}")
         for each in found[:_SHOWN]:
             _say(out, f"    {visible_plain(each)}")
         if len(found) > _SHOWN:
@@ -302,8 +304,9 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     else:
         _say(
             out,
-            f"  {sample['method']} decides {sample['accuracy']:.1%} of {sample['n']:,} held-out "
-            f"examples of {sample['n_words']:,} words correctly",
+            f"  {sample['method']} decides {sample['accuracy']:.1%} of "
+            f"{counted(sample['n'], 'held-out example')} of {counted(sample['n_words'], 'word')} "
+            "correctly",
         )
 
 

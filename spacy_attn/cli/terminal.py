@@ -49,6 +49,11 @@ class SafeConsole(Console):
                 yield Segment(_with_symbols(segment.text), segment.style)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number and what is counted: ``1 sense``, ``2 senses``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def messages() -> SafeConsole:
     """Standard error for progress and notes; silent with ``--quiet``. Errors do not go here."""
     return SafeConsole(stderr=True, highlight=False, quiet=IS_QUIET.get())

@@ -259,7 +259,7 @@ def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
         "train-attention",
         "train-lemmatizer",
     ]
-    for arguments in [[], *([name] for name in groups), ["inventory", "import"]]:
+    for arguments in [[], *([name] for name in groups), ["inventory"], ["inventory", "import"]]:
         assert main([*arguments, "--help"]) == 0
         shown = capsys.readouterr().out
         assert "<bool>" not in shown, arguments

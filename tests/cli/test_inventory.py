@@ -28,8 +28,8 @@ def mine(glossary, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out == f"{output}\n"
     assert said.err == (
-        "2 senses of 1 words with 2 examples, language en\n"
-        "left out: 1 neither definition nor example\n"
+        "2 senses of 1 word with 2 examples, language en\n"
+        "left out: neither definition nor example (1)\n"
     )
     return output
 
@@ -37,14 +37,16 @@ def mine(glossary, tmp_path, capsys):
 def test_check(mine, capsys):
     assert main(["inventory", "check", str(mine), "--method", "lesk_extended"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == [
+    assert lines[:6] == [
         "mine.jsonl, language en",
-        "  1 words, 2 senses (2 NOUN)",
-        "  2 examples; 0 senses have none, 0 have no definition",
-        "  0 words have one sense",
+        "  1 word, 2 senses (2 NOUN)",
+        "  2 examples",
+        "  senses without an example: 0",
+        "  senses without a definition: 0",
+        "  words with one sense: 0",
     ]
     assert lines[-1].startswith("  lesk_extended decides ")
-    assert lines[-1].endswith(" of 2 held-out examples of 1 words correctly")
+    assert lines[-1].endswith(" of 2 held-out examples of 1 word correctly")
 
 
 def test_check_as_json_and_without_a_sample(mine, capsys):
@@ -66,7 +68,7 @@ def test_add(mine, tmp_path, capsys):
     assert main(["inventory", "add", str(mine), "--from", str(path)]) == 0
     said = capsys.readouterr()
     assert said.out == f"{mine}\n"
-    assert "added 1 examples; 0 were there, 0 name no sense" in said.err
+    assert "added 1 example; there before: 0; without a sense: 0" in said.err
     assert "does not have, left out: bat.n.9" in said.err
     assert [len(sense.examples) for sense in load_inventory(mine).senses] == [1, 2]
 
