@@ -72,6 +72,8 @@ class PackedBert:
         self._n_heads = int(config["num_attention_heads"])
         self._width = int(config["hidden_size"])
         self._epsilon = float(config.get("layer_norm_eps", 1e-12))
+        if not 0.0 < self._epsilon < 1.0:  # infinity makes every vector zero
+            raise ValueError(f"layer_norm_eps = {self._epsilon}; allowed: above 0, below 1")
         self._read = tuple(layers)
         self._dtype, self._device = dtype, torch.device(device)
 
