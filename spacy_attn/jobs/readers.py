@@ -18,7 +18,20 @@ from spacy_attn.jobs.tables import is_text, parquet_schema, read_parquet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")  # also the beginning of UTF-32
+# By the marks at the beginning of a file, a longer one before the shorter that it begins with.
+_WIDE: Final = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+# By which of the first four bytes are zero, where there is no mark.
+_UNMARKED: Final = {
+    (False, True, False, True): "utf-16le",
+    (True, False, True, False): "utf-16be",
+    (False, True, True, True): "utf-32le",
+    (True, True, True, False): "utf-32be",
+}
 
 
 def read_records(
@@ -66,7 +79,7 @@ def check_sources(sources: Sequence[Source], options: JobOptions, added: Sequenc
         if not source.is_file:
             continue
         if source.format not in ("parquet", "docbin"):
-            _refuse_utf_16(source)
+            _refuse_wide_encodings(source)
         if source.format in TABULAR:
             _check_columns(source, table_schema(source, options), options, added)
 
@@ -123,14 +136,22 @@ def _check_columns(
             )
 
 
-def _refuse_utf_16(source: Source) -> None:
+def _refuse_wide_encodings(source: Source) -> None:
     try:
         with open_input(source) as (stream, _):
-            beginning = stream.read(2)
+            encoding = _wide_encoding(stream.read(4))
     except OSError:
         return  # reading will tell
-    if beginning in _UTF_16:
+    if encoding is not None:
         raise ConfigError(
-            f"input {source.name} begins like UTF-16, which {option_name('encoding')} does not "
-            f"take: convert it with iconv -f utf-16 -t utf-8 {source.name} > OUT"
+            f"input {source.name} begins like {encoding.upper()}, which {option_name('encoding')} "
+            f"does not take: convert it with iconv -f {encoding} -t utf-8 {source.name} > OUT"
         )
+
+
+def _wide_encoding(beginning: bytes) -> str | None:
+    """The encoding of more than one byte for each character that a file begins like."""
+    for mark, encoding in _WIDE.items():
+        if beginning.startswith(mark):
+            return encoding
+    return _UNMARKED.get(tuple(byte == 0 for byte in beginning))

@@ -614,11 +614,19 @@ def test_delimiter(folder):
         JobOptions(delimiter=";;")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32be"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
-def test_utf_16_is_one_sentence(folder, name):
-    (folder / name).write_bytes("id,text\n1,bat\n".encode("utf-16"))
-    with pytest.raises(ConfigError, match=r"begins like UTF-16.*iconv -f utf-16"):
+def test_utf_16_is_one_sentence(folder, name, encoding):
+    """With a byte order mark and without."""
+    (folder / name).write_bytes("id,text\n1,bat\n".encode(encoding))
+    match = rf"begins like {encoding.upper()}, .*iconv -f {encoding} -t utf-8 {name}"
+    with pytest.raises(ConfigError, match=match):
         job([name], "out.jsonl")
+
+
+def test_a_text_that_begins_with_a_zero_byte_is_a_text(folder):
+    (folder / "a.txt").write_text("\0bat\n")
+    assert texts(read("a.txt")) == ["\0bat"]
 
 
 def test_byte_order_marks_of_joined_files(folder):
