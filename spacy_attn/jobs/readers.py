@@ -26,7 +26,7 @@ _WIDE: Final = {
     b"\xfe\xff": "utf-16",
 }
 # By which of the first four bytes are zero, where there is no mark.
-_UNMARKED: Final = {
+_UNMARKED: Final[dict[tuple[bool, ...], str]] = {
     (False, True, False, True): "utf-16le",
     (True, False, True, False): "utf-16be",
     (False, True, True, True): "utf-32le",
