@@ -16,7 +16,17 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.common import MASC, ROOT, SEED, SEMCOR, Result, load, plain_texts, publish
+from benchmarks.common import (
+    ACCURATE_METHOD,
+    MASC,
+    ROOT,
+    SEED,
+    SEMCOR,
+    Result,
+    load,
+    plain_texts,
+    publish,
+)
 from benchmarks.tables import write_pages
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
@@ -39,6 +49,7 @@ MORE: dict[str, MethodSpec] = {
         "@sense_methods": "spacy_attn.attention.v1",
         "sense_model": "none",
     },
+    "attention, accurate": ACCURATE_METHOD,
     "cascade, lesk_extended first": {
         "@sense_methods": "spacy_attn.cascade.v1",
         "cheap": "lesk_extended",

@@ -43,6 +43,8 @@ DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
 SEMCOR, MASC = DATA / "semcor.jsonl.gz", DATA / "masc.jsonl.gz"
 RESULTS = ROOT / "benchmarks" / "results"
 SEED = 0
+#: The method attention with the model of the package spacy-attn-accurate.
+ACCURATE_METHOD = {"@sense_methods": "spacy_attn.attention.v1", "model": "accurate"}
 
 Result = dict[str, Any]
 T = TypeVar("T")

@@ -7,7 +7,8 @@ Writes ``spacy_attn/data/calibration.json`` (a temperature for each method, fitt
 homographs' own examples, each held out in turn) and ``spacy_attn/data/senses-*.safetensors``
 (the homographs prepared for the default encoder, so that first use needs no preparation).
 With ``--model accurate`` it writes ``calibration.json`` beside that sense model, in
-``models/accurate/spacy_attn_accurate``: the temperatures of ``attention`` and ``ensemble``.
+``models/accurate/spacy_attn_accurate``: the temperatures of ``attention`` and ``ensemble``, and
+prepared senses.
 Run it again whenever the inventory or the sense model changes, then ``calibrate_readings.py``.
 """
 
@@ -91,12 +92,11 @@ def calibrate(model: str, encoder: str, path: Path) -> None:
             "manifest": manifest(command, [DATA / "homographs.jsonl", path], seed=0),
         },
     )
-    if is_default:
-        for old in DATA.glob("senses-*.safetensors"):
-            old.unlink()
-        attention(inventory, [DATA])
-        for made in DATA.glob("senses-*.safetensors"):
-            made.chmod(0o644)
+    for old in path.parent.glob("senses-*.safetensors"):
+        old.unlink()
+    attention(inventory, [path.parent])
+    for made in path.parent.glob("senses-*.safetensors"):
+        made.chmod(0o644)
     print(json.dumps(temperatures, indent=1))
 
 

@@ -96,9 +96,13 @@ def main_directions(vectors: Floats2d, words: list[list[int]], width: int) -> Fl
     *Shape:* -> (width, z width), orthonormal rows
     """
     second = np.zeros((vectors.shape[1], vectors.shape[1]))
-    for rows in words:
-        apart = vectors[rows].astype(np.float64)
-        apart -= apart.mean(axis=0)
+    for first in range(0, len(words), _AT_ONCE):
+        some = words[first : first + _AT_ONCE]
+        sizes = np.array([len(rows) for rows in some])
+        apart = vectors[np.concatenate(some)].astype(np.float64)
+        starts = np.cumsum(sizes) - sizes
+        means = np.add.reduceat(apart, starts) / sizes[:, None]
+        apart -= np.repeat(means, sizes, axis=0)
         second += apart.T @ apart
     _, directions = np.linalg.eigh(second)
     return np.ascontiguousarray(directions[:, ::-1][:, :width].T, dtype=np.float32)

@@ -48,7 +48,7 @@ from spacy_attn.wsd.methods.occurrence import (
     unit_parts,
     unit_rows,
 )
-from spacy_attn.wsd.methods.registry import DATA, check_arguments, sense_model_of
+from spacy_attn.wsd.methods.registry import check_arguments, sense_model_of
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -143,7 +143,7 @@ def _make(
         encoder,
         models.text_encoder(plain),
         head,
-        (DATA, cache_folder()) if resources.may_keep else (),
+        (*(() if path is None else (path.parent,)), cache_folder()) if resources.may_keep else (),
         temperature_of("attention", temperature, path),
         WIDEN_BELOW,
         UNFITTED if path is None else calibration_of("examples", path),
