@@ -241,11 +241,11 @@ def test_examples_and_definitions():
     inventory = bats(("night bat",), ("ball bat", "swing bat"), ())
     obtained = scored(attention(inventory), inventory, "cave bat")
     # Both halves to unit length; the three examples differ in their context alone: (1, 0)
-    # once and (0, 1) twice, so u = second less first number decides. Mean of u: 1 / 3.
-    # Centred u: -4/3, 2/3, 2/3, each row x = u/2 * (-1, 1); centred y of the second sense:
-    # -4/3, 2/3, 2/3. x.y / (x.x + 1) along (-1, 1) / sqrt 2: (8/3 / sqrt 2) / (4/3 + 1).
-    slope = (8 / 3 / np.sqrt(2)) / (4 / 3 + 1)
-    second = 1 / 3 + slope * ((-1 - 1 / 3) / np.sqrt(2))  # of u = -1
+    # once and (0, 1) twice, so u = second less first number decides. Each sense counts the same:
+    # weights 3/2, 3/4, 3/4, under which u and y of the second sense, -1, 1, 1, have mean 0.
+    # Each row x = u/2 * (-1, 1); x.y / (x.x + 1) along (-1, 1) / sqrt 2: (3 / sqrt 2) / (3/2 + 1).
+    slope = (3 / np.sqrt(2)) / (3 / 2 + 1)
+    second = slope * -1 / np.sqrt(2)  # of u = -1
     by_examples = np.array([-second, second, 2 / 3 - 1])
     np.testing.assert_allclose(obtained, by_examples + 0.5 * BY_DEFINITION, rtol=2e-3)
 
