@@ -10,7 +10,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.models import DEFAULT_ENCODER, encoder_name
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
 UNITS = ("document", "passage", "sentence")
 
 
@@ -97,6 +97,7 @@ def _settings_in(identity: str, names: Mapping[str, str]) -> dict[str, str]:
     if found is None:
         return {}
     model, adapter, strength, layers, unit, precision = found.groups()
+    precision = precision.partition("x")[0]  # int8 and the hash of its scales
     settings = {"model": repr(names.get(model, model)), "adapter": "null"}
     if adapter != "none":
         settings["adapter"] = repr(names.get(adapter, adapter))

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import SEED, Result, in_child, publish
-from spacy_attn.encoder.device import pick_precision
 from spacy_attn.encoder.linear import ops_for
+from spacy_attn.encoder.precision import pick_precision
 
 ROWS, WIDTH, INNER = 1024, 384, 1536
 TURNS = 12
@@ -51,7 +51,8 @@ def fused(dtype: torch.dtype) -> list[Callable[[], Any]]:
     ops, runs = ops_for("fused"), list[Callable[[], Any]]()
     for out, into, then in PRODUCTS:
         x, residual = torch.randn(ROWS, into).to(dtype), torch.randn(ROWS, out).to(dtype)
-        weight, bias = ops.arranged(torch.randn(out, into).to(dtype)), torch.zeros(out, dtype=dtype)
+        zeros = torch.zeros(out, dtype=dtype)
+        weight, bias = ops.arranged(0, "", torch.randn(out, into).to(dtype), zeros)
         if then == "add":
             runs.append(lambda x=x, w=weight, b=bias, r=residual: ops.linear_add(x, w, b, r))  # type: ignore[misc]
         else:

@@ -188,6 +188,7 @@ def glossbert(model: str) -> Run:
 
 SYSTEMS: dict[str, Callable[[str], Run]] = {
     "spacy_attn, float32": lambda model: ours(model, "float32"),
+    "spacy_attn, int8": lambda model: ours(model, "int8"),
     "spacy_attn, auto": lambda model: ours(model, "auto"),
     "spacy-transformers": spacy_transformers,
     "sentence-transformers": sentence_transformers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.common import (
     Column,
     Result,
+    between,
     exact,
     load,
     machine,
@@ -86,6 +87,41 @@ def int8() -> str:
         instructions alone ({machine(result)}; "-": no fast kernel, or not measured):""",
         wide_table("instructions", kinds, {k: cells(row) for k, row in result["rows"].items()}),
         made_with(".speed.int8"),
+    )
+
+
+def int8_senses() -> str:
+    """Senses and vectors in 8-bit integers, beside float32."""
+    result = load("int8-senses")
+    rows = [
+        {**row, "name": f"{name}, {row['name']}"}
+        for name, both in result["senses"].items()
+        for row in both
+    ]
+
+    def changed(row: Result) -> str:
+        found = row["comparison"]
+        return f"{found['only_this']} / {found['only_baseline']}" if found else ""
+
+    return page(
+        """Accuracy of `attention` in both precisions; how many words int8 alone, and float32 alone,
+        has right:""",
+        table(
+            rows,
+            Column("set, precision", "name"),
+            Column("n", "n", whole),
+            Column("accuracy", "accuracy", percent),
+            Column("95 %", lambda row: between(row["ci95"])),
+            Column("int8 / float32 alone right", changed),
+        ),
+        "Mean cosine to the vectors of float32, on text that the scales were not made from:",
+        table(
+            [{"name": name, "cosine": cosine} for name, cosine in result["cosine"].items()],
+            Column("default encoder", "name"),
+            Column("mean cosine", "cosine", number(4)),
+        ),
+        f"""Between processors with and without VNNI the mean cosine is
+        {result["cosine_without_vnni"]:.6f}. {made_with(".int8_senses")}""",
     )
 
 

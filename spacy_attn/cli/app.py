@@ -25,6 +25,7 @@ from rich.text import Text
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from spacy_attn.cli.annotate import annotate
+from spacy_attn.cli.calibrate_int8 import calibrate_int8
 from spacy_attn.cli.compare import compare
 from spacy_attn.cli.doctor import doctor
 from spacy_attn.cli.explain import explain
@@ -134,6 +135,10 @@ app.command(
     "train-lemmatizer",
     epilog="Example: spacy-attn train-lemmatizer --semcor semcor.jsonl.gz -o runs/lemmatizer",
 )(train_lemmatizer)
+app.command(
+    "calibrate-int8",
+    epilog="Example: spacy-attn calibrate-int8 my-encoder --text texts.txt",
+)(calibrate_int8)
 app.add_typer(inventory, name="inventory", cls=_Commands)
 
 

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
     "adapter": None,  # or "senses": with the trained weights of the attention method; a path
     "strength": FEW_SHOT_STRENGTH,  # of the adapter; 1.0 is what senses of WordNet are read with
-    "precision": "float32",  # of the arithmetic: "bfloat16", "float16" or "auto", the fastest here
+    "precision": "float32",  # or "bfloat16", "float16", "int8", "auto": the fastest here
     "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"
     "unit": None,  # read together; null: "passage" with an adapter, else "document"

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.loading import (
@@ -24,6 +24,10 @@ from spacy_attn.encoder.loading import (
     read_encoder,
 )
 from spacy_attn.errors import SpacyAttnError
+
+if TYPE_CHECKING:
+    from spacy_attn.encoder.linear import Ops
+    from spacy_attn.encoder.tuning import Choice
 
 
 class Forward(Protocol):
@@ -41,11 +45,20 @@ class Checkpoint(Protocol):
     width: int
     n_layers: int
     limit: int  # pieces that it takes at once, special tokens included
+    inner: int  # width between the two products of a layer
+    n_heads: int
+    is_packed: bool  # whether PackedBert computes it
 
     def forward(
-        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+        self,
+        precision: str,
+        layers: Sequence[int],
+        device: str,
+        adapter: Adapter | None,
+        ops: Ops | None = None,
+        choice: Choice | None = None,
     ) -> Forward:
-        """The fastest forward pass that there is for it."""
+        """The fastest forward pass that there is for it; ``ops`` where it is packed alone."""
         ...
 
 
@@ -98,11 +111,20 @@ class _DirectBert:
         check_vocabulary(self.tokenizer, int(self._config["vocab_size"]))
         self.width = int(self._config["hidden_size"])
         self.n_layers = int(self._config["num_hidden_layers"])
+        self.inner = int(self._config["intermediate_size"])
+        self.n_heads = int(self._config["num_attention_heads"])
+        self.is_packed = True
         longest = tokenizer.get("model_max_length") or 10**9
         self.limit = min(int(self._config["max_position_embeddings"]), int(longest))
 
     def forward(
-        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+        self,
+        precision: str,
+        layers: Sequence[int],
+        device: str,
+        adapter: Adapter | None,
+        ops: Ops | None = None,
+        choice: Choice | None = None,
     ) -> Forward:
         """See :class:`Checkpoint`."""
         import torch
@@ -118,7 +140,8 @@ class _DirectBert:
                 change = None if adapter is None else adapter.change(name, tensor.shape)
                 return tensor if change is None else tensor + change
 
-            return PackedBert(self._config, weights, getattr(torch, precision), layers, device)
+            dtype = getattr(torch, precision)
+            return PackedBert(self._config, weights, dtype, layers, device, choice, ops)
 
 
 class _HuggingFaceModel:
@@ -132,11 +155,21 @@ class _HuggingFaceModel:
         self.width, self.n_layers = int(config.hidden_size), int(config.num_hidden_layers)
         if config.model_type == "reformer":  # its two reversible streams stand side by side
             self.width *= 2
+        inner = getattr(config, "intermediate_size", None)
+        self.inner = inner if isinstance(inner, int) else 4 * self.width
+        self.n_heads = int(getattr(config, "num_attention_heads", 1) or 1)
+        self.is_packed = self._is_packed()
         self.limit = min(positions_of(self._model), int(tokenizer.model_max_length))
         self._pad = int(tokenizer.pad_token_id or 0)  # any id will do, a mask hides it
 
     def forward(
-        self, precision: str, layers: Sequence[int], device: str, adapter: Adapter | None
+        self,
+        precision: str,
+        layers: Sequence[int],
+        device: str,
+        adapter: Adapter | None,
+        ops: Ops | None = None,
+        choice: Choice | None = None,
     ) -> Forward:
         """See :class:`Checkpoint`."""
         import torch
@@ -147,10 +180,16 @@ class _HuggingFaceModel:
         model, dtype = self._model, getattr(torch, precision)
         if adapter is not None:
             merge_adapter(model, adapter)
-        state, config = model.state_dict(), model.config.to_dict()
-        if PackedBert.supports(config) and _names_of(config) <= set(state):
-            return PackedBert(config, state.__getitem__, dtype, layers, device)
+        if self.is_packed:
+            weights = model.state_dict().__getitem__
+            return PackedBert(model.config.to_dict(), weights, dtype, layers, device, choice, ops)
         return PaddedModel(model.to(device), dtype, layers, self._pad)
+
+    def _is_packed(self) -> bool:
+        from spacy_attn.encoder.packed import PackedBert
+
+        config = self._model.config.to_dict()
+        return PackedBert.supports(config) and _names_of(config) <= set(self._model.state_dict())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

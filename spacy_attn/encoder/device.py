@@ -1,4 +1,4 @@
-"""On which device an encoder runs, and in which precision: what "auto" means there."""
+"""On which device an encoder runs: what "auto" means there."""
 
 from __future__ import annotations
 
@@ -73,21 +73,3 @@ def pick_device(device: str) -> str:
             'give device = "cpu", or "auto"'
         ) from error
     return device
-
-
-def pick_precision(precision: str, device: str) -> str:
-    """The arithmetic: "auto" is bfloat16 where the device multiplies it faster, else float32.
-
-    On a CPU that needs instructions for it (AVX-512 BF16, AMX); without them bfloat16 works, and
-    is slower than float32.
-    """
-    if precision != "auto":
-        return precision
-    import torch
-
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    has_bf16 = device == "cpu" and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
-    return "bfloat16" if has_bf16 else "float32"

@@ -16,20 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from spacy_attn._types import Floats2d, Ints1d, Ints2d, Offsets, TokenRange
 from spacy_attn.encoder.align import add_pieces, align
 from spacy_attn.encoder.batching import batch_by_length
-from spacy_attn.encoder.checkpoint import Forward, open_checkpoint
-from spacy_attn.encoder.device import (
-    on_processor,
-    one_thread_in_children,
-    pick_device,
-    pick_precision,
-)
+from spacy_attn.encoder.checkpoint import Checkpoint, Forward, open_checkpoint
+from spacy_attn.encoder.device import on_processor, one_thread_in_children, pick_device
 from spacy_attn.encoder.loading import Adapter, check_layers, damaged, special_tokens
 from spacy_attn.encoder.memory import release_freed_memory
 from spacy_attn.encoder.windows import Window, cut_windows, round_reads
@@ -43,6 +38,9 @@ from spacy_attn.models import (
 )
 from spacy_attn.sentences import passage_starts, sentence_starts
 from spacy_attn.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from spacy_attn.encoder.int8 import Scales
 
 _RELEASE_AFTER = 4096  # pieces; a few times a second
 _CUTS = {"passage": passage_starts, "sentence": sentence_starts}  # where a unit begins
@@ -309,14 +307,36 @@ class HuggingFaceEncoder:
         path = self.settings.adapter
         adapter = None if path is None else Adapter(Path(path), weights, self.settings.strength)
         device = pick_device(self.settings.device)
-        precision = pick_precision(self.settings.precision, device)
+        changed_by = "none" if adapter is None else adapter.identity
+        precision, scales = self._precision(checkpoint, device, weights, changed_by)
         self._width = checkpoint.width
-        self._forward = checkpoint.forward(precision, layers, device, adapter)
+        if scales is None:
+            self._forward = checkpoint.forward(precision, layers, device, adapter)
+        else:
+            self._forward = checkpoint.forward("float32", layers, device, adapter, scales.ops())
+            precision = f"int8x{scales.identity[:8]}"
         self._identity = (
             f"{Path(self.settings.model).name}@{weights[:16]}"
-            f"/adapter@{'none' if adapter is None else adapter.identity}"
+            f"/adapter@{changed_by}"
             f"/layers@{','.join(map(str, layers))}/{self.settings.unit}/{precision}"
         )
+
+    def _precision(
+        self, checkpoint: Checkpoint, device: str, weights: str, adapter: str
+    ) -> tuple[str, Scales | None]:
+        """The arithmetic, and the scales where it is int8."""
+        from spacy_attn.encoder.int8 import find_scales
+        from spacy_attn.encoder.precision import check_int8, pick_precision
+        from spacy_attn.encoder.tuning import Shape
+
+        wanted, scales = self.settings.precision, None
+        if wanted in ("auto", "int8") and device == "cpu" and checkpoint.is_packed:
+            scales = find_scales(weights, adapter)
+        shape = Shape.of(checkpoint.width, checkpoint.inner, checkpoint.n_heads)
+        precision = pick_precision(wanted, device, shape, scales)
+        if precision != "int8":
+            return precision, None
+        return precision, check_int8(self.settings, device, checkpoint.is_packed, scales)
 
     def _check_window(self, limit: int) -> None:
         special = len(self._prefix) + len(self._suffix)

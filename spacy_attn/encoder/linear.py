@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,8 @@ from spacy_attn.encoder.device import inference
 
 logger = logging.getLogger("spacy_attn")
 
-#: Linear layer, x -> x W + b, with GELU behind it where asked for.
-Linear = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: Linear layer, x -> x W + b, with GELU behind it where asked for; W is as ``arranged`` gives it.
+Linear = Callable[[Tensor, Any, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,10 @@ class Ops:
 
     linear: Linear
     linear_gelu: Linear
-    linear_add: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-    arranged: Callable[[Tensor], Tensor]  # a weight (out, in) in the layout of the products
+    linear_add: Callable[[Tensor, Any, Tensor, Tensor], Tensor]
+    #: Weight (out, in) and bias of a layer's product in the layout of the products; which layer,
+    #: from 0, and which product, by its name in :class:`spacy_attn.encoder.packed.Layer`.
+    arranged: Callable[[int, str, Tensor, Tensor], tuple[Any, Tensor]]
 
 
 def _linear_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -74,16 +77,21 @@ def reordered(weight: Tensor) -> Tensor:
     return out
 
 
-def _as_it_is(weight: Tensor) -> Tensor:
-    return weight
+def _reordered(layer: int, part: str, weight: Tensor, bias: Tensor) -> tuple[Any, Tensor]:
+    return reordered(weight), bias
+
+
+def as_it_is(layer: int, part: str, weight: Tensor, bias: Tensor) -> tuple[Any, Tensor]:
+    """The weight in the layout of torch's own products."""
+    return weight, bias
 
 
 #: The first one is the default where nothing is measured.
 LINEAR_WAYS = ("fused", "gelu_apart", "plain")
 _OPS = {
-    "plain": Ops(F.linear, _linear_gelu, _linear_add, _as_it_is),
-    "fused": Ops(fused_linear, _onednn_linear_gelu, _onednn_linear_add, reordered),
-    "gelu_apart": Ops(fused_linear, _onednn_linear_then_gelu, _onednn_linear_add, reordered),
+    "plain": Ops(F.linear, _linear_gelu, _linear_add, as_it_is),
+    "fused": Ops(fused_linear, _onednn_linear_gelu, _onednn_linear_add, _reordered),
+    "gelu_apart": Ops(fused_linear, _onednn_linear_then_gelu, _onednn_linear_add, _reordered),
 }
 _works: dict[torch.dtype, bool] = {}
 
@@ -111,7 +119,7 @@ def _try_fused(dtype: torch.dtype) -> bool:
     bias, residual = wave[:32], x.flip(0)
     base, fused = _OPS["plain"], _OPS["fused"]
     try:
-        packed = fused.arranged(weight)
+        packed, bias = fused.arranged(0, "out", weight, bias)
         pairs = (
             (base.linear(x, weight, bias), fused.linear(x, packed, bias)),
             (base.linear_gelu(x, weight, bias), fused.linear_gelu(x, packed, bias)),

@@ -22,7 +22,7 @@ from torch import Tensor
 from spacy_attn._types import Floats2d
 from spacy_attn.encoder.attention import attend
 from spacy_attn.encoder.device import inference
-from spacy_attn.encoder.linear import ops_for
+from spacy_attn.encoder.linear import Ops, ops_for
 from spacy_attn.encoder.rows import Batch
 from spacy_attn.encoder.tuning import Choice, Shape, pick_choice
 
@@ -34,14 +34,14 @@ Weights = Callable[[str], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class Layer:
     """Weights of one layer, each with its bias. *Shape:* (out, in), (out,)"""
 
-    query_key_value: tuple[Tensor, Tensor]
-    attention_out: tuple[Tensor, Tensor]
+    query_key_value: tuple[Any, Tensor]
+    attention_out: tuple[Any, Tensor]
     attention_norm: tuple[Tensor, Tensor]
-    intermediate: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
+    intermediate: tuple[Any, Tensor]
+    out: tuple[Any, Tensor]
     norm: tuple[Tensor, Tensor]
 
 
@@ -55,6 +55,7 @@ class PackedBert:
         layers: those whose mean is the result; 0 is the embedding layer.
         device: where it runs.
         choice: how it is computed; None: as was measured to be fastest here.
+        ops: the products; None: those of the choice.
 
     Raises:
         KeyError: the model lacks a weight.
@@ -68,6 +69,7 @@ class PackedBert:
         layers: Sequence[int],
         device: str = "cpu",
         choice: Choice | None = None,
+        ops: Ops | None = None,
     ) -> None:
         self._n_heads = int(config["num_attention_heads"])
         self._width = int(config["hidden_size"])
@@ -97,11 +99,8 @@ class PackedBert:
         self.choice = choice or pick_choice(
             Shape(self._width, int(config["intermediate_size"]), self._n_heads, dtype), device
         )
-        self._ops = ops_for(self.choice.linear)
-        self._layers = [
-            _take_layer(f"encoder.layer.{i}", pair, self._ops.arranged)
-            for i in range(max(self._read))
-        ]
+        self._ops = ops or ops_for(self.choice.linear)
+        self._layers = [_take_layer(i, pair, self._ops.arranged) for i in range(max(self._read))]
 
     @staticmethod
     def supports(config: Mapping[str, Any]) -> bool:
@@ -142,7 +141,7 @@ class PackedBert:
             x = F.linear(x, *self._project)
         return x.to(self._dtype)
 
-    def _layer(self, x: Tensor, layer: _Layer, batch: Batch) -> Tensor:
+    def _layer(self, x: Tensor, layer: Layer, batch: Batch) -> Tensor:
         """One layer. *Shape:* (n_pieces, width), the same"""
         ops, norm = self._ops, self._norm
         attended = self._attend(ops.linear(x, *layer.query_key_value), batch)
@@ -166,21 +165,23 @@ class PackedBert:
 
 
 def _take_layer(
-    name: str,
+    number: int,
     pair: Callable[[str], tuple[Tensor, Tensor]],
-    arranged: Callable[[Tensor], Tensor],
-) -> _Layer:
+    arranged: Callable[[int, str, Tensor, Tensor], tuple[Any, Tensor]],
+) -> Layer:
     """A layer with its matrices laid out for the products."""
+    name = f"encoder.layer.{number}"
 
-    def linear(*names: str) -> tuple[Tensor, Tensor]:
+    def linear(part: str, *names: str) -> tuple[Any, Tensor]:
         weights, biases = zip(*(pair(f"{name}.{each}") for each in names), strict=True)
-        return arranged(torch.cat(weights)), torch.cat(biases)
+        return arranged(number, part, torch.cat(weights), torch.cat(biases))
 
-    return _Layer(
-        linear("attention.self.query", "attention.self.key", "attention.self.value"),
-        linear("attention.output.dense"),
+    heads = (f"attention.self.{each}" for each in ("query", "key", "value"))
+    return Layer(
+        linear("query_key_value", *heads),
+        linear("attention_out", "attention.output.dense"),
         pair(f"{name}.attention.output.LayerNorm"),
-        linear("intermediate.dense"),
-        linear("output.dense"),
+        linear("intermediate", "intermediate.dense"),
+        linear("out", "output.dense"),
         pair(f"{name}.output.LayerNorm"),
     )

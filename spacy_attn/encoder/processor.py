@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from spacy_attn.errors import ConfigError
-from spacy_attn.models.findings import Finding
+from spacy_attn.errors import SpacyAttnError
+from spacy_attn.models import DEFAULT_ENCODER, known_model
+from spacy_attn.models.findings import Finding, Need
 
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
@@ -30,43 +31,51 @@ def examine_processor() -> Iterator[Finding]:
         return
     native = any(flag in flags for flag in ("amx_bf16", "avx512_bf16", "bf16"))
     if native and _torch_runs_bfloat16():
-        detail = "in hardware: precision = 'bfloat16' is the fast setting here"
+        detail = "in hardware: the line precision says if it is the fastest here"
     elif _torch_runs_bfloat16():
         detail = "emulated: keep precision = 'float32'"
     else:
         detail = "not supported: keep precision = 'float32'"
     yield Finding("processor", "bfloat16", "found", "optional", detail)
-    yield Finding("processor", "precision", "found", "optional", _picked())
-    yield _examined_engine()
+    yield from _examined_engine()
     detail = f"{torch.get_num_threads()} for torch, {_n_cores()} cores usable"
     yield Finding("processor", "threads", "found", "optional", detail)
 
 
-def _examined_engine() -> Finding:
-    try:
-        return Finding("processor", "engine", "found", "optional", _engine())
-    except ConfigError as error:
-        repair = "unset SPACY_ATTN_ENGINE"
-        return Finding("processor", "engine", "wrong", "required", str(error), repair=repair)
+def _examined_engine() -> Iterator[Finding]:
+    """What "auto" means here for the default encoder, and how its layers are computed."""
+    checks: tuple[tuple[str, Callable[[], str], Need, str], ...] = (
+        ("precision", _picked, "optional", "spacy-attn calibrate-int8"),
+        ("engine", _engine, "required", "unset SPACY_ATTN_ENGINE"),
+    )
+    for name, examine, need, repair in checks:
+        try:
+            yield Finding("processor", name, "found", "optional", examine())
+        except SpacyAttnError as error:
+            yield Finding("processor", name, "wrong", need, str(error), repair=repair)
 
 
 def _picked() -> str:
-    """What "auto" means on this machine."""
-    from spacy_attn.encoder.device import pick_device, pick_precision
+    from spacy_attn.encoder.device import pick_device
+    from spacy_attn.encoder.int8 import find_scales
+    from spacy_attn.encoder.precision import explain_precision
+    from spacy_attn.encoder.tuning import Shape
 
-    device = pick_device("auto")
-    return f"'auto' is {pick_precision('auto', device)} on {device}"
+    known = known_model(DEFAULT_ENCODER)
+    scales = find_scales(known.weights_sha256 or "", "none") if known else None
+    return explain_precision(Shape.of(*_DEFAULT_SHAPE), pick_device("auto"), scales)
 
 
 def _engine() -> str:
-    """How the default encoder computes with each precision that is fast here."""
+    """How the default encoder computes in each precision that leaves a choice."""
     import torch
 
-    from spacy_attn.encoder.device import pick_device, pick_precision
+    from spacy_attn.encoder.device import pick_device
+    from spacy_attn.encoder.precision import precisions_here
     from spacy_attn.encoder.tuning import Shape, explain_choice
 
     device = pick_device("auto")
-    names = dict.fromkeys(("float32", pick_precision("auto", device)))
+    names = precisions_here(None) if device == "cpu" else ["float32"]
     return "; ".join(
         f"{name}: {explain_choice(Shape(*_DEFAULT_SHAPE, getattr(torch, name)), device)}"
         for name in names

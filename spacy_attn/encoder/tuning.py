@@ -13,7 +13,6 @@ of one machine, whatever its cache holds.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -22,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,10 +29,9 @@ from torch import Tensor
 from spacy_attn.encoder.attention import ATTENTION_WAYS, attend
 from spacy_attn.encoder.device import inference, one_thread_in_children
 from spacy_attn.encoder.linear import LINEAR_WAYS, Ops, fused_linear_works, ops_for
+from spacy_attn.encoder.measured import read_measured, write_measured
 from spacy_attn.encoder.rows import Batch
 from spacy_attn.errors import ConfigError
-from spacy_attn.files import atomic_write
-from spacy_attn.models import cache_folder
 
 logger = logging.getLogger("spacy_attn")
 
@@ -41,10 +39,10 @@ logger = logging.getLogger("spacy_attn")
 SETTING = "SPACY_ATTN_ENGINE"
 _FILE = "engine.json"
 _FORMAT = 2  # to be raised when a way is added or changed
-_REMEMBERED = 64  # shapes on disk
 _TURNS = 4  # at most
 _BUDGET = 0.1  # seconds; on a busy machine there is one turn, and then no other begins
 _CLEAR = 1.03  # a way other than the default must be so much faster
+_PARTS = ("query_key_value", "attention_out", "intermediate", "out")  # products of a layer
 _LENGTHS = (9, 14, 17, 22, 22, 44)  # pieces of the rows that are timed: 128
 
 K = TypeVar("K")
@@ -58,6 +56,11 @@ class Shape:
     inner: int  # width between the two products of a feed-forward layer
     n_heads: int
     dtype: torch.dtype
+
+    @classmethod
+    def of(cls, width: int, inner: int, n_heads: int) -> Shape:
+        """The shape of layers in float32."""
+        return cls(width, inner, n_heads, torch.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,12 @@ def pick_choice(shape: Shape, device: str = "cpu") -> Choice:
     if setting not in ("", "auto"):
         chosen = _parsed(setting, default)
         return chosen if works else Choice("plain", chosen.attention, chosen.step)
-    return _remembered_or_measured(_key(shape), shape)
+    return _remembered_or_measured(key_of(shape), shape)
 
 
 def explain_choice(shape: Shape, device: str = "cpu") -> str:
     """One line about the choice, for a report."""
-    setting = os.environ.get(SETTING, "").strip()
-    how = "measured here" if setting in ("", "auto") else f"set by {SETTING}"
+    how = "measured here" if is_measured() else f"set by {SETTING}"
     return f"{pick_choice(shape, device)} ({how})"
 
 
@@ -144,7 +146,7 @@ def fastest(seconds: Mapping[K, float]) -> K:
 # -- the measurement -------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=64)
 def _remembered_or_measured(key: str, shape: Shape) -> Choice:
     remembered = _read().get(key)
     if remembered is not None:
@@ -171,7 +173,7 @@ def _measured(shape: Shape) -> Choice:
     names = [way for way in LINEAR_WAYS if way == "plain" or fused_linear_works(shape.dtype)]
     ways = {name: _feed_forward(ops_for(name), weights, x) for name in names}
     linear = fastest(measure(ways))
-    arranged = [(ops_for(linear).arranged(weight), bias) for weight, bias in weights]
+    arranged = _arranged(ops_for(linear), weights)
 
     def layer(attention: str, step: int) -> Callable[[], object]:
         rows = [range(n) for n in _LENGTHS]
@@ -188,14 +190,17 @@ def _measured(shape: Shape) -> Choice:
 def _feed_forward(
     ops: Ops, weights: list[tuple[Tensor, Tensor]], x: Tensor
 ) -> Callable[[], object]:
-    (up, up_bias), (down, down_bias) = weights[2:]
-    up, down = ops.arranged(up), ops.arranged(down)
-    return lambda: ops.linear_add(ops.linear_gelu(x, up, up_bias), down, down_bias, x)
+    up, down = _arranged(ops, weights)[2:]
+    return lambda: ops.linear_add(ops.linear_gelu(x, *up), *down, x)
+
+
+def _arranged(ops: Ops, weights: list[tuple[Tensor, Tensor]]) -> list[tuple[Any, Tensor]]:
+    return [ops.arranged(0, part, *pair) for part, pair in zip(_PARTS, weights, strict=True)]
 
 
 def _layer(
     ops: Ops,
-    weights: list[tuple[Tensor, Tensor]],
+    weights: list[tuple[Any, Tensor]],
     x: Tensor,
     batch: Batch,
     n_heads: int,
@@ -213,8 +218,8 @@ def _layer(
 # -- what is remembered, and what is set -----------------------------------------------------
 
 
-def _key(shape: Shape) -> str:
-    """Everything that may change which way is the fastest."""
+def key_of(shape: Shape) -> str:
+    """Everything that may change which way is the fastest here."""
     limits = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
     return " | ".join(
         (
@@ -277,23 +282,18 @@ def _checked(values: Mapping[str, object]) -> Choice:
     return choice
 
 
+def is_measured() -> bool:
+    """Whether ways are timed; not where ``SPACY_ATTN_ENGINE`` says which are taken."""
+    return os.environ.get(SETTING, "").strip() in ("", "auto")
+
+
 def _read() -> dict[str, Choice]:
     """What earlier processes measured; a broken file counts as empty."""
     try:
-        lines = json.loads((cache_folder() / _FILE).read_text(encoding="utf-8")).items()
-        return {str(key): _checked(values) for key, values in lines}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {key: _checked(values) for key, values in read_measured(_FILE).items()}
+    except (ValueError, TypeError):
         return {}
 
 
 def _write(key: str, choice: Choice) -> None:
-    """Remember one more; a cache that cannot be written is no error."""
-    remembered = [(k, v) for k, v in _read().items() if k != key]
-    kept = [*remembered[1 - _REMEMBERED :], (key, choice)]
-    text = json.dumps({k: asdict(v) for k, v in kept}, indent=1)
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with atomic_write(cache_folder() / _FILE) as file:
-            file.write(text.encode())
-    except OSError as error:
-        logger.debug("the fastest way is not remembered: %s", error)
+    write_measured(_FILE, key, asdict(choice), {k: asdict(v) for k, v in _read().items()})

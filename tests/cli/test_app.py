@@ -253,6 +253,7 @@ def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
         "annotate",
         "compare",
         "doctor",
+        "calibrate-int8",
         "train-word2vec",
         "train-chunker",
         "train-senses",

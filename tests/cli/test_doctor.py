@@ -357,21 +357,35 @@ class TestProcessor:
         assert set(found["features"].detail.split(", ")) == flags
 
     def test_what_auto_means_is_said(self, monkeypatch):
-        from spacy_attn.encoder import device
+        from spacy_attn.encoder import device, precision
 
         monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
-        monkeypatch.setattr(device, "pick_precision", lambda name, on: "bfloat16")
-        assert processor._picked() == "'auto' is bfloat16 on cpu"
+        monkeypatch.setattr(precision, "explain_precision", lambda *given: given)
+        shape, on, scales = processor._picked()
+        assert (shape.width, shape.inner, shape.n_heads, on) == (384, 1536, 12, "cpu")
+        assert scales.cosine > 0.99  # those that ship
 
     def test_how_the_encoder_computes_is_said(self, monkeypatch):
-        from spacy_attn.encoder import device
+        from spacy_attn.encoder import device, precision
 
         monkeypatch.setenv("SPACY_ATTN_ENGINE", "linear=plain step=8")
         monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
-        monkeypatch.setattr(device, "pick_precision", lambda name, on: "float32")
+        monkeypatch.setattr(precision, "precisions_here", lambda scales: ["float32"])
         (finding,) = (f for f in processor.examine_processor() if f.name == "engine")
         said = "float32: linear=plain attention=one_kernel step=8 (set by SPACY_ATTN_ENGINE)"
         assert (finding.state, finding.detail) == ("found", said)
+
+    def test_damaged_scales_are_said(self, monkeypatch, tmp_path):
+        from spacy_attn.encoder.int8 import scales_path
+        from spacy_attn.models import DEFAULT_ENCODER, known_model
+
+        monkeypatch.setenv("SPACY_ATTN_CACHE", str(tmp_path))
+        path = scales_path(known_model(DEFAULT_ENCODER).weights_sha256, "none")
+        path.parent.mkdir()
+        path.write_bytes(b"PK")
+        (finding,) = (f for f in processor.examine_processor() if f.name == "precision")
+        assert (finding.state, finding.need) == ("wrong", "optional")
+        assert finding.repair == "spacy-attn calibrate-int8"
 
     def test_a_wrong_setting_of_the_engine_is_said(self, monkeypatch):
         monkeypatch.setenv("SPACY_ATTN_ENGINE", "fast")

@@ -1,4 +1,4 @@
-"""What "auto" picks, and what is refused."""
+"""Which device "auto" picks, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_attn.encoder.device import pick_device, pick_precision
+from spacy_attn.encoder.device import pick_device
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError
 from spacy_attn.settings import EncoderSettings
-
-
-@pytest.mark.parametrize(
-    ("bf16", "amx", "picked"),
-    [
-        (True, False, "bfloat16"),
-        (False, True, "bfloat16"),
-        (False, False, "float32"),
-    ],
-)
-def test_auto_on_a_processor(monkeypatch, bf16, amx, picked):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert pick_precision("auto", "cpu") == picked
-    assert pick_precision("float16", "cpu") == "float16"  # what is asked for is done
-
-
-@pytest.mark.parametrize(("bf16", "picked"), [(True, "bfloat16"), (False, "float16")])
-def test_auto_on_a_gpu(monkeypatch, bf16, picked):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert pick_precision("auto", "cuda:0") == picked
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):

@@ -128,7 +128,7 @@ def test_fused_layers_that_compute_something_else_are_not_trusted(monkeypatch):
 def test_a_torch_without_fused_layers_is_no_error(monkeypatch):
     monkeypatch.setattr(linear, "_works", {})
 
-    def gone(weight):
+    def gone(layer, part, weight, bias):
         raise AttributeError("no such operator")
 
     without = replace(linear.ops_for("fused"), arranged=gone)

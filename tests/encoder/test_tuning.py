@@ -133,7 +133,7 @@ class TestMemory:
     def test_a_value_that_is_not_allowed_is_measured_anew(self, timings, cache):
         cache.mkdir()
         wrong = {**asdict(Choice()), "step": 10**9}
-        (cache / "engine.json").write_text(json.dumps({tuning._key(SHAPE): wrong}), "utf-8")
+        (cache / "engine.json").write_text(json.dumps({tuning.key_of(SHAPE): wrong}), "utf-8")
         assert pick_choice(SHAPE) == Choice(step=1)
 
     def test_a_cache_that_cannot_be_written_is_no_error(self, timings, cache, monkeypatch):
@@ -151,12 +151,12 @@ class TestMemory:
         "other", [Shape(48, 64, 2, torch.float32), Shape(32, 64, 2, torch.bfloat16)]
     )
     def test_another_shape_is_another_measurement(self, other):
-        assert tuning._key(other) != tuning._key(SHAPE)
+        assert tuning.key_of(other) != tuning.key_of(SHAPE)
 
     def test_other_instructions_are_another_measurement(self, monkeypatch):
-        before = tuning._key(SHAPE)
+        before = tuning.key_of(SHAPE)
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
-        assert tuning._key(SHAPE) != before
+        assert tuning.key_of(SHAPE) != before
 
 
 class TestSetting:

@@ -84,7 +84,8 @@ def attention_v1(
             nothing but the examples to learn from.
         strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
             half where the inventory has examples to learn from, else all.
-        precision: "float32", "bfloat16", "float16", or "auto": what this processor does fastest.
+        precision: "float32", "bfloat16", "float16", "int8", or "auto": what this processor does
+            fastest.
         window: wordpieces of a window.
         overlap: wordpieces that neighbouring windows share.
         batch_pieces: wordpieces of a batch.

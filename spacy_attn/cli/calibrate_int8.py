@@ -1,0 +1,96 @@
+"""``spacy-attn calibrate-int8``: find the scales with which an encoder computes in 8 bits."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spacy_attn.cli.terminal import messages
+from spacy_attn.errors import ConfigError, ResourceError
+
+_TOGETHER, _PASSAGES = 3, 400
+
+
+def calibrate_int8(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Name or folder of the encoder (default: the default encoder)."),
+    ] = None,
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of running text, one passage a line; may be given several times "
+            "(default: sentences of the bundled inventory, English).",
+            show_default=False,
+        ),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="Sense model that changes the encoder: senses, or its path."),
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Strength of the adapter.")
+    ] = 1.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder (default: where encoders look for scales)."),
+    ] = None,
+) -> None:
+    """Calibrate an encoder for [b]precision = "int8"[/].
+
+    The encoder reads the text once in float32, and what each channel reaches decides how it is
+    rounded from then on, in every text. A few hundred lines that are like your texts are enough;
+    it takes seconds. An encoder with an adapter has scales of its own for each strength. The last
+    line is the mean cosine between the vectors in int8 and float32, on a quarter of the text that
+    the scales were not made from.
+    """
+    from spacy_attn.encoder.calibrate import calibrate
+    from spacy_attn.encoder.int8 import LEAST_COSINE, scales_path
+    from spacy_attn.models import DEFAULT_ENCODER
+    from spacy_attn.settings import EncoderSettings
+    from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
+
+    if adapter is None and strength != 1.0:
+        raise ConfigError(f"--strength {strength:g} is of an adapter; give --adapter senses too")
+    settings = EncoderSettings(
+        model or DEFAULT_ENCODER,
+        adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
+        strength=strength,
+    )
+    texts = _lines(text) if text else _bundled(DATA / "homographs.jsonl")
+    scales, weights, changed_by = calibrate(settings, texts)
+    path = scales_path(weights, changed_by, output)
+    scales.save(path)
+    typer.echo(str(path))
+    typer.echo(f"mean cosine to float32: {scales.cosine:.4f}")
+    if scales.cosine < LEAST_COSINE:
+        messages().print(
+            f'[yellow]below {LEAST_COSINE}: precision = "auto" does not take int8 for this encoder'
+        )
+
+
+def _lines(paths: Iterable[Path]) -> list[str]:
+    """The lines of some files that are not empty."""
+    lines: list[str] = []
+    for path in paths:
+        try:
+            lines += path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ResourceError(f"{path}: {error.strerror}; give a file with --text") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not UTF-8; save it as UTF-8") from error
+    return [line for line in lines if line.strip()]
+
+
+def _bundled(path: Path) -> list[str]:
+    """Example sentences of the bundled inventory, some together as in running text."""
+    senses = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    sentences = [each["text"] for sense in senses for each in sense.get("examples", ())]
+    random.Random(0).shuffle(sentences)  # noqa: S311
+    firsts = range(0, len(sentences), _TOGETHER)[:_PASSAGES]
+    return [" ".join(sentences[i : i + _TOGETHER]) for i in firsts]
