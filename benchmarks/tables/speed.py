@@ -125,10 +125,15 @@ def int8_senses() -> str:
     )
 
 
-def processors() -> str:
+def int8_speed() -> str:
+    """Words per second of int8 with the instructions of other processors, without peers."""
+    return processors("int8-speed", ".speed.processors --int8")
+
+
+def processors(name: str = "processors", command: str = ".speed.processors") -> str:
     """Words per second with the instructions of other processors."""
-    result = load("processors")
-    names = list(result["rows"]["all"])
+    result = load(name)
+    names = list(next(iter(result["rows"].values())))
 
     def cells(row: Result) -> list[str]:
         found = [row.get(name, {}) for name in names]
@@ -144,7 +149,7 @@ def processors() -> str:
         Hugging Face's model (32 documents as they come, padded), where torch, oneDNN and MKL may
         use these instructions alone (median of {result["turns"]}; {machine(result)}):""",
         wide_table("instructions", names, {k: cells(row) for k, row in result["rows"].items()}),
-        made_with(".speed.processors"),
+        made_with(command),
     )
 
 

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spacy_attn._types import Floats2d
 from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.checkpoint import Checkpoint, Forward, open_checkpoint
 from spacy_attn.encoder.device import on_processor
-from spacy_attn.encoder.int8 import ROUNDED, Scales, split_units
+from spacy_attn.encoder.int8 import ROUNDED, Arrays, Scales, split_units
 from spacy_attn.encoder.linear import Ops
 from spacy_attn.encoder.loading import Adapter, special_tokens
 from spacy_attn.encoder.precision import check_int8
@@ -56,8 +55,7 @@ def calibrate(settings: EncoderSettings, texts: Sequence[str]) -> tuple[Scales, 
     adapter = None
     if settings.adapter is not None:
         adapter = Adapter(Path(settings.adapter), weights, settings.strength)
-    placeholder = Scales(*(np.zeros(0),) * 4, {})  # only the machine and the model are checked
-    check_int8(settings, "cpu", checkpoint.is_packed, placeholder)
+    check_int8(settings.model, "cpu", checkpoint.is_packed)
     rows = _rows(checkpoint, texts, settings.window)
     checked = rows[::_CHECKED]
     watched = [row for i, row in enumerate(rows) if i % _CHECKED]
@@ -104,9 +102,7 @@ class _Watcher:
         """The layers that are watched."""
         return Ops(self._linear, self._linear_gelu, self._linear_add, self._arranged)
 
-    def watch(
-        self, forward: Forward, rows: Sequence[Sequence[int]], n_layers: int
-    ) -> tuple[Floats2d, Floats2d, Floats2d, Floats2d]:
+    def watch(self, forward: Forward, rows: Sequence[Sequence[int]], n_layers: int) -> Arrays:
         """Run some rows; see :class:`Scales` for what comes out."""
         for batch in batch_by_length([len(row) for row in rows], _PIECES):
             self._n = sum(len(rows[k]) for k in batch)
@@ -121,7 +117,7 @@ class _Watcher:
         return (
             ((low + high) / 2).astype(np.float16),
             np.maximum(spread, 1e-4).astype(np.float16),
-            np.array([units for units, _ in split]),
+            np.array([units for units, _ in split], dtype=np.uint8),
             np.array([limit for _, limit in split], dtype=np.float32),
         )
 

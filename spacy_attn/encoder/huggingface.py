@@ -326,7 +326,7 @@ class HuggingFaceEncoder:
     ) -> tuple[str, Scales | None]:
         """The arithmetic, and the scales where it is int8."""
         from spacy_attn.encoder.int8 import find_scales
-        from spacy_attn.encoder.precision import check_int8, pick_precision
+        from spacy_attn.encoder.precision import check_int8, needed, pick_precision
         from spacy_attn.encoder.tuning import Shape
 
         wanted, scales = self.settings.precision, None
@@ -336,7 +336,8 @@ class HuggingFaceEncoder:
         precision = pick_precision(wanted, device, shape, scales)
         if precision != "int8":
             return precision, None
-        return precision, check_int8(self.settings, device, checkpoint.is_packed, scales)
+        check_int8(self.settings.model, device, checkpoint.is_packed)
+        return precision, needed(self.settings, scales)
 
     def _check_window(self, limit: int) -> None:
         special = len(self._prefix) + len(self._suffix)

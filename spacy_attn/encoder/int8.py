@@ -57,6 +57,8 @@ _SPLIT = 24  # one unit more for so many
 _FOLDER = Path(__file__).parents[1] / "data" / "int8"
 
 Halves: TypeAlias = NDArray[np.float16]
+#: center, spread, units and limit of :class:`Scales`.
+Arrays: TypeAlias = tuple[Halves, Halves, NDArray[np.uint8], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -322,7 +324,7 @@ def _linear_gelu(x: Tensor, product: _Product, bias: Tensor) -> Tensor:
 
 def _linear_add(x: Tensor, product: _Product, bias: Tensor, residual: Tensor) -> Tensor:
     known = _inputs(x, product)
-    then = (1.0, 0, torch.float32, 1.0, 0, "add", 1.0, "none", [], "")
+    then: tuple[Any, ...] = (1.0, 0, torch.float32, 1.0, 0, "add", 1.0, "none", [], "")
     out: Tensor = torch.ops.onednn.qlinear_pointwise.binary(*known, residual, bias, *then)
     return out
 

@@ -54,18 +54,15 @@ def pick_precision(
     return names[0] if len(names) == 1 else fastest(layer_times(shape, tuple(names)))
 
 
-def check_int8(
-    settings: EncoderSettings, device: str, is_packed: bool, scales: Scales | None
-) -> Scales:
-    """The scales, where an encoder can compute with them.
+def check_int8(model: str, device: str, is_packed: bool) -> None:
+    """Refuse int8 where an encoder cannot compute with it.
 
     Raises:
         ConfigError: it is of another architecture, or runs on a GPU, or torch has no such products.
-        ResourceError: no scales were made for it.
     """
     if not is_packed:
         raise ConfigError(
-            f"precision = 'int8': {settings.model} is no BERT, RoBERTa or ELECTRA encoder, which "
+            f"precision = 'int8': {model} is no BERT, RoBERTa or ELECTRA encoder, which "
             'alone are computed in 8 bits; give precision = "auto"'
         )
     if device != "cpu" or not int8_works():
@@ -74,6 +71,14 @@ def check_int8(
             f"precision = 'int8': there are no products of 8-bit integers for {where}; "
             'give precision = "auto"'
         )
+
+
+def needed(settings: EncoderSettings, scales: Scales | None) -> Scales:
+    """The scales of an encoder for int8.
+
+    Raises:
+        ResourceError: none were made for it.
+    """
     if scales is None:
         command = ["spacy-attn", "calibrate-int8", settings.model]
         if settings.adapter is not None:

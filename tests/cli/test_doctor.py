@@ -360,8 +360,10 @@ class TestProcessor:
         from spacy_attn.encoder import device, precision
 
         monkeypatch.setattr(device, "pick_device", lambda name: "cpu")
-        monkeypatch.setattr(precision, "explain_precision", lambda *given: given)
-        shape, on, scales = processor._picked()
+        given: list[object] = []
+        monkeypatch.setattr(precision, "explain_precision", lambda *each: given.extend(each))
+        processor._picked()
+        shape, on, scales = given
         assert (shape.width, shape.inner, shape.n_heads, on) == (384, 1536, 12, "cpu")
         assert scales.cosine > 0.99  # those that ship
 

@@ -165,8 +165,7 @@ def test_weights_keep_to_what_16_bits_hold():
     rng = np.random.default_rng(0)
     for width in (1, 2, 7, 64):
         weight = rng.standard_t(2, size=(40, width)) * rng.uniform(1e-6, 10, size=(40, 1))
-        whole, scale = whole_weights(torch.from_numpy(weight).float())
-        whole, scale = whole.numpy(), scale.numpy()
+        whole, scale = (each.numpy() for each in whole_weights(torch.from_numpy(weight).float()))
         assert np.abs(whole).max() <= 127
         even, odd = whole[:, : width // 2 * 2 : 2], whole[:, 1::2]
         assert (255 * np.maximum(np.abs(even + odd), 0)).max(initial=0) <= 2**15 - 1
@@ -305,11 +304,11 @@ def test_those_that_ship_fit_the_shipped_models(strength):
     checkpoint = open_checkpoint(DEFAULT_ENCODER, folder)
     texts = ["Swing the bat! He hit the ball over the fence.", "Bats fly at night, owls too."]
     rows = [each.ids for each in checkpoint.tokenizer.encode_batch(texts)]
-    forwards = [
+    exact, near = (
         checkpoint.forward("float32", [6], "cpu", adapter, ops, CHOICE)
         for ops in (None, found.ops())
-    ]
-    assert mean_cosine(*forwards, rows) > LEAST_COSINE
+    )
+    assert mean_cosine(exact, near, rows) > LEAST_COSINE
 
 
 def test_those_that_ship_are_small():
