@@ -37,11 +37,14 @@ OF_TORCH = {
     f"spacy_attn.encoder.{name}"
     for name in (
         "attention",
+        "calibrate",
         "encoder_decoder",
+        "int8",
         "lemmatizer",
         "linear",
         "packed",
         "padded",
+        "precision",
         "rows",
         "self_attention",
         "static_network",

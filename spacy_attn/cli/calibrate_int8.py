@@ -24,6 +24,7 @@ def calibrate_int8(
     text: Annotated[
         list[Path] | None,
         typer.Option(
+            metavar="FILE",
             help="File of running text, one passage a line; may be given several times "
             "(default: sentences of the bundled inventory, English).",
             show_default=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -36,11 +38,11 @@ def test_from_texts_to_vectors(toy_model, texts, tmp_path):
     result = call(toy_model, "--text", texts)
     assert result.exit_code == 0, result.output
     path, said = result.output.splitlines()
-    scales = Scales.load(path)
+    scales = Scales.load(Path(path))
     assert said == f"mean cosine to float32: {scales.cosine:.4f}"
     assert encode_one(make_encoder(toy_model, precision="int8"), "the bat").any()
     other = call(toy_model, "--text", texts, "-o", tmp_path / "folder")
-    assert [file.name for file in (tmp_path / "folder").iterdir()] == [path.split("/")[-1]]
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == [Path(path).name]
     assert other.exit_code == 0
 
 
