@@ -39,6 +39,7 @@ logger = logging.getLogger("spacy_attn")
 _POS_OF_TYPE = {1: "NOUN", 2: "VERB", 3: "ADJ", 4: "ADV", 5: "ADJ"}
 _CACHED_LEMMAS = 20_000  # bounded: a long job meets every word there is
 _CACHED_WORDS = 40_000  # forms of them, and words that WordNet does not know
+_LONGEST = 100  # letters of a form whose full stops are taken off; WordNet's longest word has 71
 _KEY_COLUMNS = ("type", "lexfile", "lex_id", "head", "head_id", "synset")
 _NO_COMPOUND: Mapping[str, int] = MappingProxyType({})
 
@@ -319,7 +320,7 @@ class WordNetInventory:
             letters = unicodedata.normalize("NFD", form)
             bare = "".join(c for c in letters if not unicodedata.combining(c))
             return self._words(bare, "") if bare.isascii() else ()
-        if not found and form.endswith(".") and len(form) > 2:  # Dec., fig.
+        if not found and form.endswith(".") and 2 < len(form) < _LONGEST:  # Dec., fig.
             return self._words(form[:-1], "")
         if not found and "-" in form[1:-1]:  # re-elected, by a tokenizer that leaves it whole
             return self._words(form.replace("-", ""), "")

@@ -82,6 +82,14 @@ def test_senses_work_without_the_users_wordnet(lexicon_file, tmp_path, monkeypat
     assert (animal.id, animal.definition, animal.examples) == ("bat%1:05:00::", "", ())
 
 
+@pytest.mark.parametrize("n", [1, 2, 50, 97, 98, 5000])
+def test_full_stops_behind_a_form(toy, n):
+    """A row of 5,000, as leaders of a table of contents have them, once broke the text."""
+    expected = (("bat", "NOUN"),) if n < 97 else ()
+    assert toy.words_of("bat" + "." * n) == expected
+    assert toy.words_of("." * n) == ()
+
+
 def test_words_of_a_form(toy):
     assert toy.words_of("batz") == (("bat", "NOUN"),)  # an exception
     assert toy.words_of("bats") == (("bat", "NOUN"),)
