@@ -107,6 +107,14 @@ class SenseDisambiguator:
         self._reads_last = True
         self._install()
 
+    def __repr__(self) -> str:
+        """Inventory and methods, on one line."""
+        shown = [self.inventory.name, self.method.name]
+        shown += [] if self.backoff is None else [self.backoff.name]
+        names = zip(("inventory", "method", "backoff"), shown, strict=False)
+        inside = ", ".join(f"{name}={value!r}" for name, value in names)
+        return f"SenseDisambiguator({inside})"
+
     def __getstate__(self) -> dict[str, Any]:
         """For a spawned child, which prepares its methods itself: models are not pickled."""
         return {

@@ -306,6 +306,13 @@ def test_below_the_threshold_a_word_has_no_sense(make):
     assert len(nlp(TEXTS[1]).spans["senses"]) == 0
 
 
+def test_a_component_prints_as_one_line(make, toy_inventory):
+    shown = repr(make().get_pipe("sense_disambiguator"))
+    assert shown == f"SenseDisambiguator(inventory={toy_inventory.name!r}, method='lesk')"
+    shown = repr(make(threshold=0.8, backoff="random").get_pipe("sense_disambiguator"))
+    assert shown.endswith("method='lesk', backoff='random')")
+
+
 def test_the_backoff_decides_then(make):
     nlp = make(threshold=0.8, backoff="first_sense")
     docs = list(nlp.pipe([*TEXTS, "swing the bat by the bank"]))
