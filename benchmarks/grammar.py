@@ -1,0 +1,190 @@
+"""NLTK's grammar beside attention heads: who is the head of each word in short sentences?
+
+    python -m benchmarks.grammar    # results/grammar.json, three minutes
+    python -m benchmarks.grammar --quick    # a tenth of it, writes nothing
+
+The PCFG is read off spaCy's parse of the first half of :mod:`benchmarks.heads`: a word takes its
+dependents on the right from the nearest outwards, then those on the left, each word by its tag::
+
+    S -> L_h        L_h -> R_h | L_x L_h        R_h -> 'h' | R_h L_x
+
+Productions are counted, those that are seen once left out. ``nltk_parser`` finds the most probable
+tree of each sentence of the second half with at most LONGEST tokens; a sentence without a tree has
+all its arcs wrong. On the same arcs: the best fixed offset, and for each relation the head of
+attention that is known for it. The grammar names no relation; heads of attention are told it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import spacy
+from nltk import Tree
+from spacy.tokens import Doc
+
+from benchmarks.common import (
+    SEMCOR,
+    Bools1d,
+    Result,
+    accuracy,
+    need,
+    one_sentence,
+    progress,
+    publish,
+)
+from benchmarks.heads import OFFSETS, sentences
+from spacy_attn.encoder.huggingface import shared_encoder
+from spacy_attn.explain.syntax import Arc, arcs_of, known_heads, syntax_of
+from spacy_attn.models import resolve_pipeline
+from spacy_attn.settings import EncoderSettings
+
+LONGEST = 12  # tokens of a sentence: NLTK's parser takes the cube of it
+LEAST = 2  # times that a production is seen
+SECONDS = 20.0  # for a sentence
+
+
+# -- the grammar ---------------------------------------------------------------------------------
+
+
+def productions(doc: Doc) -> Iterator[tuple[str, str]]:
+    """Left and right side of the productions of a parsed Doc; crossing arcs are passed over."""
+    for token in doc:
+        tag = token.tag_
+        if token.head.i == token.i:
+            yield "S", f"L:{tag}"
+        yield f"R:{tag}", f"'{tag}"
+        for child in token.rights:
+            yield f"R:{tag}", f"R:{tag} L:{child.tag_}"
+        yield f"L:{tag}", f"R:{tag}"
+        for child in token.lefts:
+            yield f"L:{tag}", f"L:{child.tag_} L:{tag}"
+
+
+def grammar_of(docs: Sequence[Doc]) -> str:
+    """A PCFG as NLTK reads it."""
+    seen = Counter(each for doc in docs for each in productions(doc))
+    kept = {each: n for each, n in seen.items() if n >= LEAST}
+    total: Counter[str] = Counter()
+    for (left, _), n in kept.items():
+        total[left] += n
+    names = {left: f"N{i}" for i, left in enumerate(sorted(total))} | {"S": "S"}
+    lines = []
+    for (left, right), n in sorted(kept.items(), key=lambda item: item[0][0] != "S"):
+        if right.startswith("'"):
+            sides = [f'"{right[1:]}"']
+        else:
+            sides = [names.get(each, "") for each in right.split(" ")]
+        if all(sides):
+            lines.append((names[left], " ".join(sides), n))
+    sums: Counter[str] = Counter()
+    for left, _, n in lines:
+        sums[left] += n
+    return "\n".join(f"{left} -> {right} [{n / sums[left]:.12f}]" for left, right, n in lines)
+
+
+def heads_of(tree: Tree) -> dict[int, int]:
+    """Dependent and head, by the number of the leaf."""
+    heads: dict[int, int] = {}
+    leaves = iter(range(len(tree.leaves())))
+
+    def head(node: Any) -> int:
+        if not isinstance(node, Tree):
+            return next(leaves)
+        parts = [head(child) for child in node]
+        if len(parts) == 1:
+            return parts[0]
+        # The child of the same name goes on; the other one depends on it.
+        goes_on = 0 if node[0].label() == node.label() else 1
+        heads[parts[1 - goes_on]] = parts[goes_on]
+        return parts[goes_on]
+
+    head(tree)
+    return heads
+
+
+# -- who is right --------------------------------------------------------------------------------
+
+
+def parsed_right(doc: Doc, arcs: Sequence[Arc]) -> list[bool]:
+    """By the trees of a Doc's sentences."""
+    heads: dict[int, int] = {}
+    for sent in doc.sents:
+        if sent._.parse_tree is not None:
+            found = heads_of(Tree.fromstring(sent._.parse_tree))
+            heads |= {sent.start + one: sent.start + other for one, other in found.items()}
+    return [heads.get(arc.dependent) == arc.head for arc in arcs]
+
+
+def attended_right(doc: Doc) -> list[bool]:
+    """By the known heads of attention; a relation without one is wrong."""
+    followed = {seen.arc: seen.follows for seen in syntax_of(doc, encoder=_encoder())}
+    return [followed.get(arc, False) for arc in arcs_of(doc)]
+
+
+def _encoder() -> Any:
+    return shared_encoder(EncoderSettings())
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="NLTK's grammar beside heads of attention.")
+    arguments.add_argument("--quick", action="store_true", help="a tenth; writes nothing")
+    quick = arguments.parse_args().quick
+    need(SEMCOR, "SemCor")
+    nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
+    first, second = sentences()
+    short = [tokens for tokens in second if len(tokens) <= LONGEST]
+    with one_sentence():
+        train, test = (
+            [doc for doc in nlp.pipe(Doc(nlp.vocab, words=list(tokens)) for tokens in half)]
+            for half in (first, short[::10] if quick else short)
+        )
+    grammar = grammar_of(train)
+    offset = Counter(arc.head - arc.dependent for doc in train for arc in arcs_of(doc))
+    best = max(OFFSETS, key=lambda each: offset[each])
+    blank = spacy.blank("en", vocab=nlp.vocab)
+    parser = blank.add_pipe(
+        "nltk_parser",
+        config={
+            "grammar": grammar, "terminals": "tag", "max_seconds": SECONDS, "max_edges": 10**7,
+        },
+    )  # fmt: skip
+    right: dict[str, list[bool]] = {"grammar": [], "offset": [], "heads": []}
+    known: list[bool] = []
+    status: Counter[str] = Counter()
+    for doc in progress(test, "sentences"):
+        arcs = arcs_of(doc)
+        parser(doc)
+        status.update(sent._.parse_status for sent in doc.sents)
+        right["grammar"] += parsed_right(doc, arcs)
+        right["offset"] += [arc.head - arc.dependent == best for arc in arcs]
+        right["heads"] += attended_right(doc)
+        known += [arc.label in known_heads() for arc in arcs]
+    rows = {name: _row(values) for name, values in right.items()}
+    rows["offset"]["offset"] = best
+    result = {
+        "n": len(known),
+        "n_sentences": len(test),
+        "longest": LONGEST,
+        "n_productions": len(grammar.splitlines()),
+        "status": dict(status),
+        "known_relations": round(float(np.mean(known)), 4),
+        "rows": rows,
+    }
+    if quick:
+        print({name: row["accuracy"] for name, row in rows.items()}, dict(status))
+        return
+    model = f"{nlp.meta['name']} {nlp.meta['version']}"
+    publish("grammar", result, ".grammar", [SEMCOR], pipeline=model)
+
+
+def _row(right: Sequence[bool]) -> Result:
+    values: Bools1d = np.array(right, dtype=bool)
+    return accuracy(values)
+
+
+if __name__ == "__main__":
+    main()
