@@ -96,6 +96,11 @@ def earlier_models(make: Callable[[], str]) -> tuple[str, list[str]]:
     return text, sorted(used - {None, sha256(SENSE_MODEL)})
 
 
+def is_quick() -> bool:
+    """Whether ``--quick`` was asked for: a small part of the data, and nothing is written."""
+    return "--quick" in sys.argv
+
+
 def publish(
     to: str | Path,
     result: Result,
@@ -115,6 +120,9 @@ def publish(
         shown: the name of its table, where that is another.
         more: of the manifest.
     """
+    if is_quick():
+        print(json.dumps(result, indent=1))
+        return
     made = manifest(f"python -m benchmarks{command}", files, **more)
     path = RESULTS / f"{to}.json" if isinstance(to, str) else to
     text = json.dumps({**result, "manifest": made}, indent=1)

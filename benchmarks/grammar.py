@@ -1,7 +1,7 @@
 """NLTK's grammar beside attention heads: who is the head of each word in short sentences?
 
     python -m benchmarks.grammar    # results/grammar.json, three minutes
-    python -m benchmarks.grammar --quick    # a tenth of it, writes nothing
+    python -m benchmarks.grammar --quick    # a tenth of the sentences, writes nothing
 
 The PCFG is read off spaCy's parse of the first half of :mod:`benchmarks.heads`: a word takes its
 dependents on the right from the nearest outwards, then those on the left, each word by its tag::
@@ -16,7 +16,6 @@ attention that is known for it. The grammar names no relation; heads of attentio
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,6 +30,7 @@ from benchmarks.common import (
     Bools1d,
     Result,
     accuracy,
+    is_quick,
     need,
     one_sentence,
     progress,
@@ -130,9 +130,6 @@ def _encoder() -> Any:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description="NLTK's grammar beside heads of attention.")
-    arguments.add_argument("--quick", action="store_true", help="a tenth; writes nothing")
-    quick = arguments.parse_args().quick
     need(SEMCOR, "SemCor")
     nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
     first, second = sentences()
@@ -140,7 +137,7 @@ def main() -> None:
     with one_sentence():
         train, test = (
             [doc for doc in nlp.pipe(Doc(nlp.vocab, words=list(tokens)) for tokens in half)]
-            for half in (first, short[::10] if quick else short)
+            for half in (first, short[::10] if is_quick() else short)
         )
     grammar = grammar_of(train)
     offset = Counter(arc.head - arc.dependent for doc in train for arc in arcs_of(doc))
@@ -174,9 +171,6 @@ def main() -> None:
         "known_relations": round(float(np.mean(known)), 4),
         "rows": rows,
     }
-    if quick:
-        print({name: row["accuracy"] for name, row in rows.items()}, dict(status))
-        return
     model = f"{nlp.meta['name']} {nlp.meta['version']}"
     publish("grammar", result, ".grammar", [SEMCOR], pipeline=model)
 

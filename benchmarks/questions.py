@@ -33,7 +33,16 @@ import numpy as np
 import spacy
 from spacy.tokens import Doc
 
-from benchmarks.common import ROOT, SEMCOR, Result, accuracy, plain_texts, publish, unit
+from benchmarks.common import (
+    ROOT,
+    SEMCOR,
+    Result,
+    accuracy,
+    is_quick,
+    plain_texts,
+    publish,
+    unit,
+)
 from spacy_attn._types import Floats2d
 from spacy_attn.classic.vectors import load_vectors
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
@@ -187,7 +196,7 @@ def measure(texts: Sequence[Text], answer: Answer, summarise: Summarise) -> Resu
 def main() -> None:
     nlp = spacy.blank("en")
     encoder = shared_encoder(EncoderSettings())
-    texts = read(nlp)
+    texts = read(nlp)[: 3 if is_quick() else None]
     rows = [
         {"name": name, **measure(texts, *parts)} for name, parts in systems_of(nlp, encoder).items()
     ]

@@ -62,6 +62,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "side-by-side": side_by_side.overview,
     "lemmas": side_by_side.lemmas,
     "heads": side_by_side.heads,
+    "grammar": side_by_side.grammar,
     "relation-pairs": side_by_side.pairs,
     "questions": side_by_side.questions,
     "speed": speed.peers,

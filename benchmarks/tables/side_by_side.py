@@ -163,6 +163,30 @@ def heads() -> str:
     )
 
 
+def grammar() -> str:
+    """NLTK's grammar beside heads, on short sentences."""
+    result = load("grammar")
+    rows = result["rows"]
+    names = {
+        "grammar": f"`nltk_parser`, a PCFG of {result['n_productions']:,} productions",
+        "heads": "the head of attention known for each relation",
+        "offset": f"the word at {rows['offset']['offset']:+d}",
+    }
+    return page(
+        f"""NLTK's grammar answers the question without being told the relation.
+        {result["n_sentences"]:,} of the other sentences have at most {result["longest"]} tokens
+        ({result["n"]:,} arcs); the PCFG is read off the parse of the first ones, with tags for
+        words. It has a tree for {result["status"].get("parsed", 0):,} sentences; the arcs of the
+        rest are wrong.""",
+        table(
+            [{"shown": name, **rows[key]} for key, name in names.items()],
+            Column("who", "shown"),
+            Column("accuracy", with_interval),
+        ),
+        made_with(".grammar"),
+    )
+
+
 def pairs() -> str:
     """Related pairs by patterns, attention and both."""
     result = load("relation-pairs")
