@@ -81,6 +81,14 @@ def world(tmp_path, monkeypatch, trained) -> SimpleNamespace:
     (package / "calibration.json").write_text(json.dumps(CALIBRATION))
     senses = shutil.copy(trained.senses, package / trained.senses.name)
     monkeypatch.syspath_prepend(str(package.parent))
+    find = resolve._package_folder
+
+    def find_toy(module):
+        """The real package, where it is installed too, is not seen."""
+        found = find(module)
+        return found if module != package.name or found == package else None
+
+    monkeypatch.setattr(resolve, "_package_folder", find_toy)
     repo = tmp_path / "hub" / "models--sentence-transformers--all-mpnet-base-v2"
     (repo / "refs").mkdir(parents=True)
     (repo / "refs" / "main").write_text("abc")
