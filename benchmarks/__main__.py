@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 from benchmarks.common import (
-    ACCURATE_METHOD,
     MASC,
     ROOT,
     SEED,
@@ -49,7 +48,6 @@ MORE: dict[str, MethodSpec] = {
         "@sense_methods": "spacy_attn.attention.v1",
         "sense_model": "none",
     },
-    "attention, accurate": ACCURATE_METHOD,
     "cascade, lesk_extended first": {
         "@sense_methods": "spacy_attn.cascade.v1",
         "cheap": "lesk_extended",

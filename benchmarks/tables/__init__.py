@@ -38,6 +38,7 @@ PAGES = (
 SECTIONS: dict[str, Callable[[], str]] = {
     "summary": senses.summary,
     "which-method": senses.which_method,
+    "accurate": senses.accurate,
     "classic-and-attention": senses.classic_and_attention,
     "comparison": senses.comparison,
     "results": senses.without_training,

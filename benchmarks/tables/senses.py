@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from benchmarks.common import (
@@ -62,6 +64,35 @@ def summary() -> str:
         f"""*homographs*: the bundled test set ({result["n"]:,} sentences). *all words*: the
         ALLamended test set ({load("all-words")["given"]["n"]:,} words of running text, senses of
         WordNet). Speed and memory: on *homographs*, {machine(result)}, models loaded.""",
+    )
+
+
+def accurate() -> str:
+    """The default model beside the accurate one: what is right, and the cost."""
+    names = ("attention", "attention, accurate")
+    rows, words = _rows("accurate"), _rows("all-words", "given")
+    plain, masc = _rows("all-words", "end_to_end"), _rows("all-words", "masc")
+
+    def each(of: dict[str, Result], what: Callable[[Result], Any], show: Any) -> list[str]:
+        return [show(what(of[name])) for name in names]
+
+    strata = rows["attention"]["strata"]
+    measures = {
+        "ALLamended, words given": each(words, itemgetter("accuracy"), percent),
+        "... where the first sense is wrong": each(
+            words, lambda row: row["subsets"]["not_first"], percent
+        ),
+        "... from plain text": each(plain, itemgetter("accuracy"), percent),
+        "MASC, all genres": each(masc, itemgetter("accuracy"), percent),
+        "*homographs*": each(rows, itemgetter("accuracy"), percent),
+        **{f"... {name}": [percent(rows[one]["strata"][name]) for one in names] for name in strata},
+        "words/s": each(rows, itemgetter("words_per_second"), "{:,.0f}".format),
+        "peak memory, MB": each(rows, itemgetter("peak_rss_mb"), "{:,.0f}".format),
+    }
+    return page(
+        wide_table("", ("default", "accurate"), measures),
+        f"Speed and memory: on *homographs*, {machine(load('accurate'))}, models loaded.",
+        made_with(".accurate"),
     )
 
 
