@@ -13,11 +13,14 @@ from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
 from spacy_attn.models import ACCURATE, sense_model_file
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec
 
 
 def main() -> None:
-    methods = {"attention": "attention", "attention, accurate": ACCURATE_METHOD}
+    methods: dict[str, MethodSpec] = {
+        "attention": "attention",
+        "attention, accurate": ACCURATE_METHOD,
+    }
     result = experiment.run(Options(methods=methods, curves=False))
     kept = {key: value for key, value in result.items() if key not in ("instances", "manifest")}
     files = [DATA / "homographs.jsonl", BUNDLED, SENSE_MODEL, sense_model_file(ACCURATE)]
