@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.common import Column, load, page, percent, table
+from benchmarks.common import Column, Result, load, page, percent, table
 
 __all__ = ["real_text"]
 
@@ -11,6 +11,7 @@ def real_text() -> str:
     """The table."""
     result = load("real-text")
     test = [row for row in result["systems"] if row["half"] == "test"]
+    whose = {"`attention`": result, "With the accurate model": result["accurate"]}
     return page(
         f"{test[0]['n']} words of twelve texts; in percent, with 95 % intervals.",
         table(
@@ -27,13 +28,17 @@ def real_text() -> str:
             Column("sentences that the first stage gets wrong", lambda item: item[0]),
             Column("right", lambda item: f"{item[1][0]} of {item[1][1]}"),
         ),
-        " ".join(
-            f"Uses of *{name}* that no sense covers, by `none`: AUC {number['auc']:.2f} "
-            f"({number['uncovered']} of {number['n']} uses)."
-            for name, number in result["none"].items()
-        ),
-        " ".join(
-            f'"bat" with *{name}*: {right} of {n}.' for name, (right, n) in result["bats"].items()
-        ),
+        *(f"{who}: {_covered(found)}" for who, found in whose.items()),
         "Made with `python -m benchmarks.real_text`.",
     )
+
+
+def _covered(found: Result) -> str:
+    """How well uses that no sense covers are told, and how many bats."""
+    parts = [
+        f"uses of *{name}* that no sense covers, by `none`, AUC {number['auc']:.2f} "
+        f"({number['uncovered']} of {number['n']} uses)"
+        for name, number in found["none"].items()
+    ]
+    parts += [f'"bat" with *{name}* {right} of {n}' for name, (right, n) in found["bats"].items()]
+    return "; ".join(parts) + "."
