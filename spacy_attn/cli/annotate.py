@@ -82,7 +82,8 @@ def annotate(
             "--output",
             "-o",
             metavar="OUT",
-            help=".jsonl (also .gz .zst), .parquet or .spacy; - is standard output.",
+            help=".jsonl, .csv or .tsv (each also .gz .zst), .parquet or .spacy; - is standard "
+            "output.",
         ),
     ],
     pipeline: Annotated[

@@ -70,8 +70,8 @@ def _of_file(name: str) -> Source:
     if not _is_file(path):
         near = get_close_matches(name, [*_BUNDLED, "wordnet"], 1)
         raise ConfigError(
-            f"inventory = {name!r}: allowed are {', '.join(_BUNDLED)} or the path of a .jsonl file "
-            "with one sense a line; that file does not exist"
+            f"inventory = {name!r}: allowed are {', '.join([*_BUNDLED, 'wordnet'])} or the path "
+            "of a .jsonl file with one sense a line; that file does not exist"
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
     return Source(path.name, read_lines(path))

@@ -117,6 +117,9 @@ class WordNetInventory:
         self._has_looked = False
         self._lock = Lock()
 
+    def __repr__(self) -> str:
+        return f"WordNetInventory(names={self.names})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A spawned child opens the files itself."""
         return partial(WordNetInventory, names=self.names), (self.path, self.wordnet_path)

@@ -245,7 +245,7 @@ def test_other_writing_systems_and_planes_are_kept(write):
 @pytest.mark.parametrize("name", ["nowhere.jsonl", "homograph", "", "bad\0name"])
 def test_an_inventory_that_is_not_there(name):
     pattern = re.escape(
-        f"inventory = {name!r}: allowed are homographs or the path of a .jsonl file"
+        f"inventory = {name!r}: allowed are homographs, wordnet or the path of a .jsonl file"
     )
     with pytest.raises(ConfigError, match=pattern):
         load_inventory(name)

@@ -91,7 +91,8 @@ def test_inventories_combine(tmp_path, toy_inventory):
 
 
 def test_the_public_function_knows_wordnet_and_inventories():
-    assert spacy_attn.load_inventory("wordnet").name == "wordnet"
+    found = spacy_attn.load_inventory("wordnet")
+    assert (found.name, repr(found)) == ("wordnet", "WordNetInventory(names=False)")
     inventory = spacy_attn.load_inventory("homographs")
     assert isinstance(inventory, Inventory)
     assert load_inventory(inventory) is inventory
