@@ -28,7 +28,7 @@ _SUFFIXES: Final = {
     "docbin": ".spacy",
 }
 _DELIMITED: Final = ("csv", "tsv")
-_NOT_WRITTEN: Final = frozenset((".xlsx", ".json", ".xml"))
+_ALSO_JSONL: Final = ("", ".ndjson")  # a folder or a device has no suffix
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
 
 
@@ -145,13 +145,15 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
     compression = COMPRESSIONS.get(path.suffix.lower())
     if compression is not None:
         path = path.with_suffix("")
-    if wanted is None and path.suffix.lower() in _NOT_WRITTEN:
+    suffix = path.suffix.lower()
+    is_known = suffix in (*_SUFFIXES.values(), *_ALSO_JSONL) or names_folder(name)
+    if wanted is None and not is_known:
         raise ConfigError(
             f"output {name}: a job writes {', '.join(_SUFFIXES.values())}, all text also with "
             f"{' and '.join(COMPRESSIONS)}; name one of these, or give --output-format"
         )
     by_suffix = {suffix: known for known, suffix in _SUFFIXES.items()}
-    found = by_suffix.get(path.suffix.lower(), "jsonl") if wanted is None else wanted
+    found = by_suffix.get(suffix, "jsonl") if wanted is None else wanted
     if compression is not None and found not in ("jsonl", *_DELIMITED):
         raise ConfigError(f"output {name}: {found} is compressed already; leave the ending off")
     if found in ("parquet", *_DELIMITED) or compression is not None:

@@ -672,8 +672,10 @@ def test_unreadable_folder_is_told(tmp_path, given):
             os.setuid(65534)
             if given == "out":
                 inputs = find_sources([tmp_path / "d" / "a.txt"])
-                with pytest.raises(ConfigError, match=r"o.txt cannot be written \(Permission den"):
-                    find_places(str(tmp_path / "d" / "closed" / "o.txt"), JobOptions(), inputs)
+                with pytest.raises(
+                    ConfigError, match=r"o.jsonl cannot be written \(Permission den"
+                ):
+                    find_places(str(tmp_path / "d" / "closed" / "o.jsonl"), JobOptions(), inputs)
             else:
                 with pytest.raises(ConfigError, match=r"closed.? cannot be read \(Permission den"):
                     find_sources([tmp_path / given])
