@@ -361,7 +361,7 @@ def test_times_finer_than_pythons_are_text_in_json(folder):
 def rows_of_batches(**columns):
     pq.write_table(pa.table(columns), "a.parquet", compression="zstd", use_dictionary=False)
     (source,) = find_sources(["a.parquet"])
-    return [batch.num_rows for batch, _ in _batches(source)]
+    return [batch.num_rows for batch, *_ in _batches(source)]
 
 
 def test_large_rows_of_parquet_are_decoded_one_by_one(folder):
