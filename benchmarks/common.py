@@ -101,6 +101,14 @@ def is_quick() -> bool:
     return "--quick" in sys.argv
 
 
+def help_asked(text: str | None) -> bool:
+    """Whether ``--help`` was asked for; then a benchmark's docstring was printed."""
+    asked = not {"-h", "--help"}.isdisjoint(sys.argv[1:])
+    if asked:
+        print((text or "").strip())
+    return asked
+
+
 def publish(
     to: str | Path,
     result: Result,

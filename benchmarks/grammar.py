@@ -30,6 +30,7 @@ from benchmarks.common import (
     Bools1d,
     Result,
     accuracy,
+    help_asked,
     is_quick,
     need,
     one_sentence,
@@ -130,6 +131,8 @@ def _encoder() -> Any:
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     need(SEMCOR, "SemCor")
     nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
     first, second = sentences()

@@ -45,6 +45,7 @@ from benchmarks.common import (
     Bools1d,
     Result,
     accuracy,
+    help_asked,
     is_quick,
     need,
     one_sentence,
@@ -337,6 +338,8 @@ def write_known(relations: Sequence[Result], path: Path) -> None:
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     need(SEMCOR, "SemCor")
     given = [each for each in sys.argv[1:] if each != "--quick"]
     settings = EncoderSettings(given[0]) if given else EncoderSettings()

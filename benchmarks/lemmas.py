@@ -2,6 +2,7 @@
 
     python -m benchmarks.lemmas          # results/lemmas.json
     python -m benchmarks.lemmas speed    # results/lemmas-speed.json
+    python -m benchmarks.lemmas --quick  # a twentieth of the forms, writes nothing
     python -m benchmarks.lemmas picture  # docs/figures/lemma-attention.svg
 
 The forms are those of SemCor with part of speech and lemma, each (form, part of speech) once:
@@ -51,6 +52,7 @@ from benchmarks.common import (
     SEMCOR,
     Result,
     accuracy,
+    help_asked,
     in_turns,
     is_quick,
     need,
@@ -297,6 +299,8 @@ def draw(words: Sequence[Form]) -> str:
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     if sys.argv[1:] == ["picture"]:
         PICTURE.write_text(draw(DRAWN), encoding="utf-8")
         return

@@ -1,6 +1,7 @@
 """Sentences that answer a question, and sentences that sum up a text: static against attention.
 
-    python -m benchmarks.questions
+    python -m benchmarks.questions            # results/questions.json
+    python -m benchmarks.questions --quick    # three texts, writes nothing
 
 ``questions.jsonl``: ten texts of ten sentences written for this project, each with four questions
 that one sentence answers, and its two most central sentences. The author of texts and questions
@@ -38,6 +39,7 @@ from benchmarks.common import (
     SEMCOR,
     Result,
     accuracy,
+    help_asked,
     is_quick,
     plain_texts,
     publish,
@@ -194,6 +196,8 @@ def measure(texts: Sequence[Text], answer: Answer, summarise: Summarise) -> Resu
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     nlp = spacy.blank("en")
     encoder = shared_encoder(EncoderSettings())
     texts = read(nlp)[: 3 if is_quick() else None]

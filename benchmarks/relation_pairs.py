@@ -1,6 +1,7 @@
 """Who is related to whom: patterns over the parse, a classifier over attention, and both.
 
-    python -m benchmarks.relation_pairs
+    python -m benchmarks.relation_pairs            # results/relation-pairs.json
+    python -m benchmarks.relation_pairs --quick    # an eighth of the sentences, writes nothing
 
 The hand-written triples of ``tests/data``; a pair is right when subject and object are those of a
 triple, word for word and in any case (the word of the relation between them is not asked for).
@@ -33,6 +34,7 @@ from benchmarks.common import (
     ROOT,
     SEED,
     Result,
+    help_asked,
     is_quick,
     progress,
     publish,
@@ -222,6 +224,8 @@ def _choices(with_patterns: bool) -> Iterator[Choice]:
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     nlp = spacy.load(str(resolve_pipeline()))
     nlp.add_pipe("nltk_chunker")
     nlp.add_pipe("relation_extractor")

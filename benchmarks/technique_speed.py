@@ -1,6 +1,7 @@
 """What the techniques of the page "Side by side" cost: words a second, classic and by attention.
 
     python -m benchmarks.technique_speed    # results/technique-speed.json, under a minute
+    python -m benchmarks.technique_speed --quick    # one turn, writes nothing
 
 Each tool reads the same texts, from their words to what is measured on the page; models are loaded
 before. One thread, in turns; the fastest turn counts. What a trained map adds to the vectors that
@@ -23,7 +24,7 @@ import spacy
 from spacy.tokens import Doc
 
 from benchmarks import questions, relation_pairs
-from benchmarks.common import SEMCOR, Result, in_turns, need, publish
+from benchmarks.common import SEMCOR, Result, help_asked, in_turns, is_quick, need, publish
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import shared_encoder
@@ -95,6 +96,8 @@ def work_of() -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
 
 
 def main() -> None:
+    if help_asked(__doc__):
+        return
     import torch
 
     need(SEMCOR, "SemCor")
@@ -102,11 +105,12 @@ def main() -> None:
     work, words = work_of()
     for run in work.values():  # first calls load
         run()
+    turns = 1 if is_quick() else TURNS
     speeds: Result = {}
-    for name, times in in_turns(work, TURNS).items():
+    for name, times in in_turns(work, turns).items():
         technique, side = name.split(", ")
         speeds.setdefault(technique, {})[side] = round(words[technique] / min(times))
-    result = {"turns": TURNS, "words": words, "words_per_second": speeds}
+    result = {"turns": turns, "words": words, "words_per_second": speeds}
     publish("technique-speed", result, ".technique_speed", [questions.QUESTIONS, SEMCOR])
 
 

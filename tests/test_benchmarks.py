@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import technique_speed
 from benchmarks.common import (
     DATA,
     Column,
     between,
     duel,
+    help_asked,
     in_turns,
     median_ratio,
     memory_mb,
@@ -69,6 +71,18 @@ def test_the_best_of_both_kinds_meet():
     assert (found["classic"], found["attention"]) == ("a", "c")
     assert found["accuracies"] == [0.75, 0.5]
     assert (found["only_attention"], found["only_classic"], found["p"]) == (1, 0, 1.0)
+
+
+def test_help_is_the_docstring_and_nothing_is_run(monkeypatch, capsys):
+    monkeypatch.setattr(technique_speed, "work_of", lambda: pytest.fail("it ran"))
+    monkeypatch.setattr("sys.argv", ["technique_speed", "--help"])
+    technique_speed.main()
+    shown = capsys.readouterr().out
+    assert shown.startswith("What the techniques")
+    assert "--quick" in shown
+    monkeypatch.setattr("sys.argv", ["technique_speed", "--quick"])
+    assert not help_asked("text")
+    assert capsys.readouterr().out == ""
 
 
 def test_turns_alternate_and_consume_what_is_yielded():
