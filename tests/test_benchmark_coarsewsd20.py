@@ -178,7 +178,8 @@ def test_regression_is_sklearns_ridge():
 
     word = toy_word()
     x = normalize(word.blocks["x"])
-    model = RidgeClassifier(alpha=1.0).fit(x[word.train], word.y[word.train])
+    model = RidgeClassifier(alpha=1.0, class_weight="balanced")
+    model.fit(x[word.train], word.y[word.train])
     got = regression(("x",), 1.0, word, word.train, word.test)
     assert np.allclose(got[:, 1], model.decision_function(x[word.test]), atol=1e-4)
     assert np.allclose(got[:, 0], -got[:, 1], atol=1e-4)
