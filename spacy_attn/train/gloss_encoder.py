@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spacy_attn.train.half import Worker
+from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import RowTarget
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_side import padded_scores
@@ -59,7 +59,7 @@ class GlossEncoder:
     ) -> None:
         self.encoder = copy.deepcopy(base).eval()  # no dropout in it
         for name, parameter in self.encoder.named_parameters():
-            parameter.requires_grad_("embeddings" not in name and "pooler" not in name)
+            parameter.requires_grad_(is_trained(name, frozen_layers=0))
         self.worker = Worker(self.encoder, precision)
         self.map = nn.Linear(map_.shape[1], map_.shape[0], bias=False).to(map_.device)
         self.map.weight.data.copy_(map_)

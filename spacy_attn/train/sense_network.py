@@ -105,7 +105,7 @@ class SenseNetwork(nn.Module):
             dots = dots + (self.given[rows] * z[owner]).sum(-1)
         return dots
 
-    def from_other(self, rows: Tensor) -> Tensor:
+    def from_other(self, rows: Tensor | slice) -> Tensor:
         """What senses have from the other model. *Shape:* (n,) -> (n, hidden)"""
         out: Tensor = self.other_map(self.other[rows])
         return out

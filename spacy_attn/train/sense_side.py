@@ -188,7 +188,7 @@ def fit_senses(
             if has_encoder:
                 texts = network.texts[rows].float()
             elif network.has_other:
-                texts = network.other_map(network.other[rows])
+                texts = network.from_other(rows)
             else:
                 texts = glosses[rows] @ fitted.T
             more = shares[rows] * texts + mean_share * means[rows]
