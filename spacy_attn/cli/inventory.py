@@ -115,7 +115,8 @@ def check(
     """Count the senses of an inventory and show what will not work well.
 
     Shown are words with one sense, definitions that say nothing or nearly the same as another one
-    of the word, and words that the tokenizer cuts apart so that they are not found.
+    of the word, words that the tokenizer cuts apart so that they are not found, and examples whose
+    place holds no known form of the word.
 
     A sample is decided: of about 300 examples, each is decided while it is held out.
     """
@@ -181,6 +182,16 @@ def add(
     if added.unknown:
         shown = ", ".join(added.unknown[:_SHOWN])
         _say(console, f"senses that {inventory} does not have, left out: {shown}")
+    if added.elsewhere:
+        shown = ", ".join(
+            f"{each.text[each.start : each.end]!r} for {each.sense}"
+            for each in added.elsewhere[:_SHOWN]
+        )
+        _say(
+            console,
+            f"places of another word, left out: {shown}; repair start and end, or add to the "
+            "word's forms",
+        )
     typer.echo(str(output or path))
 
 
@@ -287,10 +298,12 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     _say(out, f"  words with one sense: {len(report.one_sense):,}{one and ': '}{one}")
     alike = [f"{a} and {b} ({share:.0%} of the words)" for a, b, share in report.alike]
     cut = [f"{lemma} becomes {tokens}" for lemma, tokens in report.not_found]
+    others = [f"{word} for {sense}" for sense, word in report.other_words]
     for title, found in (
         ("definitions that say nothing", report.says_nothing),
         ("definitions that say nearly the same", alike),
         ("words that are not found, because the tokenizer cuts them apart", cut),
+        ("examples with another word, or a form to add to forms", others),
     ):
         _say(out, f"  {title}: {len(found):,}")
         for each in found[:_SHOWN]:

@@ -8,7 +8,7 @@ from typing import Any
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.components.extensions import sense_records
-from spacy_attn.wsd.inventory.corrections import Correction
+from spacy_attn.wsd.inventory.corrections import Correction, letters
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
 CORRECTED = "correction"  # the method of a sense that a reader chose
@@ -27,25 +27,23 @@ def apply_corrections(
 
     Args:
         doc: with a span group of ``sense_disambiguator``.
-        corrections: by lemma, as :func:`.corrections_by_lemma` gives them.
+        corrections: by word, as :func:`.corrections_by_word` gives them.
         inventory: gives the definitions of the chosen senses.
         spans_key: name of the group.
 
     Returns:
         The number of words that were decided by a reader.
     """
-    records = sense_records(doc, spans_key)
-    if not any(record["lemma"] in corrections for record in records):
-        return 0
     text, kept, n = doc.text, [], 0
-    for record in records:
-        found = _correction(record, text, corrections.get(record["lemma"], ()))
+    for record in sense_records(doc, spans_key):
+        about = corrections.get(letters(text[record["start"] : record["end"]]), ())
+        found = _correction(record, text, about)
         if found is None:
             kept.append(record)
             continue
         n += 1
         if found.verdict == "sense":
-            kept.append(_corrected(record, found.sense, inventory))
+            kept.append(_corrected(record, found, inventory))
     if n:
         spans = [_span(doc, record, inventory) for record in kept]
         attrs = {"scores": [record["score"] for record in kept], "records": kept}
@@ -71,29 +69,27 @@ def _is_about(each: Correction, record: Mapping[str, Any], text: str) -> bool:
         return False
     room = 2 * len(each.text)
     before, word, after = (
-        _letters(part)
+        letters(part)
         for part in (text[max(0, first - room) : first], text[first:last], text[last : last + room])
     )
     return (
-        word == _letters(each.text[each.start : each.end])
-        and before.endswith(_letters(each.text[: each.start]))
-        and after.startswith(_letters(each.text[each.end :]))
+        word == letters(each.text[each.start : each.end])
+        and before.endswith(letters(each.text[: each.start]))
+        and after.startswith(letters(each.text[each.end :]))
     )
 
 
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
-
-
 def _corrected(
-    record: Mapping[str, Any], sense: str, inventory: SenseInventory | None
+    record: Mapping[str, Any], chosen: Correction, inventory: SenseInventory | None
 ) -> dict[str, Any]:
-    candidates = inventory.candidates(record["lemma"]) if inventory is not None else ()
+    sense = chosen.sense
+    candidates = inventory.candidates(chosen.lemma) if inventory is not None else ()
     known = {each.id: each.definition for each in candidates}
     others = [each for each in record["ranked"] if each != sense]
     return {
         **record,
         "sense": sense,
+        "lemma": chosen.lemma,
         "definition": known.get(sense, record["definition"] if sense == record["sense"] else ""),
         "score": 1.0,
         "margin": 1.0,

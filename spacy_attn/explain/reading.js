@@ -22,8 +22,9 @@ const slice = (text, start, end) => {
 };
 const number = (element) => Number(element.id.slice(1));
 const written = (i) => slice(data.marks[i][TEXT], data.marks[i][START], data.marks[i][END]);
+for (const word of data.words) word[2] = word[2].map((sense) => data.senses[sense]);
 const sensesOf = (i) => data.words[data.marks[i][WORD]][2];
-const best = (i) => data.marks[i][RANKED][0];
+const best = (i) => sensesOf(i)[data.marks[i][RANKED][0]];
 const percent = (p) => p < 0 ? "?" : p + " %";
 
 // -- layers ----------------------------------------------------------------------------------
@@ -159,17 +160,19 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") cl
 
 // -- the list of words, which filters the text -------------------------------------------------
 
+// One entry for a lemma and part of speech, whatever else each of its forms could have been.
 const groups = new Map();
 data.marks.forEach((mark, i) => {
   if (sensesOf(i).length < 2) return;
-  if (!groups.has(mark[WORD])) groups.set(mark[WORD], []);
-  groups.get(mark[WORD]).push(i);
+  const name = JSON.stringify(data.words[mark[WORD]].slice(0, 2));
+  if (!groups.has(name)) groups.set(name, []);
+  groups.get(name).push(i);
 });
 const ordered = [...groups].sort((a, b) => b[1].length - a[1].length);
 
 const counted = (members) => {
   const counts = new Map();
-  for (const i of members) counts.set(best(i), (counts.get(best(i)) || 0) + 1);
+  for (const i of members) counts.set(best(i)[0], (counts.get(best(i)[0]) || 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1]);
 };
 
@@ -192,9 +195,8 @@ const share = (counts, total) => {
   return bar;
 };
 
-const entry = ([word, members]) => {
-  const [lemma, pos, senses] = data.words[word];
-  const counts = counted(members), name = `w${word}`;
+const entry = ([name, members]) => {
+  const [lemma, pos] = JSON.parse(name), counts = counted(members);
   const inner = make("ul", {hidden: true});
   const button = make("button", {type: "button", "aria-pressed": "false", "data-name": name},
     make("span", {}, lemma, pos ? make("small", {}, ` ${pos.toLowerCase()}`) : ""),
@@ -206,11 +208,11 @@ const entry = ([word, members]) => {
     filter(isOn ? "" : name, isOn ? [] : members, isOn ? "" : `${lemma}: ${members.length} in the text`);
   });
   counts.forEach(([sense, n]) => {
-    const own = `${name}s${sense}`, mine = members.filter((i) => best(i) === sense);
+    const own = `${name} ${sense}`, mine = members.filter((i) => best(i)[0] === sense);
     const each = make("button", {type: "button", "aria-pressed": "false", "data-name": own},
-      make("span", {}, senses[sense][0]), make("span", {className: "n"}, `${n}`),
-      make("small", {}, senses[sense][1]));
-    each.addEventListener("click", () => filter(own, mine, `${senses[sense][0]}: ${n} in the text`));
+      make("span", {}, sense), make("span", {className: "n"}, `${n}`),
+      make("small", {}, best(mine[0])[1]));
+    each.addEventListener("click", () => filter(own, mine, `${sense}: ${n} in the text`));
     inner.append(make("li", {}, each));
   });
   return make("li", {}, button, inner);
@@ -230,7 +232,7 @@ list(ordered);
 // -- search ------------------------------------------------------------------------------------
 
 const holds = data.words.map(([lemma, , senses]) =>
-  [lemma, ...senses.flat()].join("\n").toLowerCase());
+  [lemma, ...senses.flatMap(([id, definition]) => [id, definition])].join("\n").toLowerCase());
 let hits = [], at = -1;
 const search = byId("search");
 search.addEventListener("input", () => {
@@ -245,7 +247,8 @@ search.addEventListener("input", () => {
   }
   hits = marks.map((_, i) => i).filter((i) =>
     holds[data.marks[i][WORD]].includes(wanted) || written(i).toLowerCase().includes(wanted));
-  list(ordered.filter(([word, members]) => hits.length && members.some((i) => hits.includes(i))));
+  const found = new Set(hits);
+  list(ordered.filter(([, members]) => members.some((i) => found.has(i))));
   filter("search", hits, "");
   byId("hits").textContent = `${hits.length} found`;
 });
@@ -339,12 +342,14 @@ const undo = () => {
 };
 
 const lineOf = ([i, verdict]) => {
-  const mark = data.marks[i], [lemma, pos, senses] = data.words[mark[WORD]];
-  const [first, last] = mark[SENTENCE], isSense = typeof verdict === "number";
+  const mark = data.marks[i], [first, last] = mark[SENTENCE];
+  const isSense = typeof verdict === "number";
+  const chosen = isSense ? sensesOf(i)[verdict] : [""];
+  const [lemma, pos] = chosen[3] ? chosen.slice(2) : data.words[mark[WORD]];
   const line = {
     text: slice(mark[TEXT], first, Math.max(last, mark[END])), start: mark[START] - first, end: mark[END] - first,
-    lemma, pos, sense: isSense ? senses[verdict][0] : "", verdict: isSense ? "sense" : verdict,
-    was: senses[best(i)][0], score: mark[RANKED][1] / 100, method: mark[METHOD],
+    lemma, pos, sense: chosen[0], verdict: isSense ? "sense" : verdict,
+    was: best(i)[0], score: mark[RANKED][1] / 100, method: mark[METHOD],
     document: data.texts[mark[TEXT]][0], offset: mark[START],
   };
   return JSON.stringify(line) + "\n";

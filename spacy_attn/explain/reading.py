@@ -9,7 +9,7 @@ A :class:`ReadText` is plain data: a page, a notebook or a program of one's own 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -41,14 +41,16 @@ class Choice:
 
     id: str
     definition: str
+    lemma: str = ""  # "saw" can be of *see* too; "" where no inventory says it
+    pos: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of an inventory with its senses, in frequency order."""
+    """The word that was decided on, with all senses that its form can have, by frequency."""
 
     lemma: str
-    pos: str
+    pos: str  # of the decided sense: "bats" can be of a verb too
     senses: tuple[Choice, ...]
 
 
@@ -132,20 +134,21 @@ def read_doc(doc: Doc, title: str = "", component: SenseDisambiguator | None = N
     inventory = component.inventory if component is not None else None
     tokens, text = [token.text for token in doc], doc.text
     starts = [doc[i].idx for i in sentence_starts(tokens)]
-    words: dict[tuple[str, ...], Word] = {}
+    known: dict[tuple[str, ...], tuple[Choice, ...]] = {}
     marks = []
     for record in sense_records(doc, key):
         ids = tuple(record["ranked"]) or (record["sense"],)
         probabilities = record["probabilities"] or [1.0]
         named = (record["lemma"], *sorted(ids))
-        if named not in words:
-            words[named] = _word(record, ids, inventory)
+        if named not in known:
+            known[named] = tuple(_choices(record, ids, inventory))
+        pos = next((each.pos for each in known[named] if each.id == record["sense"]), "")
         first, end = sentence_of(starts, record["start"], len(text))
         marks.append(
             Mark(
                 record["start"],
                 record["end"],
-                words[named],
+                Word(record["lemma"], pos, known[named]),
                 tuple(zip(ids, probabilities, strict=True)),
                 (first, first + len(text[first:end].rstrip())),
                 record["method"],
@@ -197,17 +200,28 @@ def to_displacy(doc: Doc, spans_key: str = "senses") -> dict[str, Any]:
     }
 
 
-def _word(record: Mapping[str, Any], ids: Sequence[str], inventory: SenseInventory | None) -> Word:
-    """The word of a record; with an inventory its senses stand in frequency order."""
-    known = {s.id: s for s in inventory.candidates(record["lemma"])} if inventory else {}
-    own = [sense for sense in known if sense in set(ids)]
-    order = own if len(own) == len(ids) else list(ids)
-    definitions = {record["sense"]: record["definition"]}
-    definitions |= {name: known[name].definition for name in own}
-    pos = known[own[0]].pos if own else ""
-    return Word(
-        record["lemma"], pos, tuple(Choice(name, definitions.get(name, "")) for name in order)
-    )
+def _choices(
+    record: Mapping[str, Any], ids: Sequence[str], inventory: SenseInventory | None
+) -> Iterator[Choice]:
+    """The senses of a record; with an inventory in frequency order, its own lemma first."""
+    left = dict.fromkeys(ids)
+    for lemma in _lemmas(record["lemma"], ids, inventory):
+        for sense in inventory.candidates(lemma) if inventory is not None else ():
+            if sense.id in left:
+                del left[sense.id]
+                yield Choice(sense.id, sense.definition, lemma, sense.pos)
+    for name in left:
+        yield Choice(name, record["definition"] if name == record["sense"] else "")
+
+
+def _lemmas(first: str, ids: Sequence[str], inventory: SenseInventory | None) -> Iterable[str]:
+    """The lemmas of some senses."""
+    if inventory is None or inventory.senses is None:  # WordNet, whose ids say it
+        others = [name.partition("%")[0].replace("_", " ") for name in ids]
+    else:
+        wanted = set(ids) - {sense.id for sense in inventory.candidates(first)}
+        others = [sense.lemma for sense in inventory.senses if sense.id in wanted] if wanted else []
+    return dict.fromkeys([first, *others])
 
 
 def _relation(doc: Doc, relation: Any) -> tuple[int, str]:

@@ -22,7 +22,7 @@ from spacy.tokens import Doc
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.explain.decision import component_of
-from spacy_attn.explain.reading import Label, Mark, ReadText, Word, read_doc
+from spacy_attn.explain.reading import Choice, Label, Mark, ReadText, Word, read_doc
 from spacy_attn.explain.templates import environment
 
 CERTAIN: Final = 0.9  # probability from which a sense is marked as certain
@@ -112,6 +112,7 @@ def _file(name: str) -> str:
 def _data(texts: Sequence[ReadText], review: bool) -> dict[str, Any]:
     """Texts, words and marks as short lists: a page of 20,000 words has thousands of marks."""
     words: dict[Word, int] = {}
+    senses: dict[Choice, int] = {}
     marks = []
     for i, text in enumerate(texts):
         for mark in text.marks:
@@ -121,9 +122,10 @@ def _data(texts: Sequence[ReadText], review: bool) -> dict[str, Any]:
     found = {
         "texts": content,
         "words": [
-            [word.lemma, word.pos, [[sense.id, sense.definition] for sense in word.senses]]
+            [word.lemma, word.pos, [senses.setdefault(s, len(senses)) for s in word.senses]]
             for word in words
         ],
+        "senses": [[sense.id, sense.definition, sense.lemma, sense.pos] for sense in senses],
         "marks": marks,
         "against": next((text.against for text in texts if text.against), ""),
         "review": review,

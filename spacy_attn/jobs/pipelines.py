@@ -87,12 +87,12 @@ def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], o
         InventoryError: the file cannot be read, or a line is broken.
     """
     from spacy_attn.components.corrections import apply_corrections
-    from spacy_attn.wsd.inventory.corrections import corrections_by_lemma, read_corrections
+    from spacy_attn.wsd.inventory.corrections import corrections_by_word, read_corrections
 
     inventories = (getattr(component, "inventory", None) for _, component in nlp.pipeline)
     return partial(
         apply_corrections,
-        corrections=corrections_by_lemma(read_corrections(Path(path))),
+        corrections=corrections_by_word(read_corrections(Path(path))),
         inventory=next((each for each in inventories if each is not None), None),
         spans_key=spans_key,
     )

@@ -64,12 +64,14 @@ def test_add(mine, tmp_path, capsys):
     correction = {"text": "My bat", "start": 3, "end": 6, "lemma": "bat", "sense": "bat.n.2"}
     unknown = {**correction, "text": "A bat", "start": 2, "end": 5, "sense": "bat.n.9"}
     path = tmp_path / "corrections.jsonl"
-    path.write_text(json.dumps(correction) + "\n" + json.dumps(unknown) + "\n")
+    elsewhere = {**correction, "text": "A bat flew", "start": 6, "end": 10}
+    path.write_text("\n".join(map(json.dumps, (correction, unknown, elsewhere))))
     assert main(["inventory", "add", str(mine), "--from", str(path)]) == 0
     said = capsys.readouterr()
     assert said.out == f"{mine}\n"
     assert "added 1 example; there before: 0; without a sense: 0" in said.err
     assert "does not have, left out: bat.n.9" in said.err
+    assert "places of another word, left out: 'flew' for bat.n.2; repair start" in said.err
     assert [len(sense.examples) for sense in load_inventory(mine).senses] == [1, 2]
 
 

@@ -11,7 +11,7 @@ import spacy
 from spacy_attn.components.corrections import apply_corrections
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.fingerprint import describe_job
-from spacy_attn.wsd.inventory.corrections import Correction, corrections_by_lemma
+from spacy_attn.wsd.inventory.corrections import Correction, corrections_by_word
 
 TEXT = "The bat flew. A bat! Money in the bank."
 CORRECTIONS = [
@@ -34,7 +34,7 @@ def test_words_get_lose_and_keep_their_senses(nlp):
     doc = nlp(TEXT)
     inventory = nlp.get_pipe("sense_disambiguator").inventory
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.animal", "bat.animal", "bank.money"]
-    assert apply_corrections(doc, corrections_by_lemma(CORRECTIONS), inventory) == 2
+    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bank.money"]
     sense = doc[1]._.sense
     assert (sense.id, sense.score, sense.method) == ("bat.club", 1.0, "correction")
@@ -45,9 +45,9 @@ def test_words_get_lose_and_keep_their_senses(nlp):
 
 def test_other_texts_stay_as_they_are(nlp):
     doc = nlp("His bat flew. No such word.")
-    assert apply_corrections(doc, corrections_by_lemma(CORRECTIONS)) == 0
+    assert apply_corrections(doc, corrections_by_word(CORRECTIONS)) == 0
     assert doc.spans["senses"][0].kb_id_ == "bat.animal"
-    assert apply_corrections(nlp("nothing"), corrections_by_lemma(CORRECTIONS)) == 0
+    assert apply_corrections(nlp("nothing"), corrections_by_word(CORRECTIONS)) == 0
 
 
 def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_inventory, tmp_path):
@@ -77,7 +77,7 @@ def blank(pipeline, *, inventory, method):
 def test_a_correction_of_wrapped_lines_finds_the_joined_text(nlp):
     wrapped = Correction("The grey bat fl-\new to its\ncave.", 9, 12, "bat", "bat.club")
     doc = nlp("Before. The grey bat flew to its cave. The grey bat slept.")
-    assert apply_corrections(doc, corrections_by_lemma([wrapped])) == 1
+    assert apply_corrections(doc, corrections_by_word([wrapped])) == 1
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bat.animal"]
 
 

@@ -8,6 +8,7 @@ import re
 
 import pytest
 import spacy
+from spacy.tokens import Doc
 
 from spacy_attn.components.extensions import install_extensions
 from spacy_attn.errors import ConfigError
@@ -29,6 +30,9 @@ ONE = Word("reed", "NOUN", (Choice("reed.plant", "a plant"),))
 HOSTILE = (
     '</script><script>alert(1)</script> <img src=x onerror="x"> bat & \x00\u202e \ud800 🦇 bat'
 )
+LEAF = {"lemma": "leaf", "pos": "NOUN", "sense": "leaf.plant", "definition": "a part of a plant"}
+LEAVE = {"lemma": "leave", "pos": "VERB", "sense": "leave.go", "definition": "to go away"}
+TWO_WORDS = [{**LEAF, "forms": ["leaves"]}, {**LEAVE, "forms": ["leaves"]}]
 
 
 def mark(text, word, ranked, at=0, **more):
@@ -65,9 +69,11 @@ def test_marks_show_their_certainty_and_where_methods_differ():
     assert classes == ["c d", "f", "u", "o"]
     assert "differences with word2vec (1)" in page
     data = data_of(page)
-    assert data["words"] == [
-        ["bat", "NOUN", [["bat.animal", "a flying animal"], ["bat.club", "a club"]]],
-        ["reed", "NOUN", [["reed.plant", "a plant"]]],
+    assert data["words"] == [["bat", "NOUN", [0, 1]], ["reed", "NOUN", [2]]]
+    assert data["senses"] == [
+        ["bat.animal", "a flying animal", "", ""],
+        ["bat.club", "a club", "", ""],
+        ["reed.plant", "a plant", "", ""],
     ]
     assert data["marks"][0] == [0, 0, 3, 0, [0, 95, 1, 5], [0, 16], "", [1, 60, "bat.club"], []]
     assert data["marks"][2][-1] == [["fly", 0.5]]
@@ -166,6 +172,18 @@ def test_texts_are_read_with_a_second_method_and_reasons(nlp):
     assert found.against == "first_sense"
     assert sum(bool(m.cues) for m in found.marks) <= 1
     assert sum(p for _, p in bat.ranked) == pytest.approx(1.0)
+
+
+def test_a_form_of_two_words_has_the_senses_of_both():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sense_disambiguator", config={"inventory": TWO_WORDS, "method": "first_sense"})
+    doc = Doc(nlp.vocab, ["He", "leaves"], lemmas=["he", "leave"], pos=["PRON", "VERB"])
+    (mark,) = read_doc(nlp(doc), "", nlp.get_pipe("sense_disambiguator")).marks
+    assert (mark.word.lemma, mark.word.pos) == ("leave", "VERB")
+    assert mark.word.senses == (
+        Choice("leave.go", "to go away", "leave", "VERB"),
+        Choice("leaf.plant", "a part of a plant", "leaf", "NOUN"),
+    )
 
 
 def test_supersenses_have_no_list_of_senses(toy_inventory):

@@ -175,6 +175,27 @@ def test_the_list_filters_the_text(browser, opened, texts):
     assert run(browser, hits) == []
 
 
+def test_a_word_with_other_senses_in_some_places_has_one_entry(browser, opened):
+    noun = tuple(Choice(sense.id, sense.definition, "bat", "NOUN") for sense in BAT.senses)
+    senses = (*noun, Choice("bat.hit", "to hit", "bat", "VERB"))
+    text = "A bat, the bat, the bat."
+    marks = (
+        mark(text, Word("bat", "NOUN", noun), {"bat.animal": 0.9, "bat.club": 0.1}),
+        mark(text, Word("bat", "NOUN", senses), {"bat.animal": 0.6, "bat.hit": 0.4}, 6),
+        mark(text, Word("bat", "VERB", senses), {"bat.hit": 0.6, "bat.club": 0.4}, 16),
+    )
+    opened([ReadText("", text, marks)])
+    buttons = browser.find_elements("css selector", "#words > li > button")
+    assert [each.text.split() for each in buttons] == [["bat", "noun", "2"], ["bat", "verb", "1"]]
+    line = "return JSON.parse(lineOf([arguments[0], arguments[1]]))"
+    chosen = [run(browser, line, 2, verdict) for verdict in (0, 2, "none")]
+    assert [(each["sense"], each["pos"]) for each in chosen] == [
+        ("bat.animal", "NOUN"),
+        ("bat.hit", "VERB"),
+        ("", "VERB"),
+    ]
+
+
 def test_search_looks_at_words_senses_and_definitions(browser, opened, texts):
     opened(texts)
     box = browser.find_element("id", "search")

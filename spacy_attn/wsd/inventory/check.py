@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from spacy_attn.wsd.context import Context
+from spacy_attn.wsd.inventory.examples import example_of
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.sense import Sense
 
@@ -32,11 +33,12 @@ class InventoryReport:
     says_nothing: list[str]  # definitions of nothing but the word itself and stop words
     alike: list[tuple[str, str, float]]  # senses of one word, and the share of common words
     not_found: list[tuple[str, str]]  # lemmas, and how the tokenizer cuts them
+    other_words: list[tuple[str, str]]  # senses, and the word of an example that is no known form
 
     @property
     def has_findings(self) -> bool:
         """Whether something should be looked at."""
-        return bool(self.says_nothing or self.alike or self.not_found)
+        return bool(self.says_nothing or self.alike or self.not_found or self.other_words)
 
 
 def check_inventory(
@@ -65,6 +67,7 @@ def check_inventory(
         says_nothing=[s.id for s in inventory.senses if _says_nothing(s, stop_words)],
         alike=[pair for word in words for pair in _alike(inventory.candidates(*word))],
         not_found=list(_not_found(inventory, tokenize)),
+        other_words=list(dict.fromkeys(_other_words(inventory))),
     )
 
 
@@ -84,6 +87,15 @@ def _alike(senses: tuple[Sense, ...]) -> Iterator[tuple[str, str, float]]:
         share = len(words[one] & words[two]) / both if both else 1.0
         if share >= ALIKE:
             yield one, two, share
+
+
+def _other_words(inventory: Inventory) -> Iterator[tuple[str, str]]:
+    """Words in examples that are no form of the lemma: a slip, or a form to be listed."""
+    for sense in inventory.senses:
+        for each in sense.examples:
+            word = each.text[each.start : each.end]
+            if example_of(word, sense.lemma, sense.pos, sense.forms, inventory.lang) is None:
+                yield sense.id, word
 
 
 def _not_found(

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from spacy_attn.errors import InventoryError
 from spacy_attn.files import atomic_write
+from spacy_attn.wsd.inventory.examples import place_elsewhere
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.lines import read_lines
-from spacy_attn.wsd.sense import Example
+from spacy_attn.wsd.sense import Example, Sense
 
 VERDICTS = ("sense", "none", "unclear")
 
@@ -53,18 +54,27 @@ def read_corrections(path: Path) -> list[Correction]:
     for line in read_lines(path):
         text = line.text("text")
         start, end = line.span(line.record.get("start"), line.record.get("end"), "start", text)
+        line.whole_words(start, end, "start", text)
         verdict = line.one_of("verdict", VERDICTS, default="sense")
         sense = line.text("sense", default=None if verdict == "sense" else "")
         found[text, start, end] = Correction(text, start, end, line.lemma(), sense, verdict)
     return list(found.values())
 
 
-def corrections_by_lemma(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
-    """The corrections of each lemma, less those of which the reader cannot tell."""
+def letters(text: str) -> str:
+    """Its letters and digits: the same where wrapped lines were joined."""
+    return "".join(filter(str.isalnum, text))
+
+
+def corrections_by_word(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
+    """The corrections of each word as written, less those of which the reader cannot tell.
+
+    The lemma would not do: a reader may choose *saw* where the method took "saw" for *see*.
+    """
     out: dict[str, list[Correction]] = {}
-    for correction in corrections:
-        if correction.verdict != "unclear":
-            out.setdefault(correction.lemma, []).append(correction)
+    for each in corrections:
+        if each.verdict != "unclear":
+            out.setdefault(letters(each.text[each.start : each.end]), []).append(each)
     return out
 
 
@@ -77,6 +87,7 @@ class AddedExamples:
     n_known: int  # stand in the inventory already
     n_no_sense: int  # "none" and "unclear"
     unknown: tuple[str, ...]  # senses that the inventory does not have
+    elsewhere: tuple[Correction, ...]  # another word stands at their place, see place_elsewhere
 
 
 def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> AddedExamples:
@@ -90,6 +101,8 @@ def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> Add
     known = {sense.id: set(sense.examples) for sense in inventory.senses}
     n_known = n_no_sense = 0
     unknown: dict[str, None] = {}
+    elsewhere = []
+    of_id = {sense.id: sense for sense in inventory.senses}
     for correction in corrections:
         if correction.verdict != "sense":
             n_no_sense += 1
@@ -97,6 +110,8 @@ def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> Add
             unknown[correction.sense] = None
         elif correction.example in known[correction.sense]:
             n_known += 1
+        elif _is_elsewhere(correction, of_id[correction.sense], inventory.lang):
+            elsewhere.append(correction)
         else:
             known[correction.sense].add(correction.example)
             new[correction.sense].append(correction.example)
@@ -107,7 +122,13 @@ def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> Add
         n_known,
         n_no_sense,
         tuple(unknown),
+        tuple(elsewhere),
     )
+
+
+def _is_elsewhere(each: Correction, sense: Sense, lang: str | None) -> bool:
+    """Whether an inventory would refuse the example."""
+    return place_elsewhere(each.example, sense.lemma, sense.pos, sense.forms, lang) is not None
 
 
 def write_with_examples(path: Path, added: Mapping[str, Iterable[Example]], output: Path) -> None:

@@ -124,7 +124,7 @@ def _matches(
 
 
 def _words(context: Context, inventory: Forms, run: Sequence[int]) -> list[tuple[str, str]]:
-    """(lemma, part of speech) of the words whose form or lemma these tokens are."""
+    """(lemma, part of speech) of the words whose form or lemma these tokens are, each once."""
     words = [plain_form(context.tokens[i]) for i in run]
     forms = [words]
     if context.lemmas[run[0]]:
@@ -132,4 +132,4 @@ def _words(context: Context, inventory: Forms, run: Sequence[int]) -> list[tuple
     if context.lemmas[run[-1]]:
         forms.append([*words[:-1], context.lemmas[run[-1]]])
     pieces = dict.fromkeys(word_pieces(" ".join(form)) for form in forms)
-    return [word for form in pieces for word in inventory.words_of_form(form)]
+    return list(dict.fromkeys(w for form in pieces for w in inventory.words_of_form(form)))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.examples import example_of
+from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
 from spacy_attn.wsd.inventory.lines import Line
@@ -250,7 +250,12 @@ def read_sense(line: Line, lang: str | None = None) -> Sense:
     sense = line.text("sense")
     lemma, pos = line.lemma(), line.one_of("pos", POS_TAGS)
     forms = tuple(line.words("forms"))
-    examples = tuple(line.examples(lambda text: example_of(text, lemma, pos, forms, lang)))
+    examples = tuple(
+        line.examples(
+            lambda text: example_of(text, lemma, pos, forms, lang),
+            lambda given: place_elsewhere(given, lemma, pos, forms, lang),
+        )
+    )
     return Sense(
         id=sense,
         lemma=lemma,

@@ -38,6 +38,7 @@ def read_labelled(path: Path) -> Iterator[LabelledTarget]:
         if record.get("verdict", "sense") != "sense":
             continue
         start, end = line.span(record.get("start"), record.get("end"), "start", text)
+        line.whole_words(start, end, "start", text)
         yield LabelledTarget(
             text,
             start,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spacy_attn._types import CharSpan
 from spacy_attn.errors import InventoryError
+from spacy_attn.wsd.inventory.examples import whole_words
 from spacy_attn.wsd.sense import Example
 
 _EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
@@ -160,11 +162,16 @@ class Line:
             )
         return text
 
-    def examples(self, find: Callable[[str], Example | None]) -> Iterator[Example]:
+    def examples(
+        self,
+        find: Callable[[str], Example | None],
+        find_elsewhere: Callable[[Example], CharSpan | None],
+    ) -> Iterator[Example]:
         """The examples of the field ``examples``.
 
         Args:
             find: gives the place of the word in an example that is a text alone.
+            find_elsewhere: gives the place of the word where another one was given.
         """
         value = self.record.get("examples", [])
         if not isinstance(value, list | tuple):
@@ -182,8 +189,17 @@ class Line:
                 )
             text = self._example_text(name, item["text"])
             start, end = self.span(item["start"], item["end"], name, text)
-            self._whole_words(start, end, name, text)
-            yield Example(text, start, end)
+            self.whole_words(start, end, name, text)
+            example = Example(text, start, end)
+            if (own := find_elsewhere(example)) is not None:
+                word = text[start:end]
+                self.fail(
+                    name,
+                    f"start = {start}, end = {end} is {word!r}, while {text[slice(*own)]!r} is "
+                    f"start = {own[0]}, end = {own[1]}; add {word!r} to forms if it is a form of "
+                    "the word",
+                )
+            yield example
 
     def _found(self, name: str, text: str, find: Callable[[str], Example | None]) -> Example:
         example = find(text)
@@ -195,26 +211,15 @@ class Line:
             )
         return example
 
-    def _whole_words(self, start: int, end: int, name: str, text: str) -> None:
+    def whole_words(self, start: int, end: int, name: str, text: str) -> None:
         """Refuse what begins or ends in white space, or within a word where scripts show it."""
-        word = text[start:end]
-        if word != word.strip() or _is_within(text, start) or _is_within(text, end):
-            first, last = start + len(word) - len(word.lstrip()), start + len(word.rstrip())
-            while _is_within(text, first):
-                first -= 1
-            while _is_within(text, last):
-                last += 1
+        first, last = whole_words(text, start, end)
+        if (first, last) != (start, end):
             self.fail(
                 name,
-                f"start = {start}, end = {end} is {word!r}, no whole word; "
+                f"start = {start}, end = {end} is {text[start:end]!r}, no whole word; "
                 f"{text[first:last]!r} is start = {first}, end = {last}",
             )
-
-
-def _is_within(text: str, at: int) -> bool:
-    """Whether a place is between two letters of a script with two cases, which all have spaces."""
-    around = text[max(at - 1, 0) : at + 1]
-    return 0 < at < len(text) and all(c.islower() or c.isupper() for c in around)
 
 
 def _short(value: object) -> str:

@@ -10,7 +10,7 @@ from spacy_attn.errors import InventoryError
 from spacy_attn.wsd.inventory.corrections import (
     Correction,
     add_examples,
-    corrections_by_lemma,
+    corrections_by_word,
     read_corrections,
     write_with_examples,
 )
@@ -41,7 +41,7 @@ def test_the_last_line_about_an_occurrence_counts(write):
         Correction("The bat!", 4, 7, "bat", "", "none"),
         Correction("A bat!", 2, 5, "bat", "", "unclear"),
     ]
-    assert corrections_by_lemma(found) == {"bat": found[:2]}
+    assert corrections_by_word(found) == {"bat": found[:2]}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_the_last_line_about_an_occurrence_counts(write):
     [
         ({**LINE, "sense": ""}, "field 'sense': must be a text that is not empty, got ''"),
         ({**LINE, "verdict": "no"}, "field 'verdict': 'no' is none of sense, none, unclear"),
+        ({**LINE, "start": 2}, "field 'start': start = 2, end = 6 is ' bat', no whole word; 'bat'"),
         ({**LINE, "end": 99}, "field 'start': start = 3, end = 99: must be characters"),
     ],
 )
@@ -67,8 +68,10 @@ def test_corrections_become_examples(toy_inventory, tmp_path):
             Correction(known.text, known.start, known.end, "bat", inventory.senses[0].id),
             Correction(TEXT, 3, 6, "bat", "bat.unknown"),
             Correction("A bat", 2, 5, "bat", "", "none"),
+            elsewhere := Correction(TEXT, 7, 9, "bat", "bat.club"),
         ],
     )
+    assert added.elsewhere == (elsewhere,)
     assert (added.n_added, added.n_known, added.n_no_sense) == (1, 1, 1)
     assert added.unknown == ("bat.unknown",)
     changed = {s.id: s.examples for s in added.inventory.senses}

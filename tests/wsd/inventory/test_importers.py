@@ -306,6 +306,24 @@ def test_wiktionary_by_wiktextract(tmp_path):
     }
 
 
+def test_a_place_in_bold_that_is_not_of_the_word(tmp_path):
+    bold = [
+        {"text": " The bat flew.", "bold_text_offsets": [[5, 8]]},  # counted from the blank
+        {"text": "A bat flew.", "bold_text_offsets": [[6, 10]]},
+        {"text": "Batman bats.", "bold_text_offsets": [[0, 3]]},
+        {"text": "Batman flew.", "bold_text_offsets": [[0, 3]]},
+    ]
+    sense = {"glosses": ["An animal."], "examples": bold}
+    entry = {"word": "bat", "lang_code": "en", "pos": "noun", "senses": [sense]}
+    summary, inventory = imported(tmp_path, written(tmp_path, "w.jsonl", json.dumps(entry)))
+    assert inventory.senses[0].examples == (
+        Example("The bat flew.", 4, 7),
+        Example("A bat flew.", 2, 5),
+        Example("Batman bats.", 7, 11),
+    )
+    assert summary.left_out == {"examples in which the word was not found": 1}
+
+
 def test_wiktionary_of_several_languages(tmp_path):
     german = {"word": "Bank", "lang_code": "de", "pos": "noun", "senses": [{"glosses": ["Sitz"]}]}
     path = written(tmp_path, "w.jsonl", "\n".join(map(json.dumps, [*WIKTEXTRACT, german])))

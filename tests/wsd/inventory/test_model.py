@@ -15,6 +15,7 @@ from spacy_attn.wsd.inventory.forms import word_pieces
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.labelled import LabelledTarget, read_labelled
 from spacy_attn.wsd.sense import Example, Sense
+from tests.wsd.given import tagged
 
 GOOD: dict[str, Any] = {
     "lemma": "bat",
@@ -154,6 +155,11 @@ BROKEN = {
         "examples[0]",
         "start = 4, end = 6 is 'ba', no whole word; 'bat' is start = 4, end = 7",
     ),
+    "example of another word": (
+        with_example(start=8, end=12),
+        "examples[0]",
+        "start = 8, end = 12 is 'flew', while 'bat' is start = 4, end = 7; add 'flew' to forms",
+    ),
     "ids no dict": ({**GOOD, "ids": ["i1"]}, "ids", 'must be like {"ili": "i46360"}, got ['),
     "example of number": (with_example(text=3), "examples[0]", "must be a text, got 3"),
     "example too long": (
@@ -192,6 +198,31 @@ def test_a_broken_line_is_refused_with_file_line_field_and_reason(write, case):
     path = write({**GOOD, "sense": "bat.first"}, "", record)
     with pytest.raises(InventoryError, match=matches(path, 3, field, reason)):
         load_inventory(path)
+
+
+@pytest.mark.parametrize(
+    ("word", "forms", "lemma", "pos"),
+    [
+        ("flew", ["flew"], "bat", "NOUN"),  # listed by the user
+        ("flew", [], "fly", "VERB"),  # WordNet knows it
+        ("bats", [], "bat", "NOUN"),
+        ("Bat's", [], "bat", "NOUN"),  # more than the word
+        ("night", [], "dusk", "NOUN"),  # whatever it is: the lemma is not in the text
+    ],
+)
+def test_a_form_of_the_word_is_the_word(write, word, forms, lemma, pos):
+    text = "The Bat's bats flew, they fly at night like a bat."
+    start = text.index(word)
+    example = {"text": text, "start": start, "end": start + len(word)}
+    path = write({**GOOD, "lemma": lemma, "pos": pos, "forms": forms, "examples": [example]})
+    assert load_inventory(path, "en").senses[0].examples[0] == Example(*example.values())
+
+
+def test_a_text_alone_shows_irregular_forms(write):
+    path = write({**GOOD, "lemma": "go", "pos": "VERB", "examples": ["They went home."]})
+    assert load_inventory(path, "en").senses[0].examples == (Example("They went home.", 5, 9),)
+    with pytest.raises(InventoryError, match=r"the word is not in 'They went home\.'"):
+        load_inventory(path, "de")
 
 
 def test_a_sense_id_stands_once(write):
@@ -393,6 +424,7 @@ def test_labelled_data(write):
     [
         ({"text": ""}, "text", "must be a text that is not empty, got ''"),
         ({"start": "4"}, "start", "start = '4', end = 7: must be characters of its text"),
+        ({"start": 5}, "start", "start = 5, end = 7 is 'at', no whole word; 'bat' is start = 4"),
         ({"sense": None}, "sense", "must be a text, got None"),
         ({"cues": {}}, "cues", "must be a list of [start, end], got {}"),
         ({"cues": [[8, 12], [1]]}, "cues[1]", "must be [start, end], got [1]"),
@@ -404,3 +436,10 @@ def test_broken_labelled_data(write, change, field, reason):
     path = write(LABELLED, {**LABELLED, **change})
     with pytest.raises(InventoryError, match=matches(path, 2, field, reason)):
         list(read_labelled(path))
+
+
+def test_a_word_found_by_form_and_by_lemma_has_each_sense_once(toy_inventory):
+    inventory = load_inventory(toy_inventory, "en")
+    (target,) = inventory.find(tagged("Bats/NOUN/bat left/VERB/leave"))
+    assert [sense.id for sense in target.candidates] == ["bat.animal", "bat.club"]
+    assert len(target.readings) == 1

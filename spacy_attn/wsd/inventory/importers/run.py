@@ -5,21 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, cast
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.files import atomic_write
-from spacy_attn.wsd.inventory.examples import example_of
+from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
 from spacy_attn.wsd.inventory.importers.wiktextract import is_wiktextract, read_wiktextract
 from spacy_attn.wsd.inventory.importers.wordnets import read_lmf, read_wn
 from spacy_attn.wsd.inventory.jsonl import read_sense
 from spacy_attn.wsd.inventory.lines import Line, normal_form
-from spacy_attn.wsd.sense import POS_TAGS
+from spacy_attn.wsd.sense import POS_TAGS, Example
 
 FORMATS: Final = ("glossary", "wn-lmf", "wiktextract")
 _NO_WORD: Final = "examples in which the word was not found"
@@ -164,12 +164,18 @@ def _checked(
 
 
 def _examples(record: Record, lang: str | None, left_out: LeftOut) -> Iterator[Record]:
-    lemma = normal_form(record["lemma"])
-    for example in record.get("examples", ()):
-        if isinstance(example, str):
-            found = example_of(example, lemma, record["pos"], record.get("forms", ()), lang)
-            if found is None:
-                left_out[_NO_WORD] += 1
-                continue
-            example = {"text": found.text, "start": found.start, "end": found.end}
-        yield example
+    word = normal_form(record["lemma"]), record["pos"], record.get("forms", ()), lang
+    for given in record.get("examples", ()):
+        found = given if isinstance(given, Example) else example_of(given, *word)
+        if isinstance(given, Example) and not _is_place_of(given, word):
+            found = example_of(given.text, *word)
+        if found is None:
+            left_out[_NO_WORD] += 1
+        else:
+            yield {"text": found.text, "start": found.start, "end": found.end}
+
+
+def _is_place_of(given: Example, word: tuple[str, str, Sequence[str], str | None]) -> bool:
+    """Whether an example gives a place that an inventory takes."""
+    place = given.start, given.end
+    return whole_words(given.text, *place) == place and place_elsewhere(given, *word) is None

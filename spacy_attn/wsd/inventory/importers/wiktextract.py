@@ -12,6 +12,7 @@ from typing import Any
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers, pos_of
 from spacy_attn.wsd.inventory.lines import normal_form
+from spacy_attn.wsd.sense import Example
 
 _NO_SENSE = ("form-of", "alt-of", "no-gloss")
 _LONGEST_EXAMPLE = 500  # characters; Wiktionary quotes whole paragraphs
@@ -102,12 +103,14 @@ def _forms(entry: dict[str, Any], word: str) -> list[str]:
     return [f for f in dict.fromkeys(forms) if f not in ("", "-", word) and normal_form(f)]
 
 
-def _example(example: dict[str, Any]) -> Record | str | None:
+def _example(example: dict[str, Any]) -> Example | str | None:
     """With the place of the word where Wiktionary prints it bold."""
-    text = str(example.get("text", "")).strip()
+    raw = str(example.get("text", ""))
+    text, before = raw.strip(), len(raw) - len(raw.lstrip())
     if not text or len(text) > _LONGEST_EXAMPLE:
         return None
     for start, end in example.get("bold_text_offsets", ()):
+        start, end = start - before, end - before
         if 0 <= start < end <= len(text):
-            return {"text": text, "start": start, "end": end}
+            return Example(text, start, end)
     return text
