@@ -29,7 +29,7 @@ from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import senses_for, weights_sha256
 from spacy_attn.settings import differing_settings
-from spacy_attn.wsd.decide import Decision
+from spacy_attn.wsd.decide import Decision, check_threshold
 from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
 from spacy_attn.wsd.granularity import coarsen_for
 from spacy_attn.wsd.inventory.open import open_inventory
@@ -83,9 +83,7 @@ class SenseDisambiguator:
         settings: dict[str, Any],
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        threshold = settings["threshold"]
-        if not 0.0 <= threshold <= 1.0:
-            raise ConfigError(f"threshold = {threshold}; allowed is a probability from 0 to 1")
+        check_threshold(settings["threshold"])
         self.name = name
         self.config = settings
         refuse_shared_names(nlp, name, self.written_names)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.fields import (
@@ -22,6 +23,7 @@ from spacy_attn.jobs.fields import (
     ERROR_FIELD,
     FIELDS,
     Row,
+    parse_fields,
     read_doc,
     read_sense_details,
     read_senses,
@@ -39,6 +41,10 @@ from spacy_attn.jobs.pipelines import (
 )
 from spacy_attn.jobs.records import find_surrogate
 from spacy_attn.jobs.unwrap import row_as_given, unwrap_all
+from spacy_attn.wsd.decide import check_threshold
+from spacy_attn.wsd.granularity import check_granularity
+from spacy_attn.wsd.inventory.open import check_names
+from spacy_attn.wsd.inventory.sources import source_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +58,7 @@ _BATCH_TEXTS: Final = 256  # that share a memory zone; fewer where they are long
 _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
 _MORE_SETTINGS: Final = ("threshold", "backoff", "names", "granularity")
+_METHODS: Final = "spacy_attn_sense_methods"  # group of entry points
 _SENSES: Final = "sense_disambiguator"
 _READERS: Final = {"senses": read_senses, "sense_details": read_sense_details}
 _OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each process
@@ -96,6 +103,10 @@ class Annotator:
         threshold, backoff, names, granularity: settings of ``sense_disambiguator``.
         unwrap: join words that were cut at line ends, and wrapped lines, before the pipeline reads
             a text (:mod:`spacy_attn.jobs.unwrap`); all places are those of the text as given.
+
+    Raises:
+        ConfigError: a setting is not allowed. What the pipeline alone can tell is told when it is
+            loaded.
     """
 
     pipeline: str | None = None
@@ -125,10 +136,24 @@ class Annotator:
                 "of one, since each process loads its own; save yours with nlp.to_disk(FOLDER), or "
                 "give a factory"
             )
-        if self.factory is not None and self.more_settings:
+        object.__setattr__(self, "fields", parse_fields(self.fields))
+        if self.factory is None:
+            self._check_settings()
+        elif self.more_settings:
             raise ConfigError(
                 f"{', '.join(self.more_settings)}: a factory makes the pipeline; set them there"
             )
+
+    def _check_settings(self) -> None:
+        """Refuse now what the pipeline would refuse when it is loaded, perhaps in a worker."""
+        check_threshold(self.threshold)
+        check_granularity(self.granularity, self.inventory)
+        check_names(self.names, self.inventory)
+        if self.inventory != "wordnet":
+            source_of(self.inventory)
+        if self.code is None:  # it may register methods
+            for setting in ("method", "backoff"):
+                _check_method(getattr(self, setting), setting)
 
     @property
     def more_settings(self) -> dict[str, Any]:
@@ -364,6 +389,17 @@ class Annotator:
             # An error handler set on the pipeline dropped a document in silence.
             raise ValueError("the pipeline dropped the document")
         return results
+
+
+def _check_method(method: MethodSpec | None, setting: str) -> None:
+    """Refuse a method that does not exist; spaCy is imported for those of a user only."""
+    points = [point.name for point in entry_points(group=_METHODS)]
+    if method is None and setting == "backoff":
+        return
+    if not any(name == method or name.startswith(f"spacy_attn.{method}.v") for name in points):
+        from spacy_attn.wsd.methods.registry import sense_method
+
+        sense_method(cast("MethodSpec", method), setting)
 
 
 def _runs(texts: Sequence[Any]) -> Iterator[list[Any]]:

@@ -47,8 +47,8 @@ def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: a name is none, or there is no name.
     """
-    given = wanted.split(",") if isinstance(wanted, str) else list(wanted)
-    names = tuple(dict.fromkeys(name.strip() for name in given))
+    given = wanted.split(",") if isinstance(wanted, str) else wanted
+    names = tuple(dict.fromkeys(str(name).strip() for name in given))
     for name in names or ("",):
         if name not in FIELDS:
             raise ConfigError(

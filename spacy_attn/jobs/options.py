@@ -99,9 +99,9 @@ class JobOptions:
         self._check_number("limit", 0)
         self._check_number("max_errors", 0)
         self._check_number("max_record_bytes", 1, 2**31 - 1)
-        if self.n_process < 1 and self.n_process != -1:
+        if type(self.n_process) is not int or (self.n_process < 1 and self.n_process != -1):
             raise ConfigError(
-                f"{option_name('n_process')} is {self.n_process}: allowed are 1 and more, or -1 "
+                f"{option_name('n_process')} is {self.n_process!r}: allowed are 1 and more, or -1 "
                 "for all cores"
             )
         self._check_choice("input_format", get_args(Format))
@@ -112,9 +112,11 @@ class JobOptions:
 
     def _check_number(self, name: str, least: int, most: int | None = None) -> None:
         value = getattr(self, name)
-        if value is not None and (value < least or (most is not None and value > most)):
+        if value is None:
+            return
+        if type(value) is not int or value < least or (most is not None and value > most):
             allowed = f"{least} and more" if most is None else f"{least} to {most}"
-            raise ConfigError(f"{option_name(name)} is {value}: allowed are {allowed}")
+            raise ConfigError(f"{option_name(name)} is {value!r}: allowed are {allowed}")
 
     def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
+from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.sense import Sense
 
@@ -87,6 +90,17 @@ def log_posterior(
     sizes = [reading.n_senses for reading in target.readings]
     shares = [math.log(each * scale) if each else -math.inf for each in after]
     return np.asarray(np.array(within) + np.repeat(shares, sizes))
+
+
+def check_threshold(threshold: Any) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    if not is_number or not 0.0 <= threshold <= 1.0:
+        raise ConfigError(f"threshold = {threshold!r}; allowed is a probability from 0 to 1")
 
 
 def decide(

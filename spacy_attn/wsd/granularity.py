@@ -34,18 +34,25 @@ def coarsen_for(granularity: str, inventory: SenseInventory) -> Coarsen | None:
     Raises:
         ConfigError: no such granularity, or not with this inventory.
     """
+    check_granularity(granularity, inventory.name)
+    if granularity == "coarse" and isinstance(inventory, WordNetInventory):
+        return partial(coarsened, name_of=inventory.group_of)
+    return partial(coarsened, name_of=_supersense) if granularity == "supersense" else None
+
+
+def check_granularity(granularity: object, inventory: str) -> None:
+    """Refuse a granularity that there is not, or not with an inventory of this name.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
     if granularity not in GRANULARITIES:
         raise ConfigError(f"granularity = {granularity!r}; allowed are {', '.join(GRANULARITIES)}")
-    if granularity == "fine":
-        return None
-    if granularity == "supersense":
-        return partial(coarsened, name_of=_supersense)
-    if not isinstance(inventory, WordNetInventory):
+    if granularity == "coarse" and inventory != "wordnet":
         raise ConfigError(
-            f"granularity = 'coarse' with the inventory {inventory.name!r}: allowed is "
+            f"granularity = 'coarse' with the inventory {inventory!r}: allowed is "
             "'supersense'; coarse senses are known of WordNet only"
         )
-    return partial(coarsened, name_of=inventory.group_of)
 
 
 def coarsened(target: Target, decision: Decision, name_of: Callable[[Sense], str]) -> Decision:

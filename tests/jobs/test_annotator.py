@@ -366,6 +366,32 @@ def test_settings_of_the_disambiguator_reach_it(toy_inventory):
     assert "threshold" not in describe_job([], Annotator(inventory=str(toy_inventory)), {})
 
 
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"threshold": 3}, r"^threshold = 3; allowed is a probability from 0 to 1$"),
+        ({"threshold": "0.5"}, r"^threshold = '0\.5'; allowed is a probability from 0 to 1$"),
+        ({"threshold": True}, r"^threshold = True; allowed is a probability from 0 to 1$"),
+        ({"method": "attentoin"}, r"^method = 'attentoin'; allowed are random, .*'attention'\?$"),
+        ({"method": None}, r"^method = None; allowed are random, "),
+        ({"backoff": "no"}, r"^backoff = 'no'; allowed are random, "),
+        ({"fields": ("sense",)}, r"^fields / --fields has 'sense': allowed are senses, "),
+        ({"fields": ()}, r"^fields / --fields has '': allowed are senses, "),
+        ({"inventory": "homograph"}, r"^inventory = 'homograph': .* did you mean 'homographs'\?$"),
+        ({"granularity": "rough"}, r"^granularity = 'rough'; allowed are fine, coarse, superse"),
+        ({"granularity": "coarse"}, r"^granularity = 'coarse' with the inventory 'homographs': al"),
+        ({"names": True}, r"^names = True with inventory = 'homographs': allowed is false"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_when_it_is_made(setting, reason):
+    with pytest.raises(ConfigError, match=reason):
+        Annotator(**setting)
+
+
+def test_fields_may_be_given_as_on_the_command_line():
+    assert Annotator(fields="stems, senses,stems").fields == ("stems", "senses")
+
+
 def test_what_a_loaded_pipeline_and_a_factory_exclude():
     with pytest.raises(ConfigError, match=r"^pipeline is of type English: allowed is the name or "):
         Annotator(pipeline=spacy.blank("en"))

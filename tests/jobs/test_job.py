@@ -272,6 +272,8 @@ def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
         ({"errors": "."}, r"the error file . is a folder"),
         ({"batch_size": 0}, "batch_size / --batch-size is 0: allowed are 1 and more"),
         ({"n_process": 0}, "--n-process is 0: allowed are 1 and more, or -1 for all cores"),
+        ({"batch_size": "3"}, "batch_size / --batch-size is '3': allowed are 1 and more"),
+        ({"n_process": 1.5}, "--n-process is 1.5: allowed are 1 and more, or -1 for all cores"),
         ({"encoding": "utf-16"}, "does not end lines with the byte 0x0A"),
         ({"text_key": "senses"}, "--text-key is senses"),
         ({"inputs": ["b.txt"]}, "input b.txt cannot be read: No such file"),

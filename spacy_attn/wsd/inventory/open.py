@@ -41,6 +41,19 @@ def load_inventory(
     return wordnet_inventory()
 
 
+def check_names(names: bool, source: InventorySource) -> None:
+    """Refuse the setting ``names`` where it would say nothing.
+
+    Raises:
+        ConfigError: the inventory is not "wordnet".
+    """
+    if names and str(source) != "wordnet":
+        raise ConfigError(
+            f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
+            "leaves names out, in other inventories they have senses like nouns"
+        )
+
+
 def open_inventory(
     source: InventorySource, lang: str | None = None, *, names: bool = False
 ) -> SenseInventory:
@@ -56,10 +69,6 @@ def open_inventory(
         InventoryError: a line of a file is broken.
         ResourceError: the package's lexicon is damaged.
     """
-    if names and str(source) != "wordnet":
-        raise ConfigError(
-            f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
-            "leaves names out, in other inventories they have senses like nouns"
-        )
+    check_names(names, source)
     inventory = load_inventory(source, lang)
     return inventory.with_names if names and isinstance(inventory, WordNetInventory) else inventory
