@@ -95,6 +95,8 @@ def import_(
     )
     for reason, n in summary.left_out.most_common():
         _say(console, f"left out: {reason} ({n:,})")
+    for note in summary.notes:
+        _say(console, note)
     typer.echo(str(output))
 
 

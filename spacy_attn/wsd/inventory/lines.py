@@ -63,10 +63,12 @@ class Line:
     path: Path | str  # a file, or what a list of Python is called
     number: int
     record: dict[str, Any]
+    unit: str = "line"
 
     def fail(self, name: str, reason: str) -> NoReturn:
         """Raise the error of one field."""
-        raise InventoryError(f"{self.path}, line {self.number}, field {name!r}: {reason}")
+        place = f"{self.path}, {self.unit} {self.number}"
+        raise InventoryError(f"{place}, field {name!r}: {reason}")
 
     def only(self, known: set[str]) -> None:
         """Refuse unknown fields."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from spacy_attn.errors import ConfigError, InventoryError
-from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, records_of_rows
+from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, column_of, records_of_rows
 from spacy_attn.wsd.inventory.importers.records import Record
 from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
 
@@ -85,7 +85,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _of_records(records: Sequence[Record], name: str) -> Source:
-    return Source("own", [Line(name, number, record) for number, record in enumerate(records, 1)])
+    return Source(
+        "own", [Line(name, number, record, "record") for number, record in enumerate(records, 1)]
+    )
 
 
 def _records_of(words: Mapping[str, Any]) -> Iterator[Record]:
@@ -109,11 +111,14 @@ def _records_of(words: Mapping[str, Any]) -> Iterator[Record]:
 
 def _rows_of(frame: Any) -> list[Record]:
     """The records of a DataFrame with the columns of a glossary."""
-    headers = {str(name).strip().lower(): name for name in frame.columns}
-    named = {
-        column: next((headers[n] for n in (column, *COLUMNS[column]) if n in headers), None)
-        for column in COLUMNS
-    }
+    header = [str(name).strip().lower() for name in frame.columns]
+    places = {column: column_of(column, header) for column in COLUMNS}
+    named = {name: None if at is None else frame.columns[at] for name, at in places.items()}
+    if named["term"] is None:
+        raise InventoryError(
+            f"the frame has the columns {', '.join(header)}; name one of them term, and others "
+            "definition or examples, as with frame.rename(columns={...})"
+        )
     rows = [
         {
             column: " | ".join(map(str, cell)) if isinstance(cell, list | tuple) else str(cell)

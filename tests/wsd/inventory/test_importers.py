@@ -179,6 +179,62 @@ def test_columns_of_other_names(tmp_path):
     assert not (tmp_path / "x.jsonl").exists()
 
 
+def senses_of(tmp_path, text):
+    """The summary, and (id, definition, words of the examples) of each sense of a glossary."""
+    summary, inventory = imported(tmp_path, written(tmp_path, "g.csv", text))
+    return summary, [
+        (s.id, s.definition, [e.text[e.start : e.end] for e in s.examples])
+        for s in inventory.senses
+    ]
+
+
+TWO = [("bat.n.1", "an animal", []), ("bat.n.2", "a club", [])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A glossary, 2024\n\nterm,definition\nbat,an animal\nbat,a club\n",  # a title
+        "sep=;\nterm;definition\nbat;an animal\nbat;a club\n",  # Excel's
+        "term,definition\rbat,an animal\rbat,a club\r",  # of an old Mac
+        "term,definition\nbat,an animal\nbat,a club\n".encode("utf-16"),
+        "palabra|significado\nbat|an animal\nbat|a club\n",
+        "term,definition\nbat,<p>an <b>animal</b></p>\nbat,a&nbsp;club<br/>\n",
+        "term,definition\nbat,an animal\nbat,a club\nbat,an animal\n_,x\nbat,-\n",
+    ],
+)
+def test_glossaries_of_odd_shapes(tmp_path, text):
+    summary, senses = senses_of(tmp_path, text)
+    assert senses == TWO
+    assert summary.notes == []
+
+
+def test_rows_of_one_sense_are_one_sense(tmp_path):
+    text = (
+        "term,definition,examples,id,forms\nbat,an animal,A bat flew.,,\n"
+        "Bat,an animal,Bats sleep.,,batz\nbat,an animal,A bat flew.,,\nbat,a club,,bat.n.1,\n"
+    )
+    summary, senses = senses_of(tmp_path, text)
+    assert senses == [("bat.n.2", "an animal", ["bat", "Bats"]), ("bat.n.1", "a club", [])]
+    assert summary.left_out == {"the same as a row before": 1}
+
+
+def test_what_a_user_should_know_of_a_glossary(tmp_path):
+    summary, _ = senses_of(tmp_path, "nimi,merkitys\nbat,an animal\n")
+    assert summary.notes == [
+        "no header: the first row, nimi | merkitys, is a sense; if it names the columns, say so "
+        "with --columns term=HEADER,definition=HEADER"
+    ]
+    summary, _ = senses_of(tmp_path, "term,definition,note,\nbat (animal),x,y\nbat,z,,\n")
+    assert summary.notes == [
+        "columns that are not read: note",
+        "words with a bracket, comma or slash: 1, such as 'bat (animal)'; a text that writes them "
+        "otherwise does not hold them",
+    ]
+    with pytest.raises(InventoryError, match=r"columns a, b, c; .* two columns need no header$"):
+        senses_of(tmp_path, "a,b,c\nd,e,f\n")
+
+
 @pytest.mark.parametrize("text", ["termin=x", "term", "term="])
 def test_columns_that_a_glossary_does_not_have(text):
     with pytest.raises(ConfigError, match=f"^columns {text!r}: allowed is NAME=HEADER with"):
@@ -192,7 +248,7 @@ def test_columns_that_a_glossary_does_not_have(text):
         ("g.csv", b"bat\n", r"g\.csv has the columns bat; name those of the glossary with"),
         ("g.csv", b"term,definition\n,\xff\n", r"g\.csv: byte 18 is not UTF-8; save it as UTF-8"),
         ("g.csv", b"term,definition\n,x\n", r"g\.csv holds no sense; left out: 1 no term$"),
-        ("g.csv", b"term,gloss,id\na,x,i\nb,y,i\n", r"line 2, field 'sense': 'i' stands twice"),
+        ("g.csv", b"term,gloss,id\na,x,i\nb,y,i\n", r"record 2, field 'sense': 'i' stands twice"),
         ("w.xml", b"<a><b></a>", r"w\.xml is no XML \(mismatched tag.*; a wordnet is in WN-LMF"),
         ("w.xml", b"<a/>", r"w\.xml holds no <Lexicon>; a wordnet of WN-LMF has one or more"),
         ("w.jsonl", b'{"word": "a", "senses": []}\n{', r"w\.jsonl, line 2: not JSON \(Expecting"),
@@ -257,6 +313,39 @@ def test_of_several_languages_one_is_chosen(tmp_path):
     assert {sense.id.partition("-")[0] for sense in inventory.senses} == {"spiel"}
 
 
+ENTRY = '<LexicalEntry id="e"><Lemma writtenForm="bat" partOfSpeech="n"/>'
+SYNSET = '<Synset id="s" partOfSpeech="n"><Definition>x</Definition></Synset>'
+
+
+@pytest.mark.parametrize(
+    ("body", "senses"),
+    [
+        (f'{ENTRY}<Sense synset="s"/><Sense synset="s"/></LexicalEntry>', ["bat.n.1", "bat.n.2"]),
+        (f'{ENTRY}<Form writtenForm="_"/><Sense id="a" synset="s"/></LexicalEntry>', ["a"]),
+        (
+            f'{ENTRY.replace("bat", "")}<Sense id="a" synset="s"/></LexicalEntry>'
+            f'{ENTRY}<Sense id="b" synset="s"/></LexicalEntry>',
+            ["b"],
+        ),
+    ],
+)
+def test_wordnets_of_odd_shapes(tmp_path, body, senses):
+    lexicon = '<Lexicon id="x" language="en">' + body + SYNSET + "</Lexicon>"
+    for text in (
+        lexicon,
+        lexicon.replace("Lexicon ", "LexiconExtension ").replace("/Lexicon>", "/LexiconExtension>"),
+    ):
+        path = written(tmp_path, "w.xml", f"<LexicalResource>{text}</LexicalResource>")
+        assert [sense.id for sense in imported(tmp_path, path)[1].senses] == senses
+
+
+def test_an_example_with_elements_is_whole(tmp_path):
+    example = '<Sense id="a" synset="s"><Example>A <b>bat</b> flew.</Example></Sense>'
+    lexicon = f'<Lexicon id="x" language="en">{ENTRY}{example}</LexicalEntry>{SYNSET}</Lexicon>'
+    _, inventory = imported(tmp_path, written(tmp_path, "w.xml", lexicon))
+    assert inventory.senses[0].examples == (Example("A bat flew.", 2, 5),)
+
+
 def test_the_wn_library_gives_the_same(tmp_path):
     wn = pytest.importorskip("wn")
     before = wn.config.data_directory
@@ -304,6 +393,32 @@ def test_wiktionary_by_wiktextract(tmp_path):
         "part of speech prep": 1,
         "examples in which the word was not found": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("entry", "sense"),
+    [
+        ({}, {"glosses": None, "raw_glosses": ["An animal."]}),
+        ({}, {"glosses": "An animal."}),
+        ({"forms": None}, {"examples": None, "tags": None}),
+        ({"forms": ["bats", {"form": "_"}, {}]}, {"examples": ["x", {"text": None}]}),
+        ({}, {"examples": [{"text": "x", "bold_text_offsets": [[4], ["0", "1"], None]}]}),
+        ({}, {"id": 7}),
+    ],
+)
+def test_wiktionary_of_odd_shapes(tmp_path, entry, sense):
+    good = {"word": "bat", "lang_code": "en", "pos": "noun"}
+    lines = [
+        {**good, "senses": [{"glosses": ["An animal."], **sense}], **entry},
+        {**good, "senses": None},
+        {**good, "senses": [{"glosses": ["\ud800"]}]},
+    ]
+    path = written(tmp_path, "w.jsonl", "\n".join(map(json.dumps, lines)))
+    summary, inventory = imported(tmp_path, path)
+    assert [(s.definition, s.forms, s.examples) for s in inventory.senses] == [
+        ("An animal.", (), ())
+    ]
+    assert summary.left_out["half of a surrogate pair, which is no character"] == 1
 
 
 def test_a_place_in_bold_that_is_not_of_the_word(tmp_path):

@@ -50,7 +50,7 @@ def test_a_list_of_records_is_what_the_lines_of_a_file_are(tmp_path):
     assert load_inventory(records).senses == load_inventory(path).senses
     assert load_inventory(path).senses[0].ids == (("ili", "i1"),)
     with pytest.raises(
-        InventoryError, match=r"^the senses given, line 1, field 'pos': 'x' is none"
+        InventoryError, match=r"^the senses given, record 1, field 'pos': 'x' is none"
     ):
         load_inventory([{**records[0], "pos": "x"}])
 
@@ -75,6 +75,12 @@ def test_a_frame_has_the_columns_of_a_glossary():
         ),
         Sense("run.v.1", "run", "VERB", "to go fast"),
     )
+
+
+def test_a_frame_without_terms():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(InventoryError, match=r"^the frame has the columns name, text; name one of"):
+        load_inventory(pd.DataFrame({"name": ["bat"], "text": ["an animal"]}))
 
 
 def test_inventories_combine(tmp_path, toy_inventory):

@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers, pos_of
+from spacy_attn.wsd.inventory.lines import normal_form
 
 #: The columns of a glossary and the names by which they are known.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "term": ("lemma", "word", "headword", "entry", "begriff", "wort"),
-    "definition": ("gloss", "meaning", "explanation", "description", "bedeutung", "beschreibung"),
+    "term": tuple(
+        "terms lemma word headword entry begriff wort mot terme palabra término termino parola "
+        "termine palavra termo woord".split()
+    ),
+    "definition": tuple(
+        "definitions gloss meaning explanation description bedeutung beschreibung définition sens "
+        "definición significado definizione significato definição definitie betekenis".split()
+    ),
     "pos": ("part of speech", "part_of_speech", "wortart"),
     "sense": ("id", "sense id", "sense_id"),
-    "examples": ("example", "beispiel", "beispiele"),
+    "examples": tuple(
+        "example beispiel beispiele beispielsatz beispielsätze exemple exemples ejemplo ejemplos "
+        "esempio esempi exemplo exemplos voorbeeld voorbeelden".split()
+    ),
     "forms": ("form", "inflections", "formen"),
     "supersense": ("group", "domain", "category", "subject"),
 }
+_DELIMITERS = ",;\t|"
+_LOOKED_AT = 10  # first rows, for the header: a title or a remark may stand above it
+_OF_EXCEL = re.compile(r"sep=(.)\n")  # its first line may name the delimiter
 _EXAMPLES_APART = re.compile(r"\s*(?:\||\n)\s*")
 _FORMS_APART = re.compile(r"\s*[|;,\n]\s*")
+_BREAK = re.compile(r"</?(?:br|div|li|ol|p|ul)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:a|b|code|em|font|i|small|span|strong|sub|sup|u)\b[^<>]*>", re.IGNORECASE)
 
 
 def read_glossary(
-    path: Path, text: str, columns: Mapping[str, str], pos: str | None, left_out: LeftOut
+    path: Path,
+    text: str,
+    columns: Mapping[str, str],
+    pos: str | None,
+    left_out: LeftOut,
+    notes: list[str],
 ) -> Iterator[Record]:
     """The records of a glossary in CSV or TSV.
 
@@ -36,34 +58,92 @@ def read_glossary(
         columns: the header of each column of :data:`COLUMNS` that has another name.
         pos: part of speech of rows that name none; None guesses, see :func:`records_of_rows`.
         left_out: counts the rows that are no sense.
+        notes: gets what else a user should know.
 
     Raises:
         InventoryError: there is no column of terms, or none of definitions or examples.
         ConfigError: a column that was named is not there.
     """
-    sample = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=sample.count)
-    csv.field_size_limit(2**31 - 1)
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
-    except csv.Error as error:
-        raise InventoryError(f"{path} is no table ({error}); save it as CSV or TSV") from error
+    rows = _rows(path, text)
     if not rows:
         raise InventoryError(f"{path} holds no row; a glossary has a term and a definition in each")
-    header = [cell.strip().lower() for cell in rows[0]]
-    named = {column: _find(column, header, columns, path) for column in COLUMNS}
-    if named["term"] is None and named["definition"] is None and len(header) >= 2:
-        named.update(term=0, definition=1)  # without a header
-    else:
-        rows = rows[1:]
-    if named["term"] is None or (named["definition"] is None and named["examples"] is None):
-        raise InventoryError(
-            f"{path} has the columns {', '.join(header)}; name those "
-            "of the glossary with --columns term=HEADER,definition=HEADER (or examples=HEADER)"
+    headers = [[cell.strip().lower() for cell in row] for row in rows[:_LOOKED_AT]]
+    found = (at for at, header in enumerate(headers) if _is_header(_places(header, columns)))
+    at = next(found, -1)
+    if at >= 0:
+        places = _places(headers[at], columns)
+    elif not columns and not _places(headers[0], {}) and _width(rows) == 2:
+        places = {"term": 0, "definition": 1}
+        notes.append(
+            f"no header: the first row, {' | '.join(rows[0][:2])}, is a sense; if it names the "
+            "columns, say so with --columns term=HEADER,definition=HEADER"
         )
-    places = [(column, at) for column, at in named.items() if at is not None]
+    else:
+        _refuse(path, headers[0], columns)
+    rows = rows[at + 1 :]
+    unread = [i for i in range(_width(rows)) if i not in places.values()]
+    names = [headers[at][i] for i in unread if at >= 0 and i < len(headers[at])]
+    if named := ", ".join(filter(None, names)):
+        notes.append(f"columns that are not read: {named}")
     yield from records_of_rows(
-        ({column: row[at] for column, at in places if at < len(row)} for row in rows), pos, left_out
+        ({column: row[at] for column, at in places.items() if at < len(row)} for row in rows),
+        pos,
+        left_out,
+    )
+
+
+def _rows(path: Path, text: str) -> list[list[str]]:
+    """The rows that hold something."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    told = _OF_EXCEL.match(text)
+    if told:
+        text = text[told.end() :]
+    first = (line for line in text.split("\n") if any(sign in line for sign in _DELIMITERS))
+    sample = next(first, "")
+    delimiter = "\t" if ".tsv" in path.suffixes else max(_DELIMITERS, key=sample.count)
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.reader(io.StringIO(text), delimiter=told[1] if told else delimiter)
+    try:
+        return [row for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise InventoryError(f"{path} is no table ({error}); save it as CSV or TSV") from error
+
+
+def _width(rows: Iterable[list[str]]) -> int:
+    """Number of columns that hold something."""
+    return max((i + 1 for row in rows for i, cell in enumerate(row) if cell.strip()), default=0)
+
+
+def column_of(column: str, header: Sequence[str]) -> int | None:
+    """The place of a column of :data:`COLUMNS` in a header in lower case, by its known names."""
+    known = (column, *COLUMNS[column])
+    return next((header.index(name) for name in known if name in header), None)
+
+
+def _places(header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+    places = {
+        column: column_of(column, header)
+        if column not in columns
+        else header.index(columns[column].lower())
+        if columns[column].lower() in header
+        else None
+        for column in COLUMNS
+    }
+    return {column: at for column, at in places.items() if at is not None}
+
+
+def _is_header(places: Mapping[str, int]) -> bool:
+    return "term" in places and not {"definition", "examples"}.isdisjoint(places)
+
+
+def _refuse(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> NoReturn:
+    shown = ", ".join(header)
+    for name in columns.values():
+        if name.lower() not in header:
+            raise ConfigError(f"columns: {path} has no column {name!r}; it has {shown}")
+    raise InventoryError(
+        f"{path} has the columns {shown}; name those of the glossary with --columns "
+        "term=HEADER,definition=HEADER (or examples=HEADER); two columns need no header"
     )
 
 
@@ -83,21 +163,12 @@ def parse_columns(text: str) -> dict[str, str]:
     return {name.strip(): header.strip() for name, _, header in pairs}
 
 
-def _find(column: str, header: list[str], given: Mapping[str, str], path: Path) -> int | None:
-    if column in given:
-        if given[column].lower() not in header:
-            raise ConfigError(
-                f"columns: {path} has no column {given[column]!r}; it has {', '.join(header)}"
-            )
-        return header.index(given[column].lower())
-    known = (column, f"{column}s", *COLUMNS[column])
-    return next((header.index(name) for name in known if name in header), None)
-
-
 def records_of_rows(
     rows: Iterable[Mapping[str, str]], pos: str | None, left_out: LeftOut
 ) -> Iterator[Record]:
     """The records of rows with the columns of :data:`COLUMNS`.
+
+    Rows of one term and definition are one sense, with the examples and forms of all.
 
     A row without a part of speech has ``pos``; where that is None, it is a verb if the term or
     its definition begins with "to", and else a noun.
@@ -107,30 +178,58 @@ def records_of_rows(
         pos: see above.
         left_out: counts the rows that are no sense.
     """
-    numbers = SenseNumbers()
+    rows = list(rows)
+    numbers = SenseNumbers(row.get("sense", "").strip() for row in rows)
+    made: dict[tuple[str, ...], Record] = {}
     for row in rows:
-        term, definition = row.get("term", "").strip(), row.get("definition", "").strip()
-        examples = [each for each in _EXAMPLES_APART.split(row.get("examples", "")) if each]
-        if not term or not (definition or examples):
-            left_out["no term" if not term else "neither definition nor example"] += 1
+        term, definition = plain(row.get("term", "")), plain(row.get("definition", ""))
+        examples = [plain(each) for each in _EXAMPLES_APART.split(row.get("examples", "")) if each]
+        if not any(map(str.isalnum, definition)):  # "-"
+            definition = ""
+        if not normal_form(term) or not (definition or examples):
+            is_named = bool(normal_form(term))
+            left_out["neither definition nor example" if is_named else "no term"] += 1
             continue
-        named = row.get("pos", "").strip()
+        named, given = row.get("pos", "").strip(), row.get("sense", "").strip()
         tag = pos_of(named) if named else pos or _guess(term, definition)
         if tag is None:
             left_out[f"part of speech {named}"] += 1
             continue
         if tag == "VERB":
             term = term.removeprefix("to ")
-        record = {
+        key = (normal_form(term), tag, definition, given)
+        forms = [each for each in _FORMS_APART.split(row.get("forms", "")) if each]
+        if definition and key in made:  # one sense, a row for each example
+            if not _add(made[key], examples, forms):
+                left_out["the same as a row before"] += 1
+            continue
+        sense = given or numbers.next(term, tag)
+        made[key if definition else (sense,)] = {
             "lemma": term,
             "pos": tag,
-            "sense": row.get("sense", "").strip() or numbers.next(term, tag),
+            "sense": sense,
             "definition": definition,
             "examples": examples,
-            "forms": [each for each in _FORMS_APART.split(row.get("forms", "")) if each],
+            "forms": forms,
             "supersense": row.get("supersense", "").strip(),
         }
+    for record in made.values():
         yield {name: value for name, value in record.items() if value}
+
+
+def _add(record: Record, examples: list[str], forms: list[str]) -> bool:
+    """Add the examples and forms of another row of a sense; False where there are no new ones."""
+    n_before = len(record["examples"]) + len(record["forms"])
+    record["examples"] = list(dict.fromkeys([*record["examples"], *examples]))
+    record["forms"] = list(dict.fromkeys([*record["forms"], *forms]))
+    return len(record["examples"]) + len(record["forms"]) > n_before
+
+
+def plain(text: str) -> str:
+    """A cell without the HTML that web tools leave in it."""
+    if _BREAK.search(text) or _TAG.search(text) or "&" in text:
+        text = html.unescape(_TAG.sub("", _BREAK.sub(" ", text)))
+    return " ".join(text.split())
 
 
 def _guess(term: str, definition: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from spacy_attn.wsd.inventory.lines import normal_form
@@ -31,13 +32,19 @@ def pos_of(name: str) -> str | None:
 
 
 class SenseNumbers:
-    """Ids for senses that have none: ``bat.n.1``, ``bat.n.2``, ``bat.v.1``, ``hot_spot.n.1``."""
+    """Ids for senses that have none: ``bat.n.1``, ``bat.n.2``, ``bat.v.1``, ``hot_spot.n.1``.
 
-    def __init__(self) -> None:
+    Args:
+        taken: ids that other senses have.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self._numbers: Counter[tuple[str, str]] = Counter()
+        self._taken = set(taken)
 
     def next(self, lemma: str, pos: str) -> str:
         """The id of the next sense of a word."""
         word = normal_form(lemma).replace(" ", "_"), pos
         self._numbers[word] += 1
-        return f"{word[0]}.{_LETTERS[pos]}.{self._numbers[word]}"
+        made = f"{word[0]}.{_LETTERS[pos]}.{self._numbers[word]}"
+        return self.next(lemma, pos) if made in self._taken else made

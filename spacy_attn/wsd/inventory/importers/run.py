@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
-from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
+from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers
 from spacy_attn.wsd.inventory.importers.wiktextract import is_wiktextract, read_wiktextract
 from spacy_attn.wsd.inventory.importers.wordnets import read_lmf, read_wn
 from spacy_attn.wsd.inventory.jsonl import read_sense
@@ -22,6 +24,8 @@ from spacy_attn.wsd.inventory.lines import Line, normal_form
 from spacy_attn.wsd.sense import POS_TAGS, Example
 
 FORMATS: Final = ("glossary", "wn-lmf", "wiktextract")
+_TWO_IN_ONE: Final = re.compile(r"[()\[\],;/]")  # "bat (animal)", "bat, club"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NO_WORD: Final = "examples in which the word was not found"
 
 
@@ -36,6 +40,8 @@ class ImportSummary:
     words: set[tuple[str, str]] = field(default_factory=set, repr=False)
     #: Senses that were left out by the reason, and examples without their word.
     left_out: Counter[str] = field(default_factory=Counter)
+    #: What else is to be known, a sentence each.
+    notes: list[str] = field(default_factory=list)
 
 
 def import_inventory(
@@ -70,21 +76,26 @@ def import_inventory(
         raise ConfigError(f"format = {format!r}; allowed are {', '.join(FORMATS)}")
     if pos not in (None, *POS_TAGS):
         raise ConfigError(f"pos = {pos!r}; allowed are {', '.join(POS_TAGS)}")
-    left_out: LeftOut = Counter()
+    summary = ImportSummary("", lang)
+    left_out = summary.left_out
     if str(source).startswith("wn:"):
-        name, kind = str(source).removeprefix("wn:"), "wn"
-        records = read_wn(name, lang, left_out)
+        summary.format = "wn"
+        records = read_wn(str(source).removeprefix("wn:"), lang, left_out)
     else:
         path = Path(source)
-        kind = format or _format_of(path)
-        records = _records(path, kind, lang, pos, columns or {}, left_out)
-    summary = ImportSummary(kind, lang, left_out=left_out)
+        summary.format = format or _format_of(path)
+        records = _records(path, summary, lang, pos, columns or {})
     with atomic_write(output) as file:
         for record in _checked(records, str(source), lang, summary):
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
         if not summary.n_senses:
             reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.most_common())
             raise InventoryError(f"{source} holds no sense{reasons and '; left out: '}{reasons}")
+    if odd := sorted(lemma for lemma, _ in summary.words if _TWO_IN_ONE.search(lemma)):
+        summary.notes.append(
+            f"words with a bracket, comma or slash: {len(odd):,}, such as {odd[0]!r}; a text that "
+            "writes them otherwise does not hold them"
+        )
     return summary
 
 
@@ -117,25 +128,27 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _records(
     path: Path,
-    kind: str,
+    summary: ImportSummary,
     lang: str | None,
     pos: str | None,
     columns: Mapping[str, str],
-    left_out: LeftOut,
 ) -> Iterator[Record]:
+    kind, left_out = summary.format, summary.left_out
     with _opened(path) as file:
         if kind == "wn-lmf":
             yield from read_lmf(file, str(path), lang, left_out)
         elif kind == "wiktextract":
             yield from read_wiktextract(file, str(path), lang, left_out)
         else:
+            raw = file.read()
+            is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of Excel
             try:
-                text = file.read().decode("utf-8-sig")
+                text = raw.decode("utf-16" if is_utf16 else "utf-8-sig")
             except UnicodeDecodeError as error:
                 raise InventoryError(
                     f"{path}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
                 ) from error
-            yield from read_glossary(path, text, columns, pos, left_out)
+            yield from read_glossary(path, text, columns, pos, left_out, summary.notes)
 
 
 def _checked(
@@ -143,7 +156,15 @@ def _checked(
 ) -> Iterator[Record]:
     """The records as an inventory takes them: examples with their places, each id once."""
     seen: set[str] = set()
+    numbers = SenseNumbers()
     for number, record in enumerate(records, 1):
+        if reason := _no_record(record):
+            summary.left_out[reason] += 1
+            continue
+        if "sense" not in record:
+            record["sense"] = numbers.next(record["lemma"], record["pos"])
+        if "forms" in record:
+            record["forms"] = [form for form in record["forms"] if normal_form(form)]
         language = record.get("lang") or lang
         record["examples"] = list(_examples(record, language, summary.left_out))
         if not record["examples"]:
@@ -153,14 +174,23 @@ def _checked(
         if not record.get("definition") and "examples" not in record:
             summary.left_out["neither definition nor example"] += 1
             continue
-        sense = read_sense(Line(place, number, record), language)
+        sense = read_sense(Line(place, number, record, "record"), language)
         if sense.id in seen:
-            Line(place, number, record).fail("sense", f"{sense.id!r} stands twice")
+            Line(place, number, record, "record").fail("sense", f"{sense.id!r} stands twice")
         seen.add(sense.id)
         summary.n_senses += 1
         summary.n_examples += len(sense.examples)
         summary.words.add((sense.lemma, sense.pos))
         yield record
+
+
+def _no_record(record: Record) -> str:
+    """Why a record is no sense, or ""."""
+    if not normal_form(record.get("lemma", "")):
+        return "no word"
+    if _SURROGATE.search(json.dumps(record, ensure_ascii=False, default=repr)):
+        return "half of a surrogate pair, which is no character"
+    return ""
 
 
 def _examples(record: Record, lang: str | None, left_out: LeftOut) -> Iterator[Record]:

@@ -51,7 +51,7 @@ def read_wiktextract(
             entry = json.loads(line)
         except ValueError as error:
             raise InventoryError(f"{place}, line {number}: not JSON ({error})") from error
-        if not isinstance(entry, dict) or "senses" not in entry:
+        if not isinstance(entry, dict) or not isinstance(entry.get("senses"), list):
             continue  # a redirect
         code = entry.get("lang_code") or entry.get("lang") or ""
         if lang is not None and code != lang:
@@ -74,13 +74,13 @@ def _entry(
         left_out[f"part of speech {entry.get('pos')}"] += len(entry["senses"])
         return
     forms = _forms(entry, word)
-    for sense in entry["senses"]:
-        tags = set(sense.get("tags", ()))
-        glosses = [str(gloss).strip() for gloss in sense.get("glosses", ()) if str(gloss).strip()]
+    for sense in _dicts(entry, "senses"):
+        tags = set(_strings(sense, "tags"))
+        glosses = _strings(sense, "glosses") or _strings(sense, "raw_glosses")
         if not glosses or "form_of" in sense or "alt_of" in sense or tags & set(_NO_SENSE):
             left_out["form of another word, or no definition"] += 1
             continue
-        examples = [_example(each) for each in sense.get("examples", ())]
+        examples = [_example(each) for each in _dicts(sense, "examples")]
         record = {
             "lemma": word,
             "pos": tag,
@@ -88,7 +88,7 @@ def _entry(
             "definition": ": ".join(glosses),
             "examples": [each for each in examples if each is not None],
             "forms": forms,
-            "ids": {"wiktextract": sense["id"]} if sense.get("id") else {},
+            "ids": {"wiktextract": str(sense["id"])} if sense.get("id") else {},
             "lang": lang,
         }
         yield {name: value for name, value in record.items() if value}
@@ -97,8 +97,8 @@ def _entry(
 def _forms(entry: dict[str, Any], word: str) -> list[str]:
     forms = (
         str(form.get("form", ""))
-        for form in entry.get("forms", ())
-        if not _NO_FORMS & set(form.get("tags", ()))
+        for form in _dicts(entry, "forms")
+        if not _NO_FORMS & set(_strings(form, "tags"))
     )
     return [f for f in dict.fromkeys(forms) if f not in ("", "-", word) and normal_form(f)]
 
@@ -109,8 +109,22 @@ def _example(example: dict[str, Any]) -> Example | str | None:
     text, before = raw.strip(), len(raw) - len(raw.lstrip())
     if not text or len(text) > _LONGEST_EXAMPLE:
         return None
-    for start, end in example.get("bold_text_offsets", ()):
-        start, end = start - before, end - before
-        if 0 <= start < end <= len(text):
-            return Example(text, start, end)
+    for place in example.get("bold_text_offsets") or ():
+        if isinstance(place, list) and [type(at) for at in place] == [int, int]:
+            start, end = place[0] - before, place[1] - before
+            if 0 <= start < end <= len(text):
+                return Example(text, start, end)
     return text
+
+
+def _dicts(record: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list; versions of Wiktextract differ in what is null or left out."""
+    value = record.get(name)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _strings(record: dict[str, Any], name: str) -> list[str]:
+    """The texts of a list, or the one that stands in place of a list."""
+    value = record.get(name)
+    texts = value if isinstance(value, list) else [value]
+    return [text for each in texts if isinstance(each, str) and (text := each.strip())]

@@ -12,6 +12,8 @@ from typing import IO, Any
 from spacy_attn.errors import ConfigError, InventoryError, explain_missing_package
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, pos_of
 
+_LEXICONS = ("Lexicon", "LexiconExtension")
+
 
 @dataclass(slots=True)
 class _Synset:
@@ -168,7 +170,7 @@ def _lexicons(file: IO[bytes], place: str) -> Iterator[_Lexicon]:
     try:
         for event, element in ElementTree.iterparse(file, ("start", "end")):  # noqa: S314
             if event == "start":
-                if element.tag == "Lexicon":
+                if element.tag in _LEXICONS:
                     lexicon = _Lexicon(element.get("id", ""), element.get("language", ""))
                 continue
             if lexicon is None:
@@ -179,7 +181,7 @@ def _lexicons(file: IO[bytes], place: str) -> Iterator[_Lexicon]:
             elif element.tag == "Synset":
                 lexicon.synsets[element.get("id", "")] = _synset(element)
                 element.clear()
-            elif element.tag == "Lexicon":
+            elif element.tag in _LEXICONS:
                 yield lexicon
                 lexicon = None
                 element.clear()
@@ -215,5 +217,5 @@ def _synset(element: Any) -> _Synset:
 
 
 def _texts(element: Any, tag: str) -> list[str]:
-    texts = (" ".join((child.text or "").split()) for child in element.iter(tag))
+    texts = (" ".join("".join(child.itertext()).split()) for child in element.iter(tag))
     return [text for text in texts if text]
