@@ -8,7 +8,7 @@ from typing import Any
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.components.extensions import sense_records
-from spacy_attn.wsd.inventory.corrections import Correction, letters
+from spacy_attn.wsd.inventory.corrections import Correction, letters, sense_named
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
 CORRECTED = "correction"  # the method of a sense that a reader chose
@@ -83,14 +83,14 @@ def _corrected(
     record: Mapping[str, Any], chosen: Correction, inventory: SenseInventory | None
 ) -> dict[str, Any]:
     sense = chosen.sense
-    candidates = inventory.candidates(chosen.lemma) if inventory is not None else ()
-    known = {each.id: each.definition for each in candidates}
+    known = sense_named(inventory, sense, chosen.lemma) if inventory is not None else None
+    was_said = record["definition"] if sense == record["sense"] else ""
     others = [each for each in record["ranked"] if each != sense]
     return {
         **record,
         "sense": sense,
-        "lemma": chosen.lemma,
-        "definition": known.get(sense, record["definition"] if sense == record["sense"] else ""),
+        "lemma": known.lemma if known is not None else chosen.lemma,
+        "definition": known.definition if known is not None else was_said,
         "score": 1.0,
         "margin": 1.0,
         "ranked": [sense, *others],
@@ -100,8 +100,10 @@ def _corrected(
 
 
 def _span(doc: Doc, record: Mapping[str, Any], inventory: SenseInventory | None) -> Span:
-    candidates = inventory.candidates(record["lemma"]) if inventory is not None else ()
-    label = next((each.supersense for each in candidates if each.id == record["sense"]), "")
+    sense = None
+    if inventory is not None:
+        sense = sense_named(inventory, record["sense"], record["lemma"])
+    label = sense.supersense if sense is not None else ""
     span = doc.char_span(record["start"], record["end"], label, kb_id=record["sense"])
     if span is None:  # tokens were merged since
         span = doc.char_span(

@@ -27,6 +27,7 @@ from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.methods.registry import sense_method
+from spacy_attn.wsd.sense import POS_TAGS
 from spacy_attn.wsd.vectors import Texts
 
 _CUES: Final = 3  # words that weighed most, of each mark
@@ -143,6 +144,7 @@ def read_doc(doc: Doc, title: str = "", component: SenseDisambiguator | None = N
         if named not in known:
             known[named] = tuple(_choices(record, ids, inventory))
         pos = next((each.pos for each in known[named] if each.id == record["sense"]), "")
+        pos = pos or _tag_of(doc, record)
         first, end = sentence_of(starts, record["start"], len(text))
         marks.append(
             Mark(
@@ -198,6 +200,14 @@ def to_displacy(doc: Doc, spans_key: str = "senses") -> dict[str, Any]:
             for span in spans
         ],
     }
+
+
+def _tag_of(doc: Doc, record: Mapping[str, Any]) -> str:
+    """The part of speech of an occurrence as the tagger says it, or ""."""
+    span = doc.char_span(record["start"], record["end"], alignment_mode="expand")
+    tag = span.root.pos_ if span is not None else ""
+    tag = {"PROPN": "NOUN", "AUX": "VERB"}.get(tag, tag)
+    return tag if tag in POS_TAGS else ""
 
 
 def _choices(

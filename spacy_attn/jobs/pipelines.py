@@ -85,15 +85,25 @@ def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], o
 
     Raises:
         InventoryError: the file cannot be read, or a line is broken.
+        ConfigError: a sense is not in the inventory.
     """
     from spacy_attn.components.corrections import apply_corrections
-    from spacy_attn.wsd.inventory.corrections import corrections_by_word, read_corrections
+    from spacy_attn.wsd.inventory.corrections import (
+        check_senses,
+        corrections_by_word,
+        read_corrections,
+    )
 
-    inventories = (getattr(component, "inventory", None) for _, component in nlp.pipeline)
+    corrections = read_corrections(Path(path))
+    with_senses = (each for _, each in nlp.pipeline if hasattr(each, "inventory"))
+    component = next(with_senses, None)
+    inventory = component.inventory if component is not None else None
+    if inventory is not None and getattr(component, "coarsen", None) is None:
+        check_senses(corrections, inventory, Path(path))
     return partial(
         apply_corrections,
-        corrections=corrections_by_word(read_corrections(Path(path))),
-        inventory=next((each for each in inventories if each is not None), None),
+        corrections=corrections_by_word(corrections),
+        inventory=inventory,
         spans_key=spans_key,
     )
 

@@ -9,6 +9,7 @@ import pytest
 import spacy
 
 from spacy_attn.components.corrections import apply_corrections
+from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.fingerprint import describe_job
 from spacy_attn.wsd.inventory.corrections import Correction, corrections_by_word
@@ -66,6 +67,37 @@ def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_invent
     assert (first["sense"], first["score"]) == ("bat.club", 1.0)
     files = describe_job([], annotator, {})["files"]
     assert f"the corrections {path}" in files
+
+
+def test_a_job_refuses_senses_that_the_inventory_does_not_have(toy_inventory, tmp_path):
+    path = tmp_path / "corrections.jsonl"
+    line = {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "sense": "bat.old"}
+    path.write_text(json.dumps(line))
+    annotator = Annotator(
+        "blank:en", str(toy_inventory), "first_sense", factory=blank, corrections=str(path)
+    )
+    reason = (
+        r"'bat\.old' is no sense of the inventory 'toy\.jsonl'; 'bat' has bat\.animal, bat\.club"
+    )
+    with pytest.raises(ConfigError, match=reason):
+        annotator.annotate(["The bat flew."])
+
+
+def test_a_reader_may_choose_a_sense_of_another_lemma():
+    leaf = {"lemma": "leaf", "pos": "NOUN", "sense": "leaf.plant", "definition": "of a plant"}
+    leave = {"lemma": "leave", "pos": "VERB", "sense": "leave.go", "definition": "to go away"}
+    inventory = [{**leaf, "forms": ["leaves"]}, {**leave, "forms": ["leaves"]}]
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": "first_sense"})
+    doc = nlp("The leaves fell.")
+    (sense,) = [span._.sense for span in doc.spans["senses"]]
+    other = {"leaf": leave, "leave": leaf}[sense.lemma]
+    chosen = Correction("The leaves fell.", 4, 10, sense.lemma, other["sense"])
+    found = nlp.get_pipe("sense_disambiguator").inventory
+    assert apply_corrections(doc, corrections_by_word([chosen]), found) == 1
+    sense = doc[1]._.sense
+    assert (sense.id, sense.lemma) == (other["sense"], other["lemma"])
+    assert sense.definition == other["definition"]
 
 
 def blank(pipeline, *, inventory, method):

@@ -205,6 +205,12 @@ def test_a_doc_alone_knows_the_definition_of_its_sense(nlp):
     assert isinstance(render([doc, doc], nlp, review=True), Page)
 
 
+def test_without_an_inventory_the_tagger_says_the_part_of_speech(nlp):
+    doc = Doc(nlp.vocab, ["Bats", "flew"], lemmas=["bat", "fly"], pos=["PROPN", "VERB"])
+    (mark,) = read_doc(nlp(doc)).marks
+    assert (mark.word.lemma, mark.word.pos) == ("bat", "NOUN")
+
+
 def test_spans_for_displacy(nlp):
     from spacy import displacy
 

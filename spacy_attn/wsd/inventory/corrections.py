@@ -17,14 +17,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spacy_attn.errors import InventoryError
+from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.examples import place_elsewhere
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.inventory.lines import read_lines
+from spacy_attn.wsd.inventory.lines import EXAMPLE_CHARS, read_lines
+from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.sense import Example, Sense
 
 VERDICTS = ("sense", "none", "unclear")
+_AROUND = 2000  # characters each side that are kept of a text that is too long for an example
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,10 @@ class Correction:
 
     @property
     def example(self) -> Example:
-        """The occurrence as an example."""
-        return Example(self.text, self.start, self.end)
+        """The occurrence as an example; of a long text what stands around it."""
+        first = max(0, self.start - _AROUND) if len(self.text) > EXAMPLE_CHARS else 0
+        last = self.end + _AROUND if len(self.text) > EXAMPLE_CHARS else None
+        return Example(self.text[first:last], self.start - first, self.end - first)
 
 
 def read_corrections(path: Path) -> list[Correction]:
@@ -59,6 +63,37 @@ def read_corrections(path: Path) -> list[Correction]:
         sense = line.text("sense", default=None if verdict == "sense" else "")
         found[text, start, end] = Correction(text, start, end, line.lemma(), sense, verdict)
     return list(found.values())
+
+
+def sense_named(inventory: SenseInventory, name: str, lemma: str) -> Sense | None:
+    """The sense of an id, or None.
+
+    Args:
+        inventory: the senses.
+        name: the id.
+        lemma: under which it is looked for first; that of a WordNet key is tried too.
+    """
+    for word in (lemma, name.partition("%")[0].replace("_", " ")):
+        for sense in inventory.candidates(word):
+            if sense.id == name:
+                return sense
+    return next((sense for sense in inventory.senses or () if sense.id == name), None)
+
+
+def check_senses(corrections: Iterable[Correction], inventory: SenseInventory, path: Path) -> None:
+    """Refuse corrections to senses that an inventory does not have.
+
+    Raises:
+        ConfigError: says which, and what the word has.
+    """
+    for each in corrections:
+        if each.verdict == "sense" and sense_named(inventory, each.sense, each.lemma) is None:
+            known = ", ".join(sense.id for sense in inventory.candidates(each.lemma)[:10])
+            raise ConfigError(
+                f"corrections {path}: {each.sense!r} is no sense of the inventory "
+                f"{inventory.name!r}; {each.lemma!r} has {known or 'none'}; correct the line, or "
+                "name the inventory that the corrections are about"
+            )
 
 
 def letters(text: str) -> str:

@@ -16,7 +16,7 @@ from spacy_attn.errors import InventoryError
 from spacy_attn.wsd.inventory.examples import whole_words
 from spacy_attn.wsd.sense import Example
 
-_EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
+EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -156,10 +156,10 @@ class Line:
 
     def _example_text(self, name: str, value: object) -> str:
         text = self.check_text(name, value)
-        if len(text) > _EXAMPLE_CHARS:
+        if len(text) > EXAMPLE_CHARS:
             self.fail(
                 name,
-                f"has {len(text):,} characters; allowed are {_EXAMPLE_CHARS:,}: give the sentence "
+                f"has {len(text):,} characters; allowed are {EXAMPLE_CHARS:,}: give the sentence "
                 "of the word and what stands near it",
             )
         return text

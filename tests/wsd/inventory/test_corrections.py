@@ -58,6 +58,13 @@ def test_a_broken_line_is_refused(write, line, reason):
         read_corrections(write(line))
 
 
+def test_of_a_long_text_the_example_is_what_stands_around():
+    text = "x " * 20_000 + "a bat " + "y " * 20_000
+    example = Correction(text, 40_002, 40_005, "bat", "bat.club").example
+    assert len(example.text) == 4003
+    assert example.text[example.start : example.end] == "bat"
+
+
 def test_corrections_become_examples(toy_inventory, tmp_path):
     inventory = load_inventory(toy_inventory, "en")
     (known, *_), club = inventory.senses[0].examples, Example(TEXT, 3, 6)
