@@ -29,7 +29,8 @@ DEFAULT_CONFIG = """
 model = null
 # The Token attribute: token._.attn_lemma
 attr = "attn_lemma"
-# Whether token.lemma is written too, over what is there.
+# Whether token.lemma is written too: of words that the model reads over what is there, of others
+# where there is nothing.
 overwrite = false
 """
 #: The model that ships.
@@ -142,11 +143,13 @@ class AttentionLemmatizer(SavedInOneFile):
         found = dict(zip(read, self.lemmatizer.lemmas(read), strict=True)) if read else {}
         rest = iter(forms)
         for doc in docs:
-            lemmas = [_lemma(token, next(rest), found) for token in doc]
+            of_doc = [next(rest) for _ in doc]
+            lemmas = [_lemma(token, form, found) for token, form in zip(doc, of_doc, strict=True)]
             set_token_items(doc, self.attr, lemmas)
             if self.overwrite:
-                for token, lemma in zip(doc, lemmas, strict=True):
-                    token.lemma_ = lemma
+                for token, lemma, (_, pos) in zip(doc, lemmas, of_doc, strict=True):
+                    if pos is not None or not token.lemma:  # n't stays not, me stays I
+                        token.lemma_ = lemma
 
     # -- saving --------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from torch import nn
 
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.encoder.lemmatizer import (
-    LONGEST,
     N_SYMBOLS,
     START,
     Form,
@@ -47,6 +46,7 @@ RESULT = "lemmatizer.safetensors"
 _NAMES = {"person", "group", "location", "other"}  # SemCor's lemmas of all names
 _NAME_TYPE = "1:03:00::"
 _FREQUENT = 20  # times that a lemma is met
+_LONGEST = 32  # letters of a form to learn from
 _LISTS = {"NOUN": "noun.exc", "VERB": "verb.exc", "ADJ": "adj.exc", "ADV": "adv.exc"}
 _UNKNOWN_LETTER = "?"  # any that the model does not know
 
@@ -94,7 +94,7 @@ def read_forms(semcor: Path) -> list[FormLemma]:
             is_name = lemma in _NAMES and rest == _NAME_TYPE
             form = form_of(record["tokens"][index], keys)
             letters = form[0].isalpha() and lemma.isalpha()
-            if letters and not is_name and len(form[0]) <= LONGEST:
+            if letters and not is_name and len(form[0]) <= _LONGEST:
                 counts.setdefault(form, Counter())[lemma] += 1
     return [
         FormLemma(form, pos, *lemmas.most_common(1)[0])
@@ -130,7 +130,7 @@ def read_exceptions(wordnet: Path) -> list[FormLemma]:
                 "with --wordnet FOLDER"
             ) from error
         for form, lemma, *_ in map(str.split, lines):
-            letters = form.isalpha() and lemma.isalpha() and len(form) <= LONGEST
+            letters = form.isalpha() and lemma.isalpha() and len(form) <= _LONGEST
             if letters and form not in english_forms(lemma, pos):
                 out.append(FormLemma(form, pos, lemma, 0))
     return list({(row.form, row.pos): row for row in reversed(out)}.values())[::-1]

@@ -64,6 +64,17 @@ def test_token_lemma_is_left_alone_unless_asked(nlp, toy_lemmatizer):
     assert [token.lemma_ for token in doc] == ["bat", "Banks"] == lemmas(doc, "other")
 
 
+def test_lemmas_of_words_that_are_not_read_are_kept(nlp, toy_lemmatizer):
+    config = {"model": str(toy_lemmatizer), "overwrite": True, "attr": "other"}
+    nlp.add_pipe("attention_lemmatizer", name="second", config=config)
+    doc = tagged(nlp, "me/PRON", "n't/PART", "bats/NOUN", "The/DET")
+    for token, lemma in zip(doc, ["I", "not", "wrong", ""], strict=True):
+        token.lemma_ = lemma
+    doc = nlp.get_pipe("second")(doc)
+    assert [token.lemma_ for token in doc] == ["I", "not", "bat", "the"]
+    assert lemmas(doc, "other") == ["me", "n't", "bat", "the"]
+
+
 def test_without_parts_of_speech_all_words_are_read(nlp):
     doc = nlp("bats !")
     assert lemmas(doc)[1] == "!"

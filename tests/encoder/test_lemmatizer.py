@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
+from spacy_attn.components.attention_lemmatizer import BUNDLED
 from spacy_attn.encoder import lemmatizer as module
 from spacy_attn.encoder.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.encoder.lemmatizer import (
     END,
-    LONGEST,
     N_SYMBOLS,
     START,
     LetterLemmatizer,
@@ -81,10 +81,28 @@ def test_a_lemma_does_not_depend_on_its_batch(toy_lemmatizer):
     assert LetterLemmatizer(network).lemmas(forms) == alone
 
 
-def test_what_is_not_read():
+def test_a_form_without_letters_is_its_own_lemma():
+    assert untrained(0).lemmas([("", "NOUN")]) == [""]
+
+
+def test_of_a_long_form_the_end_is_read():
+    """Read whole, three of these came out garbled."""
+    lemmatizer = read_lemmatizer(BUNDLED)
+    words = ["internationalizations", "antidisestablishmentarianisms", "counterrevolutionaries"]
+    lemmas = ["internationalization", "antidisestablishmentarianism", "counterrevolutionary"]
+    assert lemmatizer.lemmas([(word, "NOUN") for word in words]) == lemmas
+    assert lemmatizer.lemmas([("pneumonoultramicroscopic", "ADJ")]) == ["pneumonoultramicroscopic"]
+    found = lemmatizer.explain(words[0], "NOUN")
+    assert (found.lemma, found.read) == (lemmas[0], ("NOUN", *"lizations"))
+    assert found.written == (*"lization", "end")
+    assert found.weights.shape == (9, 10)
+    assert lemmatizer.lemmas([("x" * 100_000 + "ies", "NOUN")])[0].startswith("x" * 99_000)
+
+
+def test_no_lemma_is_empty():
     lemmatizer = untrained(0)
-    long = "a" * (LONGEST + 1)
-    assert lemmatizer.lemmas([("", "NOUN"), (long, "NOUN")]) == ["", long]
+    lemmatizer._decoded = lambda sources: [[], [module.UNKNOWN]]
+    assert lemmatizer.lemmas([("bats", "NOUN"), ("caves", "NOUN")]) == ["bats", "caves"]
 
 
 def test_a_lemma_without_end_is_the_form():
