@@ -287,13 +287,16 @@ def draw(words: Sequence[Form]) -> str:
     from matplotlib.figure import Figure
 
     found = [read_lemmatizer(BUNDLED).explain(*word) for word in words]
-    figure = Figure(figsize=(3.4 * len(words), 3.4), layout="constrained")
+    figure = Figure(figsize=(2.4 * len(words), 2.8), layout="constrained")
     for axes, each in zip(figure.subplots(1, len(words), squeeze=False)[0], found, strict=True):
         axes.imshow(each.weights, cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(len(each.read)), each.read)
-        axes.set_yticks(range(len(each.written)), each.written)
+        axes.set_anchor("N")  # titles on one line
+        first, *letters = each.read
+        axes.set_xticks(range(len(each.read)), [first[0], *letters], fontsize=14)
+        axes.set_yticks(range(len(each.written)), each.written, fontsize=14)
+        axes.tick_params(length=0)
         axes.xaxis.tick_top()
-        axes.set_title(f"{''.join(each.read[1:])} → {each.lemma}")
+        axes.set_title(f"{''.join(letters)} → {each.lemma}", fontsize=15, pad=10)
     said = "; ".join(f"{''.join(each.read[1:])} becomes {each.lemma}" for each in found)
     return as_svg(Picture("lemma-attention", "Attention between letters", said, figure))
 

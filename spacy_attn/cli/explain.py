@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -100,7 +101,20 @@ def explain(
     texts = given_texts(texts)
     _check_endings(html, plot, weights)
     if syntax:
-        _refuse_with_syntax(word, by, html, plot, weights, layer, head)
+        _refuse_with_syntax(
+            {
+                "--word": word,
+                "--by": by,
+                "--html": html,
+                "--plot": plot,
+                "--weights": weights,
+                "--layer": layer,
+                "--head": head,
+                "--method": None if method == "attention" else method,
+                "--model": model,
+                "--inventory": None if inventory == "homographs" else inventory,
+            }
+        )
         show_syntax(texts, pipeline, as_json=as_json)
         return
     names = _names(by, layer, head, is_for_weights=weights is not None)
@@ -157,10 +171,9 @@ def _names(
     return names
 
 
-def _refuse_with_syntax(*given: object) -> None:
+def _refuse_with_syntax(given: Mapping[str, object]) -> None:
     """Options that say nothing of a parse."""
-    names = "--word --by --html --plot --weights --layer --head".split()
-    extra = [name for name, value in zip(names, given, strict=True) if value is not None]
+    extra = [name for name, value in given.items() if value is not None]
     if extra:
         raise ConfigError(f"--syntax shows the parse, without {', '.join(extra)}: leave that out")
 

@@ -44,6 +44,11 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         return
     console = SafeConsole(highlight=False)
     for doc, arcs in found:
+        if len(found) > 1:
+            console.print(visible(doc.text))
+        if not arcs:
+            console.print("   no relation with a known head of attention", style="dim")
+            continue
         table = Table("relation", "word", "its head", "attention", "looks at", "weight", "follows",
                       box=None, padding=(0, 1))  # fmt: skip
         for record in (_record(doc, arc) for arc in arcs):
@@ -57,9 +62,12 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
                 "[green]yes[/]" if record["follows"] else "no",
             )
         console.print(table)
+    if not any(arcs for _, arcs in found):
+        return
     console.print(
         "   attention: layer and head that follow the relation most often; up: from the word to "
-        "its head, down: from the head to the word.",
+        "its head, down: from the head to the word; looks at: the word with most weight, itself "
+        "left out.",
         style="dim",
     )
 

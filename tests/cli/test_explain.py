@@ -96,6 +96,14 @@ def test_syntax(run):
     code, out, err = run("The cat sleeps.", "--syntax")
     assert (code, err) == (0, "")
     assert any(line.split()[:3] == ["nsubj", "cat", "sleeps"] for line in out.splitlines())
+    code, out, err = run("The [old] cat sleeps.", "Stop!", "--syntax")
+    lines = [line.strip() for line in out.splitlines()]
+    assert (code, lines[0]) == (0, "The [old] cat sleeps.")
+    stop = lines.index("Stop!")
+    assert lines[stop + 1] == "no relation with a known head of attention"
+    assert lines[stop + 2].startswith("attention: layer and head")
+    code, out, err = run("Stop!", "--syntax")
+    assert (code, out.strip(), err) == (0, "no relation with a known head of attention", "")
     code, out, err = run("The cat sleeps.", "--syntax", "--pipeline", "blank:en")
     assert (code, out) == (2, "")
     assert err.startswith("error: the Doc has no dependency parse; use a pipeline with a parser")
@@ -135,6 +143,10 @@ def test_files(run, toy, tmp_path):
         (["--by", "lime"], "attributions = 'lime'; allowed are occlusion, integrated_gradients"),
         (["--by", " , "], "attributions = ''; allowed are occlusion"),
         (["--by", "occlusion", "--layer", "1"], "--layer 1 with --by occlusion: layers are of"),
+        (
+            ["--syntax", "--model", "accurate"],
+            "--syntax shows the parse, without --model, --inventory: leave that out",
+        ),
         (
             ["--syntax", "--word", "bat", "--by", "norms"],
             "--syntax shows the parse, without --word",
