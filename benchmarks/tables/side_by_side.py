@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from benchmarks.common import (
     RESULTS,
     Column,
@@ -18,7 +16,6 @@ from benchmarks.common import (
     table,
     whole,
 )
-from spacy_attn.compare.metrics import interval
 
 LEMMATIZERS = {
     "form": "the form itself",
@@ -169,7 +166,8 @@ def grammar() -> str:
     rows = result["rows"]
     names = {
         "grammar": f"`nltk_parser`, a PCFG of {result['n_productions']:,} productions",
-        "heads": "the head of attention known for each relation",
+        "probe": "the probe over vectors",
+        "heads": "the head of attention known for each relation, which it is told",
         "offset": f"the word at {rows['offset']['offset']:+d}",
     }
     return page(
@@ -179,9 +177,10 @@ def grammar() -> str:
         words. It has a tree for {result["status"].get("parsed", 0):,} sentences; the arcs of the
         rest are wrong.""",
         table(
-            [{"shown": name, **rows[key]} for key, name in names.items()],
+            [{"key": key, "shown": name, **rows[key]} for key, name in names.items()],
             Column("who", "shown"),
             Column("accuracy", with_interval),
+            Column("words/s", lambda row: result["words_per_second"].get(row["key"]), whole),
         ),
         made_with(".grammar"),
     )
@@ -215,11 +214,11 @@ def questions() -> str:
     return page(
         f"""{result["n_questions"]} questions on {result["n_texts"]} texts of
         {result["n_sentences"] // result["n_texts"]} sentences, written for this project and marked
-        twice, the second time blind: how often the sentence that answers comes first, and how many
-        of {result["n_central"]} sentences taken from each text are among its most central ones. The
-        two readers agree on {same["answers"]} answers and {same["central"]} central sentences; what
-        either marked is right ({percent(result["by_chance"])} % of the sentences are central), and
-        *by both* counts the central ones that both marked.""",
+        by two readers (language models), the second one blind: how often the sentence that answers
+        comes first, and what share of {result["n_central"]} sentences taken from each text is among
+        its most central ones. The readers agree on {same["answers"]} answers and {same["central"]}
+        central sentences; what either marked is right ({percent(result["by_chance"])} % of the
+        sentences are central), and *by both* counts the central ones that both marked.""",
         table(
             result["rows"],
             Column("", lambda row: READERS[row["name"]]),
@@ -270,21 +269,28 @@ def _by_name(rows: Iterable[Result]) -> dict[str, Result]:
 
 def _parsing() -> Iterator[Result]:
     result = load("heads")
-    both = [row for row in result["relations"] if row["chunks"]]
-    n = sum(row["n"] for row in both)
-    share = [sum(row["n"] * row[key]["accuracy"] for row in both) / n for key in ("chunks", "best")]
-    found = [{"accuracy": each, "ci95": interval(np.arange(n) < round(each * n))} for each in share]
+    inside = result["inside_phrases"]
     yield _side(
         "Parsing: inside noun phrases",
-        f"head of the word, relation given (n = {n:,})",
+        f"head of the word, relation given (n = {inside['n']:,})",
         ("`nltk_chunker`", "best head by relation"),
-        (found[0], found[1]),
+        (inside["chunks"], inside["best"]),
         ".heads",
         _speeds("chunks"),
     )
+    short = load("grammar")
+    rows, speeds = short["rows"], short["words_per_second"]
+    yield _side(
+        f"Parsing: sentences of at most {short['longest']} tokens",
+        f"head of the word (n = {short['n']:,})",
+        ("`nltk_parser`", "probe over vectors"),
+        (rows["grammar"], rows["probe"]),
+        ".grammar",
+        (speeds["grammar"], speeds["probe"]),
+    )
     total = result["all"]
     yield _side(
-        "Parsing: all relations",
+        "Parsing: all sentences",
         f"head of the word (n = {total['n']:,})",
         (f"word at {total['offset']['offset']:+d}", "probe over vectors"),
         (total["offset"], total["probe"]),
@@ -400,13 +406,14 @@ def overview() -> str:
         classic, attention = row["speeds"]
         if attention is None:
             return None
-        return f"{'at once' if classic is None else whole(classic)}<br>{whole(attention)}"
+        return f"{'no cost' if classic is None else whole(classic)}<br>{whole(attention)}"
 
     return page(
-        """In percent, with 95 % intervals. *verdict*: which one is better, where the intervals do
-        not overlap. *words/s*: words (for lemmas and stems: forms) a second, the classic tool
-        above, attention below. The classic tool is the best of those that were measured.
-        Each row is measured by `python -m` and its last column.""",
+        """In percent, with 95 % intervals. *verdict*: which one is better; *not shown* where the
+        intervals overlap. *words/s*: words (for lemmas and stems: forms) a second, the classic tool
+        above, attention below; compare them within a row, for rows were measured on different
+        days and machines. The classic tool is the best of those that were measured, for stems
+        the best stemmer. Each row is measured by `python -m` and its last column.""",
         table(
             rows,
             Column("technique", "technique"),
