@@ -57,7 +57,7 @@ from spacy_attn.settings import EncoderSettings
 
 LONGEST = 12  # tokens of a sentence: NLTK's parser takes the cube of it
 LEAST = 2  # times that a production is seen
-SECONDS = 120.0  # for a sentence
+SECONDS = 120.0  # for a sentence; most need less than one
 
 
 # -- the grammar ---------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def main() -> None:
     parser = blank.add_pipe(
         "nltk_parser",
         config={
-            "grammar": grammar, "terminals": "tag", "max_seconds": SECONDS, "max_edges": 10**7,
+            "grammar": grammar, "terminals": "tag", "max_seconds": SECONDS,
         },
     )  # fmt: skip
     right: dict[str, list[bool]] = {"grammar": [], "offset": [], "heads": []}
