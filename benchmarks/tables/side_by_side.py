@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from benchmarks.common import (
     RESULTS,
     Column,
@@ -16,6 +18,7 @@ from benchmarks.common import (
     table,
     whole,
 )
+from spacy_attn.compare.metrics import interval
 
 LEMMATIZERS = {
     "form": "the form itself",
@@ -166,8 +169,7 @@ def grammar() -> str:
     rows = result["rows"]
     names = {
         "grammar": f"`nltk_parser`, a PCFG of {result['n_productions']:,} productions",
-        "probe": "the probe over vectors",
-        "heads": "the head of attention known for each relation, which it is told",
+        "heads": "the head of attention known for each relation",
         "offset": f"the word at {rows['offset']['offset']:+d}",
     }
     return page(
@@ -177,10 +179,9 @@ def grammar() -> str:
         words. It has a tree for {result["status"].get("parsed", 0):,} sentences; the arcs of the
         rest are wrong.""",
         table(
-            [{"key": key, "shown": name, **rows[key]} for key, name in names.items()],
+            [{"shown": name, **rows[key]} for key, name in names.items()],
             Column("who", "shown"),
             Column("accuracy", with_interval),
-            Column("words/s", lambda row: result["words_per_second"].get(row["key"]), whole),
         ),
         made_with(".grammar"),
     )
@@ -269,24 +270,25 @@ def _by_name(rows: Iterable[Result]) -> dict[str, Result]:
 
 def _parsing() -> Iterator[Result]:
     result = load("heads")
-    inside = result["inside_phrases"]
+    both = [row for row in result["relations"] if row["chunks"]]
+    n = sum(row["n"] for row in both)
+    share = [sum(row["n"] * row[key]["accuracy"] for row in both) / n for key in ("chunks", "best")]
+    found = [{"accuracy": each, "ci95": interval(np.arange(n) < round(each * n))} for each in share]
     yield _side(
         "Parsing: inside noun phrases",
-        f"head of the word, relation given (n = {inside['n']:,})",
+        f"head of the word, relation given (n = {n:,})",
         ("`nltk_chunker`", "best head by relation"),
-        (inside["chunks"], inside["best"]),
+        (found[0], found[1]),
         ".heads",
         _speeds("chunks"),
     )
     short = load("grammar")
-    rows, speeds = short["rows"], short["words_per_second"]
     yield _side(
         f"Parsing: sentences of at most {short['longest']} tokens",
-        f"head of the word (n = {short['n']:,})",
-        ("`nltk_parser`", "probe over vectors"),
-        (rows["grammar"], rows["probe"]),
+        f"head of the word, relation given to attention (n = {short['n']:,})",
+        ("`nltk_parser`", "best head by relation"),
+        (short["rows"]["grammar"], short["rows"]["heads"]),
         ".grammar",
-        (speeds["grammar"], speeds["probe"]),
     )
     total = result["all"]
     yield _side(
