@@ -1,11 +1,10 @@
-"""The size of a reading page of 20,000 words, how long a browser opens it, what axe-core finds.
+"""The size of a reading page of 20,000 words, and how long a browser takes to open it.
 
     python -m benchmarks.reading
 
 The text is of sentences of the written corpus, in paragraphs of eight; all words of WordNet are
 marked, and all layers are there. Opening is what Chromium (headless, driven by selenium) needs
-until the page is loaded and its script has run, the median of nine times from the disk. axe-core
-(the package axe-core-python) looks for what a screen reader stumbles over.
+until the page is loaded and its script has run, the median of nine times from the disk.
 """
 
 from __future__ import annotations
@@ -42,12 +41,9 @@ def long_text() -> str:
     return "\n\n".join(iter(lambda: " ".join(islice(rest, PARAGRAPH)), ""))
 
 
-def opening(path: Path) -> tuple[list[float], list[str]]:
-    """Seconds until the load event of each time, and the rules of axe-core that are broken."""
-    import axe_core_python
+def opening(path: Path) -> list[float]:
+    """Seconds until the load event of each time."""
     from selenium import webdriver
-
-    axe = Path(axe_core_python.__file__).parent / "axe.min.js"
 
     options = webdriver.ChromeOptions()
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
@@ -67,14 +63,9 @@ def opening(path: Path) -> tuple[list[float], list[str]]:
                     "return performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
                 )
             )
-        browser.set_script_timeout(300)
-        browser.execute_script(axe.read_text(encoding="utf-8"))
-        found = browser.execute_async_script(
-            "const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id)))"
-        )
     finally:
         browser.quit()
-    return times, found
+    return times
 
 
 def run() -> Result:
@@ -93,7 +84,7 @@ def run() -> Result:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
         path.write_text(page, encoding="utf-8")
-        times, found = opening(path)
+        times = opening(path)
     return {
         "words": len(text.split()),
         "marks": len(texts[0].marks),
@@ -101,7 +92,6 @@ def run() -> Result:
         "seconds_to_make": seconds,
         "seconds_to_open": statistics.median(times),
         "opened": times,
-        "axe_core_finds": found,
     }
 
 

@@ -125,6 +125,14 @@ def test_every_table_is_on_a_page():
     assert shown == set(SECTIONS)
 
 
+@pytest.mark.release
+def test_a_long_reading_page_is_small_and_opens_at_once():
+    result = json.loads((ROOT / "benchmarks" / "results" / "reading.json").read_text("utf-8"))
+    assert result["words"] >= 20_000
+    assert result["megabytes"] < 5
+    assert result["seconds_to_open"] < 1
+
+
 def test_a_missing_marker_is_an_error():
     with pytest.raises(ValueError, match=r"no <!-- chunks --> \.\.\. <!-- /chunks -->"):
         replace_between("<!-- chunks --> and no end", "chunks", "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
@@ -120,6 +121,57 @@ def test_the_transformer_is_one_of_scikit_learn(
     assert given.get_feature_names_out()[1] == "attention1"
     doc = given.nlp_("the bat flew")
     np.testing.assert_allclose(made[0], doc._.attn_vectors[1], atol=1e-4)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the service, with an annotator that loads nothing."""
+    pytest.importorskip("fastapi")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setenv("SENSE_METHOD", "lesk_extended")
+    module = importlib.import_module("service")
+
+    class Recorder:
+        def __init__(self) -> None:
+            self.calls: list[list[str]] = []
+
+        def annotate(self, texts: list[str]) -> list[list[str]]:
+            self.calls.append(texts)
+            return [[text] for text in texts]
+
+    monkeypatch.setattr(module, "annotator", Recorder())
+    monkeypatch.setattr(module, "waiting", asyncio.Queue(3))
+    return module
+
+
+def test_requests_that_wait_are_annotated_together(service: Any) -> None:
+    async def answers() -> list[Any]:
+        worker = asyncio.create_task(service.work())
+        asked = [service.senses(service.Request(texts=texts)) for texts in (["a"], ["b", "c"])]
+        found = await asyncio.gather(*asked)
+        worker.cancel()
+        return found
+
+    assert asyncio.run(answers()) == [{"senses": [["a"]]}, {"senses": [["b"], ["c"]]}]
+    assert service.annotator.calls == [["a", "b", "c"]]
+
+
+def test_the_service_has_limits(service: Any) -> None:
+    from fastapi import HTTPException
+    from pydantic import ValidationError
+
+    for texts in ([], ["a"] * 65, ["x" * 20_001]):
+        with pytest.raises(ValidationError, match="texts"):
+            service.Request(texts=texts)
+
+    async def one_more() -> None:
+        for _ in range(3):
+            service.waiting.put_nowait((["a"], None))
+        assert await service.health() == {"status": "ok", "waiting": 3}
+        await service.senses(service.Request(texts=["a"]))
+
+    with pytest.raises(HTTPException, match="503: too many requests wait; try again"):
+        asyncio.run(one_more())
 
 
 @pytest.mark.slow

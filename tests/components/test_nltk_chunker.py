@@ -212,6 +212,11 @@ def test_evaluate_counts_the_group():
     assert scores["spans_mine_per_type"]["NP"]["r"] == 1.0
 
 
+def test_its_score_has_no_weight_in_a_training():
+    weights = pipeline(grammar="NP: {<DT>?<NN>}").config["training"]["score_weights"]
+    assert set(weights.values()) == {0.0}
+
+
 def test_no_scorer():
     assert NltkChunker(scorer=None).score([]) == {}
 
