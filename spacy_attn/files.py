@@ -48,7 +48,7 @@ def atomic_write(path: Path | str, *, unfinished: Path | None = None) -> Iterato
     if unfinished is None:
         unfinished = path.with_name(f"_{path.name}.{os.getpid()}.tmp")
     try:
-        with open(unfinished, "wb") as file:
+        with _opened(unfinished, path) as file:
             yield file
             if not file.closed:
                 file.flush()
@@ -59,6 +59,14 @@ def atomic_write(path: Path | str, *, unfinished: Path | None = None) -> Iterato
         with suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def _opened(unfinished: Path, path: Path) -> IO[bytes]:
+    """The file to write; an error names the file that the user asked for."""
+    try:
+        return open(unfinished, "wb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def publish(unfinished: Path, path: Path, *, replace: bool = True) -> None:

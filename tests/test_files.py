@@ -46,6 +46,12 @@ def test_file_that_a_library_writes_by_its_name(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"by name"
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(OSError, match=r"No such file or directory: .*/no/a'$"):
+        with atomic_write(tmp_path / "no" / "a"):
+            pass
+
+
 def test_what_fails_leaves_the_old_file(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(TypeError, match="bytes-like"), atomic_write(tmp_path / "a") as file:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from spacy_attn.cli.options import MODEL
+from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
 from spacy_attn.errors import ConfigError
@@ -185,10 +185,13 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
         ("--plot", plot, (".svg", ".png")),
         ("--weights", weights, (".npz",)),
     ):
-        if path is not None and path.suffix not in suffixes:
+        if path is None:
+            continue
+        if path.suffix not in suffixes:
             raise ConfigError(
                 f"{option} {path}: allowed are names that end in {' or '.join(suffixes)}"
             )
+        check_folder(option, path)
 
 
 def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> list[Path]:

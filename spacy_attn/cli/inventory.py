@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from spacy_attn.cli.options import check_folder
 from spacy_attn.cli.terminal import SafeConsole, counted, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
@@ -81,6 +82,7 @@ def import_(
 
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
+    check_folder("-o", output)
     from spacy_attn.wsd.inventory.importers.glossary import parse_columns
     from spacy_attn.wsd.inventory.importers.run import import_inventory
 
@@ -167,6 +169,8 @@ def add(
         write_with_examples,
     )
 
+    if output is not None:
+        check_folder("-o", output)
     loaded = _load([inventory])
     path = Path(inventory)
     if not path.is_file():
@@ -195,6 +199,8 @@ def add(
             "word's forms",
         )
     typer.echo(str(output or path))
+    if not added.n_added and (added.unknown or added.elsewhere):
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: spacy-attn inventory show bat --inventory homographs")

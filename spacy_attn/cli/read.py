@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from spacy_attn.cli.options import MODEL
+from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.terminal import messages
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.files import atomic_write
 
 _LAYERS = {
     "entities": (None, ("tok2vec", "ner")),
@@ -79,6 +80,7 @@ def read(
     """
     if output.suffix not in (".html", ".htm"):
         raise ConfigError(f"-o {output}: allowed are names that end in .html or .htm")
+    check_folder("-o", output)
     wanted = [name.strip() for name in layers.split(",") if name.strip() not in ("", "none")]
     for name in wanted:
         if name not in _LAYERS:
@@ -105,7 +107,8 @@ def read(
             **config,
         )
         page = reading_page(read_texts(nlp, texts, against=against, why=why), review=review)
-    output.write_text(page, encoding="utf-8")
+    with atomic_write(output) as file:
+        file.write(page.encode("utf-8"))
     typer.echo(str(output))
 
 

@@ -139,6 +139,7 @@ def test_files(run, toy, tmp_path):
     [
         (["--html", "a.txt"], "--html a.txt: allowed are names that end in .html or .htm"),
         (["--weights", "a.csv"], "--weights a.csv: allowed are names that end in .npz"),
+        (["--plot", "no/a.svg"], "--plot no/a.svg: its folder does not exist; make it with: mkdir"),
         (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
         (["--by", "lime"], "attributions = 'lime'; allowed are occlusion, integrated_gradients"),
         (["--by", " , "], "attributions = ''; allowed are occlusion"),

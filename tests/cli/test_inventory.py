@@ -75,6 +75,22 @@ def test_add(mine, tmp_path, capsys):
     assert [len(sense.examples) for sense in load_inventory(mine).senses] == [1, 2]
 
 
+def test_nothing_added_is_a_failure(mine, tmp_path, capsys):
+    line = {"text": "My bat", "start": 3, "end": 6, "lemma": "bat", "sense": "bat.n.9"}
+    path = tmp_path / "corrections.jsonl"
+    path.write_text(json.dumps(line))
+    assert main(["inventory", "add", str(mine), "--from", str(path)]) == 1
+    assert "added 0 examples" in capsys.readouterr().err
+
+
+def test_what_is_no_place_or_no_inventory(glossary, tmp_path, capsys):
+    output = tmp_path / "no" / "mine.jsonl"
+    assert main(["inventory", "import", str(glossary), "-o", str(output)]) == 2
+    assert f"-o {output}: its folder does not exist; make it with: mkdir" in capsys.readouterr().err
+    assert main(["inventory", "show", "bat", "--inventory", str(glossary)]) == 2
+    assert f"spacy-attn inventory import {glossary} -o glossary.jsonl" in capsys.readouterr().err
+
+
 def test_add_to_the_bundled_one_needs_another_file(tmp_path, capsys):
     path = tmp_path / "corrections.jsonl"
     path.write_text(

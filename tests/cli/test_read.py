@@ -43,13 +43,14 @@ def test_standard_input_and_granularity(tmp_path, monkeypatch):
     assert main(arguments) == 0
     data = data_of(page)
     assert data["texts"][0][0] == "standard input"
-    assert {sense for sense, _ in data["words"][0][2]} >= {"noun.animal", "noun.artifact"}
+    assert {sense for sense, *_ in data["senses"]} >= {"noun.animal", "noun.artifact"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason", "code"),
     [
         (["x.txt", "-o", "x.txt"], "-o x.txt: allowed are names that end in .html or .htm", 2),
+        (["x.txt", "-o", "no/x.html"], "-o no/x.html: its folder does not exist; make it with", 2),
         (["x.txt", "-o", "x.html", "--layers", "ents"], "--layers has 'ents': allowed are", 2),
         (["x.txt", "-o", "x.html"], "x.txt cannot be read: No such file", 1),
         (["bad.txt", "-o", "x.html"], "bad.txt: byte 1 is not UTF-8; save it as UTF-8", 2),

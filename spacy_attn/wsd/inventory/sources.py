@@ -74,6 +74,11 @@ def _of_file(name: str) -> Source:
             "of a .jsonl file with one sense a line; that file does not exist"
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
+    if {".csv", ".tsv", ".xml"}.intersection(map(str.lower, path.suffixes)):
+        raise ConfigError(
+            f"inventory = {name!r}: allowed is a .jsonl file with one sense a line; make one with: "
+            f"spacy-attn inventory import {name} -o {path.name.partition('.')[0]}.jsonl"
+        )
     return Source(path.name, read_lines(path))
 
 
