@@ -173,9 +173,11 @@ def load_inventory(source: InventorySource, lang: str | None = None) -> Inventor
         else:
             senses, own = _read_senses(found.lines, found.lang or lang)
             if not senses:
+                is_file = isinstance(source, str | Path)
                 raise InventoryError(
-                    f"{source if isinstance(source, str | Path) else 'the inventory'} holds no "
-                    "sense; each line must be one JSON object"
+                    f"{source} holds no sense; each line must be one JSON object"
+                    if is_file
+                    else "the senses given hold no sense"
                 )
             inventory = Inventory(found.name, senses, found.lang or own or lang)
     if lang is not None and inventory.lang not in (None, lang):

@@ -5,7 +5,8 @@
     ["homographs", "mine.jsonl"]                            the senses of all
     [{"lemma": "bat", "pos": "NOUN", "sense": ...}, ...]    the records of such lines
     {"jaguar": {"cat": "A large wild cat.", "car": ["She parked her jaguar."]}}
-    a pandas DataFrame with columns term, definition, pos, examples, forms, sense, supersense
+    a pandas DataFrame with columns term, definition, pos, examples, forms, sense, supersense,
+    or a list of dicts with a term and these
 
 A text is a definition, a list of texts are examples; see :mod:`~.jsonl` for the records.
 """
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, column_of, records_of_rows
-from spacy_attn.wsd.inventory.importers.records import Record
+from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
 from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
 
 #: See the module; a DataFrame is known by its methods, so that pandas need not be there.
@@ -50,11 +51,16 @@ def source_of(source: InventorySource) -> Source | list[InventorySource]:
     if isinstance(source, Mapping):
         return _of_records(list(_records_of(source)), "the senses given")
     if hasattr(source, "to_dict") and hasattr(source, "columns"):
-        return _of_records(_rows_of(source), "the rows of the frame")
+        rows = source.to_dict("records")
+        if not rows:
+            raise InventoryError("the frame holds no row")
+        return _of_records(_rows_of(rows, "the rows of the frame"), "the rows of the frame")
     if isinstance(source, Sequence) and source:
         records = [dict(each) for each in source if isinstance(each, Mapping)]
         if len(records) == len(source) and "lemma" in records[0]:
             return _of_records(records, "the senses given")
+        if len(records) == len(source) and "term" in records[0]:
+            return _of_records(_rows_of(records, "the rows given"), "the rows given")
         return list(source)
     raise ConfigError(
         f"inventory = {source!r:.60}: allowed are a name, the path of a .jsonl file, a list of "
@@ -105,8 +111,8 @@ def _records_of(words: Mapping[str, Any]) -> Iterator[Record]:
             )
         for name, said in senses.items():
             record: Record = {"lemma": word, "pos": "NOUN"}
-            is_whole = str(name).startswith(f"{normal_form(word)}.")
-            record["sense"] = name if is_whole else f"{normal_form(word)}.{name}"
+            lemma = normal_form(str(word))
+            record["sense"] = name if str(name).startswith(f"{lemma}.") else f"{lemma}.{name}"
             if isinstance(said, Mapping):
                 record |= said
             else:
@@ -114,25 +120,34 @@ def _records_of(words: Mapping[str, Any]) -> Iterator[Record]:
             yield record
 
 
-def _rows_of(frame: Any) -> list[Record]:
-    """The records of a DataFrame with the columns of a glossary."""
-    header = [str(name).strip().lower() for name in frame.columns]
+def _rows_of(rows: Sequence[Mapping[Any, Any]], name: str) -> list[Record]:
+    """The records of rows with the columns of a glossary.
+
+    Raises:
+        InventoryError: there is no column of terms, or no row is a sense.
+    """
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    header = [str(each).strip().lower() for each in names]
     places = {column: column_of(column, header) for column in COLUMNS}
-    named = {name: None if at is None else frame.columns[at] for name, at in places.items()}
-    if named["term"] is None:
+    if places["term"] is None:
         raise InventoryError(
-            f"the frame has the columns {', '.join(header)}; name one of them term, and others "
-            "definition or examples, as with frame.rename(columns={...})"
+            f"{name} have the columns {', '.join(header) or 'none'}; name one of them term, and "
+            "others definition or examples"
         )
-    rows = [
+    left_out: LeftOut = Counter()
+    told = [
         {
             column: " | ".join(map(str, cell)) if isinstance(cell, list | tuple) else str(cell)
-            for column, name in named.items()
-            if name is not None and _is_said(cell := row[name])
+            for column, at in places.items()
+            if at is not None and _is_said(cell := row.get(names[at]))
         }
-        for row in frame.to_dict("records")
+        for row in rows
     ]
-    return list(records_of_rows(rows, None, Counter()))
+    records = list(records_of_rows(told, None, left_out))
+    if not records:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.most_common())
+        raise InventoryError(f"{name} hold no sense; left out: {reasons or 'nothing'}")
+    return records
 
 
 def _is_said(cell: Any) -> bool:

@@ -79,8 +79,25 @@ def test_a_frame_has_the_columns_of_a_glossary():
 
 def test_a_frame_without_terms():
     pd = pytest.importorskip("pandas")
-    with pytest.raises(InventoryError, match=r"^the frame has the columns name, text; name one of"):
+    with pytest.raises(InventoryError, match=r"^the rows of the frame have the columns name, text"):
         load_inventory(pd.DataFrame({"name": ["bat"], "text": ["an animal"]}))
+    with pytest.raises(InventoryError, match=r"^the frame holds no row$"):
+        load_inventory(pd.DataFrame({"term": [], "definition": []}))
+    with pytest.raises(InventoryError, match=r"hold no sense; left out: 1 neither definition nor"):
+        load_inventory(pd.DataFrame({"term": ["bat"], "definition": [None]}))
+
+
+def test_rows_of_a_glossary_as_dicts():
+    rows = [{"term": "bat", "definition": "an animal"}, {"term": "bat", "gloss": "", "pos": "v"}]
+    assert load_inventory(rows).senses == (Sense("bat.n.1", "bat", "NOUN", "an animal"),)
+
+
+def test_words_that_are_no_texts_or_have_no_senses():
+    number: Any = {3: {"a": "b"}}
+    with pytest.raises(InventoryError, match=r"record 1, field 'lemma': must be a text, got 3$"):
+        load_inventory(number)
+    with pytest.raises(InventoryError, match=r"^the senses given hold no sense$"):
+        load_inventory({})
 
 
 def test_inventories_combine(tmp_path, toy_inventory):
