@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import spacy
 from nltk import Tree
 from spacy.tokens import Doc
 
-from benchmarks.grammar import grammar_of, heads_of, parsed_right, productions
+from benchmarks.grammar import accuracy, grammar_of, heads_of, parsed_right, productions
 from spacy_attn.explain.syntax import arcs_of
 
 VOCAB = spacy.blank("en").vocab
@@ -57,3 +58,12 @@ def test_a_sentence_without_a_tree_has_no_arc_right():
         other
     )
     assert parsed_right(other, arcs_of(other)) == [False]
+
+
+def test_intervals_draw_sentences():
+    right = np.repeat([True, False], 50)
+    alone = accuracy(right, np.arange(100))
+    together = accuracy(right, np.repeat([3, 8], 50))
+    assert alone["accuracy"] == together["accuracy"] == 0.5
+    assert 0.35 < alone["ci95"][0] < alone["ci95"][1] < 0.65
+    assert together["ci95"] == [0.0, 1.0]

@@ -169,7 +169,8 @@ def grammar() -> str:
     rows = result["rows"]
     names = {
         "grammar": f"`nltk_parser`, a PCFG of {result['n_productions']:,} productions",
-        "heads": "the head of attention known for each relation",
+        "probe": "the probe over vectors",
+        "heads": "the head of attention known for each relation, which it is told",
         "offset": f"the word at {rows['offset']['offset']:+d}",
     }
     return page(
@@ -179,9 +180,10 @@ def grammar() -> str:
         words. It has a tree for {result["status"].get("parsed", 0):,} sentences; the arcs of the
         rest are wrong.""",
         table(
-            [{"shown": name, **rows[key]} for key, name in names.items()],
+            [{"key": key, "shown": name, **rows[key]} for key, name in names.items()],
             Column("who", "shown"),
             Column("accuracy", with_interval),
+            Column("words/s", lambda row: result["words_per_second"].get(row["key"]), whole),
         ),
         made_with(".grammar"),
     )
@@ -283,12 +285,14 @@ def _parsing() -> Iterator[Result]:
         _speeds("chunks"),
     )
     short = load("grammar")
+    by, speeds = short["rows"], short["words_per_second"]
     yield _side(
         f"Parsing: sentences of at most {short['longest']} tokens",
-        f"head of the word, relation given to attention (n = {short['n']:,})",
-        ("`nltk_parser`", "best head by relation"),
-        (short["rows"]["grammar"], short["rows"]["heads"]),
+        f"head of the word (n = {short['n']:,})",
+        ("`nltk_parser`", "probe over vectors"),
+        (by["grammar"], by["probe"]),
         ".grammar",
+        (speeds["grammar"], speeds["probe"]),
     )
     total = result["all"]
     yield _side(
