@@ -35,7 +35,7 @@ def run(*command: object, cwd: Path) -> str:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=840,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": PATH},
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,6 +70,7 @@ def test_project_with_config(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # four programs, each of which imports spaCy and torch
 def test_project_trains_and_measures(tmp_path: Path) -> None:
     """``spacy train`` beside a frozen sense_disambiguator, then ``spacy benchmark``."""
     shutil.copytree(EXAMPLES, tmp_path / "examples")
