@@ -1,7 +1,7 @@
 """Parts of the package import in one direction: who may import whom, what is heavy, who prints.
 
-    errors _types batches files models settings <- classic | encoder | wsd <- backends, train
-                         <- components <- explain | compare | jobs <- spacy_attn itself <- cli
+    errors _types batches files models patterns settings <- classic | encoder | wsd
+        <- backends, train <- components <- explain | compare | jobs <- spacy_attn itself <- cli
 
 Parts divided by ``|`` never import each other. Imports inside functions count like any other.
 """
@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
-    ({"errors", "_types", "batches", "files", "models", "sentences", "settings"}, True),
+    ({"errors", "_types", "batches", "files", "models", "patterns", "sentences", "settings"}, True),
     ({"classic", "encoder", "wsd"}, False),
     ({"backends", "train"}, True),
     ({"components"}, True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -118,6 +119,9 @@ def _check_columns(
         elif source.format != "parquet":
             used = delimiter_of(source, options.delimiter)
             divider = guess_delimiter(names, used, text_key)
+            like = (each for each in names if _plain_name(each) == _plain_name(text_key))
+            if (near := next(like, None)) is not None:
+                hint = f"name it with {option_name('text_key')} {shlex.quote(near)}"
             if divider is not None:
                 hint = f"it looks divided by {divider!r}: give that as {option_name('delimiter')}"
         raise ConfigError(
@@ -134,6 +138,11 @@ def _check_columns(
             raise ConfigError(
                 f"input {source.name} has a column {name!r} already: rename or drop it first"
             )
+
+
+def _plain_name(column: str) -> str:
+    """The name of a column without quotes, blanks and capitals."""
+    return column.strip(" \t'\"").lower()
 
 
 def _refuse_wide_encodings(source: Source) -> None:

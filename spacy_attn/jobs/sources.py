@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import fnmatch
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from glob import has_magic
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 
 from spacy_attn.errors import ConfigError
+from spacy_attn.patterns import find_files
 
 Format: TypeAlias = Literal["jsonl", "txt", "txt-file", "csv", "tsv", "parquet", "docbin"]
 
@@ -61,15 +61,14 @@ def find_sources(inputs: Iterable[str | Path], input_format: str | None = None) 
 
     Args:
         inputs: files; patterns such as ``"texts/**/*.jsonl"``; folders, of which all files with
-            a known suffix are taken, sorted, hidden ones left out; or "-" for standard input.
-            A file that a pattern reaches by several ways, as where a link leads back, is taken
-            once.
+            a known suffix are taken; or "-" for standard input.
+            See :func:`~spacy_attn.patterns.find_files`.
         input_format: one format for all of them; by default the suffix of each file decides,
             and standard input is JSONL. ``"txt-file"`` takes a whole file as one document.
 
     Raises:
-        ConfigError: an input is missing, empty of files, unreadable, given as "-" twice, or has
-            a suffix that tells no format.
+        ConfigError: an input is missing, empty of files, unreadable, given twice, or has a suffix
+            that tells no format.
     """
     if input_format is not None and input_format not in get_args(Format):
         raise ConfigError(
@@ -82,110 +81,22 @@ def find_sources(inputs: Iterable[str | Path], input_format: str | None = None) 
         )
     if given.count(STDIN) > 1:
         raise ConfigError("- (standard input) can be given once only")
-    names = [name for item in given for name in _expand(item)]
-    return [_find_source(name, input_format) for name in names]
+    shown = " ".join(SUFFIXES)
+    sources = []
+    for item in given:
+        for name in [item] if item == STDIN else find_files(item, shown, _has_known_suffix):
+            sources.append(_find_source(name, input_format, item))
+    for name, times in Counter(os.path.abspath(source.name) for source in sources).items():
+        if times > 1:
+            raise ConfigError(
+                f"input {name} is given {times} times, and its records would be in the output as "
+                "often: give it once"
+            )
+    return sources
 
 
-def _expand(item: str) -> list[str]:
-    """The files that one argument means."""
-    if item == STDIN or os.path.isfile(item):
-        return [item]
-    if os.path.isdir(item):
-        found = sorted(_walk(item))
-        if not found:
-            raise ConfigError(f"folder {item} holds no file with a suffix of {' '.join(SUFFIXES)}")
-        return found
-    if not os.path.lexists(item) and has_magic(item):
-        found = sorted(_each_once(name for name in _match(item) if not os.path.isdir(name)))
-        if not found:
-            raise ConfigError(f"no file matches {item}: list what is there with ls")
-        return found
-    return [item]  # a pipe, or missing: checking it tells
-
-
-def _walk(folder: str) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse_unreadable):
-        folders[:] = [name for name in folders if name[0] not in "._"]
-        for name in names:
-            if name[0] not in "._" and _split_suffix(name)[0] in SUFFIXES:
-                yield os.path.join(parent, name)
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise ConfigError(
-        f"folder {error.filename} cannot be read ({error.strerror or error}), and its files would "
-        "be missing: make it readable with chmod +rx, or name the other inputs one by one"
-    )
-
-
-def _match(pattern: str) -> Iterator[str]:
-    """Names that match, as ``glob`` gives them, but for folders that cannot be read."""
-    root, *parts = pattern.split("/")
-    if has_magic(root):
-        return _match_in("", [root, *parts])
-    return _match_in(f"{root}/" if parts else "", parts)
-
-
-def _match_in(folder: str, parts: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """What matches the parts of a pattern in a folder that ends in a slash, or is empty.
-
-    ``above`` are the real folders that ``**`` has come through: a link back to one is not taken.
-    """
-    if not parts:
-        yield folder.removesuffix("/")
-        return
-    part, *rest = parts
-    if not has_magic(part):
-        name = folder + part
-        if rest or _is_there(name):
-            yield from _match_in(f"{name}/" if rest else name, rest)
-        return
-    if part == "**":
-        yield from _match_in(folder, rest)
-        above = (*above, os.path.realpath(folder or "."))
-    for entry in _entries(folder or "."):
-        name = folder + entry.name
-        if entry.name[0] == "." and part[0] != ".":
-            continue
-        if part == "**":
-            if entry.is_dir() and os.path.realpath(name) not in above:
-                yield from _match_in(f"{name}/", parts, above)
-            elif not rest:
-                yield name
-        elif fnmatch.fnmatchcase(entry.name, part) and (not rest or entry.is_dir()):
-            yield from _match_in(f"{name}/" if rest else name, rest)
-
-
-def _is_there(name: str) -> bool:
-    try:
-        os.lstat(name)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        error.filename = os.path.dirname(name)
-        _refuse_unreadable(error)
-    return True
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        _refuse_unreadable(error)
-        return []
-
-
-def _each_once(names: Iterable[str]) -> Iterator[str]:
-    """The names, without those that reach the same place by another way, through linked folders."""
-    seen: set[str] = set()
-    for name in sorted(names, key=lambda name: (name.count("/"), name)):
-        parent, base = os.path.split(name)
-        place = os.path.join(os.path.realpath(parent), base)
-        if place not in seen:
-            seen.add(place)
-            yield name
+def _has_known_suffix(name: str) -> bool:
+    return _split_suffix(name)[0] in SUFFIXES
 
 
 def _split_suffix(name: str) -> tuple[str, str | None]:
@@ -197,7 +108,7 @@ def _split_suffix(name: str) -> tuple[str, str | None]:
     return path.suffix.lower(), compression
 
 
-def _find_source(name: str, input_format: str | None) -> Source:
+def _find_source(name: str, input_format: str | None, given: str) -> Source:
     _check_readable(name)
     suffix, compression = (".jsonl", None) if name == STDIN else _split_suffix(name)
     known = SUFFIXES.get(suffix)
@@ -208,6 +119,7 @@ def _find_source(name: str, input_format: str | None) -> Source:
             f"the format of input {name} is unknown: allowed suffixes are {' '.join(SUFFIXES)}, "
             f"each also with .gz or .zst; say which it is with input_format / --input-format "
             f"{_formats(' or ')}"
+            + (f", or leave it out by a pattern narrower than {given}" if given != name else "")
         )
     source = Source(name, known, compression, _partition(name, known))
     if known in _SEEKING and (compression is not None or not source.is_file):

@@ -6,7 +6,6 @@ over. (The readers of jobs are not used here: their records keep all fields and 
 
 from __future__ import annotations
 
-import glob
 import gzip
 import hashlib
 import io
@@ -23,12 +22,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 from spacy_attn.errors import ConfigError
+from spacy_attn.patterns import find_files
 
 STDIN: Final = "-"
 FORMATS: Final = ("txt", "jsonl")
 _SUFFIXES: Final = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")  # taken from a folder
 _MAX_TEXT: Final = 1_000_000  # characters of a text; a longer one comes in pieces
-_MAX_JSON: Final = 1 << 26  # characters of a JSONL record
+_MAX_JSON: Final = 1 << 24  # characters of a JSONL record
 
 #: Called with a line that cannot be used: file, line and reason.
 Skip: TypeAlias = Callable[[str, int, str], None]
@@ -68,7 +68,10 @@ def find_text_files(
         raise ConfigError(f"--input-format {input_format}: allowed: {' and '.join(FORMATS)}")
     if not inputs:
         raise ConfigError("no input: give at least one file, folder or pattern, or - for stdin")
-    names = [name for item in inputs for name in _expand(str(item))]
+    shown = " ".join(_SUFFIXES)
+    names = []
+    for item in map(str, inputs):
+        names += [item] if item == STDIN else find_files(item, shown, _is_text)
     for name, times in Counter(names).items():
         if times > 1:
             raise ConfigError(f"input {name} is given {times} times; give it once")
@@ -77,19 +80,8 @@ def find_text_files(
     return [TextFile(name, input_format or _format(name)) for name in names]
 
 
-def _expand(item: str) -> list[str]:
-    if item == STDIN or (os.path.exists(item) and not os.path.isdir(item)):
-        return [item]
-    if os.path.isdir(item):
-        found = [str(path) for path in Path(item).rglob("*") if path.is_file()]
-        names = sorted(name for name in found if name.lower().endswith(_SUFFIXES))
-        what = f"a folder without {', '.join(_SUFFIXES)} files"
-    else:
-        names = sorted(name for name in glob.glob(item, recursive=True) if os.path.isfile(name))
-        what = "a pattern that fits no file" if glob.has_magic(item) else "not there"
-    if not names:
-        raise ConfigError(f"input {item} is {what}; give files, folders or patterns of text")
-    return names
+def _is_text(name: str) -> bool:
+    return name.lower().endswith(_SUFFIXES)
 
 
 def _format(name: str) -> str:

@@ -614,6 +614,31 @@ def test_delimiter(folder):
         JobOptions(delimiter=";;")
 
 
+@pytest.mark.parametrize(
+    ("header", "given"),
+    [
+        ('id,"text"', "text"),
+        ('"id","my ""text"""', 'my "text"'),
+        ("id,'text'", "'text'"),
+        ("id, text", " text"),
+    ],
+)
+def test_quoted_columns(folder, header, given):
+    (folder / "a b's.csv").write_text(f'{header}\n1,"bat, ""bat"""\n')
+    (record,) = read("a b's.csv", text_key=given)
+    assert record.text == 'bat, "bat"'
+
+
+@pytest.mark.parametrize(
+    ("header", "repair"),
+    [("id, text", "' text'"), ("id,'text'", """''"'"'text'"'"''"""), ("id,Text", "Text")],
+)
+def test_a_column_that_is_nearly_the_one_is_named_for_the_shell(folder, header, repair):
+    (folder / "a.csv").write_text(f"{header}\n1,bat\n")
+    with pytest.raises(ConfigError, match=f"; name it with text_key / --text-key {repair}$"):
+        job(["a.csv"], "out.jsonl")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32be"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
 def test_utf_16_is_one_sentence(folder, name, encoding):

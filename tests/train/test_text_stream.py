@@ -53,9 +53,9 @@ def test_files_folders_patterns_and_stdin(tmp_path, monkeypatch):
     ("inputs", "reason"),
     [
         ([], "no input: give at least one file"),
-        (["none.txt"], r"input none\.txt is not there"),
-        (["*.none"], r"input \*\.none is a pattern that fits no file"),
-        (["empty"], r"input empty is a folder without \.txt"),
+        (["none.txt"], r"input none\.txt cannot be read: No such file"),
+        (["*.none"], r"no file matches \*\.none: list what is there"),
+        (["empty"], r"folder empty holds no file with a suffix of \.txt"),
         (["a.txt", "a.txt"], r"input a\.txt is given 2 times"),
         (["-", "-"], "input - is given 2 times"),
         (["nul.txt"], r"input nul\.txt is no text in UTF-8 \(it holds NUL bytes\)"),

@@ -1,0 +1,158 @@
+"""The files that an argument means: a file, a folder, or a pattern such as ``texts/**/*.jsonl``.
+
+As ``glob``, which passes over a folder that cannot be read, and follows a link that leads back.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from glob import has_magic
+
+from spacy_attn.errors import ConfigError
+
+
+def find_files(given: str, suffixes: str, is_wanted: Callable[[str], bool]) -> list[str]:
+    """The files, sorted; a name that is not there stays, for whoever reads it to tell.
+
+    Args:
+        given: a file, a folder or a pattern. A name that is there is no pattern, whatever its
+            letters; ``~`` is the user's folder. A file that a pattern reaches by several ways, as
+            where a link leads back, is taken once.
+        suffixes: of the files that are taken from a folder, for the error.
+        is_wanted: whether a file of a folder is taken. Hidden ones are not, nor those that begin
+            with ``_``.
+
+    Raises:
+        ConfigError: it means no file, or a folder cannot be read.
+    """
+    if not given:
+        raise ConfigError("an input is empty: give a file, a folder or a pattern")
+    if os.path.isdir(given):
+        if found := sorted(_walk(given, is_wanted)):
+            return found
+        raise ConfigError(f"folder {given} holds no file with a suffix of {suffixes}")
+    if os.path.lexists(given):
+        return [given]
+    if (expanded := os.path.expanduser(given)) != given:
+        return find_files(expanded, suffixes, is_wanted)
+    if has_magic(given):
+        return _matched(given)
+    if hint := _hint(given):
+        raise ConfigError(f"input {given} is not there: list what is there with ls{hint}")
+    return [given]
+
+
+def _matched(pattern: str) -> list[str]:
+    if any("**" in part and part != "**" for part in pattern.split("/")):
+        raise ConfigError(
+            f"in the pattern {pattern} other letters stand beside **, which is for folders of any "
+            "depth: write it such as texts/**/*.jsonl"
+        )
+    matched = sorted(_each_once(_match(pattern)))
+    if found := [name for name in matched if not os.path.isdir(name)]:
+        return found
+    if matched:
+        raise ConfigError(
+            f"{pattern} matches folders alone, such as {matched[0]}: give {pattern.rstrip('/')}/* "
+            "for the files in them"
+        )
+    raise ConfigError(f"no file matches {pattern}: list what is there with ls{_hint(pattern)}")
+
+
+def _hint(given: str) -> str:
+    """What a user may have meant by signs that have not the meaning of the shell here."""
+    if "{" in given or "$" in given:
+        return "; {a,b} and $NAME are for the shell: give them without quotes"
+    return "; for a [ that is part of a name write [[]" if "[" in given else ""
+
+
+def _walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str]:
+    for parent, folders, names in os.walk(folder, onerror=_refuse_unreadable):
+        folders[:] = [name for name in folders if name[0] not in "._"]
+        for name in names:
+            if name[0] not in "._" and is_wanted(name):
+                yield os.path.join(parent, name)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise ConfigError(
+        f"folder {error.filename} cannot be read ({error.strerror or error}), and its files would "
+        "be missing: make it readable with chmod +rx, or name the other inputs one by one"
+    )
+
+
+def _match(pattern: str) -> Iterator[str]:
+    """Names that match, as ``glob`` gives them, but for folders that cannot be read."""
+    root, *parts = pattern.split("/")
+    if has_magic(root):
+        return _match_in("", [root, *parts])
+    return _match_in(f"{root}/" if parts else "", parts)
+
+
+def _match_in(folder: str, parts: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """What matches the parts of a pattern in a folder that ends in a slash, or is empty.
+
+    ``above`` are the real folders that ``**`` has come through: a link back to one is not taken.
+    """
+    if not parts:
+        yield folder.removesuffix("/")
+        return
+    part, *rest = parts
+    if not has_magic(part) or _is_name(folder, part):
+        name = folder + part
+        if rest or _is_there(name):
+            yield from _match_in(f"{name}/" if rest else name, rest)
+        return
+    if part == "**":
+        yield from _match_in(folder, rest)
+        above = (*above, os.path.realpath(folder or "."))
+    for entry in _entries(folder or "."):
+        name = folder + entry.name
+        if entry.name[0] == "." and part[0] != ".":
+            continue
+        if part == "**":
+            if entry.is_dir() and os.path.realpath(name) not in above:
+                yield from _match_in(f"{name}/", parts, above)
+            elif not rest:
+                yield name
+        elif fnmatch.fnmatchcase(entry.name, part) and (not rest or entry.is_dir()):
+            yield from _match_in(f"{name}/" if rest else name, rest)
+
+
+def _is_name(folder: str, part: str) -> bool:
+    """Whether a part with brackets is the name of something there."""
+    return not {"*", "?"} & {*part} and os.path.lexists(folder + part)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        error.filename = os.path.dirname(name)
+        _refuse_unreadable(error)
+    return True
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        _refuse_unreadable(error)
+        return []
+
+
+def _each_once(names: Iterable[str]) -> Iterator[str]:
+    """The names, without those that reach the same place by another way, through linked folders."""
+    seen: set[str] = set()
+    for name in sorted(names, key=lambda name: (name.count("/"), name)):
+        parent, base = os.path.split(name)
+        place = os.path.join(os.path.realpath(parent), base)
+        if place not in seen:
+            seen.add(place)
+            yield name
