@@ -1,14 +1,23 @@
-"""Common work on files: written whole or not at all, locked, hashed."""
+"""Common work on files: written whole or not at all, locked, hashed; decompressed in bounds."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
+import shlex
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, BinaryIO, Final, cast
+
+# gzip makes a gigabyte of a megabyte; text and numbers shrink three to twenty times. What grows
+# far beyond that is no data.
+_TIMES: Final = 50
+_ALWAYS: Final = 1 << 24  # bytes that any file may have, for small ones of zeros
 
 
 def sha256_of(path: Path | str) -> str:
@@ -153,3 +162,54 @@ def locked(path: Path | str, *, wait: bool = True, remove: bool = False) -> Iter
             with suppress(OSError):
                 path.unlink()  # while it is held: whoever waits for it notices
         lock.release()
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the name says so."""
+    return path.name.lower().endswith(".gz")
+
+
+def most_bytes(path: Path) -> int:
+    """How large the content of a compressed file may be."""
+    return _ALWAYS + _TIMES * path.stat().st_size
+
+
+def open_decompressed(path: Path) -> BinaryIO:
+    """The bytes of a file, plain or ``.gz``, from its start.
+
+    Raises:
+        OSError: it cannot be read; reading raises it where it is no gzip file, is cut short,
+            damaged, or grows beyond :func:`most_bytes`.
+    """
+    if not is_gzip(path):
+        return path.open("rb")
+    return io.BufferedReader(cast(io.RawIOBase, _Decompressed(path)))
+
+
+class _Decompressed(io.RawIOBase):
+    """A gzip file that gives up when it has given too much."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = gzip.open(path)
+        self._left = most_bytes(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            n = self._file.readinto(buffer)
+        except (EOFError, zlib.error) as error:  # cut short, damaged
+            raise OSError(str(error)) from error
+        self._left -= n
+        if self._left < 0:
+            raise OSError(
+                f"it grows more than {_TIMES} times when it is decompressed (if that is as it "
+                f"should be: gunzip -k {shlex.quote(str(self._path))})"
+            )
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -8,18 +8,19 @@ JSONL, into one :class:`Dataset`, which is all that the comparison knows of eith
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO, Final
 
 # expat itself stops entity bombs since its version 2.4.1
 from xml.etree import ElementTree
 
 from spacy_attn._types import CharSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.files import open_decompressed
 from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.sense import POS_TAGS
@@ -33,6 +34,11 @@ Tag = Callable[[Sequence[str]], list[Context]]
 # Raganato's sets have the twelve tags of Petrov et al. 2012, a Context those of Universal
 # Dependencies. PRT holds particles of verbs ("take off"), which are adpositions there.
 _UNIVERSAL = {".": "PUNCT", "CONJ": "CCONJ", "PRT": "ADP"}
+
+_BLOCK: Final = 2**16  # bytes that are parsed at a time
+_LONGEST: Final = 2**20  # characters of a sentence, its attributes counted, or of a tag
+_LONGEST_LINE: Final = 10_000  # bytes of the sense keys of a word
+_DEEPEST: Final = 100  # elements within elements; the format has four
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +242,23 @@ def read_keys(path: Path) -> dict[str, tuple[str, ...]]:
         ResourceError: the file does not exist.
         RecordError: a line holds no key.
     """
-    keys = {}
+    keys: dict[str, tuple[str, ...]] = {}
+    known: dict[str, str] = {}  # a key stands at many instances, and is held once
     with _open(path) as file:
         try:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
+                if len(line) == _LONGEST_LINE:
+                    raise RecordError(
+                        f"{path}, line {number}: longer than {_LONGEST_LINE:,} bytes; must be an "
+                        "id and its sense keys"
+                    )
                 fields = line.decode("utf-8").split()
                 if not fields:
                     continue
                 if len(fields) < 2:
                     raise RecordError(f"{path}, line {number}: must be an id and its sense keys")
-                keys[fields[0]] = tuple(fields[1:])
-        except (OSError, EOFError, UnicodeDecodeError) as error:  # no gzip, cut off, no text
+                keys[fields[0]] = tuple(known.setdefault(key, key) for key in fields[1:])
+        except (OSError, UnicodeDecodeError) as error:  # no gzip, cut off, no text
             raise RecordError(f"{path} is no file of sense keys: {error}") from error
     return keys
 
@@ -279,50 +291,130 @@ def read_raganato(path: Path, keys: Path | None = None) -> Iterator[LabelledSent
         RecordError: the XML is broken, or an instance has no gold key.
     """
     gold = read_keys(keys or key_file_of(path))
-    doc = ""
+    taker = _Sentences(path, gold)
+    parser = ElementTree.XMLParser(target=taker)  # noqa: S314
     with _open(path) as file:
         try:
-            for event, element in ElementTree.iterparse(file, ("start", "end")):  # noqa: S314
-                if event == "start" and element.tag == "text":
-                    doc = element.get("id", "")
-                elif event == "end" and element.tag == "sentence":
-                    yield _sentence(path, doc, element, gold)
-                    element.clear()
+            while block := file.read(_BLOCK):
+                parser.feed(block)
+                yield from taker.take(len(block))
+            parser.close()
         except RecordError:
             raise
         # The last two are of an encoding that Python does not know, or expat cannot use.
-        except (ElementTree.ParseError, OSError, EOFError, LookupError, ValueError) as error:
+        except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:
             raise RecordError(f"{path} is no XML of sense-labelled text: {error}") from error
 
 
+class _Sentences:
+    """Takes what expat reads, and holds no more than one sentence and those that were not taken.
+
+    A tree of all elements would have thirty times the size of the file.
+    """
+
+    def __init__(self, path: Path, gold: dict[str, tuple[str, ...]]) -> None:
+        self._path, self._gold = path, gold
+        self._whole: list[LabelledSentence] = []
+        self._doc = self._id = ""
+        self._children: list[_Child] | None = None  # of the sentence that is open
+        self._depth = self._at = 0  # of elements; where the sentence is
+        self._size = 0  # of the sentence
+        self._unread = 0  # bytes since something was read
+
+    def take(self, n_read: int) -> list[LabelledSentence]:
+        """The sentences that became whole with so many bytes.
+
+        Raises:
+            RecordError: the bytes have been of one tag or comment for long.
+        """
+        self._unread += n_read
+        self._check(self._unread, "a tag or comment")
+        whole, self._whole = self._whole, []
+        return whole
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        self._unread = 0
+        if tag == "text":
+            self._doc = attributes.get("id", "")
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise RecordError(f"{self._path}: elements are more than {_DEEPEST} deep; allowed: 4")
+        if self._children is None and tag == "sentence":
+            self._id, self._children = attributes.get("id", ""), []
+            self._at, self._size = self._depth, 0
+        elif self._children is not None and self._depth == self._at + 1:
+            id, lemma, pos = (attributes.get(name, "") for name in ("id", "lemma", "pos"))
+            self._children.append(_Child(tag, id, lemma, pos, []))
+            self._grow(len(tag) + len(id) + len(lemma) + len(pos) + 8)
+
+    def data(self, text: str) -> None:
+        """A piece of text."""
+        self._unread = 0
+        if self._children and self._depth == self._at + 1:
+            self._children[-1].texts.append(text)
+            self._grow(len(text))
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        self._unread = 0
+        if self._children is not None and self._depth == self._at:
+            made = _sentence(self._path, self._doc, self._id, self._children, self._gold)
+            self._whole.append(made)
+            self._children = None
+        self._depth -= 1
+
+    def close(self) -> None:
+        """The file ends."""
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        self._check(self._size, f"sentence {self._id[:100]!r}")
+
+    def _check(self, size: int, what: str) -> None:
+        if size > _LONGEST:
+            raise RecordError(
+                f"{self._path}: {what} is longer than {_LONGEST:,} characters; cut it"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """An element of a sentence: one token."""
+
+    tag: str
+    id: str
+    lemma: str
+    pos: str
+    texts: list[str]
+
+
 def _sentence(
-    path: Path, doc: str, element: ElementTree.Element, gold: dict[str, tuple[str, ...]]
+    path: Path, doc: str, id: str, children: Sequence[_Child], gold: dict[str, tuple[str, ...]]
 ) -> LabelledSentence:
     tokens: list[str] = []
     lemmas: list[str] = []
     tags: list[str] = []
     words: list[LabelledWord] = []
-    for child in element:
-        tag = child.get("pos", "")
-        lemma = child.get("lemma", "").replace("_", " ").lower()
+    for child in children:
+        lemma = child.lemma.replace("_", " ").lower()
         if child.tag == "instance":
-            name = child.get("id", "")
-            if name not in gold:
-                raise RecordError(f"{path}, instance {name!r} has no gold key")
-            if tag not in POS_TAGS:
+            if child.id not in gold:
+                raise RecordError(f"{path}, instance {child.id!r} has no gold key")
+            if child.pos not in POS_TAGS:
                 allowed = ", ".join(POS_TAGS)
-                raise RecordError(f"{path}, instance {name!r}: pos {tag!r} is none of {allowed}")
-            words.append(LabelledWord(name, len(tokens), lemma, tag, gold[name]))
-        tokens.append(child.text or "")
+                raise RecordError(
+                    f"{path}, instance {child.id!r}: pos {child.pos!r} is none of {allowed}"
+                )
+            words.append(LabelledWord(child.id, len(tokens), lemma, child.pos, gold[child.id]))
+        tokens.append("".join(child.texts))
         lemmas.append(lemma)
-        tags.append(tag)
-    return LabelledSentence(
-        element.get("id", ""), doc, tuple(tokens), tuple(lemmas), tuple(tags), tuple(words)
-    )
+        tags.append(child.pos)
+    return LabelledSentence(id, doc, tuple(tokens), tuple(lemmas), tuple(tags), tuple(words))
 
 
-def _open(path: Path) -> gzip.GzipFile:
+def _open(path: Path) -> BinaryIO:
     try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+        return open_decompressed(path)
     except OSError as error:
         raise ResourceError(f"{path} cannot be read: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zipfile
 import zlib
@@ -10,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from spacy_attn._types import PlainData
 from spacy_attn.classic.sequence import (
@@ -21,6 +20,7 @@ from spacy_attn.classic.sequence import (
     spans_to_iob,
 )
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.files import most_bytes, open_decompressed
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -168,13 +168,12 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                     if files
                     else f"{archive} is empty"
                 )
+            if content.getinfo(member).file_size > most_bytes(archive):
+                raise ResourceError(f"{path} grows more than 50 times when it is unpacked")
             with content.open(member) as file:
                 yield file
-    elif path.suffix == ".gz":
-        with gzip.open(path) as file:
-            yield cast("IO[bytes]", file)
     else:
-        with path.open("rb") as file:
+        with open_decompressed(path) as file:
             yield file
 
 

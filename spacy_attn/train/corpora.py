@@ -8,7 +8,6 @@ user's own WordNet; the written corpus is the project's own text (``corpus/READM
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import zlib
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spacy_attn.errors import RecordError
+from spacy_attn.files import open_decompressed
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 #: How a word of a tagged file got its sense, where a person or the file's own entry said so.
@@ -56,10 +56,20 @@ def _split_collocations(
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a gzipped JSONL file."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+    """The records of a JSONL file, plain or ``.gz``.
+
+    Raises:
+        RecordError: the file is damaged, or a line is no JSON.
+    """
+    number = 0
+    with open_decompressed(path) as file:
+        try:
+            for number, line in enumerate(file, 1):  # noqa: B007
+                yield json.loads(line)
+        except OSError as error:
+            raise RecordError(f"{path} cannot be read: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise RecordError(f"{path}, line {number}: not JSON ({error})") from error
 
 
 def read_semcor(path: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:

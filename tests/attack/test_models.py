@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import random
@@ -15,8 +16,9 @@ import spacy
 
 from spacy_attn.classic.parse import GrammarParser
 from spacy_attn.classic.vectors import load_vectors, save_vectors
-from spacy_attn.compare.dataset import read_raganato
+from spacy_attn.compare.dataset import read_keys, read_raganato
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
+from spacy_attn.encoder.lemmatizer import read_lemmatizer
 from spacy_attn.encoder.static_network import read_model
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.settings import EncoderSettings
@@ -45,7 +47,9 @@ def shared(size, least):
     return min(10_000, max(least, size // 10))
 
 
-def test_damaged_models(size, tally, tmp_path, toy_model, toy_sense_model, toy_self_attention):
+def test_damaged_models(
+    size, tally, tmp_path, toy_model, toy_sense_model, toy_self_attention, toy_lemmatizer
+):
     """Each file of a model after an accident, headers more often than weights."""
 
     def encode(folder):
@@ -65,6 +69,7 @@ def test_damaged_models(size, tally, tmp_path, toy_model, toy_sense_model, toy_s
             ("sense model", toy_sense_model, SenseHead.load),
             ("self-attention model", toy_self_attention, lambda path: read_model(path)[0]),
             ("self-attention head", toy_self_attention, PrototypeHead.load),
+            ("lemmatizer", toy_lemmatizer, read_lemmatizer),
         ):
             path = tmp_path / f"{number}.safetensors"
             path.write_bytes(changed(whole.read_bytes(), rng))
@@ -276,7 +281,8 @@ HOSTILE_XML = (
 
 
 def test_hostile_and_damaged_xml(size, tally, tmp_path):
-    path = tmp_path / "x.data.xml"
+    path, packed = tmp_path / "x.data.xml", tmp_path / "x.data.xml.gz"
+    keys = tmp_path / "y.gold.key.txt.gz"
     (tmp_path / "x.gold.key.txt").write_text("d.t0 bat%1:05:00::\n")
     good = f"<corpus><text id='d'>{SENTENCE.format('') * 3}</text></corpus>"
     for number, text in enumerate(HOSTILE_XML):
@@ -286,3 +292,7 @@ def test_hostile_and_damaged_xml(size, tally, tmp_path):
         rng = random.Random(f"{SEED}/{number}")  # noqa: S311
         path.write_bytes(damaged(good.encode(), rng))
         tried(tally, "damaged XML", number, lambda: len([*read_raganato(path)]) >= 0)
+        packed.write_bytes(damaged(gzip.compress(good.encode()), rng))
+        tried(tally, "damaged XML, .gz", number, lambda: len([*read_raganato(packed)]) >= 0)
+        keys.write_bytes(damaged(gzip.compress(b"d.t0 bat%1:05:00::\n" * 20), rng))
+        tried(tally, "damaged keys, .gz", number, lambda: len(read_keys(keys)) >= 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 import pytest
 import spacy
@@ -21,6 +22,7 @@ from spacy_attn.compare.dataset import (
 )
 from spacy_attn.components.adapter import context_of
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from tests.memory import LINUX, output_and_peak
 
 XML = """<?xml version="1.0"?>
 <corpus lang="en" source="toy">
@@ -136,6 +138,94 @@ def test_xml_that_is_cut_off(corpus):
     packed.write_bytes(gzip.compress(XML.encode())[:-30])
     with pytest.raises(RecordError, match="is no XML of sense-labelled text: "):
         list(read_raganato(packed))
+
+
+def test_keys_whose_gzip_is_damaged(tmp_path):
+    path = tmp_path / "a.key.txt.gz"
+    data = bytearray(gzip.compress(b"".join(b"d%d a%%1:05:00::\n" % i for i in range(1000))))
+    data[len(data) // 2 :] = b"\xff" * (len(data) // 2)
+    path.write_bytes(data)
+    with pytest.raises(RecordError, match=r"a\.key\.txt\.gz is no file of sense keys: "):
+        read_keys(path)
+
+
+def test_an_element_outside_sentences_and_one_within_a_token(corpus):
+    corpus.write_text(
+        XML.replace("<corpus", "<!-- set --><?set 1?><corpus", 1)
+        .replace("<sentence", "<note>two</note>words<sentence", 1)
+        .replace(">bat<", "><b>b</b>at<"),
+        encoding="utf-8",
+    )
+    first, second = read_raganato(corpus)
+    assert first.tokens == ("The", "at", "took off", ".")
+    assert (second.doc, second.tokens) == ("d001", ("Yes",))
+
+
+def test_sentences_come_before_the_file_is_read(corpus):
+    """What is broken far behind costs nothing of what is read first."""
+    many = "".join(f'<sentence id="s{i}"><wf>a</wf></sentence>' for i in range(10_000))
+    corpus.write_text(XML.replace('<text id="d001">', f'<text id="d001">{many}<'), "utf-8")
+    sentences = read_raganato(corpus)
+    assert [next(sentences).id for _ in range(3)] == ["d000.s000", "s0", "s1"]
+    with pytest.raises(RecordError, match="is no XML of sense-labelled text: "):
+        list(sentences)
+
+
+# -- files that grow ------------------------------------------------------------------------
+
+_WORD = '<wf lemma="a" pos="X">a</wf>'
+_SENTENCE = f'<sentence id="s">{_WORD}</sentence>'
+#: Beginning, what is repeated, how often, and why the file is refused.
+BOMBS = {
+    "text of a token": ("<c><sentence><wf>", "word ", 4, "sentence '' has more than 1,048,576"),
+    "tokens": ("<c><sentence>", "<a/>", 4, "sentence '' has more than 1,048,576 characters"),
+    "a lemma": ('<c><sentence><wf lemma="', "word ", 4, "a tag or comment has more than"),
+    "a comment": ("<c><!--", "word ", 4, "a tag or comment has more than 1,048,576 characters"),
+    "an entity": ('<!DOCTYPE c [<!ENTITY a "', "word ", 4, "a tag or comment has more than"),
+    "sentences": ("<c>", "<sentence/>", 100, "grows more than 50 times .* gunzip -k "),
+    "labelled sentences": ("<c>", _SENTENCE, 100, "grows more than 50 times when it is decom"),
+    "other elements": ("<c>", "<a/>", 100, "grows more than 50 times when it is decompressed"),
+    "text outside": ("<c>", "word ", 100, "grows more than 50 times when it is decompressed"),
+    "nested elements": ("<c>", "<a>", 4, "elements are more than 100 deep; allowed: 4"),
+    "nested sentences": ("<c>", "<sentence>", 4, "elements are more than 100 deep; allowed: 4"),
+    "a line of keys": ("d.t0 ", "a ", 4, "line 1: longer than 10,000 bytes; must be an id"),
+    "a key": ("d.t0 ", "a", 4, "line 1: longer than 10,000 bytes; must be an id"),
+    "lines of keys": ("", "d.t0 " + "a b " * 200 + "\n", 100, "grows more than 50 times when it"),
+    "empty lines": ("", "\n", 100, "grows more than 50 times when it is decompressed"),
+}
+
+IMPORTS = """
+import sys
+from pathlib import Path
+from spacy_attn.compare.dataset import read_keys, read_raganato
+from spacy_attn.errors import RecordError
+"""
+READ = """
+for path in map(Path, sys.argv[1:]):
+    try:
+        for _ in read_raganato(path) if ".xml" in path.name else read_keys(path):
+            pass
+        print("good")
+    except RecordError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+@LINUX
+def test_small_files_that_grow_are_refused_without_being_held(tmp_path):
+    """Some hundred kilobytes that would be 100 MB, as a tree up to three gigabytes."""
+    paths = []
+    for kind, (start, repeated, n_mebibytes, _) in BOMBS.items():
+        ending = "data.xml.gz" if "<" in start else "key.txt.gz"
+        (tmp_path / f"{kind}.gold.key.txt").write_text("d.t0 a%1:05:00::\n")
+        times = (n_mebibytes << 20) // len(repeated)
+        paths.append(tmp_path / f"{kind}.{ending}")
+        paths[-1].write_bytes(gzip.compress(f"{start}{repeated * times}".encode(), 1))
+    said, megabytes = output_and_peak(IMPORTS, READ, *paths, cwd=tmp_path)
+    for (kind, (*_, reason)), line in zip(BOMBS.items(), said.splitlines(), strict=True):
+        assert re.search(reason, line), kind
+    assert megabytes < 100
 
 
 # -- one form for all sets ------------------------------------------------------------------

@@ -11,6 +11,7 @@ from spacy_attn.errors import RecordError
 from spacy_attn.train.corpora import (
     TaggedSentence,
     read_masc,
+    read_records,
     read_semcor,
     read_tagged,
     read_wordnet_examples,
@@ -201,3 +202,21 @@ def test_another_line_is_refused_with_its_number(tmp_path, line):
     (tmp_path / "000.tsv").write_text(f"x\tA [[good]] one.\n{line}\n")
     with pytest.raises(RecordError, match=r"000\.tsv, line 2: must be a sense key, a tab and"):
         list(read_written(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(b'{"tokens": []}\n' * 100)[:-9], " cannot be read: Compressed file ended"),
+        (gzip.compress(b'{"a": "' + b"x" * 20_000_000), " cannot be read: it grows more than 50"),
+        (gzip.compress(b'{"tokens": []}\n{"tok'), r", line 2: not JSON \(Unterminated string"),
+        (gzip.compress(b"[" * 100_000), r", line 1: not JSON \(maximum recursion depth"),
+        (gzip.compress(b"\xff\n"), r", line 1: not JSON \('utf-8' codec can't decode"),
+    ],
+)
+def test_damaged_corpora_are_one_sentence(tmp_path, data, reason):
+    path = tmp_path / "semcor.jsonl.gz"
+    path.write_bytes(data)
+    with pytest.raises(RecordError, match=rf"semcor.jsonl.gz{reason}"):
+        for _ in read_records(path):
+            pass

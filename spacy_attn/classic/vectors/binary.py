@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d
-from spacy_attn.classic.vectors.compressed import is_gzip, open_file
 from spacy_attn.classic.vectors.table import Block, Content, Damaged, Ngrams, slices
 from spacy_attn.classic.vectors.text import read_header
+from spacy_attn.files import is_gzip, open_decompressed
 
 FASTTEXT_MAGIC = struct.pack("<i", 793712314)  # fasttext.cc, FASTTEXT_FILEFORMAT_MAGIC_INT32
 
@@ -31,7 +31,7 @@ def read_binary(path: Path) -> Content:
     Raises:
         Damaged: its first line is that of no such file.
     """
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         announced = read_header(file.readline(100))
     if announced is None:
         raise Damaged("its first line is not 'n_words width' and it is no fastText model")
@@ -40,7 +40,7 @@ def read_binary(path: Path) -> Content:
 
 def _binary_blocks(path: Path, count: int, width: int) -> Iterator[Block]:
     n, rest, size = 0, b"", 4 * width
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         file.readline(100)
         while n < count:
             rest += file.read(_MAX_WORD + size)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn.classic.vectors.binary import composed
-from spacy_attn.classic.vectors.compressed import is_gzip, most_bytes, open_file
 from spacy_attn.classic.vectors.table import Content, Damaged, Ngrams, slices
 from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import is_gzip, most_bytes, open_decompressed
 
 _BUILT = (
     "gensim.models.keyedvectors.KeyedVectors",
@@ -97,7 +97,7 @@ def read_keyed_vectors(path: Path) -> Content:
 
 
 def _saved_state(path: Path) -> dict[str, Any]:
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         pickled = file.read()
     try:
         _refuse_large_memo(pickled)

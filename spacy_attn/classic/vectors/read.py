@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 
 from spacy_attn.classic.vectors.binary import FASTTEXT_MAGIC, read_binary, read_fasttext
-from spacy_attn.classic.vectors.compressed import open_file
 from spacy_attn.classic.vectors.copies import shared_copy
 from spacy_attn.classic.vectors.keyed import read_keyed_vectors
 from spacy_attn.classic.vectors.lookup import WordVectors, check_rule, no_ngrams
@@ -19,6 +18,7 @@ from spacy_attn.classic.vectors.table import Content, Damaged, Table, slices
 from spacy_attn.classic.vectors.text import read_header, read_text
 from spacy_attn.classic.vectors.words import map_array
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.files import open_decompressed
 from spacy_attn.models import GLOVE, INSTALL_MODELS, FileState, file_state, glove_files
 
 _KEPT = 4  # files
@@ -130,7 +130,7 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Content:
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         head = file.read(1 << 16)
     return _reader(path, head)(path)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_attn.classic.vectors.compressed import open_file
 from spacy_attn.classic.vectors.table import Block, Content, Damaged
+from spacy_attn.files import open_decompressed
 
 _MAX_LINE = 1 << 20  # bytes
 _MAX_WIDTH = 50_000  # numbers that such a line can hold
@@ -52,7 +52,7 @@ def read_text(path: Path) -> Content:
     Raises:
         Damaged: its first line is that of no such file.
     """
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         first = file.readline(_MAX_LINE).removeprefix(BOM_UTF8)
     announced = read_header(first)
     width = len(_decode(first, 1, path).split(" ")) - 1 if announced is None else announced[1]
@@ -74,7 +74,7 @@ def _blocks(path: Path, width: int, count: int | None) -> Iterator[Block]:
 
 def _split_lines(path: Path, width: int, *, has_header: bool) -> Iterator[tuple[str, str, int]]:
     """(word, its numbers, line number); the word is what precedes ``width`` numbers."""
-    with open_file(path) as file:
+    with open_decompressed(path) as file:
         for line, raw in enumerate(iter(partial(file.readline, _MAX_LINE), b""), 1):
             if line == 1:
                 if has_header:

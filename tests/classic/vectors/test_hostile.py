@@ -6,9 +6,6 @@ import gzip
 import json
 import pickle
 import struct
-import subprocess
-import sys
-import textwrap
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 import spacy_attn
 from spacy_attn.classic.vectors import load_vectors, neighbours, save_vectors, shared_vectors
 from spacy_attn.errors import ResourceError
+from tests.memory import LINUX, output_and_peak
 
 WORDS = ["bat", "Ball", "Höhle"]
 ROWS = np.arange(9, dtype=np.float32).reshape(3, 3) + 1
@@ -32,21 +30,22 @@ def store(tmp_path):
 
 # -- little memory ------------------------------------------------------------------------
 
-MEASURE = """
-    import json, resource, sys
-    from spacy_attn.classic.vectors import load_vectors
-    from spacy_attn.errors import ResourceError
+IMPORTS = """
+import json, os, sys
+os.environ["SPACY_ATTN_CACHE"] = "cache"
+from spacy_attn.classic.vectors import load_vectors
+from spacy_attn.errors import ResourceError
 
-    load_vectors(sys.argv[1])  # what reading costs anyway
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    said = {}
-    for path in sys.argv[2:]:
-        try:
-            load_vectors(path)
-        except ResourceError as error:
-            said[path] = str(error)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps([grown / 1024, said]))
+load_vectors(sys.argv[1])  # what reading costs anyway
+"""
+READ = """
+said = {}
+for path in sys.argv[2:]:
+    try:
+        load_vectors(path)
+    except ResourceError as error:
+        said[path] = str(error)
+print(json.dumps(said))
 """
 
 
@@ -62,6 +61,7 @@ def write_npz(path, n_bytes):
             file.write(bytes(1 << 20))
 
 
+@LINUX
 def test_what_is_refused_was_never_held(tmp_path):
     gensim = pytest.importorskip("gensim.models")
     good = gensim.KeyedVectors(3)
@@ -94,16 +94,8 @@ def test_what_is_refused_was_never_held(tmp_path):
     for name, content in attacks.items():
         (tmp_path / name).write_bytes(content)
     names = [*attacks, "array.kv.gz", "text.txt.gz", "one-line.txt.gz", "pickle.kv.gz"]
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MEASURE), "good.kv", *names],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=200,
-        env={"PYTHONPATH": str(ROOT), "SPACY_ATTN_CACHE": str(tmp_path / "cache")},
-    )
-    grown, said = json.loads(done.stdout)
+    printed, grown = output_and_peak(IMPORTS, READ, "good.kv", *names, cwd=tmp_path)
+    said = json.loads(printed)
     assert set(said) == set(names)
     assert "grows more than 50 times" in said["text.txt.gz"]
     assert "grows more than 50 times" in said["array.kv.gz"]

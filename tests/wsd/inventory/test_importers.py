@@ -452,3 +452,19 @@ def test_wiktionary_of_several_languages(tmp_path):
 def test_names_of_parts_of_speech():
     named = [pos_of(name) for name in ("Noun", " V. ", "s", "ADV", "Adjektiv", "prep", "")]
     assert named == ["NOUN", "VERB", "ADJ", "ADV", "ADJ", None, None]
+
+
+@pytest.mark.parametrize("name", ["toy.xml.gz", "toy.jsonl.gz", "toy.csv.gz"])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(b"<a>" * 1000)[:-12], "Compressed file ended before"),
+        (b"no gzip", "Not a gzipped file"),
+        (gzip.compress(b" " * 20_000_000), "grows more than 50 times when it is decompressed"),
+    ],
+)
+def test_damaged_and_growing_files_are_one_sentence(tmp_path, name, data, reason):
+    path = written(tmp_path, name, data)
+    with pytest.raises(InventoryError, match=rf"{name} cannot be read: .*{reason}"):
+        import_inventory(path, tmp_path / "out.jsonl", format=None if "x" in name else "glossary")
+    assert not list(tmp_path.glob("*out*"))

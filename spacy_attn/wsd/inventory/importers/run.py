@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import BinaryIO, Final
 
 from spacy_attn.errors import ConfigError, InventoryError
-from spacy_attn.files import atomic_write
+from spacy_attn.files import atomic_write, open_decompressed
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers
@@ -122,8 +122,13 @@ def _format_of(path: Path) -> str:
     )
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with open_decompressed(path) as file:
+            yield file
+    except OSError as error:
+        raise InventoryError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _records(
