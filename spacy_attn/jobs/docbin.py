@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,11 +24,14 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 2**30  # that a DocBin may have unpacked
 _SMALL_BYTES: Final = 2**26  # up to which it may be packed as well as it likes
-_MOST_RATIO: Final = 200  # unpacked to packed, of a larger one; spaCy's own reach 20
-_MOST_ITEMS: Final = 2**24  # Docs, and different strings
+_MOST_RATIO: Final = 50  # unpacked to packed, of a larger one; spaCy's own reach 20
+_MOST_ATTRS: Final = 1000  # spaCy has fewer than 500
+_MOST_STRINGS: Final = 2**20  # different ones; more in a file of eight bytes for each
+_TOKENS: Final = 2**16  # of a Doc that are put together at a time
 _ORTH: Final = 65  # spacy.attrs.ORTH
 _BLOCK: Final = 2**16
-_READ: Final = ("attrs", "tokens", "spaces", "lengths", "strings", "flags")
+_BYTES: Final = ("tokens", "spaces", "lengths")
+_READ: Final = ("attrs", *_BYTES, "strings", "flags")
 
 
 def read_docbin(source: Source, limit: int) -> Iterator[Record | BadRecord]:
@@ -62,30 +64,33 @@ def read_docbin(source: Source, limit: int) -> Iterator[Record | BadRecord]:
 
 def _texts(parts: dict[str, Any], limit: int) -> Iterator[str | None]:
     """The text of each Doc, as spaCy puts it together; None where it is above the limit."""
-    from spacy.strings import get_string_id
-
-    attrs, flags = parts["attrs"], parts["flags"]
     import numpy as np
 
+    attrs = parts["attrs"]
     lengths = np.frombuffer(parts["lengths"], dtype=np.int32)
     spaces = np.frombuffer(parts["spaces"], dtype=bool)
     orths = np.frombuffer(parts["tokens"], dtype=np.uint64).reshape(-1, len(attrs))
     words: NDArray[np.uint64] = orths[:, attrs.index(_ORTH)]
     if (lengths < 0).any() or not lengths.sum() == len(words) == len(spaces):
         raise ValueError(f"it has {len(words)} tokens and {lengths.sum()} in its Docs")
-    if len(flags) != len(lengths):
-        raise ValueError(f"it has {len(lengths)} Docs and {len(flags)} flags")
-    strings = {get_string_id(string): string for string in parts["strings"]}
-    ends = accumulate(lengths.tolist(), initial=0)
-    for (start, end), flag in zip(pairwise(ends), flags, strict=True):
-        tokens = [_word(strings, key) for key in words[start:end].tolist()]
-        if sum(map(len, tokens)) + len(tokens) > limit + 1:
-            yield None
-        elif flag.get("has_unknown_spaces"):
-            yield "".join(f"{token} " for token in tokens)
+    if len(parts["flags"]) != len(lengths):
+        raise ValueError(f"it has {len(lengths)} Docs and {len(parts['flags'])} flags")
+    strings: dict[int, str] = parts["strings"]
+    end = 0
+    for length, are_unknown in zip(lengths, parts["flags"], strict=True):
+        start, end = end, end + int(length)
+        pieces, size = [], 0
+        for at in range(start, end, _TOKENS):
+            cut = slice(at, min(at + _TOKENS, end))
+            tokens = [_word(strings, key) for key in words[cut].tolist()]
+            after = [True] * len(tokens) if are_unknown else spaces[cut].tolist()
+            size += sum(map(len, tokens)) + len(tokens)
+            if size > limit + 1:
+                yield None
+                break
+            pieces.append("".join(t + " " if s else t for t, s in zip(tokens, after, strict=True)))
         else:
-            after = spaces[start:end].tolist()
-            yield "".join(t + " " if s else t for t, s in zip(tokens, after, strict=True))
+            yield "".join(pieces)
 
 
 def _word(strings: dict[int, str], key: int) -> str:
@@ -103,17 +108,26 @@ def _read_parts(path: Path) -> dict[str, Any]:
     """
     from srsly.msgpack import Unpacker
 
-    most = max(_SMALL_BYTES, min(_MOST_BYTES, _MOST_RATIO * path.stat().st_size))
+    packed_bytes = path.stat().st_size
+    most = max(_SMALL_BYTES, min(_MOST_BYTES, _MOST_RATIO * packed_bytes))
     with open(path, "rb") as packed:
-        limits = dict.fromkeys(("max_array_len", "max_map_len"), _MOST_ITEMS)
+        # No list or object is unpacked whole: one of a byte takes 64 bytes of memory.
         unpacker = Unpacker(
             _Unpacked(packed, most), read_size=_BLOCK, max_buffer_size=most, max_bin_len=most,
-            max_str_len=most, max_ext_len=0, strict_map_key=False, raw=False, **limits,
+            max_str_len=most, max_array_len=0, max_map_len=0, max_ext_len=0,
+            strict_map_key=False, raw=False,
         )  # fmt: skip
-        parts = {}
+        parts: dict[str, Any] = {}
         for _ in range(unpacker.read_map_header()):
             name = unpacker.unpack()
-            if name in _READ:
+            if name == "attrs":
+                n_attrs = min(unpacker.read_array_header(), _MOST_ATTRS)
+                parts[name] = [unpacker.unpack() for _ in range(n_attrs)]
+            elif name == "flags":
+                parts[name] = _read_flags(unpacker)
+            elif name == "strings":
+                parts[name] = _read_strings(unpacker, max(_MOST_STRINGS, packed_bytes // 8))
+            elif name in _BYTES:
                 parts[name] = unpacker.unpack()
             else:
                 unpacker.skip()
@@ -121,6 +135,35 @@ def _read_parts(path: Path) -> dict[str, Any]:
     if missing:
         raise ValueError(f"it lacks its {missing[0]}")
     return parts
+
+
+def _read_flags(unpacker: Any) -> bytearray:
+    """Of each Doc whether it is unknown where its spaces are."""
+    flags = bytearray()
+    for _ in range(unpacker.read_array_header()):
+        flag = 0
+        for _ in range(unpacker.read_map_header()):
+            name, value = unpacker.unpack(), unpacker.unpack()
+            flag |= name == "has_unknown_spaces" and bool(value)
+        flags.append(flag)
+    return flags
+
+
+def _read_strings(unpacker: Any, most: int) -> dict[int, str]:
+    """The strings by their hashes.
+
+    Raises:
+        ValueError: there are more than that.
+    """
+    from spacy.strings import get_string_id
+
+    strings: dict[int, str] = {}
+    for _ in range(unpacker.read_array_header()):
+        string = unpacker.unpack()
+        strings[get_string_id(string)] = string
+        if len(strings) > most:
+            raise ValueError(f"it has more than {most:,} different strings; split it")
+    return strings
 
 
 class _Unpacked:
