@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 # dictionary, many times), and these are cheap beside what annotates them.
 _ROWS: Final = 16
 _ROW_BYTES: Final = 2**20  # rows that are larger on average are decoded one by one,
-_RATIO: Final = 100  # and those of a group that is unpacked to so many times its size
+_RATIO: Final = 100  # those of a group that is unpacked to so many times its size,
+_VALUE_BYTES: Final = 2**24  # and fewer of a column that could be one value of so many bytes
 # Lists can hold one value of a dictionary many times, at a few bits each: such columns are read as
-# dictionaries, and decoded when the size of a row is known. Larger ones hardly have that, and
-# their dictionary would be all that they hold.
+# dictionaries, and decoded when the size of a row is known. Of larger ones only those whose values
+# could become more bytes than that: the dictionary of a group would be all that they hold.
 _LIST_BYTES: Final = 2**25
-_MOST_LIST_BYTES: Final = 2**28  # that the lists of a row group may have as they are read,
-_MOST_LIST_RATIO: Final = 200  # or so many times their packed size
+_MOST_BYTES: Final = 2**28  # that a row group may have as it is read,
+_MOST_RATIO: Final = 100  # or so many times its packed size
+_PIECES: Final = 32  # of a row group whose dictionaries are large, each with a copy of them
+_FIXED_BYTES: Final = 2**26  # of such a piece, in columns that are no dictionaries
 _WIDTHS: Final = {"BOOLEAN": 1, "INT64": 8, "DOUBLE": 8, "INT96": 12}  # others have four bytes
 
 
@@ -102,38 +106,58 @@ def read_parquet(source: Source, text_key: str, limit: int) -> Iterator[Record |
 
 
 def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:
-    """The rows, in one piece, or one by one where together they are above the limit."""
-    if _unpacked_bytes(batch) <= limit:
+    """The rows, in pieces that are not above the limit, or of one row."""
+    n_rows = batch.num_rows
+    if n_rows < 2 or _unpacked_bytes(batch) <= limit:
         yield batch
     else:
-        yield from (batch.slice(i, 1) for i in range(batch.num_rows))
+        yield from _parts(batch.slice(0, n_rows // 2), limit)
+        yield from _parts(batch.slice(n_rows // 2), limit)
 
 
 def _unpacked_bytes(batch: pa.RecordBatch) -> int:
     """The bytes of all values, those of a dictionary as often as they are there."""
-    return sum(map(_value_bytes, batch.columns))
+    return sum(_value_bytes(leaf) for leaf in _leaves(batch))
 
 
-def _value_bytes(array: Any) -> int:
+def _leaves(batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    """The values of all columns, those within lists, maps and structs too."""
+    import pyarrow as pa
+
+    arrays = list(batch.columns)
+    while arrays:
+        array = arrays.pop()
+        if pa.types.is_struct(array.type):
+            arrays += array.flatten()
+        elif pa.types.is_map(array.type):  # Arrow cannot flatten one that has a dictionary
+            arrays.append(array.values[array.offsets[0].as_py() : array.offsets[-1].as_py()])
+        elif pa.types.is_nested(array.type) and hasattr(array, "flatten"):
+            arrays.append(array.flatten())
+        else:
+            yield array
+
+
+def _value_bytes(array: pa.Array) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind, types = array.type, pa.types
-    is_dictionary = types.is_dictionary(kind)
-    inner = kind.value_type if is_dictionary else kind
+    lengths = _lengths(array)
+    if lengths is None:
+        return int(array.nbytes)
+    if pa.types.is_dictionary(array.type):
+        lengths = lengths.take(array.indices)
+    return int(pc.sum(lengths).as_py() or 0)
+
+
+def _lengths(array: pa.Array) -> pa.Array | None:
+    """The bytes of each value, or of each of a dictionary; None where they have no length."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    types = pa.types
+    values = array.dictionary if types.is_dictionary(array.type) else array
     kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    if any(is_kind(inner) for is_kind in kinds):
-        lengths = pc.binary_length(array.dictionary if is_dictionary else array)
-        each = lengths.take(array.indices) if is_dictionary else lengths
-        return int(pc.sum(each).as_py() or 0)
-    if types.is_struct(kind):
-        return sum(map(_value_bytes, array.flatten()))
-    if types.is_map(kind):  # Arrow cannot flatten one that has a dictionary
-        start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
-        return _value_bytes(array.values[start:end])
-    if types.is_nested(kind) and hasattr(array, "flatten"):
-        return _value_bytes(array.flatten())
-    return int(array.nbytes)
+    return pc.binary_length(values) if any(is_kind(values.type) for is_kind in kinds) else None
 
 
 def _texts(column: pa.Array) -> Iterator[str | bytes | None]:
@@ -172,41 +196,75 @@ def _to_record(
     return record.failed("the text is null") if text is None else record
 
 
-def _rows_at_once(group: Any) -> int:
-    """How many rows of a row group are decoded at a time: 16 large ones could fill the memory."""
-    columns = [group.column(i) for i in range(group.num_columns)]
-    unpacked = sum(column.total_uncompressed_size for column in columns)
-    packed = sum(column.total_compressed_size for column in columns)
-    is_large = unpacked > _ROW_BYTES * group.num_rows or unpacked > _RATIO * max(packed, 2**16)
-    return 1 if is_large else _ROWS
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a row group is read."""
+
+    n_rows: int  # that are decoded at a time
+    dictionaries: list[str]  # columns that are read as such
 
 
-def _lists_as_dictionaries(file: Any, number: int) -> list[str]:
-    """The columns of a row group that are read as dictionaries, as they can repeat a value.
+def _plan(source: Source, file: Any, number: int) -> _Plan:
+    """How to read a row group such that a small file does not fill the memory.
 
     Raises:
-        OSError: its lists are far larger than they look.
+        OSError: it is far larger than it looks.
     """
     group = file.metadata.row_group(number)
-    names, unpacked, packed = [], 0, 0
-    for i in range(group.num_columns):
-        column, kind = group.column(i), file.schema.column(i)
-        if kind.max_repetition_level == 0:
-            continue
-        packed += column.total_compressed_size
-        width = kind.length or _WIDTHS.get(column.physical_type, 4)
-        unpacked += column.num_values * width
-        if column.physical_type == "BYTE_ARRAY" and kind.logical_type.type != "DECIMAL":
-            size = column.total_uncompressed_size
-            unpacked += size
-            if size <= _LIST_BYTES or size > _RATIO * column.total_compressed_size:
-                names.append(column.path_in_schema)
-    if unpacked > max(_MOST_LIST_BYTES, _MOST_LIST_RATIO * packed):
+    columns = [(group.column(i), file.schema.column(i)) for i in range(group.num_columns)]
+    packed = sum(column.total_compressed_size for column, _ in columns)
+    unpacked = sum(column.total_uncompressed_size for column, _ in columns)
+    repeated = sum(c.num_values * _width(kind) for c, kind in columns if kind.max_repetition_level)
+    if unpacked + repeated > max(_MOST_BYTES, _MOST_RATIO * packed):
         raise OSError(
-            f"the lists of row group {number} have {unpacked:,} bytes, packed {packed:,}; write "
-            "the file with smaller row groups"
+            f"row group {number} has {unpacked + repeated:,} bytes, packed {packed:,}; write the "
+            "file with smaller row groups"
         )
-    return names
+    is_large = unpacked > _ROW_BYTES * group.num_rows or unpacked > _RATIO * max(packed, 2**16)
+    n_rows = 1 if is_large else _ROWS
+    names, can_grow = [], False
+    for column, kind in columns:
+        size, is_list = column.total_uncompressed_size, kind.max_repetition_level > 0
+        if not _is_text_column(kind) or (not is_list and size <= _VALUE_BYTES):
+            continue
+        if is_list and (size <= _LIST_BYTES or size > _RATIO * column.total_compressed_size):
+            names.append(column.path_in_schema)
+            continue
+        longest = _longest(source, file, number, column.path_in_schema)
+        if is_list:
+            can_grow |= longest * column.num_values > _MOST_BYTES
+        else:
+            n_rows = max(1, min(n_rows, _MOST_BYTES // max(1, longest)))
+    if not can_grow:
+        return _Plan(n_rows, names)
+    # All that can be a dictionary is one, so that many rows can be read at a time.
+    names = [column.path_in_schema for column, kind in columns if _is_text_column(kind)]
+    fixed = sum(_width(kind) for _, kind in columns if not _is_text_column(kind))
+    most = max(1, _FIXED_BYTES // max(1, fixed))
+    return _Plan(min(most, max(n_rows, -(-group.num_rows // _PIECES))), names)
+
+
+def _width(kind: Any) -> int:
+    """The bytes of a value, or of its place in a dictionary."""
+    return int(kind.length or _WIDTHS.get(kind.physical_type, 4))
+
+
+def _is_text_column(kind: Any) -> bool:
+    return bool(kind.physical_type == "BYTE_ARRAY" and kind.logical_type.type != "DECIMAL")
+
+
+def _longest(source: Source, file: Any, number: int, name: str) -> int:
+    """The bytes of the longest value of a column's dictionary, or of its first rows."""
+    import pyarrow.compute as pc
+
+    with _open_parquet(source, metadata=file.metadata, read_dictionary=[name]) as opened:
+        for batch in opened.iter_batches(
+            _ROWS, row_groups=[number], columns=[name], use_threads=False
+        ):
+            lengths = [each for leaf in _leaves(batch) if (each := _lengths(leaf)) is not None]
+            if longest := max((pc.max(each).as_py() or 0 for each in lengths), default=0):
+                return int(longest)
+    return 0
 
 
 def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, pa.Schema, int]]:
@@ -234,7 +292,7 @@ def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, pa.Schema, int]]:
 
 def _read_batches(source: Source, file: Any) -> Iterator[pa.RecordBatch]:
     for number in range(file.metadata.num_row_groups):
-        n_rows = _rows_at_once(file.metadata.row_group(number))
-        names = _lists_as_dictionaries(file, number)
-        with _open_parquet(source, metadata=file.metadata, read_dictionary=names) as opened:
-            yield from opened.iter_batches(n_rows, row_groups=[number], use_threads=False)
+        plan = _plan(source, file, number)
+        settings = {"metadata": file.metadata, "read_dictionary": plan.dictionaries}
+        with _open_parquet(source, **settings) as opened:
+            yield from opened.iter_batches(plan.n_rows, row_groups=[number], use_threads=False)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +11,7 @@ from spacy_attn.jobs import JobOptions, annotate_files
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.sources import find_sources
 from tests.jobs.toy import TOY
+from tests.memory import LINUX, output_and_peak
 
 
 @pytest.fixture
@@ -42,39 +38,26 @@ def write_nested(kind, values, n_rows):
     pq.write_table(pa.table(columns), "a.parquet", store_schema=False)
 
 
-PEAK = """
+IMPORTS = """
 from spacy_attn.jobs import JobOptions
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.sources import find_sources
 import pyarrow.compute, pyarrow.parquet
-
-def peak():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-
-before = peak()
+"""
+READ = """
 (source,) = find_sources(["a.parquet"])
 records = read_records(source, JobOptions())
 print(*[getattr(record, "reason", "good") for record in records], sep="|")
-print(peak() - before)
 """
 
 
 def reasons_and_peak(folder):
     """Why each record is refused, and the memory that reading them took, in MB."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reasons, kilobytes = done.stdout.splitlines()
-    return reasons.split("|"), int(kilobytes) // 1024
+    reasons, megabytes = output_and_peak(IMPORTS, READ, cwd=folder)
+    return reasons.split("|"), megabytes
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@LINUX
 @pytest.mark.parametrize("kind", ["list", "map", "struct"])
 def test_row_whose_lists_repeat_a_value_is_refused_before_it_is_decoded(folder, kind):
     """Each row would take 100 MB."""
@@ -82,17 +65,81 @@ def test_row_whose_lists_repeat_a_value_is_refused_before_it_is_decoded(folder, 
     if kind != "map":  # whose keys differ
         assert (folder / "a.parquet").stat().st_size < 5000
     reasons, megabytes = reasons_and_peak(folder)
-    long = "the record has more than 16,777,216 bytes; raise the limit with --max-record-bytes"
-    assert reasons == [long] * 3
+    assert reasons == [LONG] * 3
     assert megabytes < 150
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@LINUX
 def test_row_group_whose_lists_hold_a_number_too_often_is_refused(folder):
     write_nested("list", pa.array(np.zeros(40_000_000, np.int64)), 2)
     (reason,), megabytes = reasons_and_peak(folder)
-    assert "the lists of row group 0 have 320,000,000 bytes" in reason
+    assert "row group 0 has 320,0" in reason
     assert reason.endswith("write the file with smaller row groups")
+    assert megabytes < 100
+
+
+LONG = "the record has more than 16,777,216 bytes; raise the limit with --max-record-bytes"
+
+
+def letters(n, packs):
+    """Text of n bytes that shrinks about so many times: kilobytes, each so often."""
+    drawn = np.random.default_rng(0).integers(97, 123, (n // packs >> 10, 1024), dtype=np.uint8)
+    return np.repeat(drawn, packs, axis=0).tobytes().decode()
+
+
+@pytest.mark.slow
+@LINUX
+@pytest.mark.parametrize("packs", [1, 80])
+@pytest.mark.parametrize("kind", ["list", "map", "struct"])
+def test_a_large_value_in_lists_that_hardly_packs_is_not_held_often(folder, kind, packs):
+    """One row of 60 times 33 MB, beside rows that are good."""
+    values = same_values(60, letters(33 * 2**20, packs))
+    lists = nested(kind, values, 1)
+    rest = pa.nulls(40, lists.type)
+    table = pa.table({"text": ["bat"] * 41, "beside": pa.chunked_array([lists, rest])})
+    options = {"store_schema": False, "dictionary_pagesize_limit": 2**30, "compression": "zstd"}
+    pq.write_table(table, "a.parquet", **options)
+    size = (folder / "a.parquet").stat().st_size
+    assert 0.3 < size * packs / 2**25 < 2.5
+    reasons, megabytes = reasons_and_peak(folder)
+    assert reasons == [LONG] + ["good"] * 40
+    assert megabytes < 300
+
+
+@pytest.mark.slow
+@LINUX
+def test_a_small_value_often_beside_large_lists_that_are_good(folder):
+    """The dictionary is small and the column large: 40 MB of other values."""
+    n, text = 400_000, letters(40 * 2**20, 1).encode()
+    ends = np.arange(n + 1, dtype=np.int32) * 100
+    values = pa.StringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(text))
+    first, rest = pa.array([["z" * 100_000] * 3000]), nested("list", values, 20_000)
+    columns = {"text": ["bat"] * 20_001, "beside": pa.chunked_array([first, rest])}
+    pq.write_table(pa.table(columns), "a.parquet")
+    reasons, megabytes = reasons_and_peak(folder)
+    assert reasons == [LONG] + ["good"] * 20_000
+    assert megabytes < 450
+
+
+@pytest.mark.slow
+@LINUX
+def test_a_large_text_that_hardly_packs_is_decoded_once_at_a_time(folder):
+    pq.write_table(
+        pa.table({"text": same_values(64, letters(100 * 2**20, 3))}),
+        "a.parquet",
+        store_schema=False,
+        dictionary_pagesize_limit=2**30,
+    )
+    reasons, megabytes = reasons_and_peak(folder)
+    assert reasons == [LONG] * 64
+    assert megabytes < 800
+
+
+@LINUX
+def test_a_small_file_of_one_large_text_is_refused(folder):
+    pq.write_table(pa.table({"text": ["x" * 400_000_000]}), "a.parquet", compression="zstd")
+    (reason,), megabytes = reasons_and_peak(folder)
+    assert "row group 0 has 400,0" in reason
     assert megabytes < 100
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
 from spacy_attn.jobs.tables import _batches
 from tests.jobs.toy import SENSES, TOY, sense
+from tests.memory import LINUX, output_and_peak
 
 
 @pytest.fixture
@@ -384,23 +382,22 @@ def test_what_is_large_beside_the_text_is_held_in_smaller_chunks(folder, suffix)
     assert [len(chunk) for chunk in _cut_chunks(records, 256)] == [16, 16, 8]
 
 
-SMALL_FILE = """
-import resource
+IMPORTS = """
 import sys
 import pyarrow.parquet as pq
 from spacy_attn.jobs import JobOptions, annotate_files
-from spacy_attn.jobs.job import _cut_chunks
 from tests.jobs.toy import TOY
 
 TOY.load()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+ANNOTATE = """
 options = JobOptions(max_record_bytes=1_000_000)
 print(annotate_files(["a.parquet"], sys.argv[1], TOY, options).n_in)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
 @pytest.mark.slow
+@LINUX
 @pytest.mark.parametrize("large", ["text", "beside"])
 @pytest.mark.parametrize("output", ["out.jsonl", "out.parquet"])
 def test_small_parquet_of_large_rows_takes_little_memory(folder, large, output):
@@ -410,14 +407,6 @@ def test_small_parquet_of_large_rows_takes_little_memory(folder, large, output):
         columns = {name: values[:100] for name, values in columns.items()}  # it is all written
     pq.write_table(pa.table(columns), "a.parquet")
     assert (folder / "a.parquet").stat().st_size < 200_000
-    done = subprocess.run(
-        [sys.executable, "-c", SMALL_FILE, output],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    n_in, megabytes = map(int, done.stdout.split())
-    assert n_in == len(columns["text"])
+    n_in, megabytes = output_and_peak(IMPORTS, ANNOTATE, output, cwd=folder)
+    assert int(n_in) == len(columns["text"])
     assert megabytes < 600
