@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -271,10 +272,15 @@ def lemmatizer_of(data: bytes, where: str = "this file") -> LetterLemmatizer:
         network.load_state_dict(state, assign=True)
         for name, tensor in state.items():
             check_finite(tensor, name)
+        lemmatizer = LetterLemmatizer(network, hashlib.sha256(data).hexdigest())
+        if network.config.n_symbols != N_SYMBOLS:
+            raise ValueError(f"n_symbols = {network.config.n_symbols}; allowed: {N_SYMBOLS}")
+        if not math.isfinite(lemmatizer.explain("z", "ADV").probability):
+            raise ValueError("its weights are so large that a lemma has no probability")
     except Exception as error:  # those of torch, safetensors and json
         reason = str(error).splitlines()[0] if str(error) else ""
         raise ResourceError(
             f"{where} is no lemmatizer ({type(error).__name__}: {reason}); train one with: "
             "spacy-attn train-lemmatizer -o FOLDER"
         ) from error
-    return LetterLemmatizer(network, hashlib.sha256(data).hexdigest())
+    return lemmatizer

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import spacy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,7 @@ from spacy_attn.encoder.lemmatizer import (
     unpacked,
 )
 from spacy_attn.errors import ResourceError
+from spacy_attn.jobs import Annotator, JobOptions, annotate_files
 
 
 def untrained(seed, scale=1.0):
@@ -194,19 +196,128 @@ def deep(data):
     return len(header).to_bytes(8, "little") + header + data
 
 
-def test_damaged_lemmatizers_are_refused(toy_lemmatizer):
-    def not_finite(tensors):
-        tensors["is_copied.bias"] *= float("nan")
+def with_metadata(path, **metadata):
+    """The weights of a lemmatizer under another description."""
+    return save(load_file(path), metadata or None)
 
-    for data, reason in (
-        (crafted(toy_lemmatizer, not_finite), "is_copied.bias are not finite"),
-        (crafted(toy_lemmatizer, of_any_size), r"embedding.weight.scale has shape \(1, 100000\)"),
-        (crafted(toy_lemmatizer, layers=10**9), "layers = 1000000000; allowed: 0 to 1000"),
-        (crafted(toy_lemmatizer, n_symbols=10**12), "size mismatch|Error"),
-        (deep(toy_lemmatizer.read_bytes()), "Error"),
-    ):
-        with pytest.raises(ResourceError, match=rf"no lemmatizer .*({reason}).*; train one with"):
-            lemmatizer_of(data)
+
+def of_symbols(n):
+    """Weights of a vocabulary of another size, which fit each other."""
+
+    def change(tensors):
+        for name in ("embedding.weight", "embedding.weight.scale"):
+            rows = tensors[name]
+            tensors[name] = torch.cat([rows, rows])[:n].clone()
+
+    return change
+
+
+def without_layers(tensors):
+    for name in list(tensors):
+        if ".layers." in name or name.startswith("decoder."):
+            del tensors[name]
+
+
+def huge(tensors):
+    for name in list(tensors):
+        tensors[name] = torch.full(tensors[name].shape, 3e38)
+
+
+def changed(name, change):
+    def apply(tensors):
+        tensors[name] = change(tensors[name]).contiguous()
+
+    return apply
+
+
+def infinite(tensor):
+    return tensor * float("inf") + 1
+
+
+DAMAGED = {
+    "empty": (lambda path: b"", "Error"),
+    "cut": (lambda path: path.read_bytes()[:-100], "Error"),
+    "cut within the header": (lambda path: path.read_bytes()[:60], "Error"),
+    "other bytes behind it": (lambda path: path.read_bytes() + b"x" * 40, "Error"),
+    "no metadata": (with_metadata, "__metadata__"),
+    "other metadata": (lambda path: with_metadata(path, format="pt"), "KeyError: 'manifest'"),
+    "metadata no JSON": (lambda path: with_metadata(path, manifest="{"), "JSONDecodeError"),
+    "metadata a list": (lambda path: with_metadata(path, manifest="[1]"), "TypeError"),
+    "metadata deep": (lambda path: with_metadata(path, manifest="[" * 100_000), "RecursionError"),
+    "network a list": (lambda path: with_metadata(path, manifest='{"network": [1]}'), "TypeError"),
+    "header deep": (lambda path: deep(path.read_bytes()), "Error"),
+    "not finite": (
+        lambda path: crafted(path, changed("is_copied.bias", lambda t: t * float("nan"))),
+        "is_copied.bias are not finite",
+    ),
+    "scale infinite": (
+        lambda path: crafted(path, changed("embedding.weight.scale", infinite)),
+        "embedding.weight are not finite",
+    ),
+    "huge": (lambda path: crafted(path, huge), "no probability|not finite"),
+    "scale of any size": (
+        lambda path: crafted(path, of_any_size),
+        r"embedding.weight.scale has shape \(1, 100000\)",
+    ),
+    "another shape": (
+        lambda path: crafted(path, changed("is_copied.weight", lambda t: t[:, :8])),
+        "RuntimeError",
+    ),
+    "one weight less": (
+        lambda path: crafted(path, lambda tensors: tensors.pop("is_copied.bias")),
+        "RuntimeError",
+    ),
+    "layers": (lambda path: crafted(path, layers=10**9), "layers = 1000000000; allowed: 0 to"),
+    "no layers": (lambda path: crafted(path, without_layers, layers=0), "Error"),
+    "heads": (lambda path: crafted(path, heads=5), "heads = 5; allowed are divisors"),
+    "no heads": (lambda path: crafted(path, heads=0), "heads = 0; allowed are divisors"),
+    "heads a word": (lambda path: crafted(path, heads="many"), "TypeError"),
+    "another setting": (lambda path: crafted(path, rooms=3), "TypeError"),
+    "vocabulary without weights": (lambda path: crafted(path, n_symbols=10**12), "Error"),
+    "vocabulary too small": (
+        lambda path: crafted(path, of_symbols(20), n_symbols=20),
+        f"n_symbols = 20; allowed: {N_SYMBOLS}",
+    ),
+    "vocabulary too large": (
+        lambda path: crafted(path, of_symbols(40), n_symbols=40),
+        f"n_symbols = 40; allowed: {N_SYMBOLS}",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_lemmatizers_are_refused(toy_lemmatizer, tmp_path, kind):
+    """One sentence, from the bytes, from the file, and from the component in a pipeline."""
+    damage, reason = DAMAGED[kind]
+    path = tmp_path / "lemmatizer.safetensors"
+    path.write_bytes(damage(toy_lemmatizer))
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_lemmatizer", config={"model": str(path)})
+    for read in (lambda: lemmatizer_of(path.read_bytes()), lambda: nlp("bats")):
+        with pytest.raises(
+            ResourceError, match=rf"no lemmatizer .*({reason}).*; train one with"
+        ) as e:
+            read()
+        assert "\n" not in str(e.value)
+
+
+def test_a_job_with_a_damaged_lemmatizer_stops_at_its_start(toy_lemmatizer, tmp_path):
+    path = tmp_path / "lemmatizer.safetensors"
+    path.write_bytes(toy_lemmatizer.read_bytes())
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attention_lemmatizer", config={"model": str(path)})
+    nlp.to_disk(tmp_path / "pipeline")
+    (stored,) = [
+        each
+        for each in (tmp_path / "pipeline").rglob("*")
+        if each.stat().st_size == len(path.read_bytes())
+    ]
+    stored.write_bytes(path.read_bytes()[:-100])
+    (tmp_path / "in.txt").write_text("bats\n" * 100)
+    annotator = Annotator(pipeline=str(tmp_path / "pipeline"), fields=("tokens",))
+    with pytest.raises(ResourceError, match=r"no lemmatizer .*; train one with: spacy-attn"):
+        annotate_files([tmp_path / "in.txt"], tmp_path / "out.jsonl", annotator, JobOptions())
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_a_lemmatizer_that_was_trained_again_is_read_again(toy_lemmatizer, tmp_path):
