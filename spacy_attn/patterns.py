@@ -21,8 +21,8 @@ def find_files(given: str, suffixes: str, is_wanted: Callable[[str], bool]) -> l
             letters; ``~`` is the user's folder. A file that a pattern reaches by several ways, as
             where a link leads back, is taken once.
         suffixes: of the files that are taken from a folder, for the error.
-        is_wanted: whether a file of a folder is taken. Hidden ones are not, nor those that begin
-            with ``_``.
+        is_wanted: whether a file of a folder is taken, by its path. Hidden ones are not, nor those
+            that begin with ``_``.
 
     Raises:
         ConfigError: it means no file, or a folder cannot be read.
@@ -30,7 +30,7 @@ def find_files(given: str, suffixes: str, is_wanted: Callable[[str], bool]) -> l
     if not given:
         raise ConfigError("an input is empty: give a file, a folder or a pattern")
     if os.path.isdir(given):
-        if found := sorted(_walk(given, is_wanted)):
+        if found := sorted(filter(is_wanted, _files_below(given.rstrip("/") + "/"))):
             return found
         raise ConfigError(f"folder {given} holds no file with a suffix of {suffixes}")
     if os.path.lexists(given):
@@ -68,12 +68,11 @@ def _hint(given: str) -> str:
     return "; for a [ that is part of a name write [[]" if "[" in given else ""
 
 
-def _walk(folder: str, is_wanted: Callable[[str], bool]) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse_unreadable):
-        folders[:] = [name for name in folders if name[0] not in "._"]
-        for name in names:
-            if name[0] not in "._" and is_wanted(name):
-                yield os.path.join(parent, name)
+def _files_below(folder: str) -> Iterator[str]:
+    """The files of a folder that ends in a slash, and those of linked ones, but for hidden ones."""
+    for name in _each_once(_match_in(folder, ["**"])):
+        if "/_" not in name[len(folder) - 1 :] and not os.path.isdir(name):
+            yield name
 
 
 def _refuse_unreadable(error: OSError) -> None:

@@ -106,6 +106,15 @@ def test_a_file_that_is_meant_twice_is_told(folder):
             find_sources(given)
 
 
+def test_a_linked_folder_is_a_part_of_its_folder(folder):
+    os.symlink(folder / "data1", folder / "all" / "more")
+    os.symlink("..", folder / "all" / "x=1" / "back")
+    (folder / "all" / "_tmp").mkdir()
+    (folder / "all" / "_tmp" / "k.txt").touch()
+    for find in (find_sources, find_text_files):
+        assert [file.name for file in find(["all"])] == ["all/more/h.txt", "all/x=1/j.txt"]
+
+
 def test_training_passes_over_no_text_in_silence_either(folder):
     """A link back is taken once, and what cannot be read is told, as in jobs."""
     os.symlink("..", folder / "data" / "deep" / "back")

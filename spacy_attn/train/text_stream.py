@@ -77,6 +77,8 @@ def find_text_files(
             raise ConfigError(f"input {name} is given {times} times; give it once")
         if name != STDIN:
             _check_readable(name)
+        elif sys.stdin is None:
+            raise ConfigError("standard input is closed: name a file in place of -")
     return [TextFile(name, input_format or _format(name)) for name in names]
 
 

@@ -76,6 +76,12 @@ def test_inputs_that_are_refused(tmp_path, monkeypatch, inputs, reason):
         find_text_files(inputs)
 
 
+def test_closed_standard_input_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigError, match="standard input is closed: name a file in place of -"):
+        find_text_files(["-"])
+
+
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="--input-format csv: allowed: txt and jsonl"):
         find_text_files([tmp_path], "csv")
