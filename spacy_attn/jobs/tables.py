@@ -95,7 +95,7 @@ def read_parquet(source: Source, text_key: str, limit: int) -> Iterator[Record |
             for part in _parts(batch, limit):
                 is_long = part.num_rows == 1 and _unpacked_bytes(part) > limit
                 if not is_long and not part.schema.equals(schema):
-                    part = part.cast(schema)
+                    part = part.cast(_without_views(schema)).cast(schema)
                 for i, text in enumerate(_texts(part.column(text_key))):
                     number += 1
                     yield _to_record(source, number, text, (part, i), n_bytes, limit, is_long)
@@ -103,6 +103,26 @@ def read_parquet(source: Source, text_key: str, limit: int) -> Iterator[Record |
     except (pa.ArrowException, OSError) as error:
         reason = f"the rest of the file cannot be read as parquet: {error}"
         yield BadRecord(source.name, number + 1, reason, "", 0)
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """What Arrow casts a dictionary to, where it cannot cast it to the views of a schema."""
+    import pyarrow as pa
+
+    def plain(kind: pa.DataType) -> pa.DataType:
+        types = pa.types
+        if types.is_string_view(kind) or types.is_binary_view(kind):
+            return pa.string() if types.is_string_view(kind) else pa.binary()
+        if types.is_struct(kind):
+            return pa.struct([each.with_type(plain(each.type)) for each in kind])
+        if types.is_map(kind):
+            return pa.map_(plain(kind.key_type), plain(kind.item_type), kind.keys_sorted)
+        if types.is_list(kind) or types.is_large_list(kind):
+            make = pa.list_ if types.is_list(kind) else pa.large_list
+            return make(kind.value_field.with_type(plain(kind.value_type)))
+        return kind
+
+    return pa.schema([field.with_type(plain(field.type)) for field in schema])
 
 
 def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:

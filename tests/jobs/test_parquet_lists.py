@@ -145,7 +145,8 @@ def test_a_small_file_of_one_large_text_is_refused(folder):
 
 @pytest.mark.parametrize("kind", ["list", "map", "struct"])
 @pytest.mark.parametrize(
-    "value_type", [pa.string(), pa.large_string(), pa.binary(), pa.decimal128(9, 2)]
+    "value_type",
+    [pa.string(), pa.large_string(), pa.binary(), pa.string_view(), pa.decimal128(9, 2)],
 )
 @pytest.mark.parametrize("store_schema", [True, False])
 def test_lists_keep_their_types_and_values(folder, kind, value_type, store_schema):
