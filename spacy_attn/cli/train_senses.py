@@ -9,6 +9,7 @@ import typer
 
 from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.models import sense_model_file
 
 _PRECISIONS = ("bf16", "fp32")
 
@@ -92,6 +93,20 @@ def train_senses(
             metavar="DIR", help="Folder of a finished run to average this run with. Repeatable."
         ),
     ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="F",
+            help="Sense model (a file, or accurate) whose probabilities are learnt. Repeatable.",
+        ),
+    ] = None,
+    teacher_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the loss that teachers have.")
+    ] = 0.5,
+    untagged: Annotated[
+        bool,
+        typer.Option("--untagged", help="Teachers also teach what words without a tag mean."),
+    ] = False,
     residual_rate: Annotated[
         float, typer.Option(help="Learning rate of what is learned for single senses.")
     ] = 3e-4,
@@ -134,7 +149,10 @@ def train_senses(
     """
     if precision not in _PRECISIONS:
         raise ConfigError(f"--precision {precision}; allowed are {', '.join(_PRECISIONS)}")
-    for path in (semcor, masc, data, start, senses_from, *(tagged or ())):
+    teachers = [sense_model_file(str(name)) for name in teacher or ()]
+    if untagged and not teachers:
+        raise ConfigError("--untagged needs a teacher; name one with --teacher FILE")
+    for path in (semcor, masc, data, start, senses_from, *(tagged or ()), *teachers):
         if path is not None and not path.is_file():
             raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
     if written is not None and not any(written.glob("*.tsv")):
@@ -166,6 +184,7 @@ def train_senses(
         rare_share=rare_share,
         prior=prior,
         final_prior=final_prior,
+        teacher_share=teacher_share,
     )
     with training_progress("loading PyTorch") as report:
         from spacy_attn.train.sense_model import train_sense_model
@@ -186,6 +205,8 @@ def train_senses(
             start=start,
             senses_from=senses_from,
             average=average or (),
+            teachers=teachers,
+            untagged=untagged,
             report=report,
             limit=limit,
         )

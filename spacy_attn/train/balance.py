@@ -34,6 +34,7 @@ def balanced(
     cap: int = 0,
     balance: float = 0.0,
     shift: float = 0.0,
+    untagged: float = 1.0,
 ) -> list[list[Row]]:
     """The documents with a weight, a shift and a number for each target.
 
@@ -43,6 +44,7 @@ def balanced(
         cap: tags of a sense that count fully; 0 counts all.
         balance: exponent of a sense's number of tags, 0 to 1.
         shift: how much of a corpus' own frequencies is added to the scores, 0 to 1.
+        untagged: weight of a word that may be any of its senses: a teacher alone says which.
     """
     counts: dict[str, Counter[Sense]] = {}
     for genre, rows in documents:
@@ -58,10 +60,12 @@ def balanced(
         for row in rows:
             targets = []
             for target in row.targets:
-                n = max(total[sense] for sense in _allowed(target))
-                own = (min(1.0, cap / n) if cap else 1.0) * n**-balance
+                own = untagged
+                if allowed := _allowed(target):
+                    n = max(total[sense] for sense in allowed)
+                    own = (min(1.0, cap / n) if cap else 1.0) * n**-balance
                 moved: tuple[float, ...] = ()
-                if shift and genre != NATURAL:
+                if shift and genre != NATURAL and allowed:
                     moved = _shifts(target, counts[genre], natural, shift)
                 targets.append(
                     replace(target, weight=own * weight(genre), shift=moved, number=number)
@@ -73,6 +77,8 @@ def balanced(
 
 
 def _allowed(target: RowTarget) -> list[Sense]:
+    if all(target.allowed):
+        return []
     return [(target.candidates, i) for i, right in enumerate(target.allowed) if right]
 
 

@@ -36,6 +36,8 @@ class TrainConfig:
     weight_wngt: float = 1.0  # WordNet's glosses of verbs and adverbs, tagged by hand
     weight_silver: float = 0.2  # those of nouns and adjectives, tagged by rule
     weight_pmb: float = 0.5  # the Parallel Meaning Bank
+    weight_untagged: float = 0.5  # of words that a teacher alone knows
+    teacher_share: float = 0.5  # of the loss, where there is a teacher
     cap: int = 0  # see spacy_attn.train.balance; 0: none
     balance: float = 0.0
     shift: float = 0.0

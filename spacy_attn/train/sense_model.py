@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
-from spacy_attn.train.balance import balanced
+from spacy_attn.train.balance import NATURAL, balanced
 from spacy_attn.train.corpora import (
     Split,
     TaggedSentence,
@@ -36,13 +37,14 @@ from spacy_attn.train.rows import Row, passages, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.teacher import ask_teachers, with_untagged
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
-from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 
 logger = logging.getLogger("spacy_attn")
 
@@ -71,6 +73,8 @@ def train_sense_model(
     start: Path | None = None,
     senses_from: Path | None = None,
     average: Sequence[Path] = (),
+    teachers: Sequence[Path] = (),
+    untagged: bool = False,
     report: Report | None = None,
     limit: int | None = None,
 ) -> Path:
@@ -94,6 +98,8 @@ def train_sense_model(
         senses_from: a sense model of another encoder, whose sense vectors, mapped, are part of the
             new ones: what a small encoder learnt of rare senses need not be learnt again.
         average: folders of finished runs whose weights are averaged with this one's.
+        teachers: finished sense models whose probabilities are learnt too: :mod:`~.teacher`.
+        untagged: learn from the teachers also what words without a tag mean.
         report: called with the state of the run: what is done (``stage``), every 25 batches, and
             after every epoch.
         limit: train on this many documents only.
@@ -135,11 +141,15 @@ def train_sense_model(
     )
     say("reading corpora")
     corpora = _corpora(semcor, masc, written, tagged, wordnet)
-    if corpora is not None and everything:
-        corpora.train.extend(
-            corpora.held_out[name] for name in ("semcor", "written") if name in corpora.held_out
-        )
+    if corpora is not None:
+        _change(corpora, wordnet, limit, everything=everything, untagged=untagged, say=say)
     documents, held_out = _rows(corpora, trainer, limit)
+    if teachers and corpora is not None:
+        read = [sentence for d in _read(corpora, config, limit) for sentence in d]
+        opened = (_teacher(path, table, config, output, read) for path in teachers)
+        trainer.soft = ask_teachers(
+            opened, len(teachers), documents, output / "teachers.npy", report
+        )
     if data is not None:
         _add_labels(data, trainer, documents, held_out)
     say("training")
@@ -161,7 +171,7 @@ def train_sense_model(
         "base_model": model,
         "corpora": {
             file.name: file_sha256(file)
-            for file in (semcor, masc, data, *tagged, *_files(written))
+            for file in (semcor, masc, data, *tagged, *_files(written), *teachers)
             if file
         },
         "everything": everything,
@@ -331,24 +341,70 @@ def _rows(
     """Documents to train on, and what is held out, by name."""
     if corpora is None:
         return [], {}
-    table, tokenizer = trainer.table, trainer.tokenizer
-
-    config = trainer.config
-
-    def joined(sentences: Sequence[TaggedSentence]) -> list[TaggedSentence]:
-        return passages(sentences) if config.passages else list(sentences)
+    table, tokenizer, config = trainer.table, trainer.tokenizer, trainer.config
 
     def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
         return rows_of(sentences, tokenizer, table.target, config.max_pieces)
 
-    read = [joined(d) for d in corpora.train[:limit] if config.weight(d[0].genre)]
+    read = _read(corpora, config, limit)
     made = iter(rows([sentence for d in read for sentence in d]))
     documents = [(d[0].genre, list(islice(made, len(d)))) for d in read]
     weighed = balanced(
-        documents, config.weight, cap=config.cap, balance=config.balance, shift=config.shift
+        documents,
+        config.weight,
+        cap=config.cap,
+        balance=config.balance,
+        shift=config.shift,
+        untagged=config.weight_untagged,
     )
-    held_out = {name: rows(joined(sentences)) for name, sentences in corpora.held_out.items()}
+    held_out = {name: rows(_joined(some, config)) for name, some in corpora.held_out.items()}
     return weighed, held_out
+
+
+def _joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:
+    return passages(sentences) if config.passages else list(sentences)
+
+
+def _read(corpora: Split, config: TrainConfig, limit: int | None) -> list[list[TaggedSentence]]:
+    """What is read of each document to train on."""
+    return [_joined(d, config) for d in corpora.train[:limit] if config.weight(d[0].genre)]
+
+
+def _change(
+    corpora: Split,
+    wordnet: WordNet,
+    limit: int | None,
+    *,
+    everything: bool,
+    untagged: bool,
+    say: Callable[[str], None],
+) -> None:
+    """In place: add what is held out, and the words without a tag. SemCor has a tag for all."""
+    if everything:
+        corpora.train.extend(
+            corpora.held_out[name] for name in ("semcor", "written") if name in corpora.held_out
+        )
+    if not untagged:
+        return
+    say("tagging parts of speech")
+    some = [d for d in corpora.train[:limit] if d[0].genre != NATURAL]
+    tagged = with_untagged([sentence for d in some for sentence in d], wordnet)
+    for document in some:
+        document[:] = islice(tagged, len(document))
+
+
+def _teacher(
+    path: Path, table: SenseTable, config: TrainConfig, output: Path, read: list[TaggedSentence]
+) -> tuple[SenseTrainer, float, Callable[[], list[Row]]]:
+    """A finished model that says what it thinks of the sentences."""
+    vectors, manifest = SenseVectors.load(path), read_arrays(path, "head", ())[0]
+    name = str(manifest["base_model"])
+    folder = resolve_encoder(name).path
+    base, base_sha256 = base_of(folder)
+    own = replace(config, prior=vectors.prior, frozen_layers=0)
+    teacher = open_trainer(name, folder, table, own, output / path.stem, base, base_sha256, path)
+    rows = partial(rows_of, read, teacher.tokenizer, table.target, config.max_pieces)
+    return teacher, vectors.temperature, rows
 
 
 def _add_labels(

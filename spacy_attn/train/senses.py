@@ -55,6 +55,7 @@ from spacy_attn.train.sense_side import (
     rows_of_some_words,
 )
 from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.teacher import SoftTargets
 from spacy_attn.train.text_vectors import text_vectors
 
 logger = logging.getLogger("spacy_attn")
@@ -103,6 +104,7 @@ class SenseTrainer:
                 module.p = config.dropout
         self.worker = Worker(self.encoder, config.precision)
         self.glosses: GlossEncoder | None = None
+        self.soft: SoftTargets | None = None  # what teachers say, where there are any
         needed = table.chosen
         if given is not None:
             has_one = given.any(dim=1).tolist()
@@ -215,11 +217,25 @@ class SenseTrainer:
     def loss(self, z: Tensor, targets: Sequence[RowTarget]) -> Tensor:
         """Weighted mean of ``-log`` of the probability of the allowed senses; see :meth:`logits`.
 
+        Where teachers say what they think, a share of it is the cross-entropy to that.
+
         *Shape:* z (n, hidden) -> ()
         """
         weights = torch.tensor([t.weight for t in targets], device=self.device)
         scores, allowed = self.logits(z, targets, drop=True)
         losses = -scores.log_softmax(-1).masked_fill(~allowed, float("-inf")).logsumexp(-1)
+        if self.soft is not None:
+            soft = torch.from_numpy(self.soft.of(targets)).to(self.device)
+            real = scores != float("-inf")
+            shifts, _ = padded_scores(torch.zeros_like(soft), targets, shift=True)
+            plain = (scores - shifts.masked_fill(~real, 0.0)).log_softmax(-1)
+            # Where nobody was asked there is no share, and nothing that is no number.
+            teacher, _ = padded_scores(soft, targets, shift=False)
+            teacher = teacher.masked_fill(~real, 0.0)
+            is_known = ~teacher.isnan().any(-1)
+            learnt = -(teacher.nan_to_num() * plain.masked_fill(~real, 0.0)).sum(-1)
+            share = self.config.teacher_share * is_known
+            losses = (1 - share) * losses + share * learnt
         return (losses * weights).sum() / weights.sum()
 
     # -- training ------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train import sense_model, senses
@@ -44,6 +45,7 @@ from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import occurrence_parts, token_means
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.teacher import SoftTargets, ask_teachers
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -862,3 +864,104 @@ def test_senses_are_learnt_from_those_of_another_encoder(
     state = torch.load(tmp_path / "large" / "checkpoint.pt", weights_only=True)["network"]
     assert state["other_map.weight"].shape == (16, 8)
     assert state["other_map.weight"].any()
+
+
+def test_teachers_probabilities_are_their_mean_and_are_kept(tmp_path, toy_model, table):
+    one, two = (trainer(tmp_path / name, toy_model, table) for name in "ab")
+    with torch.no_grad():
+        two.network.residual.weight.normal_(generator=torch.Generator().manual_seed(0))
+    rows = balanced([("semcor", documents(one)[0])], lambda _: 1.0)
+    teachers = [(each, 2.0, lambda: documents(one)[0]) for each in (one, two)]
+    path = tmp_path / "teachers.npy"
+    soft = ask_teachers(teachers, 2, rows, path)
+    targets = [t for row in rows[0] for t in row.targets]
+    expected = {
+        t.number: np.mean([softmax(s / 2.0) for s in scores], axis=0)
+        for t in targets
+        for scores in [[dict(_numbered(each, rows[0]))[t.number] for each in (one, two)]]
+    }
+    found = soft.of(targets)
+    assert np.allclose(found, np.concatenate([expected[t.number] for t in targets]), atol=1e-6)
+    again = ask_teachers([], 2, rows, path)
+    assert np.array_equal(again.probabilities, soft.probabilities)
+    with pytest.raises(ResourceError, match="answers of other documents; remove it"):
+        ask_teachers([], 2, [rows[0][:1]], path)
+
+
+def _numbered(one, rows):
+    return [(target.number, scores) for target, scores in one.predict(rows)]
+
+
+def test_the_loss_takes_a_share_of_the_teachers(tmp_path, toy_model, table):
+    """Against the same arithmetic written out, a word that no teacher was asked of among them."""
+    config = replace(CONFIG, teacher_share=0.3, drop_residual=0.0)
+    one = trainer(tmp_path / "a", toy_model, table, config)
+    shifted = balanced(
+        [("semcor", documents(one)[0][:2]), ("written", documents(one)[0][2:])],
+        lambda _: 1.0,
+        shift=0.5,
+    )
+    rows = [row for some in shifted for row in some]
+    targets = [t for row in rows for t in row.targets]
+    z = one.network.occurrence(*one.forward(rows)).detach().requires_grad_(True)
+    plain = one.loss(z, targets).detach()
+    soft = SoftTargets([rows])
+    for target in targets[1:]:
+        soft.add(target, np.array([0.9, 0.1], dtype=np.float32), 1.0)
+    one.soft = soft
+    with torch.no_grad():
+        with_shift, _ = one.logits(z, targets, drop=True)
+        without, _ = one.logits(z, targets, drop=False)
+    hard = [
+        -float(with_shift[i].log_softmax(-1)[t.allowed.index(True)]) for i, t in enumerate(targets)
+    ]
+    learnt = [
+        -float(without[i].log_softmax(-1) @ torch.tensor([0.9, 0.1])) for i in range(len(hard))
+    ]
+    mixed = [hard[0]] + [0.7 * h + 0.3 * s for h, s in zip(hard[1:], learnt[1:], strict=True)]
+    assert float(plain) == pytest.approx(np.mean(hard), abs=1e-5)
+    found = one.loss(z, targets)
+    assert float(found.detach()) == pytest.approx(np.mean(mixed), abs=1e-5)
+    found.backward()
+    assert z.grad.isfinite().all()
+
+
+def test_a_word_that_may_be_any_sense_teaches_no_frequency(table):
+    def row(allowed):
+        return Row([1], [0], 1, [RowTarget(0, 1, (3, 4), allowed)])
+
+    tagged = [("semcor", [row((True, False))]), ("written", [row((False, True))])]
+    with_more = [*tagged, ("written", [row((True, True))])]
+    settings = {"shift": 0.5, "balance": 0.5, "untagged": 0.25}
+    before = balanced(tagged, lambda _: 2.0, **settings)
+    after = balanced(with_more, lambda _: 2.0, **settings)
+    assert after[:2] == before
+    assert (after[2][0].targets[0].weight, after[2][0].targets[0].shift) == (0.5, ())
+
+
+def test_a_model_learns_from_a_teacher_also_what_has_no_tag(tmp_path, toy_model, toy_world):
+    written = tmp_path / "corpus"
+    written.mkdir()
+    line = "bat%1:06:00::\tHe went to the bank and hit the ball with the [[bat]].\n"
+    (written / "000.tsv").write_text(line * 2)
+    config, semcor = replace(CONFIG, epochs=1), semcor_file(tmp_path)
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
+    )
+    stages = []
+    sense_model.train_sense_model(
+        str(toy_model),
+        tmp_path / "b",
+        config,
+        semcor=semcor,
+        written=written,
+        teachers=[first],
+        untagged=True,
+        report=lambda record: stages.append(record.get("stage")),
+        rank=16,
+        width=16,
+    )
+    assert "tagging parts of speech" in stages
+    kept = np.load(tmp_path / "b" / "teachers.npy")
+    assert np.isfinite(kept).all()
+    assert len(kept) > 2 * 5 + 2 * 2  # the words of SemCor, each "bat", and "bank" or "hit"
