@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks.common import load
-from benchmarks.real_text import TEXTS, cases, is_right, lines_of
+from benchmarks.real_text import TEXTS, cases, is_one_of, is_right, lines_of
 from spacy_attn import load_pipeline
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.inventory.jsonl import load_inventory
@@ -21,11 +21,22 @@ def test_labels_stand_in_the_texts_and_are_senses_of_wordnet():
         text = (TEXTS / f"{label['text']}.txt").read_text(encoding="utf-8")
         word = text[label["start"] : label["end"]]
         assert word.strip() == word != ""
-        for key in label["senses"] or ():
+        also = label.get("also", ())
+        for key in (*(label["senses"] or ()), *also):
             assert synset_of(key).key == key
+        assert not set(also) & set(label["senses"] or ())
+        assert label["senses"] or not also
     disputed = [label for label in labels if label["senses"] is None]
     assert len(disputed) == 15
     assert all(label["text"].startswith("test") for label in disputed)
+
+
+def test_what_is_accepted_is_a_synset_of_one_of_the_keys():
+    bats = ["bat%1:05:00::", "bat%1:06:00::"]
+    assert is_one_of(("chiropteran%1:05:00::", 0.5), bats)
+    assert not is_one_of(("bat%1:04:00::", 0.9), bats)
+    assert not is_one_of(None, bats)
+    assert not is_one_of(("bat%1:05:00::", 0.9), ())
 
 
 def test_cases_and_bats_name_senses_that_exist():
