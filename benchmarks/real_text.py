@@ -11,8 +11,8 @@ and an empty list where no sense of WordNet fits. Two more labellers saw all sen
 the test half, shuffled, and marked every one whose definition is true of the use; ``also`` has the
 senses beside the label that both marked. All labellers are language models too.
 
-A word is right if the component gives one of its synsets. What it does not find is wrong. *accepted*
-counts the senses of ``also`` as right too.
+A word is right if the component gives one of its synsets. What it does not find is wrong.
+*accepted* counts the senses of ``also`` as right too.
 
 Three more files, by another writer who did not see the code: ``cases.jsonl`` (520 sentences in
 which tagger, lemmatizer or word list decide wrongly; what should come out), ``none.jsonl`` (uses
