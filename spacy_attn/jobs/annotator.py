@@ -41,10 +41,6 @@ from spacy_attn.jobs.pipelines import (
 )
 from spacy_attn.jobs.records import find_surrogate
 from spacy_attn.jobs.unwrap import row_as_given, unwrap_all
-from spacy_attn.wsd.decide import check_threshold
-from spacy_attn.wsd.granularity import check_granularity
-from spacy_attn.wsd.inventory.open import check_names
-from spacy_attn.wsd.inventory.sources import source_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -146,6 +142,12 @@ class Annotator:
 
     def _check_settings(self) -> None:
         """Refuse now what the pipeline would refuse when it is loaded, perhaps in a worker."""
+        # They bring numpy, which the help of the command line does without.
+        from spacy_attn.wsd.decide import check_threshold
+        from spacy_attn.wsd.granularity import check_granularity
+        from spacy_attn.wsd.inventory.open import check_names
+        from spacy_attn.wsd.inventory.sources import source_of
+
         check_threshold(self.threshold)
         check_granularity(self.granularity, self.inventory)
         check_names(self.names, self.inventory)
