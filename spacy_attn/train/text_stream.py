@@ -96,6 +96,8 @@ def _check_readable(name: str) -> None:
             raise ConfigError(f"input {name} is no regular file; pipe it to - instead")
         with _opened(name) as (stream, _):
             head = stream.read(1 << 16)
+    except FileNotFoundError:
+        raise ConfigError(f"input {name} is not there: list what is there with ls") from None
     except OSError as error:
         raise ConfigError(f"input {name} cannot be read: {error.strerror or error}") from None
     except (EOFError, zlib.error) as error:

@@ -73,7 +73,7 @@ def test_a_set_of_unknown_words(make_task, tmp_path):
 def test_words_are_found_by_the_pipeline(toy_inventory, tmp_path):
     rows = [
         ("the bats flew at night", "bats", "bat", "bat.animal", ""),
-        ("a banker", "bank", "bank", "bank.money", ""),  # no word of the inventory
+        ("a banker", "banker", "bank", "bank.money", ""),  # no word of the inventory
     ]
     path = tmp_path / "plain.jsonl"
     path.write_text(labelled(rows))

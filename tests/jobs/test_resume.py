@@ -240,7 +240,7 @@ def test_changed_order_and_number_of_inputs_are_refused(folder):
     for inputs, match in [
         (["b.jsonl", "a.jsonl"], "the inputs come in another order"),
         (["a.jsonl"], "input b.jsonl is gone"),
-        (["a.jsonl", "b.jsonl", "b.jsonl"], "the inputs come in another order"),
+        (["a.jsonl", "b.jsonl", "b.jsonl"], "b.jsonl is given 2 times"),
     ]:
         with pytest.raises(ConfigError, match=match):
             annotate_files(inputs, "out.jsonl", TOY, JobOptions(resume=True))
