@@ -215,6 +215,9 @@ def _write_input(name: str) -> None:
     elif path.suffix == ".jsonl":
         lines = [json.dumps({"text": text}) + "\n" for text in texts]
         path.write_text("".join(lines), encoding="utf-8")
+    elif path.suffix == ".csv":
+        rows = [f"{number},{text}\n" for number, text in enumerate(texts, 1)]
+        path.write_text("".join(["id,text\n", *rows]), encoding="utf-8")
     else:
         raise ValueError(f"{name}: no input of this kind is known")
 
