@@ -177,11 +177,11 @@ _WORD = '<wf lemma="a" pos="X">a</wf>'
 _SENTENCE = f'<sentence id="s">{_WORD}</sentence>'
 #: Beginning, what is repeated, how often, and why the file is refused.
 BOMBS = {
-    "text of a token": ("<c><sentence><wf>", "word ", 4, "sentence '' has more than 1,048,576"),
-    "tokens": ("<c><sentence>", "<a/>", 4, "sentence '' has more than 1,048,576 characters"),
-    "a lemma": ('<c><sentence><wf lemma="', "word ", 4, "a tag or comment has more than"),
-    "a comment": ("<c><!--", "word ", 4, "a tag or comment has more than 1,048,576 characters"),
-    "an entity": ('<!DOCTYPE c [<!ENTITY a "', "word ", 4, "a tag or comment has more than"),
+    "text of a token": ("<c><sentence><wf>", "word ", 4, "sentence '' is longer than 1,048,576"),
+    "tokens": ("<c><sentence>", "<a/>", 4, "sentence '' is longer than 1,048,576 characters"),
+    "a lemma": ('<c><sentence><wf lemma="', "word ", 4, "a tag or comment is longer than"),
+    "a comment": ("<c><!--", "word ", 4, "a tag or comment is longer than 1,048,576 characters"),
+    "an entity": ('<!DOCTYPE c [<!ENTITY a "', "word ", 4, "a tag or comment is longer than"),
     "sentences": ("<c>", "<sentence/>", 100, "grows more than 50 times .* gunzip -k "),
     "labelled sentences": ("<c>", _SENTENCE, 100, "grows more than 50 times when it is decom"),
     "other elements": ("<c>", "<a/>", 100, "grows more than 50 times when it is decompressed"),
