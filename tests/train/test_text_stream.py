@@ -53,7 +53,7 @@ def test_files_folders_patterns_and_stdin(tmp_path, monkeypatch):
     ("inputs", "reason"),
     [
         ([], "no input: give at least one file"),
-        (["none.txt"], r"input none\.txt cannot be read: No such file"),
+        (["none.txt"], r"input none\.txt is not there"),
         (["*.none"], r"no file matches \*\.none: list what is there"),
         (["empty"], r"folder empty holds no file with a suffix of \.txt"),
         (["a.txt", "a.txt"], r"input a\.txt is given 2 times"),
