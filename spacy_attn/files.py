@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 
 # gzip makes a gigabyte of a megabyte; text and numbers shrink three to twenty times. What grows
 # far beyond that is no data.
-_TIMES: Final = 50
+MOST_TIMES: Final = 50
 _ALWAYS: Final = 1 << 24  # bytes that any file may have, for small ones of zeros
 
 
@@ -171,7 +171,7 @@ def is_gzip(path: Path) -> bool:
 
 def most_bytes(path: Path) -> int:
     """How large the content of a compressed file may be."""
-    return _ALWAYS + _TIMES * path.stat().st_size
+    return _ALWAYS + MOST_TIMES * path.stat().st_size
 
 
 def open_decompressed(path: Path) -> BinaryIO:
@@ -205,7 +205,7 @@ class _Decompressed(io.RawIOBase):
         self._left -= n
         if self._left < 0:
             raise OSError(
-                f"it grows more than {_TIMES} times when it is decompressed (if that is as it "
+                f"it grows more than {MOST_TIMES} times when it is decompressed (if that is as it "
                 f"should be: gunzip -k {shlex.quote(str(self._path))})"
             )
         return n

@@ -9,6 +9,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from glob import has_magic
+from typing import NoReturn
 
 from spacy_attn.errors import ConfigError
 
@@ -75,7 +76,7 @@ def _files_below(folder: str) -> Iterator[str]:
             yield name
 
 
-def _refuse_unreadable(error: OSError) -> None:
+def _refuse_unreadable(error: OSError) -> NoReturn:
     raise ConfigError(
         f"folder {error.filename} cannot be read ({error.strerror or error}), and its files would "
         "be missing: make it readable with chmod +rx, or name the other inputs one by one"
@@ -143,7 +144,6 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
     except OSError as error:
         _refuse_unreadable(error)
-        return []
 
 
 def _each_once(names: Iterable[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ def real_text() -> str:
             Column("pipeline", lambda row: "tagger, parser, NER" if row["parser"] else "tagger"),
             Column("right", lambda row: percent(row["accuracy"])),
             Column("interval", lambda row: " to ".join(map(percent, row["ci95"]))),
-            Column("accepted", lambda row: percent(row["accepted"]) if "accepted" in row else "-"),
+            Column("accepted", lambda row: percent(row["accepted"])),
             Column("not found", lambda row: percent(row["not_found"])),
             Column("score above 0.95 and wrong", lambda row: percent(row["sure_and_wrong"])),
         ),

@@ -395,9 +395,9 @@ class Annotator:
 
 def _check_method(method: MethodSpec | None, setting: str) -> None:
     """Refuse a method that does not exist; spaCy is imported for those of a user only."""
-    points = [point.name for point in entry_points(group=_METHODS)]
     if method is None and setting == "backoff":
         return
+    points = [point.name for point in entry_points(group=_METHODS)]
     if not any(name == method or name.startswith(f"spacy_attn.{method}.v") for name in points):
         from spacy_attn.wsd.methods.registry import sense_method
 

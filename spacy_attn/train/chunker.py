@@ -20,7 +20,7 @@ from spacy_attn.classic.sequence import (
     spans_to_iob,
 )
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
-from spacy_attn.files import most_bytes, open_decompressed
+from spacy_attn.files import MOST_TIMES, most_bytes, open_decompressed
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -169,7 +169,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                     else f"{archive} is empty"
                 )
             if content.getinfo(member).file_size > most_bytes(archive):
-                raise ResourceError(f"{path} grows more than 50 times when it is unpacked")
+                raise ResourceError(
+                    f"{path} grows more than {MOST_TIMES} times when it is unpacked"
+                )
             with content.open(member) as file:
                 yield file
     else:

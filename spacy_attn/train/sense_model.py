@@ -143,10 +143,11 @@ def train_sense_model(
     corpora = _corpora(semcor, masc, written, tagged, wordnet)
     if corpora is not None:
         _change(corpora, wordnet, limit, everything=everything, untagged=untagged, say=say)
-    documents, held_out = _rows(corpora, trainer, limit)
+    read = _read(corpora, config, limit) if corpora is not None else []
+    documents, held_out = _rows(corpora, read, trainer)
     if teachers and corpora is not None:
-        read = [sentence for d in _read(corpora, config, limit) for sentence in d]
-        opened = (_teacher(path, table, config, output, read) for path in teachers)
+        sentences = [sentence for d in read for sentence in d]
+        opened = (_teacher(path, table, config, output, sentences) for path in teachers)
         trainer.soft = ask_teachers(
             opened, len(teachers), documents, output / "teachers.npy", report
         )
@@ -336,9 +337,9 @@ def _corpora(
 
 
 def _rows(
-    corpora: Split | None, trainer: SenseTrainer, limit: int | None
+    corpora: Split | None, read: Sequence[Sequence[TaggedSentence]], trainer: SenseTrainer
 ) -> tuple[list[list[Row]], dict[str, list[Row]]]:
-    """Documents to train on, and what is held out, by name."""
+    """Documents to train on, as they are read, and what is held out, by name."""
     if corpora is None:
         return [], {}
     table, tokenizer, config = trainer.table, trainer.tokenizer, trainer.config
@@ -346,7 +347,6 @@ def _rows(
     def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
         return rows_of(sentences, tokenizer, table.target, config.max_pieces)
 
-    read = _read(corpora, config, limit)
     made = iter(rows([sentence for d in read for sentence in d]))
     documents = [(d[0].genre, list(islice(made, len(d)))) for d in read]
     weighed = balanced(

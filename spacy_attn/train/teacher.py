@@ -20,12 +20,13 @@ from spacy_attn.files import atomic_write
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.rows import Row, RowTarget
+from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.wsd.sense import POS_TAGS
 
 if TYPE_CHECKING:
     from spacy_attn.train.senses import SenseTrainer
     from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-_OPEN = {"NOUN", "VERB", "ADJ", "ADV"}
 _REPORT_EVERY = 20_000  # words
 
 Report = Callable[[dict[str, Any]], None]
@@ -50,7 +51,7 @@ class SoftTargets:
         bounds = [(self.starts[t.number], self.starts[t.number + 1]) for t in targets]
         return np.concatenate([self.probabilities[first:end] for first, end in bounds])
 
-    def add(self, target: RowTarget, probabilities: NDArray[np.float32], share: float) -> None:
+    def add(self, target: RowTarget, probabilities: NDArray[Any], share: float) -> None:
         """Add a share of a teacher's probabilities. *Shape:* (n_candidates,)"""
         first, end = self.starts[target.number], self.starts[target.number + 1]
         before = np.nan_to_num(self.probabilities[first:end])
@@ -90,8 +91,7 @@ def ask_teachers(
     for number, (teacher, temperature, rows_of_teacher) in enumerate(teachers, 1):
         rows = [_numbered(a, b) for a, b in zip(rows_of_teacher(), flat, strict=True)]
         for i, (target, scores) in enumerate(teacher.predict(rows), 1):
-            odds = np.exp((scores - scores.max()) / temperature)
-            soft.add(target, odds / odds.sum(), 1 / n_teachers)
+            soft.add(target, np.exp(log_softmax(scores, temperature)), 1 / n_teachers)
             if report and i % _REPORT_EVERY == 0:
                 stage = f"asking teacher {number} of {n_teachers}"
                 report({"stage": stage, "done": i, "total": len(soft.starts) - 1})
@@ -126,9 +126,9 @@ def with_untagged(
         taken = {i for start, end, _ in sentence.targets for i in range(start, end)}
         more: list[tuple[int, int, list[str]]] = []
         for token in doc:
-            if token.pos_ not in _OPEN or token.i in taken:
+            if token.pos_ not in POS_TAGS or token.i in taken:
                 continue
-            candidates = wordnet.candidates(token.lemma_.lower(), token.pos_)
+            candidates = wordnet.candidates(token.lemma_, token.pos_)
             if len(candidates) > 1:
                 more.append((token.i, token.i + 1, [each.key for each in candidates]))
         yield replace(sentence, targets=[*sentence.targets, *more])
