@@ -8,7 +8,7 @@ on running text are those of ``benchmarks.all_words``.
 
 from __future__ import annotations
 
-from benchmarks.common import ACCURATE_METHOD, SEED, publish
+from benchmarks.common import ACCURATE_METHOD, SEED, publish, run_command
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

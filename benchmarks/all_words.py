@@ -16,7 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ACCURATE_METHOD, DATA, MASC, ROOT, SEED, SEMCOR, Result, publish
+from benchmarks.common import (
+    ACCURATE_METHOD,
+    DATA,
+    MASC,
+    ROOT,
+    SEED,
+    SEMCOR,
+    Result,
+    publish,
+    run_command,
+)
 from spacy_attn import load_pipeline
 from spacy_attn.compare.dataset import (
     Dataset,
@@ -201,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

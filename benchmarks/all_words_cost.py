@@ -27,6 +27,7 @@ from benchmarks.common import (
     median_ratio,
     memory_mb,
     publish,
+    run_command,
     seconds,
 )
 from spacy_attn.models import resolve_pipeline
@@ -88,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks.common import DATA, Result, progress, publish, seconds
+from benchmarks.common import DATA, Result, progress, publish, run_command, seconds
 from benchmarks.spans import by_label, by_text, count, fractions, interval
 from spacy_attn.classic.chunk import GrammarChunker
 from spacy_attn.classic.sequence import (
@@ -133,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

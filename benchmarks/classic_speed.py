@@ -29,6 +29,7 @@ from benchmarks.common import (
     median_ratio,
     plain_texts,
     publish,
+    run_command,
     seconds,
 )
 from spacy_attn.cli import main as command_line
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

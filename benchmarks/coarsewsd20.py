@@ -43,6 +43,7 @@ from benchmarks.common import (
     progress,
     publish,
     rounded,
+    run_command,
 )
 from benchmarks.word_experts import (
     PARTS,
@@ -380,4 +381,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -72,6 +72,40 @@ def one_sentence() -> Iterator[None]:
         raise SystemExit(str(error)) from error
 
 
+#: What speeds are told apart by, from the oldest on: the last of these flags that a processor has.
+_INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 with VNNI",
+    "avx512_bf16": "AVX-512 with bf16",
+    "amx_bf16": "AMX",
+}
+
+
+def processor_flags() -> set[str]:
+    """What this processor can do, in the names of Linux; none elsewhere."""
+    path = Path("/proc/cpuinfo")
+    return set(path.read_text("utf-8", errors="replace").split()) if path.is_file() else set()
+
+
+def for_this_processor(name: str) -> str:
+    """The name of a result of speeds, which stands beside those of other processors."""
+    flags = processor_flags()
+    found = [flag for flag in _INSTRUCTIONS if flag in flags] or ["other"]
+    return f"{name}-{found[-1]}"
+
+
+def by_processor(name: str) -> dict[str, Result]:
+    """The results that :func:`for_this_processor` named, by the instructions of the processor.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    names = {f"{name}-{flag}": shown for flag, shown in _INSTRUCTIONS.items()}
+    found = {n: shown for n, shown in names.items() if (RESULTS / f"{n}.json").is_file()}
+    return {shown: load(n) for n, shown in found.items()} or {"": load(name)}
+
+
 _loaded: list[Result] = []  # what load() has read since earlier_models() began
 
 
@@ -101,12 +135,12 @@ def is_quick() -> bool:
     return "--quick" in sys.argv
 
 
-def help_asked(text: str | None) -> bool:
-    """Whether ``--help`` was asked for; then a benchmark's docstring was printed."""
-    asked = not {"-h", "--help"}.isdisjoint(sys.argv[1:])
-    if asked:
+def run_command(main: Callable[[], None], text: str | None) -> None:
+    """Run a benchmark, or print its docstring where ``--help`` was asked for."""
+    if {"-h", "--help"}.isdisjoint(sys.argv[1:]):
+        main()
+    else:
         print((text or "").strip())
-    return asked
 
 
 def publish(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import spacy
 
-from benchmarks.common import MASC, SEED, SEMCOR, Result, need, one_sentence, publish
+from benchmarks.common import MASC, SEED, SEMCOR, Result, need, one_sentence, publish, run_command
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
 from spacy_attn.components.adapter import resources_of
@@ -197,4 +197,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

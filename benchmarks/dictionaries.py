@@ -22,7 +22,7 @@ import numpy as np
 import spacy
 
 from benchmarks.all_words import ALLAMENDED
-from benchmarks.common import ROOT, SEED, Result, need, one_sentence, publish
+from benchmarks.common import ROOT, SEED, Result, need, one_sentence, publish, run_command
 from spacy_attn.compare.curves import learning_points
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.metrics import interval
@@ -119,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -37,7 +37,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import ROOT, SEED, Result, need, publish, timed
+from benchmarks.common import ROOT, SEED, Result, need, publish, run_command, timed
 from benchmarks.ieer import IEER, Sample, align, folds, read_ieer, stories
 from benchmarks.spans import by_label, by_text, count, difference, fractions, interval
 from spacy_attn._types import Floats2d
@@ -398,4 +398,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -35,13 +35,13 @@ from benchmarks.common import (
     SEMCOR,
     Bools1d,
     Result,
-    help_asked,
     is_quick,
     load,
     need,
     one_sentence,
     progress,
     publish,
+    run_command,
 )
 from benchmarks.heads import (
     OFFSETS,
@@ -173,8 +173,6 @@ def _encoder() -> Any:
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     import torch
 
     need(SEMCOR, "SemCor")
@@ -237,4 +235,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -45,13 +45,13 @@ from benchmarks.common import (
     Bools1d,
     Result,
     accuracy,
-    help_asked,
     is_quick,
     need,
     one_sentence,
     progress,
     publish,
     records,
+    run_command,
 )
 from spacy_attn._types import Floats2d
 from spacy_attn.components.attention_encoder import offsets_of
@@ -338,8 +338,6 @@ def write_known(relations: Sequence[Result], path: Path) -> None:
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     need(SEMCOR, "SemCor")
     given = [each for each in sys.argv[1:] if each != "--quick"]
     settings = EncoderSettings(given[0]) if given else EncoderSettings()
@@ -364,4 +362,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 from benchmarks.all_words import ALLAMENDED
-from benchmarks.common import SEED, SEMCOR, Result, documents, in_child, publish
+from benchmarks.common import SEED, SEMCOR, Result, documents, in_child, publish, run_command
 from spacy_attn.compare.experiment import Options, run
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.encoder.int8 import find_scales
@@ -88,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

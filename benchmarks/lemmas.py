@@ -52,13 +52,13 @@ from benchmarks.common import (
     SEMCOR,
     Result,
     accuracy,
-    help_asked,
     in_turns,
     is_quick,
     need,
     progress,
     publish,
     records,
+    run_command,
 )
 from benchmarks.spans import fractions, interval
 from spacy_attn.classic.stem import Stemmer
@@ -302,8 +302,6 @@ def draw(words: Sequence[Form]) -> str:
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     if sys.argv[1:] == ["picture"]:
         PICTURE.write_text(draw(DRAWN), encoding="utf-8")
         return
@@ -336,4 +334,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -39,10 +39,10 @@ from benchmarks.common import (
     SEMCOR,
     Result,
     accuracy,
-    help_asked,
     is_quick,
     plain_texts,
     publish,
+    run_command,
     unit,
 )
 from spacy_attn._types import Floats2d
@@ -196,8 +196,6 @@ def measure(texts: Sequence[Text], answer: Answer, summarise: Summarise) -> Resu
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     nlp = spacy.blank("en")
     encoder = shared_encoder(EncoderSettings())
     texts = read(nlp)[: 3 if is_quick() else None]
@@ -218,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -17,7 +17,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.common import ROOT, SEED, Result, one_sentence, publish
+from benchmarks.common import ROOT, SEED, Result, one_sentence, publish, run_command
 from spacy_attn import load_pipeline
 from spacy_attn.explain.reading import read_texts
 from spacy_attn.explain.reading_page import reading_page
@@ -101,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -30,7 +30,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import ACCURATE_METHOD, ROOT, SEED, Result, publish
+from benchmarks.common import ACCURATE_METHOD, ROOT, SEED, Result, publish, run_command
 from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import interval
 from spacy_attn.models import resolve_pipeline
@@ -192,4 +192,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -34,10 +34,10 @@ from benchmarks.common import (
     ROOT,
     SEED,
     Result,
-    help_asked,
     is_quick,
     progress,
     publish,
+    run_command,
 )
 from benchmarks.spans import f1, fractions, interval
 from spacy_attn._types import Floats2d
@@ -224,8 +224,6 @@ def _choices(with_patterns: bool) -> Iterator[Choice]:
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     nlp = spacy.load(str(resolve_pipeline()))
     nlp.add_pipe("nltk_chunker")
     nlp.add_pipe("relation_extractor")
@@ -266,4 +264,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

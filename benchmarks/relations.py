@@ -21,7 +21,7 @@ import numpy as np
 import spacy
 from spacy.language import Language
 
-from benchmarks.common import MASC, ROOT, Result, joined, plain_texts, publish, seconds
+from benchmarks.common import MASC, ROOT, Result, joined, plain_texts, publish, run_command, seconds
 from benchmarks.spans import Counts, fractions
 from spacy_attn.classic.relations import BUNDLED
 from spacy_attn.models import resolve_pipeline
@@ -120,4 +120,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

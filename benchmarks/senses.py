@@ -15,7 +15,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from benchmarks.common import DATA, ROOT, SEED, Result, need, publish, records, rounded
+from benchmarks.common import DATA, ROOT, SEED, Result, need, publish, records, rounded, run_command
 from spacy_attn import load_pipeline
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.experiment import run_systems
@@ -116,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

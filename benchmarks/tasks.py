@@ -45,6 +45,7 @@ from benchmarks.common import (
     need,
     one_sentence,
     publish,
+    run_command,
     static_mean,
     timed,
 )
@@ -321,4 +322,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -24,7 +24,7 @@ import spacy
 from spacy.tokens import Doc
 
 from benchmarks import questions, relation_pairs
-from benchmarks.common import SEMCOR, Result, help_asked, in_turns, is_quick, need, publish
+from benchmarks.common import SEMCOR, Result, in_turns, is_quick, need, publish, run_command
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import shared_encoder
@@ -96,8 +96,6 @@ def work_of() -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
 
 
 def main() -> None:
-    if help_asked(__doc__):
-        return
     import torch
 
     need(SEMCOR, "SemCor")
@@ -115,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

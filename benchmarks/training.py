@@ -22,7 +22,7 @@ import torch
 from safetensors import safe_open
 
 from benchmarks.all_words import held_out
-from benchmarks.common import MASC, SEMCOR, Result, publish
+from benchmarks.common import MASC, SEMCOR, Result, publish, run_command
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Task, gold_task, right_of
 from spacy_attn.models import resolve_encoder
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

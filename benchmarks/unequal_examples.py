@@ -19,7 +19,7 @@ import numpy as np
 import spacy
 from numpy.typing import NDArray
 
-from benchmarks.common import SEED, Result, one_sentence, publish
+from benchmarks.common import SEED, Result, one_sentence, publish, run_command
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
@@ -114,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

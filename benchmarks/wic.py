@@ -42,6 +42,7 @@ from benchmarks.common import (
     one_sentence,
     progress,
     publish,
+    run_command,
     static_mean,
     unit,
 )
@@ -466,4 +467,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

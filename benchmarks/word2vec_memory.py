@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Result, publish, seconds, sha256
+from benchmarks.common import Result, publish, run_command, seconds, sha256
 from spacy_attn.models import glove_files
 
 N_PROCESSES = (1, 4)
@@ -139,4 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

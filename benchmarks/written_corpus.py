@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import MASC, ROOT, SEMCOR, Result, need, publish
+from benchmarks.common import MASC, ROOT, SEMCOR, Result, need, publish, run_command
 from benchmarks.tables.corpus import scores_of
 from spacy_attn.compare.report.figures import Picture, as_svg
 from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder
@@ -162,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -17,13 +17,13 @@ from benchmarks.common import (
     Column,
     between,
     duel,
-    help_asked,
     in_turns,
     median_ratio,
     memory_mb,
     p_value,
     page,
     percent,
+    run_command,
     sha256,
     table,
     wide_table,
@@ -31,7 +31,8 @@ from benchmarks.common import (
 from benchmarks.tables import PAGES, SECTIONS, replace_between, section_of, sections_of
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+BENCHMARKS = ROOT / "benchmarks"
+RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
 
 
 def test_a_table_is_its_columns():
@@ -76,13 +77,24 @@ def test_the_best_of_both_kinds_meet():
 def test_help_is_the_docstring_and_nothing_is_run(monkeypatch, capsys):
     monkeypatch.setattr(technique_speed, "work_of", lambda: pytest.fail("it ran"))
     monkeypatch.setattr("sys.argv", ["technique_speed", "--help"])
-    technique_speed.main()
+    run_command(technique_speed.main, technique_speed.__doc__)
     shown = capsys.readouterr().out
     assert shown.startswith("What the techniques")
     assert "--quick" in shown
     monkeypatch.setattr("sys.argv", ["technique_speed", "--quick"])
-    assert not help_asked("text")
-    assert capsys.readouterr().out == ""
+    with pytest.raises(pytest.fail.Exception, match="it ran"):
+        run_command(technique_speed.main, technique_speed.__doc__)
+
+
+def test_every_benchmark_answers_help():
+    commands = [p for p in BENCHMARKS.rglob("*.py") if 'if __name__ == "__main__"' in p.read_text()]
+    assert len(commands) > 30
+    silent = [
+        path.name
+        for path in commands
+        if not any(way in path.read_text() for way in ("run_command(main, __doc__)", "ArgumentP"))
+    ]
+    assert silent == ["worker.py"], "a child of other benchmarks is no command of its own"
 
 
 def test_turns_alternate_and_consume_what_is_yielded():

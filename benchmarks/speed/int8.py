@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.common import SEED, Result, in_child, publish
+from benchmarks.common import SEED, Result, in_child, publish, run_command
 from spacy_attn.encoder.linear import ops_for
 from spacy_attn.encoder.precision import pick_precision
 
@@ -151,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

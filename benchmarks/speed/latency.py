@@ -17,7 +17,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.common import SEED, SEMCOR, Result, documents, publish
+from benchmarks.common import (
+    SEED,
+    SEMCOR,
+    Result,
+    documents,
+    for_this_processor,
+    publish,
+    run_command,
+)
 from benchmarks.speed.peers import PEERS, start
 
 WORDS = (10, 25, 100)
@@ -76,8 +84,15 @@ def main() -> None:
             for threads in THREADS
         }
     result = {"requests": REQUESTS, "words": WORDS, "threads": found}
-    publish("latency", result, ".speed.latency", [SEMCOR], seed=SEED)
+    publish(
+        for_this_processor("latency"),
+        result,
+        ".speed.latency",
+        [SEMCOR],
+        seed=SEED,
+        shown="latency",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from functools import partial
 
-from benchmarks.common import ROOT, Result, in_turns, median_ratio, progress, publish
+from benchmarks.common import ROOT, Result, in_turns, median_ratio, progress, publish, run_command
 from spacy_attn.models import resolve_pipeline
 
 TURNS = 7
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

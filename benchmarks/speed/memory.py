@@ -31,6 +31,7 @@ from benchmarks.common import (
     memory_mb,
     progress,
     publish,
+    run_command,
 )
 
 ENCODER = "attention_encoder"
@@ -154,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -29,7 +29,17 @@ from pathlib import Path
 
 import spacy
 
-from benchmarks.common import ROOT, SEED, SEMCOR, Result, documents, median_ratio, publish
+from benchmarks.common import (
+    ROOT,
+    SEED,
+    SEMCOR,
+    Result,
+    documents,
+    for_this_processor,
+    median_ratio,
+    publish,
+    run_command,
+)
 from spacy_attn.models import cache_folder, resolve_encoder
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -205,8 +215,15 @@ def main() -> None:
     vectors = measure(PEERS, BASELINE, documents(), TURNS)
     sentences = [text for text in documents() if text.count(" . ") == 0][:N_SENTENCES]
     senses = measure(SENSE_PEERS, SENSE_BASELINE, sentences, SENSE_TURNS)
-    publish("speed", {**vectors, "senses": senses}, ".speed.peers", [SEMCOR], seed=SEED)
+    publish(
+        for_this_processor("speed"),
+        {**vectors, "senses": senses},
+        ".speed.peers",
+        [SEMCOR],
+        seed=SEED,
+        shown="speed",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -21,7 +21,7 @@ import spacy
 import torch
 from spacy.tokens import Doc
 
-from benchmarks.common import SEED, SEMCOR, Result, documents, publish, seconds
+from benchmarks.common import SEED, SEMCOR, Result, documents, publish, run_command, seconds
 from spacy_attn.components.attention_encoder import DEFAULTS, AttentionEncoder, offsets_of
 from spacy_attn.encoder.align import align
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
@@ -155,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -25,7 +25,16 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import SEED, SEMCOR, Result, in_turns, median_ratio, publish, records
+from benchmarks.common import (
+    SEED,
+    SEMCOR,
+    Result,
+    in_turns,
+    median_ratio,
+    publish,
+    records,
+    run_command,
+)
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
@@ -213,4 +222,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -70,7 +70,6 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "latency": speed.latency,
     "processors": speed.processors,
     "int8": speed.int8,
-    "int8-speed": speed.int8_speed,
     "int8-senses": speed.int8_senses,
     "limits-of-speed": speed.limits,
     "memory": speed.memory,

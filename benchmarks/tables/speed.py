@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmarks.common import (
     Column,
     Result,
     between,
+    by_processor,
     exact,
     load,
     machine,
@@ -22,53 +25,64 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def peers() -> str:
-    """Contextual vectors: words per second beside peers."""
-    result, senses = load("speed"), load("speed")["senses"]
+    """Contextual vectors: words per second beside peers, on each processor."""
+    results = by_processor("speed")
+    newest = list(results.values())[-1]
 
-    def rows(of: Result) -> list[Result]:
-        named = [{"name": name, **row} for name, row in of["systems"].items()]
-        return sorted(named, key=lambda row: -row.get("words_per_second", 0))
+    def cells(of: Mapping[str, Result], name: str) -> list[str]:
+        rows = [result["systems"].get(name, {}) for result in of.values()]
+        return [
+            f"{row['words_per_second']:,.0f} ({number(2)(row.get('times_baseline', 1.0))})"
+            if "words_per_second" in row
+            else "-"
+            for row in rows
+        ]
 
-    def words(row: Result) -> str:
-        if "error" in row:
-            return f"did not run: {row['error']}"
-        return f"{row['words_per_second']:,}"
+    def rows_of(of: Mapping[str, Result]) -> dict[str, list[str]]:
+        systems = list(of.values())[-1]["systems"]
+        names = sorted(systems, key=lambda name: -systems[name].get("words_per_second", 0))
+        return {name: cells(of, name) for name in names}
 
-    columns = [Column("system", "name"), Column("words/s", words)]
-    times = Column(f"relative to {result['baseline']}", "times_baseline", number(2))
+    senses = {name: result["senses"] for name, result in results.items()}
+    made_on = "; ".join(f"{name}: {machine(result)}" for name, result in results.items())
     return page(
-        f"""Contextual vectors of {result["n_words"]:,} words in {result["n_documents"]} documents
-        of 1 to 20 sentences. All systems use the same MiniLM weights, each in its own process, in
-        turns (median of {result["turns"]}; {machine(result)}). "auto" is bfloat16 on this
-        processor. sentence-transformers returns vectors of wordpieces, without alignment to
-        words.""",
-        table(rows(result), *columns, times),
-        "Senses of all words with the same tagger (spacy-glossbert with random weights, because "
-        "only time is measured):",
-        table(rows(senses), *columns),
+        f"""Contextual vectors of {newest["n_words"]:,} words in {newest["n_documents"]} documents
+        of 1 to 20 sentences: words per second, and relative to {newest["baseline"]}. All systems
+        use the same MiniLM weights, each in its own process, in turns (median of
+        {newest["turns"]}; {made_on}). "auto" is int8 on a processor with AVX2 alone and bfloat16 on
+        the others. sentence-transformers returns vectors of wordpieces, without alignment to
+        words, and leaves out what is beyond the 256th piece of a text.""",
+        wide_table("system", results, rows_of(results)),
+        f"""Senses of all words with the same tagger, relative to
+        {newest["senses"]["baseline"]} (random because only time is measured):""",
+        wide_table("system", senses, rows_of(senses)),
         made_with(".speed.peers"),
     )
 
 
 def latency() -> str:
-    """Milliseconds of one request, beside peers."""
-    result = load("latency")
+    """Milliseconds of one request, beside peers, on each processor."""
+    results = by_processor("latency")
 
     def both(found: Result) -> str:
         return f"{found['p50']:.1f} / {found['p99']:.1f}"
 
-    tables = []
-    for threads, systems in result["threads"].items():
-        rows = {
-            name: [both(row[str(n)]) if "error" not in row else "-" for n in result["words"]]
-            for name, row in systems.items()
-        }
-        corner = f"ms of a text with {threads} thread{'s' if threads != '1' else ''}, by its words"
-        tables.append(wide_table(corner, result["words"], rows))
+    parts = []
+    for kind, result in results.items():
+        parts.append(f"{kind} ({machine(result)}):")
+        for threads, systems in result["threads"].items():
+            rows = {
+                name: [both(row[str(n)]) if "error" not in row else "-" for n in result["words"]]
+                for name, row in systems.items()
+            }
+            with_threads = f"{threads} thread{'s' if threads != '1' else ''}"
+            corner = f"ms of a text with {with_threads}, by its words"
+            parts.append(wide_table(corner, result["words"], rows))
+    newest = list(results.values())[-1]
     return page(
-        f"""One text at a time, warm: p50 / p99 of {result["requests"]} requests of each length
-        ({machine(result)}). Senses include the tagger and the lemmatizer.""",
-        *tables,
+        f"""One text at a time, warm: p50 / p99 of {newest["requests"]} requests of each length.
+        Senses include the tagger and the lemmatizer.""",
+        *parts,
         made_with(".speed.latency"),
     )
 
@@ -125,31 +139,30 @@ def int8_senses() -> str:
     )
 
 
-def int8_speed() -> str:
-    """Words per second of int8 with the instructions of other processors, without peers."""
-    return processors("int8-speed", ".speed.processors --int8")
-
-
-def processors(name: str = "processors", command: str = ".speed.processors") -> str:
+def processors() -> str:
     """Words per second with the instructions of other processors."""
-    result = load(name)
-    names = list(next(iter(result["rows"].values())))
+    result = load("processors")
+    rows = result["rows"]
+    names = list(dict.fromkeys(name for row in rows.values() for name in row["systems"]))
 
     def cells(row: Result) -> list[str]:
-        found = [row.get(name, {}) for name in names]
+        found = [row["systems"].get(name, {}) for name in names]
         return [
             f"{each['words_per_second']:,.0f} ({each['times_baseline']:.2f})"
             if "times_baseline" in each
             else "-"
             for each in found
-        ]
+        ] + [row["processor"]]
 
     return page(
         f"""Words per second of {result["n_words"]:,} words, and relative to a plain loop over
         Hugging Face's model (32 documents as they come, padded), where torch, oneDNN and MKL may
-        use these instructions alone (median of {result["turns"]}; {machine(result)}):""",
-        wide_table("instructions", names, {k: cells(row) for k, row in result["rows"].items()}),
-        made_with(command),
+        use these instructions alone (median of {result["turns"]}, 2 threads). Where the processor
+        has more, they are emulated:""",
+        wide_table(
+            "instructions", [*names, "processor"], {name: cells(row) for name, row in rows.items()}
+        ),
+        made_with(".speed.processors"),
     )
 
 

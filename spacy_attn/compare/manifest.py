@@ -46,7 +46,7 @@ def manifest(command: str, files: Sequence[Path], **more: Any) -> dict[str, Any]
         "changed_since_commit": bool(_git("status", "--porcelain", "--", "*.py", "*.jsonl")),
         "python": sys.version.split()[0],
         "versions": _versions(),
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "files": {name: digest for name, digest in hashes.items() if name in ours},
         "corpora": {name: digest for name, digest in hashes.items() if name not in ours},
@@ -81,7 +81,8 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name and number of cores of this processor, as in "AMD EPYC x 2"."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
