@@ -44,6 +44,7 @@ from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration, calibratio
 from spacy_attn.wsd.methods.occurrence import (
     bounds_of,
     occurrences,
+    product,
     read_occurrences,
     unit_parts,
     unit_rows,
@@ -278,12 +279,12 @@ class Attention:
         return margin_between(log_softmax(scores, self.temperature)) < self.widen_below
 
     def _score(self, parts: Floats1d, z: Floats1d, rows: list[int]) -> Floats1d:
-        glosses = self._glosses[rows] @ z * self.head.scale
+        glosses = product(self._glosses[rows], z) * self.head.scale
         if not self._has_regression[rows].any():
             # The trained scale calibrates these already; the temperature, fitted for examples
             # and definitions together, is taken back.
             return np.asarray(glosses * self.temperature, dtype=np.float32)
-        examples = self._weights[rows] @ parts + self._bias[rows]
+        examples = product(self._weights[rows], parts) + self._bias[rows]
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
 
     def _parts(self, texts: Texts, targets: Sequence[Target], *, across: bool = False) -> Floats2d:

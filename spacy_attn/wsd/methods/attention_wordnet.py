@@ -25,7 +25,13 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import LogOdds
 from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration
-from spacy_attn.wsd.methods.occurrence import bounds_of, occurrences, read_occurrences, read_vectors
+from spacy_attn.wsd.methods.occurrence import (
+    bounds_of,
+    occurrences,
+    product,
+    read_occurrences,
+    read_vectors,
+)
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 from spacy_attn.wsd.vectors import Texts
 
@@ -167,7 +173,7 @@ class AllWordsAttention:
 
     def _score(self, parts: Floats2d, targets: Sequence[Target]) -> list[Floats1d]:
         """*Shape:* (n_targets, 2 * width) -> for each target (n_candidates,)"""
-        z = self.head.z(parts) @ self._vectors.project.T
+        z = product(self.head.z(parts), self._vectors.project.T)
         sizes = [len(target.candidates) for target in targets]
         senses = np.fromiter((s.row for t in targets for s in t.candidates), dtype=np.int64)
         rows = self._row_of_sense[senses]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.methods.occurrence import unit_rows
+from spacy_attn.wsd.methods.occurrence import product, unit_rows
 
 _RADIUS, _RIDGE = 25, 1.0  # of an untrained head
 
@@ -109,5 +109,5 @@ class SenseHead:
     def z(self, parts: Floats2d) -> Floats2d:
         """The trained vectors of occurrences. *Shape:* (n, 2 * width) -> (n, z width)"""
         width = self.target.shape[1]
-        z = parts[:, :width] @ self.target.T + parts[:, width:] @ self.context.T
+        z = product(parts[:, :width], self.target.T) + product(parts[:, width:], self.context.T)
         return unit_rows(z)

@@ -472,4 +472,5 @@ def test_an_untrained_head_learns_from_examples_alone():
     method = Attention(inventory, RESOURCES, encoder, encoder, same)
     assert method.head.gloss_weight == 0.0
     assert scored(method, inventory, "night bat").argmax() == 0
-    np.testing.assert_allclose(same.z(np.array([[3.0, 4.0, 9.0, 9.0]])), [[0.6, 0.8]])
+    parts = np.array([[3.0, 4.0, 9.0, 9.0]], dtype=np.float32)
+    np.testing.assert_allclose(same.z(parts), [[0.6, 0.8]], rtol=1e-6)
