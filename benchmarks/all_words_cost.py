@@ -26,6 +26,7 @@ from benchmarks.common import (
     in_turns,
     median_ratio,
     memory_mb,
+    precisions,
     publish,
     run_command,
     seconds,
@@ -35,7 +36,6 @@ from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 REPETITIONS = 7
 _AT_ONCE = 32  # documents, while memory is measured
-PRECISIONS = ("float32", "bfloat16")
 
 
 def pipeline(precision: str) -> Language:
@@ -51,7 +51,9 @@ def pipeline(precision: str) -> Language:
 
 def child(what: str) -> None:
     """Print the memory of a fresh process."""
-    nlp = pipeline(what) if what in PRECISIONS else spacy.load(str(resolve_pipeline()))
+    nlp = (
+        pipeline(what) if what not in ("loaded", "tagger") else spacy.load(str(resolve_pipeline()))
+    )
     if what != "loaded":
         unused = [name for name in ("parser", "ner") if nlp.has_pipe(name)]
         with nlp.select_pipes(disable=unused):
@@ -81,10 +83,10 @@ def main() -> None:
     if len(sys.argv) > 1:
         child(sys.argv[1])
         return
-    texts = ten_sentences()
-    rss = {what: in_child("all_words_cost", what) for what in ("loaded", "tagger", *PRECISIONS)}
+    texts, taken = ten_sentences(), precisions()
+    rss = {what: in_child("all_words_cost", what) for what in ("loaded", "tagger", *taken)}
     result: Result = {"n_documents": len(texts), "repetitions": REPETITIONS, "rss_mb": rss}
-    result |= {precision: measure(precision, texts) for precision in PRECISIONS}
+    result |= {precision: measure(precision, texts) for precision in taken}
     publish("all-words-cost", result, ".all_words_cost", [SENSE_MODEL, SEMCOR])
 
 

@@ -34,7 +34,12 @@ from spacy_attn.compare.manifest import sha256 as sha256
 from spacy_attn.compare.metrics import holm, interval, mcnemar
 from spacy_attn.compare.report import numbers
 from spacy_attn.compare.report.numbers import percent as percent
+from spacy_attn.encoder.int8 import find_scales
+from spacy_attn.encoder.precision import pick_precision
+from spacy_attn.encoder.processor import DEFAULT_SHAPE
+from spacy_attn.encoder.tuning import Shape
 from spacy_attn.errors import SpacyAttnError
+from spacy_attn.models import DEFAULT_ENCODER, known_model
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
@@ -104,6 +109,14 @@ def by_processor(name: str) -> dict[str, Result]:
     names = {f"{name}-{flag}": shown for flag, shown in _INSTRUCTIONS.items()}
     found = {n: shown for n, shown in names.items() if (RESULTS / f"{n}.json").is_file()}
     return {shown: load(n) for n, shown in found.items()} or {"": load(name)}
+
+
+def precisions() -> list[str]:
+    """float32, and what "auto" takes here where that is another."""
+    known = known_model(DEFAULT_ENCODER)
+    scales = find_scales(known.weights_sha256 or "", "none") if known else None
+    taken = pick_precision("auto", "cpu", Shape.of(*DEFAULT_SHAPE), scales)
+    return list(dict.fromkeys(("float32", taken)))
 
 
 _loaded: list[Result] = []  # what load() has read since earlier_models() began

@@ -31,6 +31,7 @@ from benchmarks.common import (
     Result,
     in_turns,
     median_ratio,
+    precisions,
     publish,
     records,
     run_command,
@@ -97,7 +98,7 @@ def selective() -> Result:
     whole = [doc.copy() for doc in docs]
     n_words = sum(map(len, docs))
     result: Result = {"n_documents": len(docs), "n_words": n_words}
-    for precision in ("float32", "bfloat16"):
+    for precision in precisions():
         method = {"@sense_methods": "spacy_attn.attention.v1", "precision": precision}
         senses: Any = nlp.create_pipe(
             "sense_disambiguator", config={"inventory": "homographs", "method": method}

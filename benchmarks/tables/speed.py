@@ -21,7 +21,7 @@ from benchmarks.common import (
     wide_table,
 )
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 def peers() -> str:
@@ -169,7 +169,8 @@ def processors() -> str:
 def limits() -> str:
     """Time by stage, share of the matrix peak, cost against size, and loading."""
     result, loading = load("scaling"), load("loading")
-    both = [result[name] for name in PRECISIONS]
+    names = [name for name in PRECISIONS if name in result]
+    both = [result[name] for name in names]
     stages = {
         stage: [number(1)(row["microseconds_a_word"][stage]) for row in both]
         for stage in both[0]["microseconds_a_word"]
@@ -186,11 +187,11 @@ def limits() -> str:
         sizes = list(both[0]["words_per_second"][kind])[:: 2 if kind == "length" else 1]
         rows = {
             name: [whole(result[name]["words_per_second"][kind][size]) for size in sizes]
-            for name in PRECISIONS
+            for name in names
         }
         by_size.append(wide_table(f"words/s by number of {unit}", sizes, rows))
     return page(
-        wide_table("microseconds a word", PRECISIONS, stages),
+        wide_table("microseconds a word", names, stages),
         *by_size,
         """Cold start: a process up to its first annotated document; then single steps, with spaCy
         and torch imported.""",
@@ -232,7 +233,7 @@ def selective() -> str:
         a percentage of the time of encoding everything, and accuracy. Documents without a word of
         the inventory cost {percent(quiet["ratio"] - 1)} % more than en_core_web_sm alone.""",
         table(
-            [{"name": name, **chosen[name]} for name in PRECISIONS],
+            [{"name": name, **chosen[name]} for name in PRECISIONS if name in chosen],
             Column("precision", "name"),
             Column("time, %", "ratio", percent),
             Column("accuracy", "accuracy.selective", percent),
@@ -271,7 +272,7 @@ def all_words() -> str:
         MB above a loaded en_core_web_sm; tagger and lemmatizer alone take
         {rss["tagger"]["peak"] - loaded} MB.""",
         table(
-            [{"name": name, **result[name], **rss[name]} for name in PRECISIONS],
+            [{"name": name, **result[name], **rss[name]} for name in PRECISIONS if name in result],
             Column("precision", "name"),
             Column("time, relative", "ratio", exact),
             Column("words/s, whole pipeline", "words_per_second.with_senses", whole),

@@ -12,7 +12,8 @@ from spacy_attn.models.findings import Finding, Need
 
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
-_DEFAULT_SHAPE = (384, 1536, 12)  # of the default encoder: width, inner width, heads
+#: Of the default encoder: width, inner width, heads.
+DEFAULT_SHAPE = (384, 1536, 12)
 _ARM_FLAGS = ("bf16", "i8mm", "asimddp", "sve")
 
 
@@ -63,7 +64,7 @@ def _picked() -> str:
 
     known = known_model(DEFAULT_ENCODER)
     scales = find_scales(known.weights_sha256 or "", "none") if known else None
-    return explain_precision(Shape.of(*_DEFAULT_SHAPE), pick_device("auto"), scales)
+    return explain_precision(Shape.of(*DEFAULT_SHAPE), pick_device("auto"), scales)
 
 
 def _engine() -> str:
@@ -77,7 +78,7 @@ def _engine() -> str:
     device = pick_device("auto")
     names = precisions_here(None) if device == "cpu" else ["float32"]
     return "; ".join(
-        f"{name}: {explain_choice(Shape(*_DEFAULT_SHAPE, getattr(torch, name)), device)}"
+        f"{name}: {explain_choice(Shape(*DEFAULT_SHAPE, getattr(torch, name)), device)}"
         for name in names
     )
 
