@@ -41,7 +41,7 @@ from spacy_attn.encoder.tuning import Shape
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.models import DEFAULT_ENCODER, known_model
 from spacy_attn.wsd.context import Context
-from spacy_attn.wsd.methods.registry import SENSE_MODEL
+from spacy_attn.wsd.methods.registry import SENSE_MODEL, with_model
 
 #: Corpora that are not part of the repository; see benchmarks/README.md.
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
@@ -49,7 +49,7 @@ SEMCOR, MASC = DATA / "semcor.jsonl.gz", DATA / "masc.jsonl.gz"
 RESULTS = ROOT / "benchmarks" / "results"
 SEED = 0
 #: The method attention with the model of the package spacy-attn-accurate.
-ACCURATE_METHOD = {"@sense_methods": "spacy_attn.attention.v1", "model": "accurate"}
+(ACCURATE_METHOD,) = with_model(["attention"], "accurate")
 
 Result = dict[str, Any]
 T = TypeVar("T")

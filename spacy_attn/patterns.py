@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from glob import has_magic
 from typing import NoReturn
@@ -43,6 +44,25 @@ def find_files(given: str, suffixes: str, is_wanted: Callable[[str], bool]) -> l
     if hint := _hint(given):
         raise ConfigError(f"input {given} is not there: list what is there with ls{hint}")
     return [given]
+
+
+def check_given_once(names: Sequence[str]) -> None:
+    """Refuse a file that is named twice, in whatever way: ``a.txt`` and ``./a.txt`` are one.
+
+    Args:
+        names: of files, or "-" for standard input.
+
+    Raises:
+        ConfigError: one is.
+    """
+    files = {name: name if name == "-" else os.path.abspath(name) for name in names}
+    times = Counter(files[name] for name in names)
+    for name, file in files.items():
+        if times[file] > 1:
+            raise ConfigError(
+                f"input {name} is given {times[file]} times, and would be read as often: "
+                "give it once"
+            )
 
 
 def _matched(pattern: str) -> list[str]:

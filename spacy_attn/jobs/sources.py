@@ -6,7 +6,6 @@ import codecs
 import os
 import stat
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.patterns import find_files
+from spacy_attn.patterns import check_given_once, find_files
 
 Format: TypeAlias = Literal["jsonl", "txt", "txt-file", "csv", "tsv", "parquet", "docbin"]
 
@@ -79,19 +78,12 @@ def find_sources(inputs: Iterable[str | Path], input_format: str | None = None) 
         raise ConfigError(
             f"no input: give at least one file ({' '.join(SUFFIXES)}), a folder, or - for stdin"
         )
-    if given.count(STDIN) > 1:
-        raise ConfigError("- (standard input) can be given once only")
     shown = " ".join(SUFFIXES)
     sources = []
     for item in given:
         for name in [item] if item == STDIN else find_files(item, shown, _has_known_suffix):
             sources.append(_find_source(name, input_format, item))
-    for name, times in Counter(os.path.abspath(source.name) for source in sources).items():
-        if times > 1:
-            raise ConfigError(
-                f"input {name} is given {times} times, and its records would be in the output as "
-                "often: give it once"
-            )
+    check_given_once([source.name for source in sources])
     return sources
 
 

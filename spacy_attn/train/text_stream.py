@@ -14,7 +14,6 @@ import os
 import stat
 import sys
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.patterns import find_files
+from spacy_attn.patterns import check_given_once, find_files
 
 STDIN: Final = "-"
 FORMATS: Final = ("txt", "jsonl")
@@ -72,9 +71,8 @@ def find_text_files(
     names = []
     for item in map(str, inputs):
         names += [item] if item == STDIN else find_files(item, shown, _is_text)
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise ConfigError(f"input {name} is given {times} times; give it once")
+    check_given_once(names)
+    for name in names:
         if name != STDIN:
             _check_readable(name)
         elif sys.stdin is None:

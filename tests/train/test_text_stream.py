@@ -57,6 +57,7 @@ def test_files_folders_patterns_and_stdin(tmp_path, monkeypatch):
         (["*.none"], r"no file matches \*\.none: list what is there"),
         (["empty"], r"folder empty holds no file with a suffix of \.txt"),
         (["a.txt", "a.txt"], r"input a\.txt is given 2 times"),
+        (["a.txt", "./a.txt"], r"input a\.txt is given 2 times, and would be read as often"),
         (["-", "-"], "input - is given 2 times"),
         (["nul.txt"], r"input nul\.txt is no text in UTF-8 \(it holds NUL bytes\)"),
         (["no.gz"], r"input no\.gz cannot be read: Not a gzipped file"),
