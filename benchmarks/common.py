@@ -10,11 +10,12 @@ import gzip
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -148,12 +149,38 @@ def is_quick() -> bool:
     return "--quick" in sys.argv
 
 
-def run_command(main: Callable[[], None], text: str | None) -> None:
-    """Run a benchmark, or print its docstring where ``--help`` was asked for."""
-    if {"-h", "--help"}.isdisjoint(sys.argv[1:]):
-        main()
-    else:
-        print((text or "").strip())
+_OF_CHILDREN = {"--child", "--row"}  # what benchmarks call themselves with, see in_child()
+
+
+def run_command(
+    main: Callable[[], None], text: str | None, words: Collection[str] | None = ()
+) -> None:
+    """Run a benchmark, or print its docstring where ``--help`` was asked for.
+
+    What the benchmark does not know is refused: a slip such as ``--quik`` would otherwise measure
+    everything for minutes and write over the committed result.
+
+    Args:
+        main: the benchmark.
+        text: its docstring, which names its options.
+        words: what else may follow; None: anything, such as a path.
+    """
+    given, text = sys.argv[1:], (text or "").strip()
+    if not {"-h", "--help"}.isdisjoint(given):
+        print(text)
+        return
+    options = {*re.findall(r"(?<!\S)--[a-z-]+", text)}
+
+    def is_known(each: str) -> bool:
+        return each in options if each.startswith("-") else words is None or each in words
+
+    wrong = [each for each in given if not is_known(each)]
+    if wrong and _OF_CHILDREN.isdisjoint(given):
+        command = re.search(r"python -m [\w.]+", text)
+        raise SystemExit(
+            f"{' '.join(wrong)} is not known here; see: {command[0] if command else ''} --help"
+        )
+    main()
 
 
 def publish(

@@ -340,6 +340,8 @@ def write_known(relations: Sequence[Result], path: Path) -> None:
 def main() -> None:
     need(SEMCOR, "SemCor")
     given = [each for each in sys.argv[1:] if each != "--quick"]
+    if len(given) > 1:
+        raise SystemExit(f"{' '.join(given)}: give one MODEL at a time")
     settings = EncoderSettings(given[0]) if given else EncoderSettings()
     nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
     nlp.add_pipe("nltk_chunker")
@@ -352,7 +354,7 @@ def main() -> None:
         "n_heads": list(first.follows.shape[2:]),
         **measure(first, second),
     }
-    name = f"heads-{settings.model.rpartition('/')[2]}" if given else "heads"
+    name = f"heads-{Path(settings.model).name}" if given else "heads"
     if not is_quick():
         known = ROOT / "build" / f"{name}.json" if given else KNOWN_HEADS
         write_known(result["relations"], known)
@@ -362,4 +364,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main, __doc__)
+    run_command(main, __doc__, None)

@@ -334,4 +334,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main, __doc__)
+    run_command(main, __doc__, ("speed", "picture"))

@@ -40,6 +40,7 @@ from benchmarks.common import (
     Result,
     accuracy,
     is_quick,
+    need,
     plain_texts,
     publish,
     run_command,
@@ -196,6 +197,7 @@ def measure(texts: Sequence[Text], answer: Answer, summarise: Summarise) -> Resu
 
 
 def main() -> None:
+    need(SEMCOR, "SemCor")
     nlp = spacy.blank("en")
     encoder = shared_encoder(EncoderSettings())
     texts = read(nlp)[: 3 if is_quick() else None]

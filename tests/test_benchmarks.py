@@ -86,13 +86,41 @@ def test_help_is_the_docstring_and_nothing_is_run(monkeypatch, capsys):
         run_command(technique_speed.main, technique_speed.__doc__)
 
 
+@pytest.mark.parametrize(
+    ("given", "words", "refused"),
+    [
+        (["--quik"], (), "--quik"),
+        (["speeed", "--quick"], ("speed",), "speeed"),
+        (["a.jsonl", "-q"], None, "-q"),
+        (["--quick"], (), None),
+        (["speed"], ("speed",), None),
+        (["a.jsonl"], None, None),
+        (["--row", '["one"]'], (), None),
+    ],
+)
+def test_what_a_benchmark_does_not_know_is_refused_before_it_runs(
+    given, words, refused, monkeypatch
+):
+    ran = []
+    monkeypatch.setattr("sys.argv", ["technique_speed", *given])
+    text = technique_speed.__doc__
+    if refused is None:
+        run_command(lambda: ran.append(True), text, words)
+        assert ran
+        return
+    sentence = f"{refused} is not known here; see: python -m benchmarks.technique_speed --help"
+    with pytest.raises(SystemExit, match=f"^{re.escape(sentence)}$"):
+        run_command(lambda: ran.append(True), text, words)
+    assert not ran
+
+
 def test_every_benchmark_answers_help():
     commands = [p for p in BENCHMARKS.rglob("*.py") if 'if __name__ == "__main__"' in p.read_text()]
     assert len(commands) > 30
     silent = [
         path.name
         for path in commands
-        if not any(way in path.read_text() for way in ("run_command(main, __doc__)", "ArgumentP"))
+        if not any(way in path.read_text() for way in ("run_command(main, __doc__", "ArgumentP"))
     ]
     assert silent == ["worker.py"], "a child of other benchmarks is no command of its own"
 

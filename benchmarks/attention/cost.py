@@ -278,7 +278,8 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=max(PHASES.values()))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--systems", nargs="+", default=[*PATTERNS, *MODELS])
+    systems = [*PATTERNS, *MODELS]
+    parser.add_argument("--systems", nargs="+", default=systems, choices=systems)
     parser.add_argument("-o", "--output", type=Path, help="where a trial's result goes")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)  # system and phase
     parser.add_argument("--within", type=float, help="seconds after which nothing is begun")

@@ -419,7 +419,9 @@ def overview() -> str:
         intervals overlap. *words/s*: words (for lemmas and stems: forms) a second, the classic tool
         above, attention below; compare them within a row, for rows were measured on different
         days and machines. The classic tool is the best of those that were measured, for stems
-        the best stemmer. Each row is measured by `python -m` and its last column.""",
+        the best stemmer. Each row is measured by `python -m` and its last column; the words/s of
+        `benchmarks.heads`, `benchmarks.relation_pairs` and `benchmarks.questions` by
+        `benchmarks.technique_speed`, those of `benchmarks.lemmas` by `benchmarks.lemmas speed`.""",
         table(
             rows,
             Column("technique", "technique"),
