@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ from spacy_attn.encoder.lemmatizer import (
     target_symbols,
     unpacked,
 )
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import linear_schedule
@@ -48,6 +49,7 @@ _NAME_TYPE = "1:03:00::"
 _FREQUENT = 20  # times that a lemma is met
 _LONGEST = 32  # letters of a form to learn from
 _LISTS = {"NOUN": "noun.exc", "VERB": "verb.exc", "ADJ": "adj.exc", "ADV": "adv.exc"}
+_LINE = '{"tokens": ["He", "stared"], "senses": [[1, ["stare%2:39:00::"]]]}'
 _UNKNOWN_LETTER = "?"  # any that the model does not know
 
 Report = Callable[[dict[str, Any]], None]
@@ -80,19 +82,29 @@ class LemmatizerConfig:
         for name in ("epochs", "batch", "irregular"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
+        if not 0 <= self.learning_rate <= 1:
+            raise ConfigError(f"learning_rate = {self.learning_rate}; allowed is 0 to 1")
 
 
 def read_forms(semcor: Path) -> list[FormLemma]:
     """The forms of SemCor with the lemma that they have most often.
 
     Left out are words of several parts, words with anything but letters, and names.
+
+    Raises:
+        RecordError: the file is damaged, or a line is no sentence with senses.
     """
     counts: dict[Form, Counter[str]] = {}
-    for record in read_records(semcor):
-        for index, keys in record["senses"]:
-            lemma, _, rest = keys[0].partition("%")
+    for number, record in enumerate(read_records(semcor), 1):
+        try:
+            found = [
+                (form_of(record["tokens"][index], keys), *keys[0].partition("%")[::2])
+                for index, keys in record["senses"]
+            ]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(f"{semcor}, line {number}: must be like {_LINE}") from error
+        for form, lemma, rest in found:
             is_name = lemma in _NAMES and rest == _NAME_TYPE
-            form = form_of(record["tokens"][index], keys)
             letters = form[0].isalpha() and lemma.isalpha()
             if letters and not is_name and len(form[0]) <= _LONGEST:
                 counts.setdefault(form, Counter())[lemma] += 1
@@ -208,7 +220,9 @@ def train_lemmatizer(
 
     Raises:
         ConfigError: a setting is not allowed, or there is nothing to train on.
-        ResourceError: ``start`` is no such model, or ``wordnet`` has no exception lists.
+        RecordError: as :func:`read_forms`.
+        ResourceError: ``start`` is no such model, ``wordnet`` has no exception lists, or nothing
+            can be written to ``output``.
     """
     network, config = network or EncoderDecoderConfig(N_SYMBOLS), config or LemmatizerConfig()
     rows, exceptions = read_forms(semcor), read_exceptions(wordnet) if wordnet else []
@@ -226,6 +240,7 @@ def train_lemmatizer(
         network = replace(first.config, dropout=network.dropout)
         model = EncoderDecoder(network)
         model.load_state_dict(first.state_dict())
+    _check_writable(output)
     if report:
         report({"forms": len(train), "parameters": sum(p.numel() for p in model.parameters())})
     curve = list(_epochs(model, train, config, report, tuning))
@@ -327,12 +342,23 @@ def _with_noise(row: FormLemma, config: LemmatizerConfig, rng: random.Random) ->
     return FormLemma(form, pos, lemma, n)
 
 
+def _check_writable(folder: Path) -> None:
+    """Make the folder, and refuse one that takes no file, before the work and not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write to {folder} ({error.strerror}); name a folder that you may write to"
+        ) from error
+
+
 def _write(path: Path, model: EncoderDecoder, manifest: dict[str, Any]) -> Path:
     """One safetensors file."""
     from safetensors.torch import save_file
 
     tensors = packed(model.state_dict())
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     save_file(tensors, temporary, metadata={"manifest": json.dumps(manifest)})
     temporary.chmod(0o644)  # safetensors makes files that only their owner reads

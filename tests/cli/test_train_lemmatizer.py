@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from spacy_attn.cli.app import app
 from spacy_attn.encoder.lemmatizer import read_lemmatizer
+from spacy_attn.train import lemmatizer as module
 from tests.conftest import write_semcor
 
 RUNNER = CliRunner()
@@ -40,6 +41,8 @@ def test_from_forms_to_a_model(tmp_path, semcor):
         (["--semcor", "none.jsonl"], "none.jsonl does not exist"),
         (["--heads", 3], "heads = 3; allowed are divisors of width 16"),
         (["--epochs", 0], "epochs = 0; allowed is 1 or more"),
+        (["--learning-rate", -1], "learning_rate = -1.0; allowed is 0 to 1"),
+        (["--learning-rate", "nan"], "learning_rate = nan; allowed is 0 to 1"),
         (["--wordnet", "none"], "none/noun.exc cannot be read (No such file"),
         (["--start", "none.safetensors"], "none.safetensors cannot be read (No such file"),
     ],
@@ -49,3 +52,10 @@ def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, semcor):
     assert result.exit_code in (1, 2)
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_a_folder_that_takes_no_file_is_refused_before_the_training(tmp_path, semcor, monkeypatch):
+    monkeypatch.setattr(module, "_epochs", lambda *_: pytest.fail("it was trained"))
+    result = call("--semcor", semcor, "-o", semcor, *SIZE)
+    assert result.exit_code == 1
+    assert "(File exists); name a folder that you may write to" in " ".join(result.output.split())

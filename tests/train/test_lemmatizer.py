@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from spacy_attn.encoder.encoder_decoder import EncoderDecoderConfig
 from spacy_attn.encoder.lemmatizer import N_SYMBOLS, read_lemmatizer
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.train.lemmatizer import (
     FormLemma,
     LemmatizerConfig,
@@ -72,6 +72,28 @@ def test_forms(tmp_path):
         FormLemma("taxes", "NOUN", "tax", 2),
         FormLemma("taxes", "VERB", "tax", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        [1, 2],
+        {"tokens": ["He", "stared"]},
+        {"tokens": ["He", "stared"], "senses": [[7, ["stare%2:39:00::"]]]},
+        {"tokens": ["He", "stared"], "senses": [[1, ["stare%9:39:00::"]]]},
+        {"tokens": ["He", "stared"], "senses": [[1, ["stare"]]]},
+        {"tokens": ["He", "stared"], "senses": [[1, []]]},
+        {"tokens": ["He", "stared"], "senses": [[1]]},
+        {"tokens": ["He", 5], "senses": [[1, ["stare%2:39:00::"]]]},
+        {"tokens": ["He", "stared"], "senses": [[1, [5]]]},
+    ],
+)
+def test_a_line_that_is_no_sentence_with_senses(line, tmp_path):
+    path = write(tmp_path / "own.jsonl.gz", [("Taxes", ["tax%1:21:00::"])])
+    with gzip.open(path, "at", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    with pytest.raises(RecordError, match=r'own.jsonl.gz, line 2: must be like \{"tokens": \['):
+        read_forms(path)
 
 
 def test_exceptions_are_what_no_rule_gives(wordnet):
