@@ -25,8 +25,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         ResourceError: the pipeline or the encoder is not on this machine.
     """
     with messages().status("Reading models ..."):
-        import spacy
-
+        from spacy_attn.components.pipeline import load_pipeline
         from spacy_attn.explain.syntax import syntax_of
         from spacy_attn.models import DEFAULT_PIPELINE, repair_command, resolve_pipeline
 
@@ -36,7 +35,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
                 "--syntax needs a pipeline with a parser; run: "
                 f"{repair_command(DEFAULT_PIPELINE, 'pipeline')}"
             )
-        nlp = spacy.load(name)
+        nlp = load_pipeline(name, components=())
         found = [(doc, syntax_of(doc)) for doc in nlp.pipe(texts)]
     if as_json:
         records = [[_record(doc, arc) for arc in arcs] for doc, arcs in found]

@@ -75,6 +75,12 @@ def load_pipeline(
 def _load(name: str) -> Language:
     try:
         return spacy.load(name)
+    except ImportError as error:
+        if "E048" not in str(error):
+            raise
+        raise ConfigError(
+            f"pipeline {name}: spaCy has no such language; give one that it has, such as blank:en"
+        ) from error
     except ValueError as error:
         if "E002" not in str(error):
             raise

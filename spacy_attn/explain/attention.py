@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
+from spacy_attn._types import TokenRange
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import AttentionMap, HeadVectors, attention_map, head_vectors
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
@@ -24,6 +25,7 @@ def attention_of(
     *,
     kind: str = "attention",
     layers: Sequence[int] | None = None,
+    within: TokenRange | None = None,
     encoder: HuggingFaceEncoder | None = None,
 ) -> AttentionMap:
     """Which token of a Doc looks at which; computed now, nothing is stored on the Doc.
@@ -33,15 +35,19 @@ def attention_of(
         kind: "attention", "norms" or "rollout": see
             :func:`~spacy_attn.encoder.attention_map.attention_map`.
         layers: the numbers of those to keep, 1 the first; None keeps all.
+        within: first and end token of those to keep; None keeps all.
         encoder: such as ``nlp.get_pipe("attention_encoder").encoder``; None takes
             all-MiniLM-L6-v2.
 
     Raises:
-        ConfigError: an unknown kind or layer, or a map that would take more than 2 GB.
+        ConfigError: an unknown kind or layer, no such tokens, or a map that would take more than
+            2 GB.
         ResourceError: the model is not on this machine.
     """
     encoder = encoder or shared_encoder(EncoderSettings())
-    return attention_map(encoder, doc.text, offsets_of(doc), kind=kind, layers=layers)
+    return attention_map(
+        encoder, doc.text, offsets_of(doc), kind=kind, layers=layers, within=within
+    )
 
 
 def head_of(

@@ -9,20 +9,21 @@ al. 2019, "Analyzing Multi-Head Self-Attention", section 5.1.2).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
+from spacy_attn._types import TokenRange
 from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attention import attention_of
 from spacy_attn.models import DEFAULT_ENCODER
 
@@ -30,6 +31,7 @@ from spacy_attn.models import DEFAULT_ENCODER
 LEFT_OUT = frozenset({"ROOT", "punct", "dep", ""})
 #: The best head of the default encoder for each relation; ``python -m benchmarks.heads`` writes it.
 KNOWN_HEADS = Path(str(files("spacy_attn") / "data" / "heads.json"))
+_TOGETHER: Final = 512  # tokens of sentences whose weights are held at once, 75 MB in MiniLM
 
 
 class Arc(NamedTuple):
@@ -100,15 +102,29 @@ class SeenArc:
 
 
 @lru_cache(maxsize=4)
-def known_heads(path: Path = KNOWN_HEADS) -> Mapping[str, KnownHead]:
+def known_heads(path: str | Path = KNOWN_HEADS) -> Mapping[str, KnownHead]:
     """The best head of an encoder for each relation of the parse.
 
     Args:
         path: what ``python -m benchmarks.heads MODEL`` wrote; the default is that of
             all-MiniLM-L6-v2 and en_core_web_sm.
+
+    Raises:
+        ResourceError: the file is missing or holds something else.
     """
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return {label: KnownHead(*row) for label, row in rows.items()}
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {label: KnownHead(*row) for label, row in rows.items()}
+    except OSError as error:
+        raise ResourceError(
+            f"{path} cannot be read ({error.strerror}); write it with: python -m benchmarks.heads "
+            "MODEL"
+        ) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ResourceError(
+            f"{path} does not hold heads of attention ({error}); write it with: python -m "
+            "benchmarks.heads MODEL"
+        ) from error
 
 
 def syntax_of(
@@ -119,13 +135,16 @@ def syntax_of(
 ) -> list[SeenArc]:
     """The arcs of a parsed Doc, and whether attention follows them.
 
+    In a text of more than 512 tokens, a word's look falls on one of the sentences around it.
+
     Args:
         doc: with a dependency parse; relations without a known head are left out.
         encoder: None takes all-MiniLM-L6-v2.
         heads: of the relations; None takes :func:`known_heads`, of all-MiniLM-L6-v2.
 
     Raises:
-        ConfigError: the Doc has words and no parse, or ``heads`` is missing for another encoder.
+        ConfigError: the Doc has words and no parse, or ``heads`` is missing for another encoder
+            or names a head that the encoder does not have.
         ResourceError: the encoder is not on this machine.
     """
     if len(doc) and not doc.has_annotation("DEP"):
@@ -142,13 +161,39 @@ def syntax_of(
     arcs = [arc for arc in arcs_of(doc) if arc.label in heads]
     if not arcs:
         return []
-    attention = attention_of(doc, encoder=encoder)
-    most = most_attended(attention)
     out = []
-    for arc in arcs:
-        head = heads[arc.label]
-        start, end = (arc.dependent, arc.head) if head.upwards else (arc.head, arc.dependent)
-        seen = int(most[head.layer - 1, head.head - 1, start])
-        weight = float(attention.of(head.layer, head.head)[start, seen])
-        out.append(SeenArc(arc, head, seen, weight, seen == end))
+    for first, end in _together(doc):
+        inside = [arc for arc in arcs if first <= arc.dependent < end]
+        if inside:
+            attention = attention_of(doc, encoder=encoder, within=(first, end))
+            most = most_attended(attention)
+            out += [_seen(attention, most, arc, heads[arc.label]) for arc in inside]
     return out
+
+
+def _together(doc: Doc) -> Iterator[TokenRange]:
+    """First and end token of neighbouring sentences: an arc never leaves its sentence."""
+    first = end = 0
+    for sent in doc.sents:
+        if sent.end - first > _TOGETHER and end > first:
+            yield first, end
+            first = end
+        end = sent.end
+    if end > first:
+        yield first, end
+
+
+def _seen(attention: AttentionMap, most: NDArray[np.int64], arc: Arc, head: KnownHead) -> SeenArc:
+    """What a head looks at from one end of an arc."""
+    n_layers, n_heads = most.shape[:2]
+    if not (1 <= head.layer <= n_layers and 1 <= head.head <= n_heads):
+        raise ConfigError(
+            f"head {head.layer}-{head.head} for {arc.label}; this encoder has layers 1 to "
+            f"{n_layers} with heads 1 to {n_heads}: measure its own with: python -m "
+            "benchmarks.heads MODEL"
+        )
+    first = attention.first
+    start, end = (arc.dependent, arc.head) if head.upwards else (arc.head, arc.dependent)
+    looks_at = int(most[head.layer - 1, head.head - 1, start - first])
+    weight = float(attention.of(head.layer, head.head)[start - first, looks_at])
+    return SeenArc(arc, head, looks_at + first, weight, looks_at + first == end)

@@ -107,6 +107,9 @@ def test_syntax(run):
     code, out, err = run("The cat sleeps.", "--syntax", "--pipeline", "blank:en")
     assert (code, out) == (2, "")
     assert err.startswith("error: the Doc has no dependency parse; use a pipeline with a parser")
+    code, out, err = run("The cat sleeps.", "--syntax", "--pipeline", "blank:zz")
+    assert (code, out) == (2, "")
+    assert err.strip().endswith("has no such language; give one that it has, such as blank:en")
 
 
 def test_files(run, toy, tmp_path):

@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from benchmarks.heads import DIRECTIONS, write_known
 from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import syntax as module
 from spacy_attn.explain.attention import attention_of
 from spacy_attn.explain.syntax import (
@@ -80,7 +80,7 @@ def attention(monkeypatch):
     """Head 1 looks at the next token, head 2 at the one before."""
     ahead, behind = np.eye(5, k=1), np.eye(5, k=-1)
     made = made_map([[ahead, behind]])
-    monkeypatch.setattr(module, "attention_of", lambda doc, encoder: made)
+    monkeypatch.setattr(module, "attention_of", lambda doc, encoder, within: made)
 
 
 @pytest.mark.usefixtures("attention")
@@ -118,6 +118,61 @@ def test_an_encoder_of_the_users(toy_model, tmp_path):
     assert 0 < det.weight < 1
     with pytest.raises(ConfigError, match="are not known; give heads, measured with"):
         syntax_of(doc, encoder=encoder)
+
+
+def test_a_long_text_is_read_in_parts(toy_model, monkeypatch):
+    """What is held at once does not grow with the text, and arcs are the same."""
+    encoder = HuggingFaceEncoder(EncoderSettings(str(toy_model), window=64, overlap=16))
+    heads = {"det": UP, "nsubj": DOWN}
+    vocab = spacy.blank("en").vocab
+    doc = Doc.from_docs([Doc(vocab).from_bytes(parsed().to_bytes()) for _ in range(4)])
+    whole = syntax_of(doc, encoder=encoder, heads=heads)
+    parts = []
+
+    def noted(doc, *, encoder, within):
+        parts.append(within)
+        return attention_of(doc, encoder=encoder, within=within)
+
+    monkeypatch.setattr(module, "attention_of", noted)
+    monkeypatch.setattr(module, "_TOGETHER", 12)
+    found = syntax_of(doc, encoder=encoder, heads=heads)
+    assert parts == [(0, 10), (10, 20)]
+    assert [seen.arc for seen in found] == [seen.arc for seen in whole] == arcs_of(doc)
+    most = most_attended(attention_of(doc, encoder=encoder, within=(10, 20)))
+    assert found[4].looks_at == 10 + most[0, 0, 0]
+    monkeypatch.setattr(module, "_TOGETHER", 3)  # a longer sentence is a part of its own
+    assert len(syntax_of(doc, encoder=encoder, heads=heads)) == 8
+    assert parts[2:] == [(0, 5), (5, 10), (10, 15), (15, 20)]
+
+
+@pytest.mark.usefixtures("attention")
+def test_heads_of_another_encoder():
+    for head in (
+        KnownHead(2, 1, True, 0.5),
+        KnownHead(1, 3, True, 0.5),
+        KnownHead(0, 1, True, 0.5),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"this encoder has layers 1 to 1 with heads 1 to 2: .* benchmarks"
+        ):
+            syntax_of(parsed(), heads={"det": head})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, r"cannot be read \(No such file"),
+        ("{", "does not hold heads of attention"),
+        ("[1]", "does not hold heads of attention"),
+        ('{"det": [1, 2]}', "does not hold heads of attention"),
+    ],
+)
+def test_files_without_heads(text, sentence, tmp_path):
+    path = tmp_path / "heads.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(ResourceError, match=sentence + r".* python -m benchmarks\.heads MODEL$"):
+        known_heads(str(path))
 
 
 def test_what_is_missing():
