@@ -15,7 +15,7 @@ from rich.text import Text
 from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, explain_missing_package
 
 if TYPE_CHECKING:
     from spacy_attn.explain.explanation import Explanation
@@ -99,7 +99,7 @@ def explain(
     highest weights, and with these words alone, next to the same for random words.
     """
     texts = given_texts(texts)
-    _check_endings(html, plot, weights)
+    _check_files(html, plot, weights)
     if syntax:
         _refuse_with_syntax(
             {
@@ -120,11 +120,14 @@ def explain(
     names = _names(by, layer, head, is_for_weights=weights is not None)
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.attention import save_attention
+    from spacy_attn.explain.attribution import check_attributions
     from spacy_attn.explain.decision import subjects_of
     from spacy_attn.explain.explanation import DEFAULT_ATTRIBUTIONS
     from spacy_attn.explain.explanation import explain as explain_texts
     from spacy_attn.wsd.methods.registry import with_model
 
+    attributions = DEFAULT_ATTRIBUTIONS if names == ("all",) else names
+    check_attributions(attributions)  # before models load
     (chosen,) = with_model([method], model)
     console = messages()
     with console.status("Reading models ..."):
@@ -134,7 +137,6 @@ def explain(
             subject = _only([subject for _, subject in subjects_of(nlp, texts, word, None)], option)
             if weights is not None:
                 _ = subject.encoder  # a method without one is refused here
-        attributions = DEFAULT_ATTRIBUTIONS if names == ("all",) else names
         found = explain_texts(nlp, texts, word, attributions=attributions, layer=layer, head=head)
     written = _write_files(found, html, plot)
     if weights is not None:
@@ -178,8 +180,8 @@ def _refuse_with_syntax(given: Mapping[str, object]) -> None:
         raise ConfigError(f"--syntax shows the parse, without {', '.join(extra)}: leave that out")
 
 
-def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -> None:
-    """A wrong name is told before models load."""
+def _check_files(html: Path | None, plot: Path | None, weights: Path | None) -> None:
+    """What cannot be written is told before models load."""
     for option, path, suffixes in (
         ("--html", html, (".html", ".htm")),
         ("--plot", plot, (".svg", ".png")),
@@ -192,6 +194,9 @@ def _check_endings(html: Path | None, plot: Path | None, weights: Path | None) -
                 f"{option} {path}: allowed are names that end in {' or '.join(suffixes)}"
             )
         check_folder(option, path)
+    if plot is not None:
+        with explain_missing_package("a picture"):
+            import matplotlib  # noqa: F401
 
 
 def _write_files(found: list[Explanation], html: Path | None, plot: Path | None) -> list[Path]:

@@ -82,7 +82,7 @@ def import_(
 
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
-    check_folder("-o", output)
+    _check_output(output)
     from spacy_attn.wsd.inventory.importers.glossary import parse_columns
     from spacy_attn.wsd.inventory.importers.run import import_inventory
 
@@ -124,13 +124,18 @@ def check(
 
     A sample is decided: of about 300 examples, each is decided while it is held out.
     """
-    import spacy
-
     from spacy_attn.components.adapter import resources_of
+    from spacy_attn.components.pipeline import blank_pipeline, load_pipeline
     from spacy_attn.wsd.inventory.check import check_inventory
+    from spacy_attn.wsd.methods.registry import sense_method
 
+    if method != "none":
+        sense_method(method)  # a wrong name is told before the inventory is checked
     loaded = _load(inventory)
-    nlp = spacy.load(pipeline) if pipeline else spacy.blank(loaded.lang or "xx")
+    if pipeline is None:
+        nlp = blank_pipeline(loaded.lang or "xx")
+    else:
+        nlp = load_pipeline(pipeline, components=())
     resources = resources_of(nlp)
     report = check_inventory(loaded, resources.tokenize, nlp.Defaults.stop_words)
     console = messages()
@@ -170,7 +175,7 @@ def add(
     )
 
     if output is not None:
-        check_folder("-o", output)
+        _check_output(output)
     loaded = _load([inventory])
     path = Path(inventory)
     if not path.is_file():
@@ -242,6 +247,13 @@ def show(
 
 
 # -- what is shown ---------------------------------------------------------------------------
+
+
+def _check_output(output: Path) -> None:
+    """A name that would be taken for another format is told before the work."""
+    if output.suffix != ".jsonl":
+        raise ConfigError(f"-o {output}: allowed are names that end in .jsonl")
+    check_folder("-o", output)
 
 
 def _load(names: Sequence[str]) -> Inventory:

@@ -160,8 +160,10 @@ def train_senses(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )
     from spacy_attn.train.sense_config import TrainConfig
+    from spacy_attn.wsd.inventory.sources import check_source
     from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
+    check_source(inventory)
     if semcor is None and data is not None and start is None:
         start = SENSE_MODEL
     config = TrainConfig(

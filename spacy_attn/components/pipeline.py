@@ -13,8 +13,9 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.models.catalogue import DEFAULT_PIPELINE
 from spacy_attn.models.resolve import repair_command
-from spacy_attn.wsd.inventory.sources import InventorySource
-from spacy_attn.wsd.methods.registry import MethodSpec
+from spacy_attn.wsd.granularity import check_granularity
+from spacy_attn.wsd.inventory.sources import InventorySource, check_source
+from spacy_attn.wsd.methods.registry import MethodSpec, sense_method
 
 logger = logging.getLogger("spacy_attn")
 
@@ -52,6 +53,13 @@ def load_pipeline(
         ConfigError: a setting is not allowed.
     """
     name = resolve_pipeline(pipeline)
+    if pipeline is None and _DISAMBIGUATOR in components:
+        # What is wrong is told before spaCy reads its models. A pipeline of the user's own may
+        # register methods while it loads.
+        sense_method(method)
+        check_source(inventory)
+        if "granularity" in config:
+            check_granularity(config["granularity"], str(inventory))
     if name is None:
         logger.warning(
             "no spaCy pipeline is installed: words are found by their forms, and their parts of "
@@ -70,6 +78,22 @@ def load_pipeline(
         elif factory not in own:
             nlp.add_pipe(factory, config=settings if factory == _DISAMBIGUATOR else {})
     return nlp
+
+
+def blank_pipeline(lang: str) -> Language:
+    """A pipeline of a tokenizer alone.
+
+    Raises:
+        ConfigError: spaCy has none for the language, or not without another package.
+    """
+    try:
+        return spacy.blank(lang)
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"spaCy has no tokenizer for the language {lang!r} here ({reason}); name a pipeline, "
+            "such as blank:xx, which cuts words at white space and punctuation"
+        ) from error
 
 
 def _load(name: str) -> Language:

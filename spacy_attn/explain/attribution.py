@@ -9,8 +9,9 @@ alike without any context (``static``), what is near (``nearness``), or nothing 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,21 @@ LABELS: Final = {
     "nearness": "nearness",
     "random": "random",
 }
+
+
+def check_attributions(names: Sequence[str]) -> None:
+    """Refuse unknown attribution methods, or none.
+
+    Raises:
+        ConfigError: says what is allowed.
+    """
+    unknown = [name for name in names if name not in ATTRIBUTIONS]
+    if unknown or not names:
+        near = [near for name in unknown[:1] for near in get_close_matches(name, ATTRIBUTIONS, 1)]
+        raise ConfigError(
+            f"attributions = {', '.join(unknown)!r}; allowed are {', '.join(ATTRIBUTIONS)}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
 
 
 @dataclass(frozen=True, eq=False)

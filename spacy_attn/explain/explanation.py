@@ -11,7 +11,13 @@ from spacy.language import Language
 from spacy_attn._types import PlainData, StaticVectors
 from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.explain.attribution import ATTRIBUTIONS, Weights, attribute, map_around
+from spacy_attn.explain.attribution import (
+    ATTRIBUTIONS,
+    Weights,
+    attribute,
+    check_attributions,
+    map_around,
+)
 from spacy_attn.explain.decision import Subject, subjects_of
 from spacy_attn.explain.trust import Trust, agreement, trust
 from spacy_attn.wsd.sense import Sense
@@ -139,11 +145,7 @@ def explain(
         ConfigError: an unknown attribution, layer or head, or no such word.
         ResourceError: no attribution method can run.
     """
-    unknown = [attribution for attribution in attributions if attribution not in ATTRIBUTIONS]
-    if unknown or not attributions:
-        raise ConfigError(
-            f"attributions = {', '.join(unknown)!r}; allowed are {', '.join(ATTRIBUTIONS)}"
-        )
+    check_attributions(attributions)
     options: dict[str, Any] = {"layer": layer, "head": head}
     found = []
     for i, subject in subjects_of(nlp, texts, word, method):

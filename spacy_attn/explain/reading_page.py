@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ CERTAIN: Final = 0.9  # probability from which a sense is marked as certain
 FAIR: Final = 0.6
 _RANKED: Final = 8  # senses of each mark whose probability is on the page
 _FILES: Final = Path(__file__).parent
+_TURNS_ROUND: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _PARAGRAPH: Final = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -248,9 +250,19 @@ def _apart(labels: Sequence[Label], spans: Sequence[tuple[int, int]]) -> list[La
 
 
 def _clean(text: str) -> str:
-    """What HTML cannot hold, and what it would obey, becomes a replacement character."""
-    shown = (c if c.isprintable() or c in "\n\t" or c.isspace() else "\ufffd" for c in text)
+    """What HTML cannot hold, and what turns text round, becomes a replacement character.
+
+    Other invisible characters stay: emoji, Persian and Hindi are joined by them, and scanned words
+    have soft hyphens.
+    """
+    shown = (c if _is_shown(c) else "\ufffd" for c in text)
     return "".join(shown).replace("\r", "\n")
+
+
+def _is_shown(c: str) -> bool:
+    if c.isprintable() or c.isspace():
+        return True
+    return unicodedata.category(c) == "Cf" and not _TURNS_ROUND.match(c)
 
 
 def _safe(text: str) -> str:

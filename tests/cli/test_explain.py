@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import catalogue
 import numpy as np
@@ -145,6 +146,7 @@ def test_files(run, toy, tmp_path):
         (["--plot", "no/a.svg"], "--plot no/a.svg: its folder does not exist; make it with: mkdir"),
         (["--head", "1"], "--head 1 needs --layer: a head is one of a layer"),
         (["--by", "lime"], "attributions = 'lime'; allowed are occlusion, integrated_gradients"),
+        (["--by", "oclusion"], "attributions = 'oclusion'; allowed are occlusion"),
         (["--by", " , "], "attributions = ''; allowed are occlusion"),
         (["--by", "occlusion", "--layer", "1"], "--layer 1 with --by occlusion: layers are of"),
         (
@@ -163,6 +165,15 @@ def test_a_wrong_call(run, toy, options, said):
     code, out, err = run(*TEXTS, *options, *toy)
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {said}")
+
+
+def test_what_cannot_be_done_is_told_before_models_are_read(run, monkeypatch):
+    monkeypatch.setattr(pipeline, "load_pipeline", None)
+    code, _, err = run(*TEXTS, "--by", "occlusion,atention")
+    assert (code, err.endswith("; did you mean 'attention'?\n")) == (2, True)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, _, err = run(*TEXTS, "--word", "bat", "--plot", "a.svg")
+    assert (code, "a picture needs" in err) == (1, True)
 
 
 def test_no_word_of_the_inventory(run, toy):

@@ -91,6 +91,36 @@ def test_what_is_no_place_or_no_inventory(glossary, tmp_path, capsys):
     assert f"spacy-attn inventory import {glossary} -o glossary.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["import", "add"])
+def test_an_inventory_is_written_as_jsonl(mine, glossary, tmp_path, capsys, command):
+    output = tmp_path / "mine.csv"
+    rest = ["import", str(glossary)] if command == "import" else ["add", str(mine), "--from", "c"]
+    assert main(["inventory", *rest, "-o", str(output)]) == 2
+    said = f"error: -o {output}: allowed are names that end in .jsonl\n"
+    assert (capsys.readouterr().err, output.exists()) == (said, False)
+
+
+def test_a_dictionary_is_not_written_over(tmp_path, capsys):
+    source = tmp_path / "kaikki.jsonl"
+    line = {"word": "bat", "pos": "noun", "lang_code": "en", "senses": [{"glosses": ["a club"]}]}
+    source.write_text(json.dumps(line))
+    other = tmp_path / "." / "kaikki.jsonl"
+    assert main(["inventory", "import", str(source), "-o", str(other)]) == 2
+    assert "is the dictionary itself: name another output" in capsys.readouterr().err
+    assert json.loads(source.read_text()) == line
+
+
+def test_check_with_a_pipeline_or_language_that_is_not_there(mine, tmp_path, capsys):
+    assert main(["inventory", "check", str(mine), "--pipeline", "no_such"]) == 1
+    assert "pipeline 'no_such' is not on this machine" in capsys.readouterr().err
+    other = tmp_path / "other.jsonl"
+    other.write_text(mine.read_text().replace('"lang": "en"', '"lang": "zz"'))
+    assert main(["inventory", "check", str(other), "--method", "none"]) == 2
+    assert "spaCy has no tokenizer for the language 'zz'" in capsys.readouterr().err
+    arguments = ["check", str(other), "--method", "none", "--pipeline", "blank:xx"]
+    assert main(["inventory", *arguments]) == 0
+
+
 def test_add_to_the_bundled_one_needs_another_file(tmp_path, capsys):
     path = tmp_path / "corrections.jsonl"
     path.write_text(

@@ -8,6 +8,7 @@ import re
 import sys
 
 import pytest
+import spacy
 
 from spacy_attn.cli import main
 
@@ -55,11 +56,15 @@ def test_standard_input_and_granularity(tmp_path, monkeypatch):
         (["x.txt", "-o", "x.html"], "x.txt cannot be read: No such file", 1),
         (["bad.txt", "-o", "x.html"], "bad.txt: byte 1 is not UTF-8; save it as UTF-8", 2),
         (["ok.txt", "-o", "x.html", "--against", "nothing"], "'nothing'; allowed are", 2),
+        (["ok.txt", "-o", "x.html", "--method", "lesc"], "did you mean 'lesk'?", 2),
+        (["ok.txt", "-o", "x.html", "--inventory", "wordnt"], "did you mean 'wordnet'?", 2),
+        (["ok.txt", "-o", "x.html", "--granularity", "big"], "granularity = 'big'; allowed", 2),
     ],
 )
 def test_wrong_calls(tmp_path, monkeypatch, capsys, arguments, reason, code):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.txt").write_bytes(b"\xff")
     (tmp_path / "ok.txt").write_text("ok")
+    monkeypatch.setattr(spacy, "load", None)  # all is told before spaCy reads its models
     assert main(["read", *arguments]) == code
     assert reason in capsys.readouterr().err

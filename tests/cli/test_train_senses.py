@@ -37,6 +37,13 @@ def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path):
     assert "Traceback" not in result.output
 
 
+def test_a_wrong_inventory_is_told_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(sense_model, "train_sense_model", None)
+    result = call("-o", tmp_path / "run", "--data", __file__, "--inventory", "homograf")
+    assert result.exit_code == 2
+    assert "did you mean 'homographs'?" in result.output
+
+
 def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_model(
     tmp_path, monkeypatch
 ):
@@ -51,11 +58,13 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
     monkeypatch.setattr(sense_model, "train_sense_model", train)
     labels = tmp_path / "labels.jsonl"
     labels.write_text("")
-    result = call("-o", tmp_path, "--data", labels, "--inventory", "mine.jsonl", "--epochs", 2)
+    mine = tmp_path / "mine.jsonl"
+    mine.touch()
+    result = call("-o", tmp_path, "--data", labels, "--inventory", mine, "--epochs", 2)
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "senses.safetensors") in result.output
     assert seen["start"] == SENSE_MODEL
-    assert (seen["data"], seen["inventory"], seen["semcor"]) == (labels, "mine.jsonl", None)
+    assert (seen["data"], seen["inventory"], seen["semcor"]) == (labels, str(mine), None)
     assert seen["config"].epochs == 2
     (tmp_path / "000.tsv").write_text("")
     options = ["--everything", "--gloss-turns", 1, "--shift", 0.25, "--cap", 9]

@@ -94,6 +94,12 @@ def test_hostile_text_stays_text():
     assert page.encode("utf-8").decode("utf-8") == page
 
 
+def test_characters_that_join_and_part_stay():
+    text = "👩\u200d🔬 bat, می\u200cخواهم, ex\u00adam\u00adple, a\u200bb, \u200fשלום\u200e"
+    page = reading_page([read(text, [mark(text, BAT, {"bat.animal": 1.0, "bat.club": 0.0})])])
+    assert text_of(page) == text
+
+
 def test_what_spans_ends_within_marks_and_blank_lines_part_paragraphs():
     text = "The hot dog stand\n\nof Al\nand Bo  \n \n"
     hot_dog = Word("hot dog", "NOUN", (Choice("a", ""), Choice("b", "")))

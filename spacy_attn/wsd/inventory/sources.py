@@ -68,6 +68,16 @@ def source_of(source: InventorySource) -> Source | list[InventorySource]:
     )
 
 
+def check_source(source: InventorySource) -> None:
+    """Refuse a name that is no inventory, without reading one.
+
+    Raises:
+        ConfigError: no such inventory.
+    """
+    if isinstance(source, str | Path) and str(source) != "wordnet":
+        _of_file(str(source))
+
+
 def _of_file(name: str) -> Source:
     if name in _BUNDLED:
         path = Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))

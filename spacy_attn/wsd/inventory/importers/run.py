@@ -76,6 +76,8 @@ def import_inventory(
         raise ConfigError(f"format = {format!r}; allowed are {', '.join(FORMATS)}")
     if pos not in (None, *POS_TAGS):
         raise ConfigError(f"pos = {pos!r}; allowed are {', '.join(POS_TAGS)}")
+    if Path(output).resolve() == Path(source).resolve():
+        raise ConfigError(f"{output} is the dictionary itself: name another output")
     summary = ImportSummary("", lang)
     left_out = summary.left_out
     if str(source).startswith("wn:"):
