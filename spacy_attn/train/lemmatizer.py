@@ -39,7 +39,7 @@ from spacy_attn.encoder.lemmatizer import (
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
-from spacy_attn.train.schedule import linear_schedule
+from spacy_attn.train.schedule import check_rate, linear_schedule
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE
 
@@ -82,8 +82,7 @@ class LemmatizerConfig:
         for name in ("epochs", "batch", "irregular"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
-        if not 0 <= self.learning_rate <= 1:
-            raise ConfigError(f"learning_rate = {self.learning_rate}; allowed is 0 to 1")
+        check_rate("learning_rate", self.learning_rate)
 
 
 def read_forms(semcor: Path) -> list[FormLemma]:

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from spacy_attn.errors import ConfigError
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Refuse a learning rate with which nothing is learnt, or everything forgotten.
+
+    Raises:
+        ConfigError: it is not from 0 to 1.
+    """
+    if not 0 <= rate <= 1:
+        raise ConfigError(f"{name} = {rate}; allowed is 0 to 1")
+
 
 def linear_schedule(done: float, warmup: float) -> float:
     """What a learning rate is multiplied by: linear warm-up, then linear decay.

@@ -43,7 +43,7 @@ from spacy_attn.encoder.static_network import (
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
-from spacy_attn.train.schedule import linear_schedule
+from spacy_attn.train.schedule import check_rate, linear_schedule
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
 logger = logging.getLogger("spacy_attn")
@@ -74,6 +74,7 @@ class SelfAttentionConfig:
                 raise ConfigError(f"{name} = {getattr(self, name)}; allowed is 1 or more")
         if not 0.0 <= self.mask_words < 1.0:
             raise ConfigError(f"mask_words = {self.mask_words}; allowed is 0 to below 1")
+        check_rate("learning_rate", self.learning_rate)
 
 
 class _Head(nn.Module):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spacy_attn.train.schedule import check_rate
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -48,6 +50,10 @@ class TrainConfig:
     final_prior: float | None = None  # in use, where that is another
     precision: str = "bf16"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "projection_rate", "residual_rate"):
+            check_rate(name, getattr(self, name))
 
     @property
     def fits_senses(self) -> bool:
