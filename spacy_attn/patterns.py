@@ -5,6 +5,7 @@ As ``glob``, which passes over a folder that cannot be read, and follows a link 
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 from collections import Counter
@@ -133,11 +134,11 @@ def _match_in(folder: str, parts: Sequence[str], above: tuple[str, ...] = ()) ->
         if entry.name[0] == "." and part[0] != ".":
             continue
         if part == "**":
-            if entry.is_dir() and os.path.realpath(name) not in above:
+            if _is_folder(entry) and os.path.realpath(name) not in above:
                 yield from _match_in(f"{name}/", parts, above)
             elif not rest:
                 yield name
-        elif fnmatch.fnmatchcase(entry.name, part) and (not rest or entry.is_dir()):
+        elif fnmatch.fnmatchcase(entry.name, part) and (not rest or _is_folder(entry)):
             yield from _match_in(f"{name}/" if rest else name, rest)
 
 
@@ -155,6 +156,16 @@ def _is_there(name: str) -> bool:
         error.filename = os.path.dirname(name)
         _refuse_unreadable(error)
     return True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself, for whoever reads it to tell
+            return False
+        error.filename = os.path.dirname(entry.path)
+        _refuse_unreadable(error)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

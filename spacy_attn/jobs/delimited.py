@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Final
 
@@ -79,6 +79,15 @@ def read_header(source: Source, encoding: str, delimiter: str, limit: int) -> li
     return [*header, *(name for name in source.partition if name not in header)]
 
 
+def repeated(names: Sequence[str]) -> str | None:
+    """A name that two columns have, of which a record would hold one; those without are nobody's.
+
+    Args:
+        names: of the columns.
+    """
+    return next((name for name, times in Counter(names).items() if name and times > 1), None)
+
+
 def read_delimited(
     source: Source, text_key: str, encoding: str, delimiter: str, limit: int
 ) -> Iterator[Record | BadRecord]:
@@ -101,6 +110,8 @@ def read_delimited(
             if header.count(text_key) != 1:
                 shown = ", ".join(header[:20])
                 raise _BadRow(f"no single column {text_key!r} (columns: {shown})", "")
+            if twice := repeated(header):
+                raise _BadRow(f"the column {twice!r} is there twice", "")
             rows.n_columns = len(header)
             while True:
                 number += 1

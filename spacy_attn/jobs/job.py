@@ -110,7 +110,11 @@ def annotate_files(
                 engine = InProcess() if n_process == 1 else ProcessWorkers(n_process)
             chunks = call.chunks()
             for _ in range(run.n_chunks):  # what an interrupted job finished already
-                next(chunks, None)
+                if next(chunks, None) is None:
+                    raise ConfigError(
+                        f"the manifest of {output} tells of more records than the input has: begin "
+                        "anew with --overwrite"
+                    )
             with (
                 Interrupts() as interrupts,
                 closing(_annotate(chunks, call.annotator, engine, interrupts)) as annotated,

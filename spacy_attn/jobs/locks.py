@@ -32,8 +32,7 @@ def hold(places: Places) -> Iterator[Path]:
             )
         errors = places.errors
         for number in range(2, _OTHER_ERROR_FILES):
-            lock = errors.with_name(f"{errors.name}.lock")
-            if not is_replaceable(errors) or _take(locks, lock, places):
+            if not is_replaceable(errors) or _take(locks, places.errors_lock(errors), places):
                 break
             if places.errors_named or places.part is not None:
                 raise ConfigError(

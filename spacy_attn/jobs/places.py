@@ -9,7 +9,9 @@ not made, such as a device, a pipe or the file of somebody else, is neither remo
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
@@ -30,6 +32,7 @@ _SUFFIXES: Final = {
 _DELIMITED: Final = ("csv", "tsv")
 _ALSO_JSONL: Final = ("", ".ndjson")  # a folder or a device has no suffix
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
+MANIFEST_START: Final = b'{"version": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Places:
     def lock(self) -> Path | None:
         """Beside the part, while a job runs."""
         return None if self.part is None else self.part.with_suffix(".lock")
+
+    def errors_lock(self, errors: Path) -> Path:
+        """Beside an error file, by whatever links it is named, while a job writes it."""
+        file = follow(errors)
+        return file.with_name(f"{file.name}.lock")
 
     def partition(self, number: int) -> Path:
         """File of a partitioned output."""
@@ -97,7 +105,7 @@ def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> P
         given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"
         raise ConfigError(f"{given} is for CSV and TSV: name an output such as OUT.csv")
     size = options.partition_size
-    output = None if name == STDOUT else _follow(Path(name))
+    output = None if name == STDOUT else follow(Path(name))
     part = None
     if output is not None and size is not None:
         if output.exists() and not output.is_dir():
@@ -122,11 +130,16 @@ def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> P
     places = Places(name, output, part, errors, is_named, found, compression, size)
     _check_distinct(places, sources)
     _check_errors(places)
+    _refuse_foreign(places)
     return places
 
 
-def _follow(path: Path) -> Path:
-    """The file that a link names, so that this is replaced and not the link."""
+def follow(path: Path) -> Path:
+    """The file that a link names, so that this is replaced and not the link.
+
+    Raises:
+        ConfigError: it leads back to itself.
+    """
     try:
         return path.resolve()
     except (OSError, RuntimeError):
@@ -163,7 +176,7 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
 
 
 def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
-    inputs = {_follow(Path(source.name)) for source in sources if not source.is_stdin}
+    inputs = {follow(Path(source.name)) for source in sources if not source.is_stdin}
     identities = {identity for path in inputs if (identity := _identity(path)) is not None}
     emptied = [places.part, places.errors, places.manifest, places.lock]
     # An output takes the place of a file: what has another name, by a hard link, stays.
@@ -171,17 +184,49 @@ def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
     for path in written:
         if path is None or not is_replaceable(path):
             continue
-        if _follow(path) in inputs or (path in emptied and _identity(path) in identities):
+        if follow(path) in inputs or (path in emptied and _identity(path) in identities):
             raise ConfigError(f"{path} is an input of this job: name another output with -o")
     if places.partition_size is not None and places.output is not None:
         for path in inputs:
             if path.parent == places.output:
                 raise ConfigError(f"output {places.name} holds an input: name another with -o")
-    errors = _follow(places.errors)
+    errors = follow(places.errors)
     if errors in {places.output, places.part, places.manifest} and is_replaceable(errors):
         raise ConfigError(
             f"{option_name('errors')} {places.errors} is the output itself: name another file"
         )
+
+
+def _refuse_foreign(places: Places) -> None:
+    """Refuse what has a name that the job needs beside the output, and is of no job.
+
+    ``data.lock`` may be the lock file of a package, and ``data.manifest.jsonl`` that of a data set.
+    """
+    locks = [places.lock]
+    if is_replaceable(places.errors):
+        locks.append(places.errors_lock(places.errors))
+    for path in [places.part, places.manifest, *locks]:
+        if path is None or not os.path.lexists(path):
+            continue
+        with suppress(FileNotFoundError):  # a job that ends just now removes its own
+            status = path.lstat()
+            is_ours = stat.S_ISREG(status.st_mode)
+            if path in locks:
+                is_ours = is_ours and status.st_size == 0
+            elif path == places.manifest:
+                is_ours = is_ours and is_manifest(path)
+            if not is_ours:
+                raise ConfigError(
+                    f"{path} was not made by a job, which needs a file of this name: move it "
+                    "away, or name another output"
+                )
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file begins as a manifest does, or as far as it goes where a kill cut it."""
+    with open(path, "rb") as file:
+        data = file.read(len(MANIFEST_START))
+    return MANIFEST_START.startswith(data)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

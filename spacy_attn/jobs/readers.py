@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.delimited import delimiter_of, guess_delimiter, read_delimited, read_header
+from spacy_attn.jobs.delimited import (
+    delimiter_of,
+    guess_delimiter,
+    read_delimited,
+    read_header,
+    repeated,
+)
 from spacy_attn.jobs.docbin import read_docbin
 from spacy_attn.jobs.lines import read_file, read_lines
 from spacy_attn.jobs.options import JobOptions, option_name
@@ -126,6 +132,11 @@ def _check_columns(
                 hint = f"it looks divided by {divider!r}: give that as {option_name('delimiter')}"
         raise ConfigError(
             f"input {source.name} has no single column {text_key!r} (columns: {shown}); {hint}"
+        )
+    if twice := repeated(names):
+        raise ConfigError(
+            f"input {source.name} has two columns {twice!r}, of which a record holds one: rename "
+            "all but one of them"
         )
     kind = schema.field(text_key).type
     if not is_text(kind):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """The record's fields as plain data.
 
-        Whole numbers with more digits than Python converts are text.
+        Numbers that Python does not hold are text: whole ones of thousands of digits, and 1e400.
 
         Raises:
             RecordError: its JSON is nested too deeply.
@@ -125,7 +126,12 @@ def _parse_int(digits: str) -> int | str:
     return digits if 0 < limit < len(digits.removeprefix("-")) else int(digits)
 
 
-_decode_json = json.JSONDecoder(parse_int=_parse_int).decode
+def _parse_float(digits: str) -> float | str:
+    value = float(digits)
+    return digits if math.isinf(value) else value
+
+
+_decode_json = json.JSONDecoder(parse_int=_parse_int, parse_float=_parse_float).decode
 
 
 def _plain(scalar: pa.Scalar) -> Any:

@@ -20,9 +20,9 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.files import sha256_of
@@ -70,6 +70,9 @@ class Made:
     def fits(self, path: Path) -> bool:
         """Whether the file of this name is the one that was made."""
         return path.is_file() and path.stat().st_size == self.size and Made.of(path) == self
+
+
+_Item = TypeVar("_Item", Progress, Made)
 
 
 @dataclass(slots=True)
@@ -121,15 +124,15 @@ class Manifest:
         for line in lines:
             try:
                 whole.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 break
             size += len(line) + 1
         if not whole:
             return None
-        self._refuse_other(whole[0])
         try:
+            self._refuse_other(whole[0])
             state = _fold(whole[1:])
-        except (TypeError, AttributeError):
+        except (TypeError, AttributeError, KeyError):
             raise ConfigError(
                 f"{self.path} has a line that no job wrote: begin anew with --overwrite"
             ) from None
@@ -184,12 +187,25 @@ def _fold(lines: list[dict[str, Any]]) -> State:
     state = State()
     for line in lines:
         if "made" in line:
-            state.made |= {name: Made(**made) for name, made in line["made"].items()}
+            state.made |= {name: _checked(Made(**made)) for name, made in line["made"].items()}
         elif "replaces" in line:
             state.replaces = True
         else:
-            state.progress = Progress(**line)
+            state.progress = _checked(Progress(**line))
     return state
+
+
+def _checked(item: _Item) -> _Item:
+    """The same.
+
+    Raises:
+        TypeError: a value is of another type than the job writes, or negative.
+    """
+    for each in fields(item):
+        value = getattr(item, each.name)
+        if type(value).__name__ != each.type or (isinstance(value, int) and value < 0):
+            raise TypeError(f"{each.name} = {value!r}")
+    return item
 
 
 def _differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

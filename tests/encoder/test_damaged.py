@@ -22,6 +22,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.jobs import Annotator, JobOptions, annotate_files
 from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate
 from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.sense_head import SenseHead
 from tests.conftest import make_toy_model
 from tests.encoder.test_checkpoint import bert  # noqa: F401  the fixture
 from tests.encoder.test_huggingface import encode_one, make_encoder
@@ -150,6 +151,30 @@ def test_a_damaged_sense_model_is_refused(toy_model, toy_sense_model, tmp_path, 
         save_file(weights, path, metadata=file.metadata())
     with pytest.raises(ResourceError, match=rf"value\.weight (of|in) a sense model {reason}"):
         encode_one(make_encoder(toy_model, adapter=str(path)), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("few_shot", "ridge", float("nan")),
+        ("few_shot", "ridge", -1.0),
+        ("few_shot", "gloss_weight", float("inf")),
+        ("config", "context_radius", -5),
+        ("scale", "", 1000.0),  # its exponential is infinite
+    ],
+)
+def test_numbers_of_a_sense_model_that_are_none(toy_sense_model, tmp_path, part, name, value):
+    path = tmp_path / "senses.safetensors"
+    arrays = load_file(toy_sense_model)
+    with safe_open(toy_sense_model, framework="numpy") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    if part == "scale":
+        arrays["head.scale"] = np.full_like(arrays["head.scale"], value)
+    else:
+        manifest[part][name] = value
+    save_file(arrays, path, metadata={"manifest": json.dumps(manifest)})
+    with pytest.raises(ResourceError, match=r"senses\.safetensors is no sense model"):
+        SenseHead.load(path)
 
 
 def test_a_job_with_a_damaged_model_stops_at_its_start(folder, tmp_path):

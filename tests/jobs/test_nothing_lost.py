@@ -150,6 +150,45 @@ def test_error_file_of_a_running_job_is_not_shared(folder):
     assert [error["record"] for error in read_jsonl("bad.jsonl")] == ["explode"]
 
 
+def test_error_file_of_a_running_job_is_not_shared_by_a_link(folder):
+    (folder / "in.txt").write_text("explode\nbat\n")
+    (folder / "bad.jsonl").touch()
+    os.symlink("bad.jsonl", "link.jsonl")
+    tried = []
+
+    def start_another(now):
+        with pytest.raises(ConfigError, match=r"a running job writes link.jsonl.*--errors"):
+            job(["in.txt"], "other.jsonl", errors="link.jsonl")
+        tried.append(now.n_in)
+
+    job(["in.txt"], "out.jsonl", errors="bad.jsonl", batch_size=1, on_progress=start_another)
+    assert tried == [1, 2]
+    assert [error["record"] for error in read_jsonl("bad.jsonl")] == ["explode"]
+
+
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize(
+    "name", ["data.lock", "data.manifest.jsonl", "data.errors.jsonl.lock", "data.part"]
+)
+def test_a_file_of_another_that_has_a_name_the_job_needs_stays(folder, name, options):
+    """The lock file of a package, the manifest of a data set; and the part by a link."""
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    (folder / "mine").write_text("mine\n")
+    os.link("mine", name) if name != "data.part" else os.symlink("mine", name)
+    with pytest.raises(ConfigError, match=rf"{name} was not made by a job.*move it away"):
+        job(["in.txt"], "data", partition_size=2, **options)
+    assert (folder / name).read_text() == "mine\n"
+    assert sorted(os.listdir()) == sorted(["in.txt", "mine", name])
+
+
+@pytest.mark.parametrize("left", [b"", b'{"vers', b'{"version": 2, "inp'])
+def test_a_manifest_that_a_kill_cut_is_that_of_a_job(folder, left):
+    (folder / "in.txt").write_text("bat\n")
+    (folder / "out.jsonl.manifest.jsonl").write_bytes(left)
+    (folder / "out.jsonl.lock").touch()
+    assert job(["in.txt"], "out.jsonl", resume=True).n_out == 1
+
+
 @AS_ROOT
 def test_jobs_without_output_files_take_error_files_of_their_own(folder):
     (folder / "a.txt").write_text("explode\nbat\n")
@@ -388,6 +427,45 @@ def test_odd_line_in_a_manifest_is_one_sentence(folder):
         job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        (0, {"inputs": 5}),
+        (0, {"inputs": [1]}),
+        (0, {"inputs": [{}]}),
+        (0, {"files": 3}),
+        (-1, {"n_chunks": "2"}),
+        (-1, {"n_in": None}),
+        (-1, {"part": -9}),
+        (-1, {"part": "9"}),
+        (-1, {"part": float("inf")}),
+        (-1, {"finished": 1}),
+        (-1, {"n_out": True}),
+        (-1, {"partitions": []}),
+        (-1, {"made": {"out.jsonl": {"size": "a", "sha256": 3}}}),
+    ],
+)
+def test_odd_values_in_a_manifest_are_one_sentence(folder, number, change):
+    interrupted(folder)
+    path = folder / "out.jsonl.manifest.jsonl"
+    lines = path.read_text().splitlines()
+    lines[number] = json.dumps(json.loads(lines[number]) | change)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ConfigError, match="has a line that no job wrote"):
+        job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
+
+
+def test_a_manifest_that_tells_of_more_chunks_than_there_are(folder):
+    interrupted(folder)
+    path = folder / "out.jsonl.manifest.jsonl"
+    *before, last = path.read_text().splitlines()
+    last = json.dumps(json.loads(last) | {"n_chunks": 10**15})
+    path.write_text("\n".join([*before, last, "[" * 100_000]) + "\n")
+    with pytest.raises(ConfigError, match="tells of more records than the input has"):
+        job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
+    assert not (folder / "out.jsonl").exists()
+
+
 # -- values that a format cannot hold ----------------------------------------------------
 
 
@@ -402,6 +480,36 @@ def test_huge_integers_reach_parquet_as_text(folder):
     assert [row["senses"] for row in rows] == [SENSES] * 4
     assert json.loads(rows[1]["other_fields"]) == {"n": number}
     assert rows[3]["in"] == [number]
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv"])
+def test_numbers_beyond_floats_are_carried_as_text(folder, name):
+    lines = [f'{{"text": "bat", "f": {number}}}\n' for number in ("1e400", "[-1E+999]", "1.5")]
+    (folder / "in.jsonl").write_text("".join(lines))
+    assert job(["in.jsonl"], name).n_out == 3
+    told = Path(name).read_bytes() if name == "out.csv" else str(pq.read_table(name)).encode()
+    assert b"1e400" in told
+    assert b"-1E+999" in told
+    assert b"inf" not in told.lower()
+
+
+def test_columns_of_the_same_name_are_told(folder):
+    """A record would hold one of them."""
+    arrays = [pa.array(["bat"]), pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(arrays, names=["text", "x", "x"]), "a.parquet")
+    (folder / "a.csv").write_text("text,x,x\nbat,1,2\n")
+    for name in ("a.parquet", "a.csv"):
+        with pytest.raises(ConfigError, match=rf"input {name} has two columns 'x'.*rename"):
+            job([name], "out.jsonl")
+    os.mkfifo("pipe.csv")
+    writer = threading.Thread(
+        target=(folder / "pipe.csv").write_bytes, args=[b"text,x,x\nbat,1,2\n"]
+    )
+    writer.start()
+    assert job(["pipe.csv"], "out.jsonl").n_failed == 1
+    writer.join()
+    (folder / "b.csv").write_text("text,,\nbat,,\n")  # as spreadsheets end their lines
+    assert job(["b.csv"], "b.jsonl").n_out == 1
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -679,9 +787,13 @@ def test_named_pipe_is_read_once_and_whole(folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("mode", [0o000, 0o444])
 @pytest.mark.parametrize("given", ["d", "d/*/*.txt", "d/**/*.txt", "d/*/b.txt", "out"])
-def test_unreadable_folder_is_told(tmp_path, given):
-    """Also where a folder beside it has a file of the name, and where it is that of an output."""
+def test_unreadable_folder_is_told(tmp_path, given, mode):
+    """Also one of which the names can be read and not what they are.
+
+    Also where a folder beside it has a file of the name, and where it is that of an output.
+    """
     for name in ("closed", "open"):
         (tmp_path / "d" / name).mkdir(parents=True)
         (tmp_path / "d" / name / "b.txt").write_text("bat\n")
@@ -689,7 +801,8 @@ def test_unreadable_folder_is_told(tmp_path, given):
     for parent in (tmp_path, *tmp_path.parents):
         if parent.name.startswith(("test_", "popen-", "pytest-")):  # pytest's own, closed to others
             parent.chmod(0o755)
-    (tmp_path / "d" / "closed").chmod(0o000)
+    os.symlink("b.txt", tmp_path / "d" / "closed" / "a.link")
+    (tmp_path / "d" / "closed").chmod(mode)
     child = os.fork()
     if child == 0:
         code = 1
@@ -702,7 +815,9 @@ def test_unreadable_folder_is_told(tmp_path, given):
                 ):
                     find_places(str(tmp_path / "d" / "closed" / "o.jsonl"), JobOptions(), inputs)
             else:
-                with pytest.raises(ConfigError, match=r"closed.? cannot be read \(Permission den"):
+                with pytest.raises(
+                    ConfigError, match=r"closed.* cannot be read(:| \() ?Permission den"
+                ):
                     find_sources([tmp_path / given])
             code = 0
         finally:
@@ -721,6 +836,17 @@ def test_a_pattern_leaves_nothing_out_in_silence(folder):
     os.symlink("nowhere", "d.txt")
     with pytest.raises(ConfigError, match=r"input d.txt cannot be read: No such file"):
         find_sources(["?.txt"])
+
+
+@pytest.mark.parametrize("given", ["d", "d/**/*.txt", "d/*", "d/loop.txt", "d/?oop.txt"])
+def test_a_link_to_itself_is_told(folder, given):
+    (folder / "d").mkdir()
+    (folder / "d" / "a.txt").write_text("bat\n")
+    os.symlink("loop.txt", "d/loop.txt")
+    with pytest.raises(ConfigError, match=r"input d/loop.txt cannot be read: Too many levels"):
+        find_sources([given])
+    with pytest.raises(ConfigError, match=r"no file matches d/\*/\*.txt"):
+        find_sources(["d/*/*.txt"])
 
 
 def test_pattern_takes_each_file_once_over_a_link_loop(folder):

@@ -18,6 +18,7 @@ Block: TypeAlias = tuple[Sequence[str], NDArray[Any]]  # words, and their rows (
 
 _MIB = 1 << 20
 _ROWS_AT_ONCE = 1 << 14
+_LONGEST_NGRAM = 1 << 16  # characters; gensim takes no more than a C integer
 
 
 class Damaged(Exception):
@@ -31,6 +32,10 @@ class Ngrams:
     array: NDArray[Any]  # (n_buckets, width)
     shortest: int
     longest: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.shortest <= _LONGEST_NGRAM and 0 <= self.longest <= _LONGEST_NGRAM):
+            raise Damaged(f"its n-grams have {self.shortest} to {self.longest} characters")
 
     def rows(self, word: str) -> NDArray[Any]:
         """*Shape:* (n_ngrams of the word, width)"""

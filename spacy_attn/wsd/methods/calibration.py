@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spacy_attn._types import Floats1d
+from spacy_attn.errors import ResourceError
 
 
 class Coverage(NamedTuple):
@@ -46,6 +47,7 @@ UNFITTED = Calibration()
 
 
 CALIBRATION = "calibration.json"
+_KINDS = ("wordnet", "examples")
 
 
 def calibration_of(kind: str, sense_model: Path) -> Calibration:
@@ -54,6 +56,9 @@ def calibration_of(kind: str, sense_model: Path) -> Calibration:
     Args:
         kind: "wordnet", or "examples" for inventories with examples to learn from.
         sense_model: its file.
+
+    Raises:
+        ResourceError: the file beside it is damaged.
     """
     values = _fitted(sense_model.parent).get("attention", {}).get(kind)
     if values is None:
@@ -68,6 +73,9 @@ def temperature_of(name: str, given: float | None, sense_model: Path | None = No
         name: of the method.
         given: in its config.
         sense_model: the file that it reads; without a calibration beside it, the bundled one's.
+
+    Raises:
+        ResourceError: the file beside it is damaged.
     """
     if given is not None:
         return given
@@ -79,5 +87,23 @@ def temperature_of(name: str, given: float | None, sense_model: Path | None = No
 
 def _fitted(folder: Path) -> dict[str, Any]:
     path = folder / CALIBRATION
-    fitted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        fitted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        temperatures = fitted.get("temperatures", {}).values()
+        kinds = [each for kind, each in fitted.get("attention", {}).items() if kind in _KINDS]
+        numbers = [
+            n for each in kinds for n in (*Coverage(**each["coverage"]), each["reading_weight"])
+        ]
+        if not all(0 < each < np.inf for each in temperatures):
+            raise ValueError("temperatures are finite numbers above 0")
+        if not np.isfinite(numbers).all():
+            raise ValueError("its numbers are not finite")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ResourceError(
+            f"{path} is no calibration of a sense model ({reason}); fetch the model again, or "
+            "delete the file"
+        ) from error
     return fitted

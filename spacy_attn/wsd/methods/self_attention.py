@@ -16,6 +16,7 @@ with examples, or with definitions alone, needs no training.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -69,6 +70,11 @@ def _make(
     static = resources.models.static_vectors(vectors)
     encoder = resources.models.network(path, static)
     head, counts = PrototypeHead.load(path), SenseCounts.load(path)
+    lengths, mapped = (encoder.width, static.width), (head.target.shape[1], head.gloss.shape[1])
+    if mapped != lengths:
+        raise _no_model(path, ValueError(f"maps for vectors of lengths {mapped}, not {lengths}"))
+    if counts is not None and counts.vectors.shape[1] != len(head.target):
+        raise _no_model(path, ValueError(f"counts with vectors of {counts.vectors.shape[1]}"))
     return PrototypicalSenses(inventory, resources, encoder, static, head, counts, temperature)
 
 
@@ -100,12 +106,11 @@ class PrototypeHead:
             manifest, arrays = read_arrays(path, "head", ("target", "context", "gloss"))
             maps: dict[str, Any] = {n: a.astype(np.float32) for n, a in arrays.items()}
             rest = [each.name for each in fields(cls) if each.name not in maps]
-            return cls(**maps, **{name: manifest["head"][name] for name in rest})
+            numbers = {name: manifest["head"][name] for name in rest}
+            _check_head(maps, numbers)
+            return cls(**maps, **numbers)
         except Exception as error:
-            raise ResourceError(
-                f"{path} is no self-attention model ({type(error).__name__}: {error}); train one "
-                "with: spacy-attn train-attention -o FOLDER"
-            ) from error
+            raise _no_model(path, error) from error
 
     def z(self, parts: Floats2d) -> Floats2d:
         """Vectors of occurrences. *Shape:* (n, 2 * encoder width) -> (n, z width), unit rows"""
@@ -120,6 +125,33 @@ class PrototypeHead:
         shared = self.gloss_weight * _unit((gloss @ self.gloss.T)[None])[0]
         out: Floats1d = shared + self.example_weight * examples / (n + self.shrinkage)
         return out.astype(np.float32)
+
+
+def _no_model(path: Path, error: Exception) -> ResourceError:
+    return ResourceError(
+        f"{path} is no self-attention model ({type(error).__name__}: {error}); train one "
+        "with: spacy-attn train-attention -o FOLDER"
+    )
+
+
+def _check_head(maps: dict[str, Any], numbers: dict[str, Any]) -> None:
+    """Refuse what would fail at the first text, or give scores that are no numbers.
+
+    Raises:
+        ValueError: maps do not fit each other, or a number is none or out of range.
+        TypeError: a number is something else.
+    """
+    target, context, gloss = (maps[name].shape for name in ("target", "context", "gloss"))
+    if not (len(target) == len(gloss) == 2 and target == context and target[0] == gloss[0]):
+        raise ValueError(f"maps of shapes {target}, {context}, {gloss}")
+    if not all(np.isfinite(each).all() for each in maps.values()):
+        raise ValueError("maps that are not finite")
+    for name, value in numbers.items():
+        is_above_0 = value > 0 or (name in ("prior", "context_radius") and value == 0)
+        if not (is_above_0 or name.endswith("_weight")) or not math.isfinite(value):
+            raise ValueError(f"{name} = {value}")
+    if not isinstance(numbers["context_radius"], int):
+        raise TypeError(f"context_radius = {numbers['context_radius']}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +170,23 @@ class SenseCounts:
 
     @classmethod
     def load(cls, path: Path) -> SenseCounts | None:
-        """None where the model was trained without SemCor and MASC."""
-        manifest, _ = read_arrays(path, "wordnet", ())
-        if "lexicon" not in manifest:
-            return None
-        _, arrays = read_arrays(path, "wordnet", ("rows", "counts", "vectors", "scales"))
-        arrays["scales"] = arrays["scales"].astype(np.float32)
-        return cls(**arrays, lexicon=manifest["lexicon"])
+        """None where the model was trained without SemCor and MASC.
+
+        Raises:
+            ResourceError: the file is missing or is no such model.
+        """
+        try:
+            manifest, _ = read_arrays(path, "wordnet", ())
+            if "lexicon" not in manifest:
+                return None
+            _, arrays = read_arrays(path, "wordnet", ("rows", "counts", "vectors", "scales"))
+            arrays["scales"] = arrays["scales"].astype(np.float32)
+            shapes = [array.shape for array in arrays.values()]
+            if len({shape[0] for shape in shapes}) > 1 or arrays["vectors"].ndim != 2:
+                raise ValueError(f"counts of shapes {shapes}")
+            return cls(**arrays, lexicon=str(manifest["lexicon"]))
+        except Exception as error:
+            raise _no_model(path, error) from error
 
     def of(self, sense: Sense) -> tuple[Floats1d, int]:
         """Sum of z and count of a sense; zeros for one that the text did not hold.

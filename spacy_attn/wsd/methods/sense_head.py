@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,16 +71,18 @@ class SenseHead:
             )
             if not target.ndim == 2 or not target.shape == context.shape == gloss.shape:
                 raise ValueError(f"shapes {target.shape}, {context.shape}, {gloss.shape}")
-            return cls(
-                target,
-                context,
-                gloss,
-                float(np.exp(arrays["scale"].astype(np.float32)[0])),
-                int(manifest["config"]["context_radius"]),
-                float(manifest["few_shot"]["ridge"]),
-                float(manifest["few_shot"]["gloss_weight"]),
-                hashlib.sha256(path.read_bytes()).hexdigest(),
+            with np.errstate(over="ignore"):
+                scale = float(np.exp(arrays["scale"].astype(np.float32)[0]))
+            radius = int(manifest["config"]["context_radius"])
+            ridge, gloss_weight = (
+                float(manifest["few_shot"][name]) for name in ("ridge", "gloss_weight")
             )
+            if not (scale < math.inf and radius >= 0 and 0 <= ridge < math.inf):
+                raise ValueError(f"scale {scale}, context_radius {radius}, ridge {ridge}")
+            if not math.isfinite(gloss_weight):
+                raise ValueError(f"gloss_weight {gloss_weight}")
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            return cls(target, context, gloss, scale, radius, ridge, gloss_weight, digest)
         except ImportError:
             raise
         except Exception as error:

@@ -15,6 +15,7 @@ import pytest
 
 import spacy_attn
 from spacy_attn.classic.vectors import load_vectors, neighbours, save_vectors, shared_vectors
+from spacy_attn.classic.vectors.table import Ngrams
 from spacy_attn.errors import ResourceError
 from tests.memory import LINUX, output_and_peak
 
@@ -151,6 +152,18 @@ def change(path, at, value):
 def test_damaged_numbers_are_refused(store, name, damage, reason):
     damage(store / name)
     with pytest.raises(ResourceError, match=rf"cannot be read: .*{reason}"):
+        load_vectors(store)
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(1, 1 << 40), (-7, 6), (1, 1 << 31)])
+def test_lengths_of_ngrams_that_are_none(tmp_path, shortest, longest):
+    """gensim takes a C integer, and fails at the first word."""
+    ngrams = Ngrams(np.ones((5, 3), dtype=np.float32), 3, 6)
+    store = save_vectors(tmp_path / "v", WORDS, ROWS, ngrams=ngrams)
+    told = json.loads((store / "vectors.json").read_text())
+    told["ngrams"] = {"shortest": shortest, "longest": longest}
+    (store / "vectors.json").write_text(json.dumps(told))
+    with pytest.raises(ResourceError, match=f"its n-grams have {shortest} to {longest} characters"):
         load_vectors(store)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import spacy
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ResourceError
@@ -163,6 +166,63 @@ def test_counts_of_another_lexicon(toy_lexicon, toy_wordnet):
     inventory = WordNetInventory(toy_lexicon, toy_wordnet)
     with pytest.raises(ResourceError, match=r"trained for a lexicon of WordNet with hash other,"):
         PrototypicalSenses(inventory, RESOURCES, Copies(), Static(), head(), counts("other"))
+
+
+DAMAGED = [
+    ({}, {"gloss_weight": "evil"}),
+    ({}, {"example_weight": float("nan")}),
+    ({}, {"shrinkage": 0.0}),
+    ({}, {"temperature": 0}),
+    ({}, {"temperature": float("nan")}),
+    ({}, {"prior": float("inf")}),
+    ({}, {"context_radius": -1}),
+    ({}, {"context_radius": 2.5}),
+    ({"target": np.ones((8, 3))}, {}),
+    ({"context": np.ones((3, 8))}, {}),
+    ({"gloss": np.ones(4)}, {}),
+    ({"target": np.full((8, 8), 1e300)}, {}),  # finite as it is stored
+    ({"target": np.ones((8, 3)), "context": np.ones((8, 3))}, {}),  # of another encoder
+    ({"gloss": np.ones((8, 5))}, {}),  # of other vectors
+]
+
+
+def remade(path, new, maps, numbers):
+    """The same model with other maps and numbers."""
+    arrays = load_file(path) | {f"head.{name}": array for name, array in maps.items()}
+    with safe_open(path, framework="numpy") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    manifest["head"] |= numbers
+    save_file(arrays, new, metadata={"manifest": json.dumps(manifest)})
+    return new
+
+
+@pytest.mark.parametrize(("maps", "numbers"), DAMAGED, ids=range(len(DAMAGED)))
+def test_a_head_that_would_give_no_numbers(
+    tmp_path, toy_self_attention, toy_vectors, toy_inventory, maps, numbers
+):
+    path = remade(toy_self_attention, tmp_path / "m.safetensors", maps, numbers)
+    name = "spacy_attn.self_attention.v1"
+    method = {"@sense_methods": name, "model": str(path), "vectors": str(toy_vectors)}
+    nlp = spacy.blank("en")
+    settings = {"inventory": str(toy_inventory), "method": method}
+    nlp.add_pipe("sense_disambiguator", config=settings)
+    with pytest.raises(ResourceError, match=r"m\.safetensors is no self-attention model"):
+        nlp("the bat flew")
+
+
+def test_counts_that_are_none(tmp_path, toy_self_attention):
+    with safe_open(toy_self_attention, framework="numpy") as file:
+        manifest = json.loads(file.metadata()["manifest"]) | {"lexicon": "x"}
+    made: dict[str, np.ndarray] = {
+        "wordnet.rows": np.zeros(2, np.int32),
+        "wordnet.counts": np.zeros(2, np.int32),
+    }
+    made |= {"wordnet.vectors": np.zeros((1, 8), np.int8), "wordnet.scales": np.ones(2)}
+    path = tmp_path / "m.safetensors"
+    for arrays in (made, {name: made[name] for name in list(made)[:2]}):
+        save_file(arrays, path, metadata={"manifest": json.dumps(manifest)})
+        with pytest.raises(ResourceError, match=r"m\.safetensors is no self-attention model"):
+            SenseCounts.load(path)
 
 
 def test_a_head_that_is_none(tmp_path):
