@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.syntax import show_syntax
-from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 from spacy_attn.errors import ConfigError, explain_missing_package
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def explain(
         save_attention(_only(found, "--weights").subject, weights, layer=layer, head=head)
         written.append(weights)
     if as_json:
-        typer.echo(json.dumps([each.to_json() for each in found], ensure_ascii=False, indent=1))
+        typer.echo(json_text([each.to_json() for each in found], indent=1))
     else:
         for each in found:
             _print(each)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from rich.table import Table
 
 from spacy_attn.cli.options import check_folder
-from spacy_attn.cli.terminal import SafeConsole, counted, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, counted, json_text, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def check(
             sample = _decide_sample(loaded, resources, method)
     if as_json:
         record = asdict(report) | {"sample": sample}
-        typer.echo(json.dumps(record, ensure_ascii=False, indent=1))
+        typer.echo(json_text(record, indent=1))
         return
     _print_report(report, sample)
 
@@ -241,7 +240,7 @@ def show(
             f"spacy-attn inventory show --inventory {names[0]}"
         )
     if as_json:
-        typer.echo(json.dumps([asdict(sense) for sense in senses], ensure_ascii=False, indent=1))
+        typer.echo(json_text([asdict(sense) for sense in senses], indent=1))
     else:
         _print_senses(senses)
 
@@ -355,7 +354,7 @@ def _print_words(words: Sequence[tuple[str, str]], as_json: bool) -> None:
     for lemma, pos in words:
         by_lemma.setdefault(lemma, []).append(pos)
     if as_json:
-        typer.echo(json.dumps(by_lemma, ensure_ascii=False))
+        typer.echo(json_text(by_lemma))
         return
     for lemma, tags in by_lemma.items():
         typer.echo(f"{visible_plain(lemma)}\t{' '.join(tags)}")

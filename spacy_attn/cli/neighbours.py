@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 
 
 def neighbours(
@@ -54,7 +53,7 @@ def neighbours(
             loaded = load_vectors(vectors, unknown="subword")
         records = neighbourhoods(loaded, words, n)
     if as_json:
-        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+        typer.echo(json_text(records, indent=1))
     else:
         _print(records)
     if plot is not None:

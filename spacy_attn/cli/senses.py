@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from spacy_attn.cli.options import MODEL
-from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 from spacy_attn.errors import ConfigError
 
 _ANSWER = "attention"
@@ -76,7 +75,7 @@ def senses(
         nlp = load_pipeline(pipeline, inventory=inventory)
         records, failed = side_by_side(nlp, texts, specs)
     if as_json:
-        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+        typer.echo(json_text(records, indent=1))
     else:
         _print(texts, records)
     for name, reason in failed.items():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
 from spacy_attn.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def show_syntax(texts: list[str], pipeline: str | None, *, as_json: bool) -> Non
         found = [(doc, syntax_of(doc)) for doc in nlp.pipe(texts)]
     if as_json:
         records = [[_record(doc, arc) for arc in arcs] for doc, arcs in found]
-        typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
+        typer.echo(json_text(records, indent=1))
         return
     console = SafeConsole(highlight=False)
     for doc, arcs in found:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -47,6 +48,17 @@ class SafeConsole(Console):
                 yield segment
             else:
                 yield Segment(_with_symbols(segment.text), segment.style)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON for programs, in which a terminal finds nothing to obey either.
+
+    JSON escapes no control characters above 31, of which one begins sequences as ESC does.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def counted(n: int, noun: str) -> str:

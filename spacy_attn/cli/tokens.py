@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.terminal import SafeConsole, given_texts, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 
 _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
@@ -52,9 +51,7 @@ def tokens(
         tokenizer = shared_encoder(EncoderSettings()).tokenizer
         tables = [token_table(doc, tokenizer) for doc in nlp.pipe(texts)]
     if as_json:
-        typer.echo(
-            json.dumps([[asdict(row) for row in rows] for rows in tables], ensure_ascii=False)
-        )
+        typer.echo(json_text([[asdict(row) for row in rows] for rows in tables]))
         return
     out = SafeConsole(highlight=False)
     for rows in tables:

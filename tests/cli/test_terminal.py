@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from spacy_attn.cli import main
 from spacy_attn.cli.terminal import (
     SafeConsole,
     given_texts,
+    json_text,
     lines_of_stdin,
     refuse_broken_text,
     visible,
@@ -47,6 +49,15 @@ def test_a_console_obeys_nothing_that_it_shows():
     assert "\u202e" not in shown
     assert shown.count("bat\u241b]0;owned") == 3
     assert "\x1b[31mbat" in shown  # the colour that was asked for
+
+
+def test_json_holds_nothing_that_a_terminal_obeys():
+    value = {"sense": "bat\x9b31m\u202e\u2028\x1b", "says": "H\u00f6hle \U0001f987 \U000e0001"}
+    for indent in (None, 1):
+        shown = json_text(value, indent)
+        assert json.loads(shown) == value
+        assert shown.replace("\n", "").isprintable()
+        assert "Höhle 🦇" in shown
 
 
 def test_names_in_errors_are_shown_and_not_obeyed(capsys):
