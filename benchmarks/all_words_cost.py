@@ -51,9 +51,8 @@ def pipeline(precision: str) -> Language:
 
 def child(what: str) -> None:
     """Print the memory of a fresh process."""
-    nlp = (
-        pipeline(what) if what not in ("loaded", "tagger") else spacy.load(str(resolve_pipeline()))
-    )
+    is_bare = what in ("loaded", "tagger")
+    nlp = spacy.load(str(resolve_pipeline())) if is_bare else pipeline(what)
     if what != "loaded":
         unused = [name for name in ("parser", "ner") if nlp.has_pipe(name)]
         with nlp.select_pipes(disable=unused):

@@ -35,12 +35,10 @@ from spacy_attn.compare.manifest import sha256 as sha256
 from spacy_attn.compare.metrics import holm, interval, mcnemar
 from spacy_attn.compare.report import numbers
 from spacy_attn.compare.report.numbers import percent as percent
-from spacy_attn.encoder.int8 import find_scales
 from spacy_attn.encoder.precision import pick_precision
-from spacy_attn.encoder.processor import DEFAULT_SHAPE
+from spacy_attn.encoder.processor import DEFAULT_SHAPE, cpu_flags, default_scales
 from spacy_attn.encoder.tuning import Shape
 from spacy_attn.errors import SpacyAttnError
-from spacy_attn.models import DEFAULT_ENCODER, known_model
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, with_model
 
@@ -88,15 +86,9 @@ _INSTRUCTIONS = {
 }
 
 
-def processor_flags() -> set[str]:
-    """What this processor can do, in the names of Linux; none elsewhere."""
-    path = Path("/proc/cpuinfo")
-    return set(path.read_text("utf-8", errors="replace").split()) if path.is_file() else set()
-
-
 def for_this_processor(name: str) -> str:
     """The name of a result of speeds, which stands beside those of other processors."""
-    flags = processor_flags()
+    flags = cpu_flags()
     found = [flag for flag in _INSTRUCTIONS if flag in flags] or ["other"]
     return f"{name}-{found[-1]}"
 
@@ -114,9 +106,7 @@ def by_processor(name: str) -> dict[str, Result]:
 
 def precisions() -> list[str]:
     """float32, and what "auto" takes here where that is another."""
-    known = known_model(DEFAULT_ENCODER)
-    scales = find_scales(known.weights_sha256 or "", "none") if known else None
-    taken = pick_precision("auto", "cpu", Shape.of(*DEFAULT_SHAPE), scales)
+    taken = pick_precision("auto", "cpu", Shape.of(*DEFAULT_SHAPE), default_scales())
     return list(dict.fromkeys(("float32", taken)))
 
 

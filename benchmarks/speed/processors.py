@@ -20,12 +20,12 @@ from benchmarks.common import (
     Result,
     documents,
     load,
-    processor_flags,
     publish,
     run_command,
 )
 from benchmarks.speed.peers import PEERS, measure
 from spacy_attn.compare.manifest import processor
+from spacy_attn.encoder.processor import cpu_flags
 
 WORDS, TURNS = 6_000, 3
 BASELINE = "plain loop"
@@ -58,7 +58,7 @@ INSTRUCTIONS: dict[str, tuple[str, dict[str, str]]] = {
 def main() -> None:
     texts = documents(WORDS)
     rows: Result = load("processors")["rows"]
-    flags = processor_flags()
+    flags = cpu_flags()
     for name in sys.argv[1:] or INSTRUCTIONS:
         needed, limits = INSTRUCTIONS[name]
         if needed not in flags:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spacy_attn.errors import SpacyAttnError
 from spacy_attn.models import DEFAULT_ENCODER, known_model
 from spacy_attn.models.findings import Finding, Need
+
+if TYPE_CHECKING:
+    from spacy_attn.encoder.int8 import Scales
 
 # Flags of /proc/cpuinfo that decide how fast a precision runs; the first two multiply bfloat16.
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
@@ -19,7 +23,7 @@ _ARM_FLAGS = ("bf16", "i8mm", "asimddp", "sve")
 
 def examine_processor() -> Iterator[Finding]:
     """Features, PyTorch, precision and threads."""
-    flags = _cpu_flags()
+    flags = cpu_flags()
     features = [flag for flag in (*_CPU_FLAGS, *_ARM_FLAGS) if flag in flags]
     detail = ", ".join(features) or "unknown"
     yield Finding("processor", "features", "found", "optional", detail)
@@ -58,13 +62,18 @@ def _examined_engine() -> Iterator[Finding]:
 
 def _picked() -> str:
     from spacy_attn.encoder.device import pick_device
-    from spacy_attn.encoder.int8 import find_scales
     from spacy_attn.encoder.precision import explain_precision
     from spacy_attn.encoder.tuning import Shape
 
+    return explain_precision(Shape.of(*DEFAULT_SHAPE), pick_device("auto"), default_scales())
+
+
+def default_scales() -> Scales | None:
+    """The scales of the default encoder for int8, without a sense model."""
+    from spacy_attn.encoder.int8 import find_scales
+
     known = known_model(DEFAULT_ENCODER)
-    scales = find_scales(known.weights_sha256 or "", "none") if known else None
-    return explain_precision(Shape.of(*DEFAULT_SHAPE), pick_device("auto"), scales)
+    return find_scales(known.weights_sha256 or "", "none") if known else None
 
 
 def _engine() -> str:
@@ -83,7 +92,8 @@ def _engine() -> str:
     )
 
 
-def _cpu_flags() -> set[str]:
+def cpu_flags() -> set[str]:
+    """What this processor can do, in the names of Linux; none on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux

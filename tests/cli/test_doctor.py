@@ -350,7 +350,7 @@ class TestProcessor:
         ],
     )
     def test_bfloat16(self, monkeypatch, flags, torch_runs_it, said):
-        monkeypatch.setattr(processor, "_cpu_flags", lambda: flags)
+        monkeypatch.setattr(processor, "cpu_flags", lambda: flags)
         monkeypatch.setattr(processor, "_torch_runs_bfloat16", lambda: torch_runs_it)
         found = {finding.name: finding for finding in processor.examine_processor()}
         assert found["bfloat16"].detail.startswith(said)
