@@ -75,6 +75,7 @@ def test_the_best_of_both_kinds_meet():
 
 
 def test_help_is_the_docstring_and_nothing_is_run(monkeypatch, capsys):
+    monkeypatch.setattr(technique_speed, "need", lambda path, what: None)  # no corpora needed here
     monkeypatch.setattr(technique_speed, "work_of", lambda: pytest.fail("it ran"))
     monkeypatch.setattr("sys.argv", ["technique_speed", "--help"])
     run_command(technique_speed.main, technique_speed.__doc__)
