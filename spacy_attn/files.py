@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -20,13 +21,26 @@ MOST_TIMES: Final = 50
 _ALWAYS: Final = 1 << 24  # bytes that any file may have, for small ones of zeros
 
 
+def regular_file(path: Path | str) -> Path:
+    """The path of a regular file: to open a pipe waits for its writer, a device may never end.
+
+    Raises:
+        OSError: it is a pipe, device, socket or folder, or is not there.
+    """
+    if not stat.S_ISREG(mode := os.stat(path).st_mode):
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        reason = os.strerror(number) if stat.S_ISDIR(mode) else "not a regular file"
+        raise OSError(number, reason, str(path))
+    return Path(path)
+
+
 def sha256_of(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal. The file is read in blocks, each time anew.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is no regular one.
     """
-    with open(path, "rb") as file:
+    with open(regular_file(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import regular_file
 
 
 def read_grammar_file(path: str | Path, instead: str) -> str:
@@ -18,7 +19,7 @@ def read_grammar_file(path: str | Path, instead: str) -> str:
         ResourceError: the file cannot be read as UTF-8 text.
     """
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8-sig")
+        return regular_file(Path(path).expanduser()).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         raise ResourceError(

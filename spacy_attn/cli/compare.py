@@ -17,6 +17,7 @@ from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.models import ACCURATE
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def compare(
 def _report_again(results: Path, output: Path | None, console: SafeConsole) -> None:
     """Tables and report of a ``results.json``."""
     try:
-        result = json.loads(results.read_text(encoding="utf-8"))
+        result = json.loads(regular_file(results).read_text(encoding="utf-8"))
         _show(result, console)
         _write_report(result, output or results.parent, console)
     except OSError as error:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 from spacy_attn._types import CharSpan
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
-from spacy_attn.files import open_decompressed
+from spacy_attn.files import open_decompressed, regular_file
 from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.sense import POS_TAGS
@@ -415,6 +415,6 @@ def _sentence(
 
 def _open(path: Path) -> BinaryIO:
     try:
-        return open_decompressed(path)
+        return open_decompressed(regular_file(path))
     except OSError as error:
         raise ResourceError(f"{path} cannot be read: {error.strerror}") from error

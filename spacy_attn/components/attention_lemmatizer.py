@@ -19,6 +19,7 @@ from spacy_attn.components.extensions import (
 )
 from spacy_attn.components.saving import SavedInOneFile
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
+from spacy_attn.files import regular_file
 
 if TYPE_CHECKING:
     from spacy_attn.encoder.lemmatizer import LetterLemmatizer
@@ -162,7 +163,7 @@ class AttentionLemmatizer(SavedInOneFile):
         if self._data is not None:
             return self._data
         try:
-            return self.model.read_bytes()
+            return regular_file(self.model).read_bytes()
         except OSError as error:
             raise ResourceError(
                 f"{self.model} cannot be read ({error.strerror}); train a model with: spacy-attn "

@@ -19,6 +19,7 @@ from spacy_attn.encoder.loading import (
     Adapter,
     check_finite,
     check_vocabulary,
+    damaged,
     merge_adapter,
     positions_of,
     read_encoder,
@@ -71,6 +72,9 @@ def open_checkpoint(name: str, folder: Path) -> Checkpoint:
     """
     from safetensors import SafetensorError
 
+    for path in folder.iterdir():
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise damaged(name, folder, f"{path.name} is not a regular file")
     try:
         return _DirectBert(name, folder)
     except SpacyAttnError:

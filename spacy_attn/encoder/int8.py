@@ -41,7 +41,7 @@ from torch import Tensor
 from spacy_attn.encoder.device import inference
 from spacy_attn.encoder.linear import Ops
 from spacy_attn.errors import ResourceError
-from spacy_attn.files import atomic_write
+from spacy_attn.files import atomic_write, regular_file
 from spacy_attn.models import cache_folder
 
 logger = logging.getLogger("spacy_attn")
@@ -132,7 +132,10 @@ class Scales:
             ResourceError: the file is none that :meth:`save` wrote.
         """
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with (
+                regular_file(path).open("rb") as opened,
+                np.load(opened, allow_pickle=False) as file,
+            ):
                 scales = cls(
                     file["center"].astype(np.float16),
                     file["spread"].astype(np.float16),

@@ -33,6 +33,7 @@ from spacy_attn.encoder.device import inference, on_processor, one_thread_in_chi
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.encoder.loading import check_finite
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.models import FileState, model_state
 
 START, END, UNKNOWN = 1, 2, 3
@@ -241,7 +242,7 @@ def _read_lemmatizer(
     state: tuple[FileState, ...],  # of the file: another one is read anew
 ) -> LetterLemmatizer:
     try:
-        data = path.read_bytes()
+        data = regular_file(path).read_bytes()
     except OSError as error:
         raise ResourceError(
             f"{path} cannot be read ({error.strerror}); train a model with: spacy-attn "

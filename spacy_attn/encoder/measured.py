@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from spacy_attn.files import atomic_write
+from spacy_attn.files import atomic_write, regular_file
 from spacy_attn.models import cache_folder
 
 logger = logging.getLogger("spacy_attn")
@@ -18,7 +18,7 @@ _MOST = 64  # entries of a file
 def read_measured(name: str) -> dict[str, Any]:
     """What a file of the cache has, by its keys; a broken or missing file counts as empty."""
     try:
-        content = json.loads((cache_folder() / name).read_text(encoding="utf-8"))
+        content = json.loads(regular_file(cache_folder() / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

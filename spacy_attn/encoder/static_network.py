@@ -30,6 +30,7 @@ from spacy_attn.encoder.device import inference, on_processor, one_thread_in_chi
 from spacy_attn.encoder.loading import check_finite
 from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
 from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.models import FileState, model_state
 from spacy_attn.sentences import sentence_starts
 
@@ -266,7 +267,7 @@ def _read_model(
     from safetensors import safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular_file(path), framework="pt") as file:
             manifest = json.loads(file.metadata()["manifest"])
             names = [name for name in file.keys() if name.startswith("network.")]
             weights = {

@@ -25,6 +25,7 @@ from spacy_attn.encoder.attention_map import AttentionMap
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain.attention import attention_of
+from spacy_attn.files import regular_file
 from spacy_attn.models import DEFAULT_ENCODER
 
 #: Labels of arcs that say nothing of syntax.
@@ -113,7 +114,7 @@ def known_heads(path: str | Path = KNOWN_HEADS) -> Mapping[str, KnownHead]:
         ResourceError: the file is missing or holds something else.
     """
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = json.loads(regular_file(path).read_text(encoding="utf-8"))
         return {label: KnownHead(*row) for label, row in rows.items()}
     except OSError as error:
         raise ResourceError(

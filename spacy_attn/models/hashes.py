@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from spacy_attn.errors import ResourceError
-from spacy_attn.files import atomic_write, sha256_of
+from spacy_attn.files import atomic_write, regular_file, sha256_of
 
 logger = logging.getLogger("spacy_attn")
 
@@ -114,7 +114,7 @@ def file_state(path: str | Path) -> FileState:
 def _read_hashes() -> dict[str, tuple[FileState, str]]:
     """What earlier processes remembered; a broken file counts as empty."""
     try:
-        text = (cache_folder() / "sha256.json").read_text(encoding="utf-8")
+        text = regular_file(cache_folder() / "sha256.json").read_text(encoding="utf-8")
         lines = json.loads(text).items()
         return {key: ((int(a), int(b), int(c), int(d)), str(h)) for key, (a, b, c, d, h) in lines}
     except (OSError, ValueError, TypeError, AttributeError):

@@ -24,7 +24,7 @@ from spacy_attn.classic.sequence.features import (
 )
 from spacy_attn.classic.sequence.labels import LabelledSpan, follows, iob_spans, repair_iob
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
-from spacy_attn.files import atomic_write
+from spacy_attn.files import atomic_write, regular_file
 
 TASKS = ("chunks", "entities")
 _Ints2d: TypeAlias = NDArray[np.int32]
@@ -199,7 +199,7 @@ class SequenceTagger:
             ResourceError: it is not there, damaged, of another kind or of another version.
         """
         try:
-            data = Path(path).read_bytes()
+            data = regular_file(path).read_bytes()
         except OSError as error:
             reason = error.strerror or error
             raise ResourceError(f"cannot read {path} ({reason}); {_TRAIN}") from error

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
 from spacy_attn.classic.vectors.table import Content, Damaged, Ngrams, Table, checked, slices
-from spacy_attn.classic.vectors.words import map_array, open_words, write_words
+from spacy_attn.classic.vectors.words import map_array, open_words, own_file, write_words
 from spacy_attn.errors import ResourceError
 
 FORMAT = "spacy_attn vectors"
@@ -188,13 +188,13 @@ def open_store(folder: Path, sources: Sequence[Path] = ()) -> Table:
         Damaged: a file is missing, cut short or does not fit the others.
     """
     try:
-        found = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        found = json.loads(own_file(folder, DESCRIPTION).read_text(encoding="utf-8"))
         if found["format"] != FORMAT or found["version"] != VERSION:
             raise Damaged(f"its {DESCRIPTION} is not of format {FORMAT}, version {VERSION}")
         n, width = int(found["n_words"]), int(found["width"])
         if n < 1 or width < 1:
             raise Damaged("it holds no words" if n < 1 else "its vectors have length 0")
-        matrix = map_array(folder / "vectors.npy", (n, width), np.float32)
+        matrix = map_array(own_file(folder, "vectors.npy"), (n, width), np.float32)
         words = open_words(folder, n)
         ngrams = _open_ngrams(folder, found["ngrams"], width)
         by_name = {path.name: path for path in sources}
@@ -211,7 +211,7 @@ def open_store(folder: Path, sources: Sequence[Path] = ()) -> Table:
 def _open_ngrams(folder: Path, found: PlainData | None, width: int) -> Ngrams | None:
     if found is None:
         return None
-    array = map_array(folder / "ngrams.npy")
+    array = map_array(own_file(folder, "ngrams.npy"))
     if array.ndim != 2 or not len(array) or array.shape[1] != width or array.dtype != np.float32:
         raise Damaged(f"its n-grams have shape {array.shape} and type {array.dtype}")
     return Ngrams(array, int(found["shortest"]), int(found["longest"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from spacy_attn._types import Ints1d
 from spacy_attn.classic.vectors.table import Damaged
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import regular_file
 
 _REMEMBERED = 1 << 15  # words whose row a process keeps
 
@@ -105,10 +107,10 @@ def open_words(folder: Path, n: int) -> MappedWords:
         Damaged: the files do not fit each other.
         OSError, ValueError, EOFError: a file is missing or cut short.
     """
-    starts = map_array(folder / "starts.npy", (n + 1,), np.int64)
-    hashes = map_array(folder / "hashes.npy", (n,), np.uint64)
-    rows = map_array(folder / "rows.npy", (n,), np.int64)
-    with (folder / "words.txt").open("rb") as file:
+    starts = map_array(own_file(folder, "starts.npy"), (n + 1,), np.int64)
+    hashes = map_array(own_file(folder, "hashes.npy"), (n,), np.uint64)
+    rows = map_array(own_file(folder, "rows.npy"), (n,), np.int64)
+    with regular_file(own_file(folder, "words.txt")).open("rb") as file:
         text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if len(text) != int(starts[-1]):
         raise Damaged(f"its words.txt has {len(text)} bytes, expected {int(starts[-1])}")
@@ -119,6 +121,18 @@ def open_words(folder: Path, n: int) -> MappedWords:
     if (hashes[1:] < hashes[:-1]).any():
         raise Damaged("its hashes.npy is not sorted")
     return MappedWords(text, starts, hashes, rows)
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """A file of a folder.
+
+    Raises:
+        Damaged: it is a link that leads out of the folder.
+    """
+    path = folder / name
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise Damaged(f"its {name} is a link to a file outside of the folder; put the file there")
+    return path
 
 
 def map_array(path: Path, shape: tuple[int, ...] | None = None, dtype: Any = None) -> NDArray[Any]:
@@ -134,7 +148,7 @@ def map_array(path: Path, shape: tuple[int, ...] | None = None, dtype: Any = Non
         OSError, ValueError, EOFError: it is missing or no such file.
     """
     # A plain ndarray over the map: indexing a np.memmap costs a microsecond more.
-    mapped = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    mapped = np.asarray(np.load(regular_file(path), mmap_mode="r", allow_pickle=False))
     if shape is not None and (mapped.shape != shape or mapped.dtype != dtype):
         raise Damaged(
             f"its {path.name} has shape {mapped.shape} and type {mapped.dtype}, "

@@ -21,7 +21,7 @@ from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.examples import place_elsewhere
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.inventory.lines import EXAMPLE_CHARS, read_lines
+from spacy_attn.wsd.inventory.lines import TEXT_CHARS, read_lines
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.sense import Example, Sense
 
@@ -43,8 +43,8 @@ class Correction:
     @property
     def example(self) -> Example:
         """The occurrence as an example; of a long text what stands around it."""
-        first = max(0, self.start - _AROUND) if len(self.text) > EXAMPLE_CHARS else 0
-        last = self.end + _AROUND if len(self.text) > EXAMPLE_CHARS else None
+        first = max(0, self.start - _AROUND) if len(self.text) > TEXT_CHARS else 0
+        last = self.end + _AROUND if len(self.text) > TEXT_CHARS else None
         return Example(self.text[first:last], self.start - first, self.end - first)
 
 
@@ -56,7 +56,7 @@ def read_corrections(path: Path) -> list[Correction]:
     """
     found: dict[tuple[str, int, int], Correction] = {}
     for line in read_lines(path):
-        text = line.text("text")
+        text = line.text("text", most=None)
         start, end = line.span(line.record.get("start"), line.record.get("end"), "start", text)
         line.whole_words(start, end, "start", text)
         verdict = line.one_of("verdict", VERDICTS, default="sense")

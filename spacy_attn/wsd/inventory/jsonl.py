@@ -27,7 +27,7 @@ from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
-from spacy_attn.wsd.inventory.lines import Line
+from spacy_attn.wsd.inventory.lines import TEXT_CHARS, Line
 from spacy_attn.wsd.inventory.sources import InventorySource, source_of
 from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 
@@ -262,7 +262,7 @@ def read_sense(line: Line, lang: str | None = None) -> Sense:
         id=sense,
         lemma=lemma,
         pos=pos,
-        definition=line.text("definition", default="" if examples else None),
+        definition=line.text("definition", default="" if examples else None, most=TEXT_CHARS),
         examples=examples,
         supersense=line.text("supersense", default=""),
         forms=forms,

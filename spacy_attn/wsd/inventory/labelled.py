@@ -34,7 +34,7 @@ def read_labelled(path: Path) -> Iterator[LabelledTarget]:
         InventoryError: a line is broken.
     """
     for line in read_lines(path):
-        record, text = line.record, line.text("text")
+        record, text = line.record, line.text("text", most=None)
         if record.get("verdict", "sense") != "sense":
             continue
         start, end = line.span(record.get("start"), record.get("end"), "start", text)

@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 from spacy_attn._types import CharSpan
 from spacy_attn.errors import InventoryError
+from spacy_attn.files import regular_file
 from spacy_attn.wsd.inventory.examples import whole_words
 from spacy_attn.wsd.sense import Example
 
-EXAMPLE_CHARS = 20_000  # each is encoded when an inventory is prepared, and kept in memory
+# Each is encoded when an inventory is prepared, and kept in memory.
+TEXT_CHARS = 20_000  # of a definition or example
+NAME_CHARS = 1000  # of a word, an id, a label
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -26,7 +29,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         InventoryError: the file cannot be read, or a line is no JSON object.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = regular_file(path).read_bytes().split(b"\n")
     except OSError as error:
         raise InventoryError(f"{path} cannot be read: {error.strerror}") from error
     for number, raw in enumerate(lines, 1):
@@ -68,7 +71,7 @@ class Line:
     def fail(self, name: str, reason: str) -> NoReturn:
         """Raise the error of one field."""
         place = f"{self.path}, {self.unit} {self.number}"
-        raise InventoryError(f"{place}, field {name!r}: {reason}")
+        raise InventoryError(f"{place}, field {_short(name)}: {reason}")
 
     def only(self, known: set[str]) -> None:
         """Refuse unknown fields."""
@@ -76,11 +79,17 @@ class Line:
             if name not in known:
                 self.fail(name, f"is unknown; allowed are {', '.join(sorted(known))}")
 
-    def text(self, name: str, default: str | None = None) -> str:
-        """A field that holds a text."""
-        return self.check_text(name, self.record.get(name, default), default is None)
+    def text(self, name: str, default: str | None = None, *, most: int | None = NAME_CHARS) -> str:
+        """A field that holds a text, of at most so many characters."""
+        return self.check_text(name, self.record.get(name, default), default is None, most)
 
-    def check_text(self, name: str, value: object, is_required: bool = True) -> str:
+    def check_text(
+        self,
+        name: str,
+        value: object,
+        is_required: bool = True,
+        most: int | None = NAME_CHARS,
+    ) -> str:
         """A value that must be a text."""
         if not isinstance(value, str):
             self.fail(name, f"must be a text, got {_short(value)}")
@@ -88,6 +97,8 @@ class Line:
             self.fail(name, f"must be a text that is not empty, got {_short(value)}")
         if any("\ud800" <= c <= "\udfff" for c in value):
             self.fail(name, "holds half of a surrogate pair, which is no character")
+        if most is not None and len(value) > most:
+            self.fail(name, f"has {len(value):,} characters; allowed are {most:,}: shorten it")
         return value
 
     def texts(self, name: str) -> list[str]:
@@ -102,7 +113,10 @@ class Line:
         value = self.record.get(name, {})
         if not isinstance(value, dict):
             self.fail(name, f'must be like {{"ili": "i46360"}}, got {_short(value)}')
-        return {str(key): self.check_text(f"{name}[{key!r}]", it) for key, it in value.items()}
+        return {
+            self.check_text(name, str(key)): self.check_text(f"{name}[{key!r}]", it)
+            for key, it in value.items()
+        }
 
     def lemma(self) -> str:
         """The field ``lemma`` in lower case, one space between words."""
@@ -122,7 +136,7 @@ class Line:
         """A field with one of some allowed values."""
         value = self.text(name, default)
         if value not in allowed:
-            self.fail(name, f"{value!r} is none of {', '.join(filter(None, allowed))}")
+            self.fail(name, f"{_short(value)} is none of {', '.join(filter(None, allowed))}")
         return value
 
     def count(self, name: str) -> int:
@@ -154,16 +168,6 @@ class Line:
                 self.fail(f"cues[{i}]", f"must be [start, end], got {_short(item)}")
             yield self.span(item[0], item[1], f"cues[{i}]", text)
 
-    def _example_text(self, name: str, value: object) -> str:
-        text = self.check_text(name, value)
-        if len(text) > EXAMPLE_CHARS:
-            self.fail(
-                name,
-                f"has {len(text):,} characters; allowed are {EXAMPLE_CHARS:,}: give the sentence "
-                "of the word and what stands near it",
-            )
-        return text
-
     def examples(
         self,
         find: Callable[[str], Example | None],
@@ -181,7 +185,7 @@ class Line:
         for i, item in enumerate(value):
             name = f"examples[{i}]"
             if isinstance(item, str):
-                yield self._found(name, self._example_text(name, item), find)
+                yield self._found(name, self.check_text(name, item, most=TEXT_CHARS), find)
                 continue
             if not isinstance(item, dict) or set(item) != {"text", "start", "end"}:
                 self.fail(
@@ -189,16 +193,16 @@ class Line:
                     "must be a text, or "
                     f'{{"text": ..., "start": ..., "end": ...}}, got {_short(item)}',
                 )
-            text = self._example_text(name, item["text"])
+            text = self.check_text(name, item["text"], most=TEXT_CHARS)
             start, end = self.span(item["start"], item["end"], name, text)
             self.whole_words(start, end, name, text)
             example = Example(text, start, end)
             if (own := find_elsewhere(example)) is not None:
-                word = text[start:end]
+                word = _short(text[start:end])
                 self.fail(
                     name,
-                    f"start = {start}, end = {end} is {word!r}, while {text[slice(*own)]!r} is "
-                    f"start = {own[0]}, end = {own[1]}; add {word!r} to forms if it is a form of "
+                    f"start = {start}, end = {end} is {word}, while {text[slice(*own)]!r} is "
+                    f"start = {own[0]}, end = {own[1]}; add {word} to forms if it is a form of "
                     "the word",
                 )
             yield example
@@ -219,8 +223,8 @@ class Line:
         if (first, last) != (start, end):
             self.fail(
                 name,
-                f"start = {start}, end = {end} is {text[start:end]!r}, no whole word; "
-                f"{text[first:last]!r} is start = {first}, end = {last}",
+                f"start = {start}, end = {end} is {_short(text[start:end])}, no whole word; "
+                f"{_short(text[first:last])} is start = {first}, end = {last}",
             )
 
 

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.models import INSTALL_WORDNET
 
 # lexnames(5WN): the lexicographer file of a sense key is an index into this list.
@@ -138,7 +139,7 @@ class SynsetFiles:
         self._maps = {}
         for pos, name in _FILES.items():
             try:
-                with (path / f"data.{name}").open("rb") as file:
+                with regular_file(path / f"data.{name}").open("rb") as file:
                     self._maps[pos] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 raise ResourceError(

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Encoder, Floats1d, Floats2d, TextEncoder
 from spacy_attn.errors import ConfigError
+from spacy_attn.files import regular_file
 from spacy_attn.models import DEFAULT_ENCODER, cache_folder
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.context import Resources, Target, tokens_within
@@ -382,7 +383,7 @@ def _read(path: Path, n_senses: int) -> dict[str, Floats2d] | None:
     from safetensors.numpy import load_file
 
     try:
-        arrays: dict[str, Floats2d] = load_file(path)
+        arrays: dict[str, Floats2d] = load_file(regular_file(path))
     except (OSError, SafetensorError):
         return None  # a damaged cache is computed anew
     wanted = [arrays.get(name) for name in ("weights", "bias", "glosses")]

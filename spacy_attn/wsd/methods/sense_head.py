@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.wsd.methods.occurrence import product, unit_rows
 
 _RADIUS, _RIDGE = 25, 1.0  # of an untrained head
@@ -32,7 +33,7 @@ def read_arrays(
     """
     from safetensors import safe_open
 
-    with safe_open(path, framework="numpy") as file:
+    with safe_open(regular_file(path), framework="numpy") as file:
         manifest = json.loads(file.metadata()["manifest"])
         arrays = {name: file.get_tensor(f"{prefix}.{name}") for name in names}
     for name, array in arrays.items():

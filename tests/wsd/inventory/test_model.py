@@ -121,6 +121,17 @@ BROKEN = {
     "form of no word": ({**GOOD, "forms": ["a", "_"]}, "forms[1]", "'_' holds no word"),
     "long example": (with_example(text="bat " * 5001), "examples[0]", "has 20,004 characters"),
     "long text": ({**GOOD, "examples": ["bat " * 5001]}, "examples[0]", "has 20,004 characters"),
+    "long definition": ({**GOOD, "definition": "x" * 20_001}, "definition", "has 20,001 charac"),
+    "long sense": (
+        {**GOOD, "sense": "x" * 1001},
+        "sense",
+        "has 1,001 characters; allowed are 1,000:",
+    ),
+    "long lemma": ({**GOOD, "lemma": "x" * 1001}, "lemma", "has 1,001 characters"),
+    "long form": ({**GOOD, "forms": ["x", "y" * 1001]}, "forms[1]", "has 1,001 characters"),
+    "long group": ({**GOOD, "supersense": "x" * 1001}, "supersense", "has 1,001 characters"),
+    "long key": ({**GOOD, "ids": {"x" * 1001: "1"}}, "ids", "has 1,001 characters"),
+    "long id": ({**GOOD, "ids": {"ili": "x" * 1001}}, "ids['ili']", "has 1,001 characters"),
     "lemma of no word": ({**GOOD, "lemma": "_"}, "lemma", "'_' holds no word"),
     "lemma number": ({**GOOD, "lemma": 3}, "lemma", "must be a text, got 3"),
     "pos missing": (without("pos"), "pos", "must be a text, got None"),
@@ -198,6 +209,23 @@ def test_a_broken_line_is_refused_with_file_line_field_and_reason(write, case):
     path = write({**GOOD, "sense": "bat.first"}, "", record)
     with pytest.raises(InventoryError, match=matches(path, 3, field, reason)):
         load_inventory(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"definition": "x" * 10**6},
+        {"x" * 10**6: 1},
+        {"pos": "x" * 999},
+        {"ids": {"x" * 10**6: 1}},
+        {"examples": [{"text": "bat " + "x" * 19_000 + "y", "start": 0, "end": 19_000}]},
+        {"examples": [{"text": "bat " + "x" * 19_000, "start": 4, "end": 19_004}]},
+    ],
+)
+def test_what_is_said_of_a_long_field_is_short(write, change):
+    with pytest.raises(InventoryError, match="field") as raised:
+        load_inventory(write({**GOOD, **change}))
+    assert len(str(raised.value)) < 400
 
 
 @pytest.mark.parametrize(
