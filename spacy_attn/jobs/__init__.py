@@ -1,9 +1,9 @@
 """Files in, annotated files out, without loading spaCy before the first text.
 
-In reading order: ``sources`` and ``readers`` (with ``streams lines delimited tables``) give
-``records``; the ``annotator`` finds the ``fields``; ``sinks`` and ``csv_sink`` write them; ``job``
-does it all for files, ``run`` keeps them safe, ``resume`` and ``fingerprint`` take up what was
-interrupted. ``engines`` annotate elsewhere.
+In reading order: ``sources`` and ``readers`` (with ``streams lines delimited tables
+parquet_pages``) give ``records``; the ``annotator`` finds the ``fields``; ``sinks`` and
+``csv_sink`` write them; ``job`` does it all for files, ``run`` keeps them safe, ``resume`` and
+``fingerprint`` take up what was interrupted. ``engines`` annotate elsewhere.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ _SMALL_BYTES: Final = 2**26  # up to which it may be packed as well as it likes
 _MOST_RATIO: Final = 50  # unpacked to packed, of a larger one; spaCy's own reach 20
 _MOST_ATTRS: Final = 1000  # spaCy has fewer than 500
 _MOST_STRINGS: Final = 2**20  # different ones; more in a file of eight bytes for each
+_MOST_DOCS: Final = 2**18  # empty ones too are annotated; more in a file of a byte for each
 _TOKENS: Final = 2**16  # of a Doc that are put together at a time
 _ORTH: Final = 65  # spacy.attrs.ORTH
 _BLOCK: Final = 2**16
@@ -124,7 +125,7 @@ def _read_parts(path: Path) -> dict[str, Any]:
                 n_attrs = min(unpacker.read_array_header(), _MOST_ATTRS)
                 parts[name] = [unpacker.unpack() for _ in range(n_attrs)]
             elif name == "flags":
-                parts[name] = _read_flags(unpacker)
+                parts[name] = _read_flags(unpacker, max(_MOST_DOCS, packed_bytes))
             elif name == "strings":
                 parts[name] = _read_strings(unpacker, max(_MOST_STRINGS, packed_bytes // 8))
             elif name in _BYTES:
@@ -137,10 +138,17 @@ def _read_parts(path: Path) -> dict[str, Any]:
     return parts
 
 
-def _read_flags(unpacker: Any) -> bytearray:
-    """Of each Doc whether it is unknown where its spaces are."""
+def _read_flags(unpacker: Any, most: int) -> bytearray:
+    """Of each Doc whether it is unknown where its spaces are.
+
+    Raises:
+        ValueError: there are more Docs than that.
+    """
     flags = bytearray()
-    for _ in range(unpacker.read_array_header()):
+    n_docs = unpacker.read_array_header()
+    if n_docs > most:
+        raise ValueError(f"it has {n_docs:,} Docs, most of a file of its size {most:,}; split it")
+    for _ in range(n_docs):
         flag = 0
         for _ in range(unpacker.read_map_header()):
             name, value = unpacker.unpack(), unpacker.unpack()

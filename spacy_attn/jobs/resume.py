@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -259,14 +260,21 @@ def find_lost(places: Places, state: State, errors: Path) -> str | None:
     lost = _find_lost_partition(places, state)
     if lost is not None:
         return lost
-    if progress.errors and not progress.finished and not errors.exists():
+    if progress.errors and not errors.exists():
         return f"{errors} is gone"
     if places.part.exists():
         return None
     if progress.finished:
-        shown = f"{places.name} is {'changed' if places.output.exists() else 'gone'}"
-        return None if is_whole(places, state) else shown
+        if not is_whole(places, state):
+            return f"{places.name} is {'changed' if places.output.exists() else 'gone'}"
+        return f"{errors} is changed" if _are_changed(errors, progress) else None
     return f"{places.part} is gone" if progress.part else None
+
+
+def _are_changed(errors: Path, progress: Progress) -> bool:
+    """Whether an error file is another than a finished job wrote; a device keeps nothing."""
+    wrote = Made(progress.errors, progress.errors_sha256)
+    return progress.errors > 0 and errors.is_file() and not wrote.fits(errors)
 
 
 def _find_lost_partition(places: Places, state: State) -> str | None:
@@ -278,7 +286,7 @@ def _find_lost_partition(places: Places, state: State) -> str | None:
     return None
 
 
-def step_aside(places: Places, state: State) -> None:
+def step_aside(places: Places, state: State, errors: Path) -> None:
     """Before a job begins anew: its own files go, those that somebody changed get other names."""
     if places.part is not None:
         places.part.unlink(missing_ok=True)
@@ -290,10 +298,19 @@ def step_aside(places: Places, state: State) -> None:
         if made.fits(path):
             path.unlink()
             continue
-        aside = path.with_name(f"_{path.name}.changed")
-        number = 1
-        while os.path.lexists(aside):
-            number += 1
-            aside = path.with_name(f"_{path.name}.changed-{number}")
+        aside = _name_aside(path)
         os.rename(path, aside)
         logger.warning("%s is kept as %s", path, aside)
+    if state.progress.finished and _are_changed(errors, state.progress):
+        aside = _name_aside(errors)
+        shutil.copyfile(errors, aside)  # it may be a link, which stays
+        logger.warning("%s is kept as %s", errors, aside)
+
+
+def _name_aside(path: Path) -> Path:
+    aside = path.with_name(f"_{path.name}.changed")
+    number = 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"_{path.name}.changed-{number}")
+    return aside

@@ -129,7 +129,7 @@ class Run:
             if lost is not None:
                 manifest.close()
                 logger.warning("%s since the job wrote it: the job begins anew", lost)
-                step_aside(places, state)
+                step_aside(places, state, self._errors_path)
                 manifest.remove()
                 self._state = State(replaces=state.replaces)
                 return False

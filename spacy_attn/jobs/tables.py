@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.jobs.parquet_pages import MOST_BYTES, column_size
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record, refuse_long
 from spacy_attn.jobs.sources import Source
 
@@ -25,8 +26,7 @@ _VALUE_BYTES: Final = 2**24  # and fewer of a column that could be one value of 
 # dictionaries, and decoded when the size of a row is known. Of larger ones only those whose values
 # could become more bytes than that: the dictionary of a group would be all that they hold.
 _LIST_BYTES: Final = 2**25
-_MOST_BYTES: Final = 2**28  # that a row group may have as it is read,
-_MOST_RATIO: Final = 100  # or so many times its packed size
+_MOST_RATIO: Final = 100  # that a row group may grow, above MOST_BYTES
 _PIECES: Final = 32  # of a row group whose dictionaries are large, each with a copy of them
 _FIXED_BYTES: Final = 2**26  # of such a piece, in columns that are no dictionaries
 _WIDTHS: Final = {"BOOLEAN": 1, "INT64": 8, "DOUBLE": 8, "INT96": 12}  # others have four bytes
@@ -231,35 +231,44 @@ def _plan(source: Source, file: Any, number: int) -> _Plan:
         OSError: it is far larger than it looks.
     """
     group = file.metadata.row_group(number)
-    columns = [(group.column(i), file.schema.column(i)) for i in range(group.num_columns)]
-    packed = sum(column.total_compressed_size for column, _ in columns)
-    unpacked = sum(column.total_uncompressed_size for column, _ in columns)
-    repeated = sum(c.num_values * _width(kind) for c, kind in columns if kind.max_repetition_level)
-    if unpacked + repeated > max(_MOST_BYTES, _MOST_RATIO * packed):
+    with open(source.name, "rb") as pages:
+        columns = [
+            (group.column(i), column_size(pages, group.column(i)), file.schema.column(i))
+            for i in range(group.num_columns)
+        ]
+    packed = sum(own.packed for _, own, _ in columns)
+    unpacked = sum(own.unpacked for _, own, _ in columns)
+    repeated = sum(
+        own.n_values * _width(kind) for _, own, kind in columns if kind.max_repetition_level
+    )
+    size = unpacked + repeated
+    if size > max(MOST_BYTES, _MOST_RATIO * packed):
         raise OSError(
-            f"row group {number} has {unpacked + repeated:,} bytes, packed {packed:,}; write the "
+            f"row group {number} has {size:,} bytes, packed {packed:,}; write the "
             "file with smaller row groups"
         )
-    is_large = unpacked > _ROW_BYTES * group.num_rows or unpacked > _RATIO * max(packed, 2**16)
-    n_rows = 1 if is_large else _ROWS
+    is_packed_well = unpacked > _RATIO * max(packed, 2**16)
+    is_large = is_packed_well or size > _ROW_BYTES * group.num_rows
+    # A dictionary may hold a value of fixed length once for all rows.
+    fixed = sum(_width(kind) for *_, kind in columns if not _is_text_column(kind))
+    n_rows = 1 if is_large else max(1, min(_ROWS, _VALUE_BYTES // max(1, fixed)))
     names, can_grow = [], False
-    for column, kind in columns:
-        size, is_list = column.total_uncompressed_size, kind.max_repetition_level > 0
-        if not _is_text_column(kind) or (not is_list and size <= _VALUE_BYTES):
+    for column, own, kind in columns:
+        is_list = kind.max_repetition_level > 0
+        if not _is_text_column(kind) or (not is_list and own.unpacked <= _VALUE_BYTES):
             continue
-        if is_list and (size <= _LIST_BYTES or size > _RATIO * column.total_compressed_size):
+        if is_list and (own.unpacked <= _LIST_BYTES or own.unpacked > _RATIO * own.packed):
             names.append(column.path_in_schema)
             continue
         longest = _longest(source, file, number, column.path_in_schema)
         if is_list:
-            can_grow |= longest * column.num_values > _MOST_BYTES
+            can_grow |= longest * own.n_values > MOST_BYTES
         else:
-            n_rows = max(1, min(n_rows, _MOST_BYTES // max(1, longest)))
+            n_rows = max(1, min(n_rows, MOST_BYTES // max(1, longest)))
     if not can_grow:
         return _Plan(n_rows, names)
     # All that can be a dictionary is one, so that many rows can be read at a time.
-    names = [column.path_in_schema for column, kind in columns if _is_text_column(kind)]
-    fixed = sum(_width(kind) for _, kind in columns if not _is_text_column(kind))
+    names = [column.path_in_schema for column, _, kind in columns if _is_text_column(kind)]
     most = max(1, _FIXED_BYTES // max(1, fixed))
     return _Plan(min(most, max(n_rows, -(-group.num_rows // _PIECES))), names)
 

@@ -131,7 +131,7 @@ def test_a_long_doc_is_put_together_in_pieces(tmp_path, nlp, monkeypatch):
     assert "more than 20 bytes" in long.reason
 
 
-def bomb(kind, nlp):
+def bomb(kind, nlp, n_docs=0):
     """Some kilobytes that spaCy would unpack to gigabytes."""
     parts = parts_of(nlp("a bat"))
     lists = {
@@ -149,6 +149,13 @@ def bomb(kind, nlp):
         n_parts = bytes([rest[0] + 1])
         many = b"\xdd" + struct.pack(">I", length) + item * length
         return zlib.compress(n_parts + rest[1:] + srsly.msgpack_dumps(name) + many)
+    if kind == "empty":
+        parts |= {
+            "lengths": bytes(4 * n_docs),
+            "tokens": b"",
+            "spaces": b"",
+            "flags": [{}] * n_docs,
+        }
     if kind == "different strings":
         parts["strings"] = [f"{i:x}" for i in range(1_200_000)]
     if kind == "lengths":
@@ -188,8 +195,8 @@ BOMBS = {
     "tokens": "more than 67,108,864 bytes; split it",
     "text": "more than 16,777,216 bytes; raise the limit with --max-record-bytes",
     "attrs": "cannot reshape array",
-    "flags": "more than 67,108,864 bytes; split it",
-    "lists for flags": "Unexpected type header",
+    "flags": "it has 100,000,000 Docs, most of a file of its size 262,144; split it",
+    "lists for flags": "it has 60,000,000 Docs",
     "strings": "it lacks the string with hash",
     "different strings": "it has more than 1,048,576 different strings; split it",
 }
@@ -205,6 +212,27 @@ def test_bombs_are_refused_without_being_held(tmp_path, nlp):
     for kind, reason, line in zip(BOMBS, BOMBS.values(), said.splitlines(), strict=True):
         assert reason in line, kind
     assert megabytes < 300
+
+
+@pytest.mark.parametrize(("n_docs", "is_good"), [(30, True), (5000, False)])
+def test_docs_of_no_bytes_are_refused_beyond_a_number(tmp_path, nlp, monkeypatch, n_docs, is_good):
+    monkeypatch.setattr(docbin, "_MOST_DOCS", 30)
+    path = tmp_path / "docs.spacy"
+    path.write_bytes(bomb("empty", nlp, n_docs))
+    assert path.stat().st_size < 1000
+    reason = f"it has {n_docs:,} Docs, most of a file of its size"
+    if is_good:
+        assert [record.text for record in read(path)] == [""] * n_docs
+    else:
+        (record,) = read(path)
+        assert reason in record.reason
+
+
+def test_many_small_docs_that_pack_well_are_read(tmp_path, nlp, monkeypatch):
+    monkeypatch.setattr(docbin, "_MOST_DOCS", 30)
+    path = tmp_path / "docs.spacy"
+    DocBin(docs=[nlp(f"bat {i} flew") for i in range(2000)]).to_disk(path)
+    assert len(read(path)) == 2000
 
 
 def test_quick_packing_leaves_the_registries_as_they_were(nlp):

@@ -311,6 +311,41 @@ def test_finished_output_that_was_changed_is_made_again_and_kept(folder, caplog)
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed"])
+@pytest.mark.parametrize("is_link", [False, True])
+@pytest.mark.parametrize("options", [{}, {"partition_size": 2, "batch_size": 2}])
+def test_error_file_of_a_finished_job_is_made_again(folder, damage, is_link, options, caplog):
+    (folder / "in.txt").write_text("bat\nexplode\nbat\n")
+    if is_link:
+        os.symlink("bad.jsonl", "link.jsonl")
+    options = {**options, "errors": "link.jsonl" if is_link else "bad.jsonl", "resume": True}
+    name = "out" if "partition_size" in options else "out.jsonl"
+    job(["in.txt"], name, **options)
+    bad = folder / "bad.jsonl"
+    before = bad.read_bytes()
+    changed = before.replace(b"explode", b"implode")
+    bad.unlink() if damage == "gone" else bad.write_bytes(changed)
+    assert job(["in.txt"], name, **options).n_failed == 1
+    assert bad.read_bytes() == before
+    assert (folder / "link.jsonl").is_symlink() is is_link
+    assert f"{options['errors']} is {damage} since the job wrote it" in caplog.text
+    kept = folder / f"_{options['errors']}.changed"
+    assert kept.exists() is (damage == "changed")
+    assert damage == "gone" or kept.read_bytes() == changed
+    caplog.clear()
+    job(["in.txt"], name, **options)
+    assert not caplog.text
+
+
+@AS_ROOT
+def test_error_device_of_a_finished_job_is_not_missed(folder, caplog):
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    null = str(device(folder / "null"))
+    for _ in range(2):
+        job(["in.txt"], "out.jsonl", errors=null, resume=True)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
 def test_partition_that_is_gone_or_changed_is_made_again(folder, damage, caplog):
     (folder / "in.txt").write_text("bat\n" * 6)
     options = {"partition_size": 2, "batch_size": 2, "resume": True}

@@ -1,15 +1,20 @@
-"""Lists, maps and structs of Parquet: small as packed, large as read."""
+"""Lists, values of fixed length and pages of Parquet: small as packed, large as read."""
 
 from __future__ import annotations
+
+from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spacy_attn.jobs import JobOptions, annotate_files
+from spacy_attn.jobs import JobOptions, annotate_files, parquet_pages
+from spacy_attn.jobs.parquet_pages import column_size
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.sources import find_sources
+from spacy_attn.jobs.tables import _batches
 from tests.jobs.toy import TOY
 from tests.memory import LINUX, output_and_peak
 
@@ -42,6 +47,7 @@ IMPORTS = """
 from spacy_attn.jobs import JobOptions
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.sources import find_sources
+from spacy_attn.jobs.tables import _batches
 import pyarrow.compute, pyarrow.parquet
 """
 READ = """
@@ -139,7 +145,7 @@ def test_a_large_text_that_hardly_packs_is_decoded_once_at_a_time(folder):
 def test_a_small_file_of_one_large_text_is_refused(folder):
     pq.write_table(pa.table({"text": ["x" * 400_000_000]}), "a.parquet", compression="zstd")
     (reason,), megabytes = reasons_and_peak(folder)
-    assert "row group 0 has 400,0" in reason
+    assert "a page of column 'text' has 400,0" in reason
     assert megabytes < 100
 
 
@@ -168,3 +174,112 @@ def test_limit_is_that_of_the_whole_row(folder):
     assert (first.as_dict(), third.as_dict()["x"]) == ({"text": "bat", "x": "yyyyyyy"}, None)
     assert (second.line, second.raw) == (2, "bat")
     assert second.reason.startswith("the record has more than 10 bytes")
+
+
+# -- values of fixed length, and pages ---------------------------------------------------
+
+
+def write_fixed(rows, **options):
+    kind = pa.binary(len(rows[0]))
+    table = pa.table({"text": ["bat"] * len(rows), "beside": pa.array(rows, kind)})
+    pq.write_table(table, "a.parquet", store_schema=False, **options)
+
+
+def batches():
+    (source,) = find_sources(["a.parquet"])
+    return [batch.num_rows for batch, *_ in _batches(source)]
+
+
+def test_rows_with_large_values_of_fixed_length_are_decoded_in_smaller_numbers(folder):
+    write_fixed([b"x" * 2**22] * 9)
+    assert batches() == [4, 4, 1]
+    write_fixed([b"x" * 16] * 20)
+    assert batches() == [16, 4]
+
+
+@pytest.mark.slow
+@LINUX
+def test_a_large_value_of_fixed_length_is_not_held_often(folder):
+    """A dictionary holds it once, and it hardly packs."""
+    value = letters(25 * 2**20, 1).encode()
+    write_fixed([value] * 32, dictionary_pagesize_limit=2**30, compression="zstd")
+    reasons, megabytes = reasons_and_peak(folder)
+    assert reasons == [LONG] * 32
+    assert megabytes < 250
+
+
+@pytest.mark.slow
+@LINUX
+@pytest.mark.parametrize("kind", [pa.binary(1_024_000), pa.binary(), pa.string()])
+def test_a_page_that_is_far_larger_than_it_looks_is_refused(folder, kind):
+    value = letters(2**20, 40)
+    value = value if kind == pa.string() else value.encode()
+    table = pa.table({"text": ["bat"] * 400, "beside": pa.array([value] * 400, kind)})
+    pq.write_table(table, "a.parquet", use_dictionary=False, compression="zstd")
+    (reason,), megabytes = reasons_and_peak(folder)
+    assert "a page of column 'beside' has 409,6" in reason
+    assert reason.endswith("write the file with smaller row groups")
+    assert megabytes < 100
+
+
+def test_pages_are_measured_whatever_the_footer_says(folder, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MOST_BYTES", 2**19)
+    write_fixed([b"x" * 2**16] * 16, use_dictionary=False, compression="zstd")
+    column = pq.ParquetFile("a.parquet").metadata.row_group(0).column(1)
+    said, less = (varint(column.total_uncompressed_size), b"\x82\x80\x80\x00")
+    data = (folder / "a.parquet").read_bytes()
+    assert len(said) == len(less)
+    assert said in data
+    (folder / "a.parquet").write_bytes(data.replace(said, less))
+    assert pq.ParquetFile("a.parquet").metadata.row_group(0).column(1).total_uncompressed_size == 1
+    (source,) = find_sources(["a.parquet"])
+    (record,) = read_records(source, JobOptions())
+    assert "a page of column 'beside' has 1,048,5" in record.reason
+
+
+def varint(number):
+    """As Thrift's compact protocol writes it."""
+    left, out = 2 * number, b""
+    while left > 127:
+        left, out = left >> 7, out + bytes([left & 127 | 128])
+    return out + bytes([left])
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
+def test_pages_are_those_that_pyarrow_writes(folder, version, compression):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 9, 30_000)
+    table = pa.table(
+        {
+            "text": [f"{'bat ' * n}" for n in numbers],
+            "number": numbers,
+            "none": pa.array([None if n else True for n in numbers], pa.bool_()),
+            "list": pa.array([[float(n)] * n for n in numbers.tolist()]),
+            "fixed": pa.array([bytes(rng.bytes(16)) for _ in numbers], pa.binary(16)),
+        }
+    )
+    options = {"data_page_version": version, "compression": compression, "data_page_size": 4096}
+    pq.write_table(table, "a.parquet", row_group_size=20_000, write_page_checksum=True, **options)
+    metadata = pq.ParquetFile("a.parquet").metadata
+    with (folder / "a.parquet").open("rb") as file:
+        for group in range(metadata.num_row_groups):
+            for i in range(metadata.num_columns):
+                column = metadata.row_group(group).column(i)
+                size = column_size(file, column)
+                headers = column.total_compressed_size - size.packed
+                assert size.n_values == column.num_values
+                assert size.unpacked + headers == column.total_uncompressed_size
+                assert headers > 0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"\0", b"\x15", b"\x15\1\x15\1\x15\1\0", b"\x1c" * 5000, b"\x19\xf8\xff\xff\x7f"],
+)
+def test_damaged_header_of_a_page(header):
+    column = SimpleNamespace(
+        dictionary_page_offset=None, data_page_offset=4, total_compressed_size=9, path_in_schema="a"
+    )
+    with pytest.raises(OSError, match="the header of a page at byte 4 is damaged"):
+        column_size(BytesIO(b"PAR1" + header), column)
