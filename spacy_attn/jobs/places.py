@@ -78,6 +78,14 @@ class Places:
         packed = {name: suffix for suffix, name in COMPRESSIONS.items()}
         return _SUFFIXES[self.format] + packed.get(self.compression or "", "")
 
+    def unfinished(self) -> list[Path]:
+        """What the files that the job converts are called until they are whole."""
+        if self.output is None or self.part is None:
+            return []
+        if self.partition_size is not None:
+            return sorted(self.output.glob("_part-?????.*.tmp"))
+        return [unfinished_name(self.output)]
+
     def exists(self) -> bool:
         """Whether there is a finished output."""
         if self.output is None or self.part is None:
@@ -132,6 +140,11 @@ def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> P
     _check_errors(places)
     _refuse_foreign(places)
     return places
+
+
+def unfinished_name(path: Path) -> Path:
+    """What a file that is converted is called until it is whole."""
+    return path.with_name(f"_{path.name}.tmp")
 
 
 def follow(path: Path) -> Path:
@@ -205,7 +218,7 @@ def _refuse_foreign(places: Places) -> None:
     locks = [places.lock]
     if is_replaceable(places.errors):
         locks.append(places.errors_lock(places.errors))
-    for path in [places.part, places.manifest, *locks]:
+    for path in [places.part, places.manifest, *locks, *places.unfinished()]:
         if path is None or not os.path.lexists(path):
             continue
         with suppress(FileNotFoundError):  # a job that ends just now removes its own
@@ -216,10 +229,14 @@ def _refuse_foreign(places: Places) -> None:
             elif path == places.manifest:
                 is_ours = is_ours and is_manifest(path)
             if not is_ours:
-                raise ConfigError(
-                    f"{path} was not made by a job, which needs a file of this name: move it "
-                    "away, or name another output"
-                )
+                raise _foreign(path)
+
+
+def _foreign(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} was not made by a job, which needs a file of this name: move it away, or name "
+        "another output"
+    )
 
 
 def is_manifest(path: Path) -> bool:
@@ -243,6 +260,8 @@ def _check_errors(places: Places) -> None:
     if path.is_dir():
         raise ConfigError(f"the error file {path} is a folder: name a file with --errors")
     if not is_replaceable(path):
+        if not places.errors_named:  # it would be waited for at the first bad record
+            raise _foreign(path)
         return
     if part is not None and path.parent.resolve() == part.parent:
         return  # opening the part tells what is wrong with the folder

@@ -21,7 +21,7 @@ from spacy_attn.jobs.locks import hold
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary
 from spacy_attn.jobs.partfile import PartFile, open_errors, open_part, reopen
-from spacy_attn.jobs.places import Places
+from spacy_attn.jobs.places import Places, unfinished_name
 from spacy_attn.jobs.records import BadRecord
 from spacy_attn.jobs.resume import Made, Manifest, Progress, State, find_lost, is_whole, step_aside
 from spacy_attn.jobs.sinks import Item, Sink
@@ -362,7 +362,7 @@ class Run:
         is_renamed = self.sink.is_plain and self._places.partition_size is None
         unfinished = part
         if not is_renamed:
-            unfinished = path.with_name(f"_{path.name}.tmp")
+            unfinished = unfinished_name(path)
             unfinished.unlink(missing_ok=True)  # after a kill it may be another name of path
             with open(unfinished, "wb") as file:
                 self.sink.convert(part, file)

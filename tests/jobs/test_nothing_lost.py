@@ -169,6 +169,34 @@ def test_a_file_of_another_that_has_a_name_the_job_needs_stays(folder, name, opt
     assert sorted(os.listdir()) == sorted(["in.txt", "mine", name])
 
 
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+@pytest.mark.parametrize(
+    ("output", "name"),
+    [("out.parquet", "_out.parquet.tmp"), ("out", "_part-00000.jsonl.tmp")],
+)
+def test_what_is_no_file_and_has_the_name_of_an_unfinished_one_stays(
+    folder, output, name, kind, options
+):
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    place = folder / "out" / name if output == "out" else folder / name
+    place.parent.mkdir(exist_ok=True)
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: os.symlink("mine", path)}
+    make[kind](place)
+    size = {"partition_size": 2} if output == "out" else {}
+    with pytest.raises(ConfigError, match=rf"{name} was not made by a job.*move it away"):
+        job(["in.txt"], output, **size, **options)
+    assert os.path.lexists(place)
+
+
+def test_a_pipe_with_the_name_of_the_error_file_is_told_at_the_start(folder):
+    (folder / "in.txt").write_text("bat\nexplode\n")
+    os.mkfifo("out.jsonl.errors.jsonl")
+    with pytest.raises(ConfigError, match=r"errors.jsonl was not made by a job.*move it away"):
+        job(["in.txt"], "out.jsonl")
+    assert sorted(os.listdir()) == ["in.txt", "out.jsonl.errors.jsonl"]
+
+
 @pytest.mark.parametrize("left", [b"", b'{"vers', b'{"version": 2, "inp'])
 def test_a_manifest_that_a_kill_cut_is_that_of_a_job(folder, left):
     (folder / "in.txt").write_text("bat\n")
