@@ -12,8 +12,9 @@ command that fixes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
 class SpacyAttnError(ValueError):
@@ -44,6 +45,35 @@ class RecordError(SpacyAttnError):
     """One record of a job cannot be processed; the job goes on without it."""
 
     __module__ = "spacy_attn"
+
+
+def allowed_names(given: object, names: Iterable[str], more: str = "") -> str:
+    """What an error says of a name that is not allowed: those that are, and the nearest one.
+
+    >>> allowed_names("portr", ("porter", "snowball"))
+    "allowed are porter, snowball; did you mean 'porter'?"
+
+    Args:
+        given: what was given instead.
+        names: those that are allowed.
+        more: follows them, such as what else is allowed.
+    """
+    known = list(names)
+    return f"allowed are {', '.join(known)}{more}{did_you_mean(given, known)}"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number and what is counted: ``1 sense``, ``2 senses``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def did_you_mean(given: object, names: Iterable[str]) -> str:
+    """The end of an error: the name nearest to what was given, or nothing where none is near."""
+    by_lower = {name.lower(): name for name in names}
+    if given in by_lower.values():
+        return ""
+    near = get_close_matches(str(given).lower(), by_lower, 1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by another name

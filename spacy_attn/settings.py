@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.models import DEFAULT_ENCODER, encoder_name
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -38,12 +38,12 @@ class EncoderSettings:
         object.__setattr__(self, "model", encoder_name(self.model))
         if self.precision not in PRECISIONS:
             raise ConfigError(
-                f"precision = {self.precision!r}; allowed are {', '.join(PRECISIONS)}"
+                f"precision = {self.precision!r}; {allowed_names(self.precision, PRECISIONS)}"
             )
         if not self.device.startswith(DEVICES):
-            raise ConfigError(f"device = {self.device!r}; allowed are {', '.join(DEVICES)}")
+            raise ConfigError(f"device = {self.device!r}; {allowed_names(self.device, DEVICES)}")
         if self.unit not in UNITS:
-            raise ConfigError(f"unit = {self.unit!r}; allowed are {', '.join(UNITS)}")
+            raise ConfigError(f"unit = {self.unit!r}; {allowed_names(self.unit, UNITS)}")
         if not self.layers:
             raise ConfigError("layers = []; give at least one layer, such as [-1] for the last")
         if self.batch_pieces < 1:

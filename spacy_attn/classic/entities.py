@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from spacy_attn.classic.sequence import LabelledSpan
-from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
+from spacy_attn.errors import ConfigError, ResourceError, allowed_names, explain_missing_package
 
 #: How found entities join those that a text has already; see :func:`free_entities`.
 MERGE_RULES = ("fill", "keep", "replace")
@@ -96,7 +96,7 @@ def check_merge_rule(rule: str) -> None:
         ConfigError: it is not in :data:`MERGE_RULES`.
     """
     if rule not in MERGE_RULES:
-        raise ConfigError(f"merge = {rule!r} is no rule; allowed: {', '.join(MERGE_RULES)}")
+        raise ConfigError(f"merge = {rule!r} is no rule; {allowed_names(rule, MERGE_RULES)}")
 
 
 def free_entities(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
 
 ALGORITHMS = ("snowball", "porter", "lancaster", "regexp")
 
@@ -81,7 +81,7 @@ class Stemmer:
     ) -> None:
         if algorithm not in ALGORITHMS:
             raise ConfigError(
-                f"algorithm = {algorithm!r} is no stemmer; allowed: {', '.join(ALGORITHMS)}"
+                f"algorithm = {algorithm!r} is no stemmer; {allowed_names(algorithm, ALGORITHMS)}"
             )
         if pattern is not None and algorithm != "regexp":
             raise ConfigError(
@@ -132,8 +132,8 @@ def snowball_language(language: str) -> str:
     if name not in {*LANGUAGES.values(), "porter"}:
         allowed = sorted({*LANGUAGES.values(), "porter"})
         raise ConfigError(
-            f"Snowball has no stemmer for language = {language!r}; allowed: {', '.join(allowed)}, "
-            f"or a code of {', '.join(LANGUAGES)}"
+            f"Snowball has no stemmer for language = {language!r}; "
+            + allowed_names(language, allowed, f", or a code of {', '.join(LANGUAGES)}")
         )
     return name
 
@@ -141,7 +141,7 @@ def snowball_language(language: str) -> str:
 def _porter_mode(mode: str) -> str:
     if mode.lower() not in PORTER_MODES:
         raise ConfigError(
-            f"mode = {mode!r} is no mode of the Porter stemmer; allowed: {', '.join(PORTER_MODES)}"
+            f"mode = {mode!r} is no mode of the Porter stemmer; {allowed_names(mode, PORTER_MODES)}"
         )
     return mode.lower()
 

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from spacy_attn.cli.options import MODEL
 from spacy_attn.cli.terminal import SafeConsole, messages
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names, counted
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines import Engine
 from spacy_attn.jobs.fields import FIELDS, parse_fields
@@ -33,6 +33,7 @@ from spacy_attn.jobs.outcome import JobInterrupted, JobProgress, JobSummary
 from spacy_attn.jobs.places import names_folder
 
 FAILED, INTERRUPTED = 1, 130  # exit codes
+_ENGINES = ("local", "ray")
 _LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
 #: Options of a job that Ray Data has too, where it reads and writes a folder itself.
 _OF_RAY_DATA = {"text_key", "unwrap", "n_process", "output_format", "limit"}
@@ -227,8 +228,8 @@ def _is_for_ray_data(
     Raises:
         ConfigError: something is not allowed there.
     """
-    if engine not in ("local", "ray"):
-        raise ConfigError(f"--engine is {engine}: allowed are local and ray")
+    if engine not in _ENGINES:
+        raise ConfigError(f"--engine is {engine}: {allowed_names(engine, _ENGINES)}")
     if engine == "local":
         if address is not None:
             raise ConfigError("--address works with --engine ray only: add that, or leave it out")
@@ -276,7 +277,7 @@ def _annotate_with_ray(
         output_format=options.output_format or "parquet",
         limit=options.limit,
     )
-    counts = f"annotated {summary.n_in - summary.n_failed:,} of {summary.n_in:,} records"
+    counts = f"annotated {summary.n_in - summary.n_failed:,} of {counted(summary.n_in, 'record')}"
     if summary.n_failed:
         _say(console, f"{counts}, {summary.n_failed:,} failed: see the column error in {output}")
         raise typer.Exit(FAILED)
@@ -292,7 +293,7 @@ def _say(console: SafeConsole, message: str) -> None:
 
 
 def _say_counts(summary: JobSummary) -> str:
-    counts = f"annotated {summary.n_out:,} of {summary.n_in:,} records"
+    counts = f"annotated {summary.n_out:,} of {counted(summary.n_in, 'record')}"
     if summary.n_failed:
         counts += f", {summary.n_failed:,} failed: see {summary.errors}"
     return counts
@@ -300,14 +301,14 @@ def _say_counts(summary: JobSummary) -> str:
 
 def _say_plan(plan: JobPlan) -> str:
     size = "of unknown size" if plan.bytes_total is None else f"{plan.bytes_total:,} bytes"
-    lines = [f"{len(plan.sources):,} input files, {size}, to {plan.output}"]
+    lines = [f"{counted(len(plan.sources), 'input file')}, {size}, to {plan.output}"]
     lines += [f"  {source.name} ({source.format})" for source in plan.sources[:10]]
     if len(plan.sources) > 10:
         lines.append(f"  and {len(plan.sources) - 10:,} more")
     lines.append(f"fields: {', '.join(plan.fields)}")
     rate = plan.n_sample / plan.seconds if plan.seconds else 0.0
     lines.append(
-        f"tried {plan.n_sample:,} records, {plan.n_failed:,} failed, {rate:,.0f} records/s"
+        f"tried {counted(plan.n_sample, 'record')}, {plan.n_failed:,} failed, {rate:,.0f} records/s"
     )
     if plan.hours is not None:
         lines.append(f"the whole takes about {plan.hours:,.2f} hours")
@@ -336,7 +337,7 @@ class _RateColumn(ProgressColumn):
         n_in: int = task.fields["n_in"]
         failed: int = task.fields["n_failed"]
         rate = f"{n_in / task.elapsed:,.0f}" if task.elapsed else "-"
-        shown = f"{n_in:,} records, {rate}/s"
+        shown = f"{counted(n_in, 'record')}, {rate}/s"
         return Text(f"{shown}, {failed:,} failed" if failed else shown)
 
 
@@ -373,7 +374,7 @@ class _Lines:
         started, first = self._first
         seconds = moment - started
         rate = (now.n_in - first.n_in) / seconds if seconds else 0.0
-        line = f"{now.n_in:,} records, {now.n_failed:,} failed, {rate:,.0f}/s"
+        line = f"{counted(now.n_in, 'record')}, {now.n_failed:,} failed, {rate:,.0f}/s"
         n_bytes = now.bytes_read - first.bytes_read
         if now.bytes_total and n_bytes and seconds:
             left = (now.bytes_total - now.bytes_read) / n_bytes * seconds

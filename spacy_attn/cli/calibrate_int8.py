@@ -10,9 +10,12 @@ from typing import Annotated
 
 import typer
 
+from spacy_attn.cli.options import check_inputs
 from spacy_attn.cli.terminal import messages
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
+from spacy_attn.models import ACCURATE
 
+_ADAPTERS = ("senses", ACCURATE)
 _TOGETHER, _PASSAGES = 3, 400
 
 
@@ -32,7 +35,7 @@ def calibrate_int8(
     ] = None,
     adapter: Annotated[
         str | None,
-        typer.Option(help="Sense model that changes the encoder: senses, or its path."),
+        typer.Option(help="Sense model that changes the encoder: senses, accurate, or its path."),
     ] = None,
     strength: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Strength of the adapter.")
@@ -54,13 +57,14 @@ def calibrate_int8(
     from spacy_attn.encoder.int8 import LEAST_COSINE, scales_path
     from spacy_attn.models import DEFAULT_ENCODER
     from spacy_attn.settings import EncoderSettings
-    from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
+    from spacy_attn.wsd.methods.registry import DATA
 
+    check_inputs("--text", *(text or ()))
     if adapter is None and strength != 1.0:
         raise ConfigError(f"--strength {strength:g} is of an adapter; give --adapter senses too")
     settings = EncoderSettings(
         model or DEFAULT_ENCODER,
-        adapter=str(SENSE_MODEL) if adapter == "senses" else adapter,
+        adapter=None if adapter is None else str(_sense_model(adapter)),
         strength=strength,
     )
     texts = _lines(text) if text else _bundled(DATA / "homographs.jsonl")
@@ -73,6 +77,17 @@ def calibrate_int8(
         messages().print(
             f'[yellow]below {LEAST_COSINE}: precision = "auto" does not take int8 for this encoder'
         )
+
+
+def _sense_model(adapter: str) -> Path:
+    """The file of the sense model that is named, or is one."""
+    from spacy_attn.models import sense_model_file
+    from spacy_attn.wsd.methods.registry import SENSE_MODEL
+
+    path = SENSE_MODEL if adapter == "senses" else sense_model_file(adapter)
+    names = " or ".join(_ADAPTERS)
+    check_inputs("--adapter", path, source=f"give {names}{did_you_mean(adapter, _ADAPTERS)}")
+    return path
 
 
 def _lines(paths: Iterable[Path]) -> list[str]:

@@ -13,7 +13,14 @@ from rich.text import Text
 
 from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.syntax import show_syntax
-from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
+from spacy_attn.cli.terminal import (
+    SafeConsole,
+    given_texts,
+    json_text,
+    messages,
+    print_indented,
+    visible,
+)
 from spacy_attn.errors import ConfigError, explain_missing_package
 
 if TYPE_CHECKING:
@@ -225,16 +232,14 @@ def _print(explanation: Explanation) -> None:
     attribution = next(iter(explanation.weights))
     console.print()
     console.print(_text_of(shaded(explanation, attribution)), soft_wrap=True)
-    console.print(
-        f"   [bold cyan]{visible(record['text'])}[/] is [bold green]{escape(record['sense'])}[/] "
+    said = (
+        f"[bold cyan]{visible(record['text'])}[/] is [bold green]{escape(record['sense'])}[/] "
         f"{record['score']:.2f}  {escape(record['definition'])}"
     )
     second = record["runner_up"]
-    console.print(
-        f"   runner-up {escape(second['sense'])} {second['score']:.2f}  "
-        f"{escape(second['definition'])}",
-        style="dim",
-    )
+    other = f"{escape(second['sense'])} {second['score']:.2f}  {escape(second['definition'])}"
+    print_indented(console, said, 3)
+    print_indented(console, f"runner-up {other}", 3, style="dim")
     console.print(_bars(explanation, attribution))
     table = Table(
         "method",
@@ -262,7 +267,7 @@ def _print(explanation: Explanation) -> None:
         table.add_row(LABELS[name], visible(word), *cells, agrees)
     console.print(table)
     for note in _notes(explanation, attribution):
-        console.print(f"   {note}", style="dim")
+        print_indented(console, note, 3, style="dim")
 
 
 def _notes(explanation: Explanation, attribution: str) -> list[str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.options import check_folder
-from spacy_attn.cli.terminal import SafeConsole, counted, json_text, messages, visible
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.cli.options import check_folder, check_inputs
+from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
+from spacy_attn.errors import ConfigError, ResourceError, counted
 
 if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.check import InventoryReport
@@ -82,6 +82,8 @@ def import_(
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
     _check_output(output)
+    if not source.startswith("wn:"):
+        check_inputs("", Path(source))
     from spacy_attn.wsd.inventory.importers.glossary import parse_columns
     from spacy_attn.wsd.inventory.importers.run import import_inventory
 
@@ -175,6 +177,7 @@ def add(
 
     if output is not None:
         _check_output(output)
+    check_inputs("--from", corrections)
     loaded = _load([inventory])
     path = Path(inventory)
     if not path.is_file():

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from spacy_attn.cli.options import check_inputs
 from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
+from spacy_attn.models import GLOVE
 
 
 def neighbours(
@@ -46,6 +48,7 @@ def neighbours(
     words = list(dict.fromkeys(given_texts(words, "word")))
     if plot is not None:
         check_picture(plot, words, method)  # before the vectors are read
+    check_inputs("--vectors", None if str(vectors) == GLOVE else vectors, may_be_folder=True)
     console = messages()
     with console.status("Reading vectors ..."):
         loaded = load_vectors(vectors)

@@ -25,3 +25,29 @@ def check_folder(option: str, path: Path) -> None:
         raise ConfigError(
             f"{option} {path}: its folder does not exist; make it with: mkdir -p {path.parent}"
         )
+
+
+def check_inputs(
+    option: str, *paths: Path | None, source: str = "", may_be_folder: bool = False
+) -> None:
+    """Refuse files to read that are not there, before models load.
+
+    Args:
+        option: what they were given as; "" for arguments.
+        paths: None is left out.
+        source: where to get such a file.
+        may_be_folder: whether a folder is one too.
+
+    Raises:
+        ConfigError: one is missing, or a folder.
+    """
+    for path in (path.expanduser() for path in paths if path is not None):
+        given = f"{option} {path}".lstrip()
+        if not path.exists():
+            raise ConfigError(f"{given} does not exist{source and f'; {source}'}")
+        if path.is_dir() and not may_be_folder:
+            raise ConfigError(f"{given} is a folder; give a file")
+
+
+#: What is said where a corpus is missing.
+CORPUS_SOURCE = "see benchmarks/README.md for its source"

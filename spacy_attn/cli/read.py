@@ -10,7 +10,7 @@ import typer
 
 from spacy_attn.cli.options import MODEL, check_folder
 from spacy_attn.cli.terminal import messages
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.files import atomic_write
 
 _LAYERS = {
@@ -84,7 +84,7 @@ def read(
     wanted = [name.strip() for name in layers.split(",") if name.strip() not in ("", "none")]
     for name in wanted:
         if name not in _LAYERS:
-            raise ConfigError(f"--layers has {name!r}: allowed are {', '.join(_LAYERS)}, or none")
+            raise ConfigError(f"--layers has {name!r}: {allowed_names(name, [*_LAYERS, 'none'])}")
     texts = _texts(files)
     from spacy_attn.components.pipeline import load_pipeline
     from spacy_attn.explain.reading import read_texts
@@ -121,7 +121,7 @@ def _texts(files: list[str]) -> dict[str, str]:
         try:
             raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         except OSError as error:
-            raise ResourceError(f"{name} cannot be read: {error.strerror}") from error
+            raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:

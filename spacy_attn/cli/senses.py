@@ -6,11 +6,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from spacy_attn.cli.options import MODEL
-from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
+from spacy_attn.cli.terminal import (
+    SafeConsole,
+    given_texts,
+    json_text,
+    messages,
+    print_indented,
+    visible,
+)
 from spacy_attn.errors import ConfigError
 
 _ANSWER = "attention"
@@ -111,7 +117,7 @@ def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
     console.print(f"   [bold cyan]{visible(record['text'])}[/]")
     if answer is not None and (len(decisions) == 1 or _ANSWER in decisions):
         said = f"[bold green]{visible(answer['sense'])}[/]  {answer['score']:.2f}"
-        console.print(Padding.indent(said, 4))
+        print_indented(console, said, 4)
     if len(decisions) > 1:
         table = Table(box=None, padding=(0, 1), show_header=False)
         table.add_column(style="dim", no_wrap=True)
@@ -122,12 +128,12 @@ def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
         console.print(table)
     for sense, definition in _definitions(record).items():
         named = f"[dim]{visible(sense)}[/]  " if len(decisions) > 1 else ""
-        console.print(Padding.indent(f"{named}{visible(definition)}", 4))
+        print_indented(console, f"{named}{visible(definition)}", 4)
     if record["cues"]:
         words = ", ".join(
             f"{visible(cue['text'])} ({cue['weight']:+.2f})" for cue in record["cues"]
         )
-        console.print(Padding.indent(f"decided by: {words}", 4))
+        print_indented(console, f"decided by: {words}", 4)
     parts = [
         f"{label} {record[key]:.2f}"
         for label, key in (
@@ -138,7 +144,7 @@ def _print_word(console: SafeConsole, record: dict[str, Any]) -> None:
     ]
     if parts and len(decisions) > 1:
         line = f"similarity to {escape(record['lemma'])!r} in the other texts: {', '.join(parts)}"
-        console.print(Padding.indent(line, 4))
+        print_indented(console, line, 4)
 
 
 def _definitions(record: dict[str, Any]) -> dict[str, str]:

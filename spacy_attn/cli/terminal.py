@@ -11,6 +11,7 @@ from typing import Any, Final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
+from rich.text import Text
 
 from spacy_attn.errors import ConfigError
 
@@ -61,9 +62,19 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def counted(n: int, noun: str) -> str:
-    """A number and what is counted: ``1 sense``, ``2 senses``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def print_indented(console: Console, markup: str, indent: int, style: str = "") -> None:
+    """Print a paragraph; its further lines stand two columns to the right of the first.
+
+    Args:
+        console: its width decides where lines end.
+        markup: in the markup of rich.
+        indent: of the first line, in columns.
+        style: of the whole.
+    """
+    text = Text.from_markup(markup, style=style)
+    for i, line in enumerate(text.wrap(console, max(20, console.width - indent - 2))):
+        line.rstrip()
+        console.print(Text(" " * (indent + 2 * bool(i))).append_text(line), soft_wrap=True)
 
 
 def messages() -> SafeConsole:

@@ -9,7 +9,9 @@ import typer
 from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
+from spacy_attn.errors import ConfigError, allowed_names
 
+_STEMMERS = ("porter", "snowball", "lancaster")
 _COLUMNS = ("text", "wordpieces", "lemma", "stem", "tag", "chunk", "entity")
 
 
@@ -32,6 +34,8 @@ def tokens(
 
     Chunks and entities have IOB tags: B- starts one, I- continues it.
     """
+    if stemmer not in _STEMMERS:
+        raise ConfigError(f"--stemmer {stemmer}: {allowed_names(stemmer, _STEMMERS)}")
     texts = given_texts(texts)
     console = messages()
     with console.status("Reading models ..."):

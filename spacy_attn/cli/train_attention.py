@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from spacy_attn.cli.options import CORPUS_SOURCE, check_inputs
 from spacy_attn.cli.training import training_progress
-from spacy_attn.errors import ResourceError
+from spacy_attn.models import GLOVE
 
 
 def train_attention(
@@ -61,9 +62,11 @@ def train_attention(
     [b]method = {"@sense_methods": "spacy_attn.self_attention.v1", "model": "..."}[/], and
     with the same vectors.
     """
-    for path in (data, semcor, masc):
-        if path is not None and not path.is_file():
-            raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
+    if vectors is not None and vectors != GLOVE:
+        check_inputs("--vectors", Path(vectors), may_be_folder=True)
+    check_inputs("--data", data)
+    check_inputs("--semcor", semcor, source=CORPUS_SOURCE)
+    check_inputs("--masc", masc, source=CORPUS_SOURCE)
     from spacy_attn.encoder.static_network import NetworkConfig
     from spacy_attn.train.self_attention import SelfAttentionConfig
     from spacy_attn.train.self_attention_model import train_self_attention

@@ -11,8 +11,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from spacy_attn.cli.options import check_inputs
 from spacy_attn.cli.terminal import messages, visible
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, allowed_names
 
 
 def train_chunker(
@@ -55,9 +56,12 @@ def train_chunker(
     from spacy_attn.train.chunker import read_labelled_files, score_tagger
 
     if task not in TASKS:
-        raise ConfigError(f"--task {task} is unknown; allowed: {', '.join(TASKS)}")
+        raise ConfigError(f"--task {task} is unknown; {allowed_names(task, TASKS)}")
     inputs = [*data, dev] if dev else data
     _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
+    in_archive = {path for path in inputs if any(p.suffix == ".zip" for p in path.parents)}
+    check_inputs("", *(path for path in data if path not in in_archive))
+    check_inputs("--dev", None if dev in in_archive else dev)
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
     console = messages()
     columns = (

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from spacy_attn.cli.options import CORPUS_SOURCE, check_inputs
 from spacy_attn.cli.training import training_progress
-from spacy_attn.errors import ResourceError
 
 
 def train_lemmatizer(
@@ -59,8 +59,9 @@ def train_lemmatizer(
     OUTPUT/lemmatizer.safetensors; use it with
     [b]nlp.add_pipe("attention_lemmatizer", config={"model": "..."})[/].
     """
-    if not semcor.is_file():
-        raise ResourceError(f"{semcor} does not exist; see benchmarks/README.md for its source")
+    check_inputs("--semcor", semcor, source=CORPUS_SOURCE)
+    check_inputs("--wordnet", wordnet, may_be_folder=True)
+    check_inputs("--start", start)
     from spacy_attn.encoder.encoder_decoder import EncoderDecoderConfig
     from spacy_attn.encoder.lemmatizer import N_SYMBOLS
     from spacy_attn.train import lemmatizer

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from spacy_attn.cli.options import CORPUS_SOURCE, check_inputs
 from spacy_attn.cli.training import training_progress
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.models import sense_model_file
 
 _PRECISIONS = ("bf16", "fp32")
@@ -148,15 +149,20 @@ def train_senses(
     it knows. For a larger encoder use --model sentence-transformers/all-mpnet-base-v2.
     """
     if precision not in _PRECISIONS:
-        raise ConfigError(f"--precision {precision}; allowed are {', '.join(_PRECISIONS)}")
+        raise ConfigError(f"--precision {precision}; {allowed_names(precision, _PRECISIONS)}")
     teachers = [sense_model_file(str(name)) for name in teacher or ()]
     if untagged and not teachers:
         raise ConfigError("--untagged needs a teacher; name one with --teacher FILE")
-    for path in (semcor, masc, data, start, senses_from, *(tagged or ()), *teachers):
-        if path is not None and not path.is_file():
-            raise ResourceError(f"{path} does not exist; see benchmarks/README.md for its source")
+    check_inputs("--semcor", semcor, source=CORPUS_SOURCE)
+    check_inputs("--masc", masc, source=CORPUS_SOURCE)
+    check_inputs("--tagged", *(tagged or ()), source=CORPUS_SOURCE)
+    check_inputs("--data", data)
+    check_inputs("--start", start)
+    check_inputs("--senses-from", senses_from)
+    check_inputs("--teacher", *teachers)
+    check_inputs("--average", *(average or ()), may_be_folder=True)
     if written is not None and not any(written.glob("*.tsv")):
-        raise ResourceError(
+        raise ConfigError(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )
     from spacy_attn.train.sense_config import TrainConfig

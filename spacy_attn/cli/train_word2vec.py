@@ -9,6 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spacy_attn.cli.terminal import messages
+from spacy_attn.errors import counted
 
 
 def train_word2vec(
@@ -171,7 +172,11 @@ def _said(record: dict[str, Any]) -> list[str]:
         f"{record['n_words']:,} words get a vector"
     ]
     if record["n_skipped"]:
-        said.append(f"{record['n_skipped']:,} lines skipped, the first: {record['first_skipped']}")
+        said.append(
+            f"{counted(record['n_skipped'], 'line')} skipped, the first: {record['first_skipped']}"
+        )
     if record["n_too_long"]:
-        said.append(f"{record['n_too_long']:,} tokens above {MAX_TOKEN:,} characters skipped")
+        said.append(
+            f"{counted(record['n_too_long'], 'token')} above {MAX_TOKEN:,} characters skipped"
+        )
     return said

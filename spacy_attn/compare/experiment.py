@@ -42,7 +42,7 @@ from spacy_attn.compare.tune import check_precision, tune
 from spacy_attn.compare.vector_map import vector_map
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.components.pipeline import load_pipeline
-from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError
+from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError, allowed_names
 from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.open import open_inventory
@@ -52,6 +52,7 @@ from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, short
 from spacy_attn.wsd.sense import Sense
 
 _RESULTS = "results.json"
+_HALVES = ("open", "frozen")
 
 T = TypeVar("T")
 
@@ -194,10 +195,10 @@ class Options:
         rows = sorted({*self.methods, *self.predictions})
         if self.baseline is not None and rows and self.baseline not in rows:
             raise ConfigError(
-                f"--baseline {self.baseline!r} is no row; allowed are {', '.join(rows)}"
+                f"--baseline {self.baseline!r} is no row; {allowed_names(self.baseline, rows)}"
             )
-        if self.half not in (None, "open", "frozen"):
-            raise ConfigError(f"--half {self.half!r}; allowed are open and frozen")
+        if self.half not in (None, *_HALVES):
+            raise ConfigError(f"--half {self.half!r}; {allowed_names(self.half, _HALVES)}")
 
 
 def run(

@@ -23,7 +23,7 @@ from spacy_attn.components.extensions import (
 )
 from spacy_attn.components.hooks import install_hooks, refuse_worker_process
 from spacy_attn.components.stored_weights import read_stored, write_stored
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names, did_you_mean
 from spacy_attn.models import ACCURATE, encoder_name, sense_model_file
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, UNIT
@@ -68,14 +68,16 @@ class AttentionEncoder:
         self.name = name
         self.config = settings
         if settings["dtype"] not in _DTYPES:
-            raise ConfigError(f"dtype = {settings['dtype']!r}; allowed are {', '.join(_DTYPES)}")
+            raise ConfigError(
+                f"dtype = {settings['dtype']!r}; {allowed_names(settings['dtype'], _DTYPES)}"
+            )
         adapter = settings["adapter"]
         # A pipeline that was saved with its weights is made before they are at hand.
         is_here = settings["store_weights"] or Path(str(adapter)).is_file()
         if adapter not in _ADAPTERS and not is_here:
             raise ConfigError(
                 f"adapter = {adapter!r}; allowed are null, 'senses', 'accurate' or the path of a "
-                "sense model"
+                f"sense model{did_you_mean(adapter, filter(None, _ADAPTERS))}"
             )
         if adapter == "senses":
             adapter = sense_model_of(encoder_name(settings["model"]))

@@ -23,7 +23,7 @@ from spacy_attn.classic.parse import (
 )
 from spacy_attn.components.extensions import install_parse_extensions, refuse_shared_names
 from spacy_attn.components.saving import SavedInOneFile
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.sentences import sentence_starts
 
 logger = logging.getLogger("spacy_attn")
@@ -139,8 +139,8 @@ class NltkParser(SavedInOneFile):
             )
         if terminals not in TERMINALS:
             raise ConfigError(
-                f"terminals = {terminals!r} is nothing that tokens have here; allowed: "
-                f"{', '.join(TERMINALS)}"
+                f"terminals = {terminals!r} is nothing that tokens have here; "
+                f"{allowed_names(terminals, TERMINALS)}"
             )
         if len({attr, status_attr, details_attr}) < 3:
             raise ConfigError(

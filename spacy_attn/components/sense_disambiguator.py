@@ -26,7 +26,7 @@ from spacy_attn.components.extensions import (
     token_vectors,
 )
 from spacy_attn.components.stored_weights import read_stored, write_stored
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, counted
 from spacy_attn.models import senses_for, weights_sha256
 from spacy_attn.settings import differing_settings
 from spacy_attn.wsd.decide import Decision, check_threshold
@@ -249,7 +249,11 @@ class SenseDisambiguator:
             level = logging.INFO if is_first else logging.DEBUG
             if n_encoded:
                 logger.log(
-                    level, "%s: own encoder pass over %d texts (%s)", self.name, n_encoded, identity
+                    level,
+                    "%s: own encoder pass over %s (%s)",
+                    self.name,
+                    counted(n_encoded, "text"),
+                    identity,
                 )
                 if is_first:
                     self._warn_of_missed_vectors(docs, identity)

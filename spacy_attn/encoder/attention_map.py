@@ -27,7 +27,7 @@ from spacy_attn._types import Floats2d, Floats3d, Offsets, TokenRange
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +167,7 @@ def attention_map(
         ResourceError: the model is not on this machine.
     """
     if kind not in KINDS:
-        raise ConfigError(f"kind = {kind!r}; allowed are {', '.join(KINDS)}")
+        raise ConfigError(f"kind = {kind!r}; {allowed_names(kind, KINDS)}")
     model = inspected_model(encoder.settings)
     chosen = tuple(range(1, model.n_layers + 1)) if layers is None else tuple(layers)
     if not chosen or not all(1 <= layer <= model.n_layers for layer in chosen):

@@ -18,7 +18,7 @@ from spacy_attn.encoder.linear import Ops
 from spacy_attn.encoder.loading import Adapter, special_tokens
 from spacy_attn.encoder.precision import check_int8
 from spacy_attn.encoder.tuning import Choice
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, counted
 from spacy_attn.models import resolve_encoder, weights_sha256
 from spacy_attn.settings import EncoderSettings
 
@@ -46,8 +46,8 @@ def calibrate(settings: EncoderSettings, texts: Sequence[str]) -> tuple[Scales, 
     """
     if len(texts) < _LEAST:
         raise ConfigError(
-            f"{len(texts)} texts: at least {_LEAST} are needed; give files of running text, "
-            "or none for the sentences of this package"
+            f"{counted(len(texts), 'text')}: at least {_LEAST} are needed; give files of running "
+            "text, or none for the sentences of this package"
         )
     folder = resolve_encoder(settings.model).path
     checkpoint = open_checkpoint(settings.model, folder)

@@ -9,8 +9,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.models import DEFAULT_ENCODER, weights_sha256
+from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
+from spacy_attn.models import ACCURATE, DEFAULT_ENCODER, weights_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,7 @@ class Adapter:
         if not path.is_file():
             raise ResourceError(
                 f"the sense model {path} does not exist; run: spacy-attn doctor, or give "
-                "adapter = null"
+                f"adapter = null{did_you_mean(path.name, ('senses', ACCURATE))}"
             )
         open_file: Any = safe_open
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import StaticVectors
 from spacy_attn.encoder.attention_map import AttentionMap, attention_map
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.explain.decision import Subject
 from spacy_attn.explain.gradients import gradient_attribution
 from spacy_attn.explain.occlusion import context_words, occlusion
@@ -50,10 +49,9 @@ def check_attributions(names: Sequence[str]) -> None:
     """
     unknown = [name for name in names if name not in ATTRIBUTIONS]
     if unknown or not names:
-        near = [near for name in unknown[:1] for near in get_close_matches(name, ATTRIBUTIONS, 1)]
+        shown = ", ".join(unknown)
         raise ConfigError(
-            f"attributions = {', '.join(unknown)!r}; allowed are {', '.join(ATTRIBUTIONS)}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"attributions = {shown!r}; {allowed_names(shown.split(', ')[0], ATTRIBUTIONS)}"
         )
 
 
@@ -102,7 +100,9 @@ def attribute(
         ResourceError: a package or a model is missing.
     """
     if attribution not in ATTRIBUTIONS:
-        raise ConfigError(f"attribution = {attribution!r}; allowed are {', '.join(ATTRIBUTIONS)}")
+        raise ConfigError(
+            f"attribution = {attribution!r}; {allowed_names(attribution, ATTRIBUTIONS)}"
+        )
     words = tuple(context_words(subject.context, subject.target))
     gap = None
     if attribution in ("attention", "norms", "rollout"):

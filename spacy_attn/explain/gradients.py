@@ -21,7 +21,7 @@ from spacy_attn.encoder.device import on_processor
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.method import DifferentiableMethod, FittedMethod, LogOdds, encoder_of
 from spacy_attn.wsd.vectors import Texts
@@ -73,7 +73,7 @@ def gradient_attribution(
         ResourceError: captum is not installed.
     """
     if kind not in GRADIENTS:
-        raise ConfigError(f"kind = {kind!r}; allowed are {', '.join(GRADIENTS)}")
+        raise ConfigError(f"kind = {kind!r}; {allowed_names(kind, GRADIENTS)}")
     if steps < 2:
         raise ConfigError(f"steps = {steps}; allowed is 2 or more")
     encoder = encoder_of(fitted)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, PlainData
 from spacy_attn.classic.vectors import WordVectors, many_neighbours
-from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
+from spacy_attn.errors import ConfigError, ResourceError, allowed_names, explain_missing_package
 
 Points2d: TypeAlias = NDArray[np.float64]  # (n_words, 2)
 Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top
@@ -141,7 +141,7 @@ def check_picture(path: str | Path, words: Sequence[str], method: str) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"the picture {path}: allowed are files that end in .png or .svg")
     if method not in METHODS:
-        raise ConfigError(f"method {method!r}: allowed are {' and '.join(METHODS)}")
+        raise ConfigError(f"method {method!r}: {allowed_names(method, METHODS)}")
     if not 1 <= len(set(words)) <= len(COLOURS):
         raise ConfigError(f"{len(set(words))} words in a picture: allowed are 1 to {len(COLOURS)}")
     try:

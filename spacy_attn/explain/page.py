@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import PlainData
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
 from spacy_attn.explain.attribution import DECIDING, LABELS, Weights
 from spacy_attn.explain.templates import environment
 
@@ -172,7 +172,7 @@ def plot(explanation: Explanation, path: str | Path, attribution: str) -> None:
         raise ConfigError(f"{path}: allowed are names that end in {' or '.join(SUFFIXES)}")
     if attribution not in explanation.weights:
         raise ConfigError(
-            f"attribution = {attribution!r}; allowed are {', '.join(explanation.weights)}"
+            f"attribution = {attribution!r}; {allowed_names(attribution, explanation.weights)}"
         )
     with explain_missing_package("a picture"):
         import matplotlib as mpl

@@ -20,7 +20,7 @@ from spacy_attn._types import Floats1d, Floats2d, StaticVectors
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import layer_vectors
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.settings import EncoderSettings
 
@@ -47,7 +47,7 @@ class Relevance:
             ConfigError: there are no such weights.
         """
         if by not in self.weights:
-            raise ConfigError(f"by = {by!r}; allowed are {', '.join(self.weights)}")
+            raise ConfigError(f"by = {by!r}; {allowed_names(by, self.weights)}")
         values = self.weights[by]
         order = sorted(np.flatnonzero(values).tolist(), key=lambda i: -float(values[i]))
         return [(self.tokens[i], float(values[i])) for i in order[:k]]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from spacy_attn.errors import ConfigError
@@ -28,6 +29,7 @@ from spacy_attn.jobs.fields import (
     read_sense_details,
     read_senses,
 )
+from spacy_attn.jobs.options import option_name
 from spacy_attn.jobs.pieces import cut, join, may_cut
 from spacy_attn.jobs.pipelines import (
     FIRST_TEXT,
@@ -133,11 +135,18 @@ class Annotator:
                 "give a factory"
             )
         object.__setattr__(self, "fields", parse_fields(self.fields))
+        self._check_corrections()
         if self.factory is None:
             self._check_settings()
         elif self.more_settings:
             raise ConfigError(
                 f"{', '.join(self.more_settings)}: a factory makes the pipeline; set them there"
+            )
+
+    def _check_corrections(self) -> None:
+        if self.corrections is not None and not Path(self.corrections).is_file():
+            raise ConfigError(
+                f"{option_name('corrections')} {self.corrections} does not exist or is no file"
             )
 
     def _check_settings(self) -> None:

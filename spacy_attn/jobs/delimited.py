@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Final
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, counted
 from spacy_attn.jobs.lines import BOM
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record, refuse_long
 from spacy_attn.jobs.sources import Source
@@ -219,7 +219,7 @@ class _Rows:
                 raise _BadRow(reason, first.text.rstrip("\r\n")) from None
         if self.n_columns is not None and values and len(values) != self.n_columns:
             self._put_back(lines[1:])
-            reason = f"{len(values)} columns in place of {self.n_columns}"
+            reason = f"{counted(len(values), 'column')} in place of {self.n_columns}"
             if len(lines) > 1:
                 reason += f"; the quote in line {first.number} of the file goes on in the next"
             raise _BadRow(reason, first.text.rstrip("\r\n"))

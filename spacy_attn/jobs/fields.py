@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.jobs.docbin import quick_packing
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
     for name in names or ("",):
         if name not in FIELDS:
             raise ConfigError(
-                f"fields / --fields has {name!r}: allowed are {', '.join(FIELDS)}, comma between"
+                f"fields / --fields has {name!r}: {allowed_names(name, FIELDS, ', comma between')}"
             )
     return names
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.jobs.delimited import check_delimiter
 from spacy_attn.jobs.sources import Format, line_encoding
 
@@ -121,4 +121,4 @@ class JobOptions:
     def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, name)
         if value is not None and value not in allowed:
-            raise ConfigError(f"{option_name(name)} is {value}: allowed are {', '.join(allowed)}")
+            raise ConfigError(f"{option_name(name)} is {value}: {allowed_names(value, allowed)}")

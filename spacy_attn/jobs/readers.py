@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, did_you_mean
 from spacy_attn.jobs.delimited import (
     delimiter_of,
     guess_delimiter,
@@ -119,7 +119,7 @@ def _check_columns(
     names, text_key = schema.names, options.text_key
     if names.count(text_key) != 1:
         shown = ", ".join(names[:20]) or "none"
-        hint = f"name it with {option_name('text_key')}"
+        hint = f"name it with {option_name('text_key')}{did_you_mean(text_key, names)}"
         if text_key in names:
             hint = "rename all but one of them"
         elif source.format != "parquet":

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, counted
 from spacy_attn.files import is_replaceable, publish
 from spacy_attn.jobs.engines import LostWorkerError
 from spacy_attn.jobs.locks import hold
@@ -265,7 +265,7 @@ class Run:
         n_failed, most = self._progress.n_failed, self._options.max_errors
         if most is not None and n_failed > most:
             raise self._stop_with(
-                f"{n_failed:,} records failed, more than --max-errors {most}: "
+                f"{counted(n_failed, 'record')} failed, more than --max-errors {most}: "
                 f"see {self._errors_path}"
             )
 
@@ -405,7 +405,8 @@ class Run:
     def _stop_with(self, reason: str) -> JobError:
         summary = self._stop()
         kept = f", kept in {summary.part}: go on with --resume" if summary.part is not None else ""
-        return JobError(f"{reason}; {summary.n_out:,} records were finished{kept}", summary)
+        finished = f"finished before: {counted(summary.n_out, 'record')}"
+        return JobError(f"{reason}; {finished}{kept}", summary)
 
     def _stop(self) -> JobSummary:
         """Keep whole chunks only; a job that finished none leaves nothing."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.patterns import check_given_once, find_files
 
 Format: TypeAlias = Literal["jsonl", "txt", "txt-file", "csv", "tsv", "parquet", "docbin"]
@@ -71,7 +71,8 @@ def find_sources(inputs: Iterable[str | Path], input_format: str | None = None) 
     """
     if input_format is not None and input_format not in get_args(Format):
         raise ConfigError(
-            f"input_format / --input-format is {input_format}: allowed are {_formats()}"
+            f"input_format / --input-format is {input_format}: "
+            f"{allowed_names(input_format, get_args(Format))}"
         )
     given = [str(item) for item in inputs]
     if not given:
@@ -110,7 +111,7 @@ def _find_source(name: str, input_format: str | None, given: str) -> Source:
         raise ConfigError(
             f"the format of input {name} is unknown: allowed suffixes are {' '.join(SUFFIXES)}, "
             f"each also with .gz or .zst; say which it is with input_format / --input-format "
-            f"{_formats(' or ')}"
+            f"{' or '.join(get_args(Format))}"
             + (f", or leave it out by a pattern narrower than {given}" if given != name else "")
         )
     source = Source(name, known, compression, _partition(name, known))
@@ -129,10 +130,6 @@ def _partition(name: str, known: Format) -> dict[str, str | None]:
     pairs = [part.split("=", 1) for part in Path(name).parent.parts]
     pairs = [pair for pair in pairs if len(pair) == 2 and pair[0]]
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, value in pairs}
-
-
-def _formats(joint: str = ", ") -> str:
-    return joint.join(get_args(Format))
 
 
 def _check_readable(name: str) -> None:

@@ -24,12 +24,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from spacy_attn.errors import ResourceError
+from spacy_attn.errors import ResourceError, did_you_mean
 from spacy_attn.models.catalogue import (
+    ACCURATE,
     DEFAULT_ENCODER,
     DEFAULT_PIPELINE,
     GLOVE,
     INSTALL_MODELS,
+    KNOWN_MODELS,
     Kind,
     encoder_name,
     known_model,
@@ -192,7 +194,10 @@ def _missing(name: str, kind: Kind) -> str:
         )
     if kind in _MARKERS and (os.path.isabs(name) or name.startswith((".", "~"))):
         return f"{kind} {name!r} does not exist; give a folder with {_MARKERS[kind]}, or a name"
-    return f"{kind} {name!r} is not on this machine; install it with: {repair_command(name, kind)}"
+    known = [model.name for model in KNOWN_MODELS if model.kind == "encoder"]
+    near = did_you_mean(name, [*known, ACCURATE]) if kind == "encoder" else ""
+    command = repair_command(name, kind)
+    return f"{kind} {name!r} is not on this machine; install it with: {command}{near}"
 
 
 # -- locate: the places, in order ----------------------------------------------------------

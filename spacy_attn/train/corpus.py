@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from spacy_attn._types import PlainData
 from spacy_attn.batches import batches
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, allowed_names
 from spacy_attn.train.text_stream import STDIN, TextFile, read_texts
 
 Report: TypeAlias = Callable[[PlainData], None]
@@ -64,7 +64,7 @@ def make_tokenizer(tokens: str, lang: str, lower: bool) -> Tokenizer:
     if tokens == "whitespace":
         return partial(_split_at_whitespace, lower=lower)
     if tokens != "spacy":
-        raise ConfigError(f"--tokens {tokens}: allowed: {' and '.join(TOKENS)}")
+        raise ConfigError(f"--tokens {tokens}: {allowed_names(tokens, TOKENS)}")
     import spacy
 
     try:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.patterns import check_given_once, find_files
 
 STDIN: Final = "-"
@@ -64,7 +64,7 @@ def find_text_files(
         ConfigError: an input is missing, empty of files, unreadable or binary, or named twice.
     """
     if input_format is not None and input_format not in FORMATS:
-        raise ConfigError(f"--input-format {input_format}: allowed: {' and '.join(FORMATS)}")
+        raise ConfigError(f"--input-format {input_format}: {allowed_names(input_format, FORMATS)}")
     if not inputs:
         raise ConfigError("no input: give at least one file, folder or pattern, or - for stdin")
     shown = " ".join(_SUFFIXES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.train.corpus import TOKENS
 
 ALGORITHMS: Final = ("word2vec", "fasttext")
@@ -43,9 +43,8 @@ class Word2VecConfig:
         choices = {"algorithm": ALGORITHMS, "architecture": ARCHITECTURES, "tokens": TOKENS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"--{name} {getattr(self, name)}: allowed: {' and '.join(allowed)}"
-                )
+                value = getattr(self, name)
+                raise ConfigError(f"--{name} {value}: {allowed_names(value, allowed)}")
         if not 1 <= self.dimensions <= _MAX_DIMENSIONS:
             raise ConfigError(f"--dimensions {self.dimensions}: allowed: 1 to {_MAX_DIMENSIONS:,}")
         for name in ("window", "min_count", "epochs", "negative", "min_ngram"):

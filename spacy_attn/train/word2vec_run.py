@@ -143,9 +143,9 @@ class Run:
     def _vocabulary(self, corpus: Corpus) -> tuple[list[str], NDArray[np.int64]]:
         skipped = ""
         if corpus.n_skipped:
-            skipped = f" ({corpus.n_skipped} lines were skipped, {corpus.first_skipped})"
+            skipped = f" (lines skipped: {corpus.n_skipped:,}, {corpus.first_skipped})"
         if corpus.n_too_long:
-            skipped += f" ({corpus.n_too_long} tokens above {MAX_TOKEN:,} characters were skipped)"
+            skipped += f" (skipped tokens above {MAX_TOKEN:,} characters: {corpus.n_too_long:,})"
         kept = [(w, c) for w, c in corpus.counts.items() if c >= self.config.min_count]
         if not kept:
             self._clear()
@@ -155,7 +155,7 @@ class Run:
                 raise ConfigError(f"no usable token in the input{skipped}; give texts with words")
             word, times = corpus.counts.most_common(1)[0]
             raise ConfigError(
-                f"no usable token: none of the {len(corpus.counts)} words occurs "
+                f"no usable token: none of the words, {len(corpus.counts):,} in all, occurs "
                 f"{self.config.min_count} times ({word!r} occurs {times} times){skipped}; give "
                 f"more text or --min-count {times}"
             )

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.inventory.protocol import SenseInventory
@@ -47,7 +47,9 @@ def check_granularity(granularity: object, inventory: str) -> None:
         ConfigError: says what is allowed.
     """
     if granularity not in GRANULARITIES:
-        raise ConfigError(f"granularity = {granularity!r}; allowed are {', '.join(GRANULARITIES)}")
+        raise ConfigError(
+            f"granularity = {granularity!r}; {allowed_names(granularity, GRANULARITIES)}"
+        )
     if granularity == "coarse" and inventory != "wordnet":
         raise ConfigError(
             f"granularity = 'coarse' with the inventory {inventory!r}: allowed is "

@@ -145,7 +145,7 @@ def test_tags_that_rules_are_written_with_match_nothing(default, tag):
 
 
 def test_one_tag_for_each_word(default):
-    with pytest.raises(RecordError, match="1 words and 2 tags"):
+    with pytest.raises(RecordError, match="1 word and 2 tags"):
         default.find(["a"], ["DT", "NN"])
 
 

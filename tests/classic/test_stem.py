@@ -102,7 +102,11 @@ def test_language_by_name_or_code(given_name, name):
     ("algorithm", "config", "reason"),
     [
         ("wordnet", {}, "algorithm = 'wordnet' .* snowball, porter, lancaster, regexp$"),
-        ("snowball", {"language": "ja"}, "language = 'ja'; allowed: arabic, .*swedish, or a code"),
+        (
+            "snowball",
+            {"language": "ja"},
+            "language = 'ja'; allowed are arabic, .*swedish, or a code",
+        ),
         ("porter", {"mode": "new"}, "mode = 'new' .* nltk_extensions, martin_extensions, original"),
         ("regexp", {}, r"needs a pattern.*pattern = 'ing\$\|s\$'"),
         ("regexp", {"pattern": "(ing"}, r"pattern = '\(ing' is no regular expression"),

@@ -233,7 +233,7 @@ def test_dry_run_writes_nothing(folder):
     before = sorted(path.name for path in folder.iterdir())
     code, out, err = run(folder, "in.txt", "-o", "out.jsonl", "--dry-run")
     assert (code, out) == (0, b"")
-    assert "1 input files, 12 bytes, to out.jsonl" in err
+    assert "1 input file, 12 bytes, to out.jsonl" in err
     assert "tried 2 records, 1 failed" in err
     assert "the process takes about " in err
     assert "nothing was written" in err

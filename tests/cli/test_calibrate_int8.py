@@ -62,8 +62,8 @@ def test_what_is_refused_is_one_sentence(toy_model, texts, tmp_path):
         (("--strength", 0.5), 2, "--strength 0.5 is of an adapter; give --adapter senses too"),
         ((toy_model, "--text", few), 2, "2 texts: at least 16 are needed"),
         ((toy_model, "--text", latin), 2, "is not UTF-8; save it as UTF-8"),
-        ((toy_model, "--text", tmp_path / "no"), 1, "No such file or directory; give a file with"),
-        ((toy_model, "--text", texts, "--adapter", "no"), 1, "the sense model no does not exist"),
+        ((toy_model, "--text", tmp_path / "no"), 2, f"--text {tmp_path / 'no'} does not exist"),
+        ((toy_model, "--text", texts, "--adapter", "no"), 2, "--adapter no does not exist; give"),
     ):
         result = call(*arguments)
         assert result.exit_code == code, result.output

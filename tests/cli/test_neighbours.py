@@ -87,7 +87,7 @@ def test_more_neighbours_than_words(run):
     [
         (["batt", "--vectors", "v.txt"], 2, "'batt' has no vector in v.txt"),
         (["bat", "--vectors", "v.txt", "-n", "0"], 2, "n = 0 neighbours; allowed: 1 or more"),
-        (["bat", "--vectors", "none.txt"], 1, "the vector file none.txt is not there"),
+        (["bat", "--vectors", "none.txt"], 2, "--vectors none.txt does not exist"),
         (["bat", "--vectors", "none.txt", "--plot", "a.pdf"], 2, "a.pdf: allowed are files that"),
         (["bat", "ba\udcff"], 2, "a word holds bytes that are not UTF-8; save or type it as"),
         ([], 2, "Missing argument 'WORD'"),

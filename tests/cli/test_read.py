@@ -53,7 +53,7 @@ def test_standard_input_and_granularity(tmp_path, monkeypatch):
         (["x.txt", "-o", "x.txt"], "-o x.txt: allowed are names that end in .html or .htm", 2),
         (["x.txt", "-o", "no/x.html"], "-o no/x.html: its folder does not exist; make it with", 2),
         (["x.txt", "-o", "x.html", "--layers", "ents"], "--layers has 'ents': allowed are", 2),
-        (["x.txt", "-o", "x.html"], "x.txt cannot be read: No such file", 1),
+        (["x.txt", "-o", "x.html"], "x.txt cannot be read: No such file", 2),
         (["bad.txt", "-o", "x.html"], "bad.txt: byte 1 is not UTF-8; save it as UTF-8", 2),
         (["ok.txt", "-o", "x.html", "--against", "nothing"], "'nothing'; allowed are", 2),
         (["ok.txt", "-o", "x.html", "--method", "lesc"], "did you mean 'lesk'?", 2),

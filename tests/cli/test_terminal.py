@@ -15,6 +15,7 @@ from spacy_attn.cli.terminal import (
     given_texts,
     json_text,
     lines_of_stdin,
+    print_indented,
     refuse_broken_text,
     visible,
 )
@@ -85,3 +86,9 @@ def test_all_commands_that_take_texts_read_standard_input(command, monkeypatch, 
     monkeypatch.setattr(sys, "stdin", None)
     assert main([command, "-"]) == 2
     assert "standard input is closed" in capsys.readouterr().err
+
+
+def test_further_lines_of_a_paragraph_stand_to_the_right():
+    console = SafeConsole(file=io.StringIO(), width=30)
+    print_indented(console, f"[bold]bank[/] 0.99  {visible('[a] long definition of it')}", 3)
+    assert console.file.getvalue() == "   bank 0.99  [a] long\n     definition of it\n"

@@ -52,11 +52,15 @@ def test_the_same_seed_makes_the_same_file(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["$", "-o", "$.model", "--task", "names"], 2, "--task names is unknown; allowed: chunks"),
+        (
+            ["$", "-o", "$.model", "--task", "names"],
+            2,
+            "--task names is unknown; allowed are chunks",
+        ),
         (["$", "-o", "."], 2, "is a folder; give the name of a file in it"),
         (["$", "-o", "$/model"], 1, "cannot write"),
-        (["$.nowhere", "-o", "$.model"], 1, "cannot read"),
-        (["$", "-o", "$.model", "--dev", "$.nowhere"], 1, "cannot read"),
+        (["$.nowhere", "-o", "$.model"], 2, "data.txt.nowhere does not exist"),
+        (["$", "-o", "$.model", "--dev", "$.nowhere"], 2, "data.txt.nowhere does not exist"),
         (["$", "-o", "$.model", "--epochs", "0"], 2, "--epochs"),
         (["$", "-o", "$"], 2, "is the input"),
         (["$", "-o", "$", "--overwrite"], 2, "is the input"),

@@ -43,8 +43,7 @@ def test_from_forms_to_a_model(tmp_path, semcor):
         (["--epochs", 0], "epochs = 0; allowed is 1 or more"),
         (["--learning-rate", -1], "learning_rate = -1.0; allowed is 0 to 1"),
         (["--learning-rate", "nan"], "learning_rate = nan; allowed is 0 to 1"),
-        (["--wordnet", "none"], "none/noun.exc cannot be read (No such file"),
-        (["--start", "none.safetensors"], "none.safetensors cannot be read (No such file"),
+        (["--wordnet", "."], "noun.exc cannot be read (No such file"),
     ],
 )
 def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path, semcor):

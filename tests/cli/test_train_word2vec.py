@@ -144,7 +144,7 @@ def test_tokens_that_are_no_words_are_told(run, texts, tmp_path):
         file.write("x" * 100_000)
     done = run(texts, "-o", tmp_path / "v", *FAST)
     assert done.exit_code == 0, done.output
-    assert "1 tokens above 1,000 characters skipped" in done.stderr
+    assert "1 token above 1,000 characters skipped" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -449,7 +449,7 @@ def test_vectors_of_another_identity_are_not(
     with caplog.at_level(logging.INFO, "spacy_attn"):
         (doc,) = nlp.pipe(TEXTS[:1])
     assert passes == [TEXTS[:1], TEXTS[:1]]
-    assert "sense_disambiguator: own encoder pass over 1 texts (" in caplog.text
+    assert "sense_disambiguator: own encoder pass over 1 text (" in caplog.text
     assert "reuses" not in caplog.text
     assert ids(doc) == ids(make(method=attention)(TEXTS[0]))
 

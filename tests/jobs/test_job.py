@@ -406,7 +406,9 @@ def test_full_disk_keeps_what_was_finished(folder, monkeypatch):
 
     (folder / "a.txt").write_text("bat\nbat\n")
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(JobError, match=r"1 records were finished, kept in .*out.jsonl.part") as got:
+    with pytest.raises(
+        JobError, match=r"finished before: 1 record, kept in .*out.jsonl.part"
+    ) as got:
         annotate_files(["a.txt"], "out.jsonl", TOY, batch_size=1)
     assert got.value.summary.n_out == 1
     assert read_jsonl("out.jsonl.part") == [{"text": "bat", "senses": SENSES}]

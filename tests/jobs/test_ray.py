@@ -139,7 +139,7 @@ def test_workers_of_a_job_that_is_resumed(folder):
     told = [line.removeprefix("told: ") for line in done.stdout.splitlines() if "told: " in line]
     address, still_runs, stopped, finished, died, refused = told  # the others are Ray's
     assert (address, still_runs) == ("127.0.0.1", "False")
-    assert "1 records failed, more than --max-errors 0" in stopped
+    assert "1 record failed, more than --max-errors 0" in stopped
     assert finished.startswith("JobSummary(n_in=13, n_out=10, n_failed=3, output='out.jsonl'")
     assert died.startswith("a Ray actor died (")
     assert refused == "no such pipeline: name another False"

@@ -164,7 +164,7 @@ def contents_of_undisturbed(folder, name, **options):
 
 
 def stop_early(output="out.jsonl", **options):
-    with pytest.raises(JobError, match=r"1 records failed, more than --max-errors 0.*--resume"):
+    with pytest.raises(JobError, match=r"1 record failed, more than --max-errors 0.*--resume"):
         job(output, max_errors=0, **options)
 
 

@@ -79,11 +79,11 @@ def test_bad_rows_of_csv_are_told_with_their_number(folder):
     ]
     bad = [(r.line, r.reason) for r in records if isinstance(r, BadRecord)]
     assert bad == [
-        (2, "1 columns in place of 2"),
+        (2, "1 column in place of 2"),
         (4, "column 'text' is not utf-8; name the right --encoding"),
         (5, "3 columns in place of 2"),
         (6, "3 columns in place of 2"),
-        (8, "1 columns in place of 2"),
+        (8, "1 column in place of 2"),
     ]
 
 

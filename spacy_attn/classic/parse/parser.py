@@ -26,7 +26,7 @@ from spacy_attn.classic.parse.grammar import (
     refuse_empty_productions,
 )
 from spacy_attn.classic.parse.trees import bracketed, escape_leaf, expand_edge, expand_tree
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
 
 METHODS = ("auto", "chart", "viterbi")
 #: How the parsing of a sentence ends.
@@ -179,7 +179,7 @@ def check_limits(method: str, max_edges: int, max_seconds: float, max_symbols: i
         ConfigError: one of them is.
     """
     if method not in METHODS:
-        raise ConfigError(f"method = {method!r} is no method; allowed: {', '.join(METHODS)}")
+        raise ConfigError(f"method = {method!r} is no method; {allowed_names(method, METHODS)}")
     if max_edges < 1:
         raise ConfigError(f"max_edges = {max_edges}; allowed: a whole number from 1")
     if not max_seconds > 0:

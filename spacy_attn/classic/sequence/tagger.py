@@ -23,7 +23,7 @@ from spacy_attn.classic.sequence.features import (
     token_features,
 )
 from spacy_attn.classic.sequence.labels import LabelledSpan, follows, iob_spans, repair_iob
-from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError, ResourceError, counted
 from spacy_attn.files import atomic_write, regular_file
 
 TASKS = ("chunks", "entities")
@@ -81,7 +81,8 @@ class SequenceTagger:
             RecordError: there is not one tag for each word.
         """
         if len(words) != len(tags):
-            raise RecordError(f"{len(words)} words and {len(tags)} tags; give each word one tag")
+            given = f"{counted(len(words), 'word')} and {counted(len(tags), 'tag')}"
+            raise RecordError(f"{given}; give each word one tag")
         if not len(words):
             return []
         unseen = len(self._features)

@@ -17,7 +17,7 @@ from spacy_attn.classic.sequence.features import (
 )
 from spacy_attn.classic.sequence.labels import LabelledToken, repair_iob
 from spacy_attn.classic.sequence.tagger import TASKS, SequenceTagger
-from spacy_attn.errors import ConfigError, RecordError, explain_missing_package
+from spacy_attn.errors import ConfigError, RecordError, allowed_names, explain_missing_package
 
 Report: TypeAlias = Callable[[PlainData], None]
 _UNIT = 1000  # NLTK rounds weights to three digits
@@ -47,7 +47,7 @@ def train_sequence_tagger(
         ResourceError: NLTK is missing.
     """
     if task not in TASKS:
-        raise ConfigError(f"task = {task!r} is unknown; allowed: {', '.join(TASKS)}")
+        raise ConfigError(f"task = {task!r} is unknown; {allowed_names(task, TASKS)}")
     if epochs < 1:
         raise ConfigError(f"epochs = {epochs}; give a number from 1")
     with explain_missing_package("training a tagger"):

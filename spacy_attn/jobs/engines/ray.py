@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines import LostWorkerError, Rows
 from spacy_attn.jobs.fields import ERROR_FIELD
@@ -263,8 +263,8 @@ def annotate_with_ray(
     _check_actors(n_actors)
     if output_format not in _WRITERS:
         raise ConfigError(
-            f"output_format / --output-format is {output_format}: with Ray allowed are parquet "
-            "and jsonl"
+            f"output_format / --output-format is {output_format}: with Ray "
+            f"{allowed_names(output_format, _WRITERS)}"
         )
     if limit is not None and limit < 1:
         raise ConfigError(f"limit / --limit is {limit}: with Ray allowed are 1 and more")

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.errors import ConfigError, InventoryError, counted
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
@@ -76,7 +76,8 @@ class Inventory:
     def __repr__(self) -> str:
         """One line, however many senses there are."""
         n_words = len({sense.lemma for sense in self.senses})
-        return f"Inventory({self.name!r}, {len(self.senses):,} senses of {n_words:,} words)"
+        senses, words = counted(len(self.senses), "sense"), counted(n_words, "word")
+        return f"Inventory({self.name!r}, {senses} of {words})"
 
     synset_of_row = counts = None  # its senses have no rows
 

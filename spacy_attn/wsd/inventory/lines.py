@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from spacy_attn._types import CharSpan
-from spacy_attn.errors import InventoryError
+from spacy_attn.errors import InventoryError, allowed_names
 from spacy_attn.files import regular_file
 from spacy_attn.wsd.inventory.examples import whole_words
 from spacy_attn.wsd.sense import Example
@@ -77,7 +77,7 @@ class Line:
         """Refuse unknown fields."""
         for name in self.record:
             if name not in known:
-                self.fail(name, f"is unknown; allowed are {', '.join(sorted(known))}")
+                self.fail(name, f"is unknown; {allowed_names(name, sorted(known))}")
 
     def text(self, name: str, default: str | None = None, *, most: int | None = NAME_CHARS) -> str:
         """A field that holds a text, of at most so many characters."""

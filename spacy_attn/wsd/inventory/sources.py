@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.errors import ConfigError, InventoryError, allowed_names
 from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, column_of, records_of_rows
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
 from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
@@ -84,12 +83,9 @@ def _of_file(name: str) -> Source:
         return Source(name, read_lines(path), _BUNDLED[name])
     path = Path(name)
     if not _is_file(path):
-        near = get_close_matches(name, [*_BUNDLED, "wordnet"], 1)
-        raise ConfigError(
-            f"inventory = {name!r}: allowed are {', '.join([*_BUNDLED, 'wordnet'])} or the path "
-            "of a .jsonl file with one sense a line; that file does not exist"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        file = " or the path of a .jsonl file with one sense a line; that file does not exist"
+        known = allowed_names(name, [*_BUNDLED, "wordnet"], file)
+        raise ConfigError(f"inventory = {name!r}: {known}")
     if {".csv", ".tsv", ".xml"}.intersection(map(str.lower, path.suffixes)):
         raise ConfigError(
             f"inventory = {name!r}: allowed is a .jsonl file with one sense a line; make one with: "

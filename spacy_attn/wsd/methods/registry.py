@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +18,7 @@ from typing import Any, TypeAlias
 import catalogue
 from spacy.util import registry
 
-from spacy_attn.errors import ConfigError, SpacyAttnError
+from spacy_attn.errors import ConfigError, SpacyAttnError, allowed_names
 from spacy_attn.models import (
     glove_files,
     model_files,
@@ -115,14 +114,10 @@ def sense_method(
     elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
         return method
     short = short_names()
-    allowed = ", ".join([*short, *sorted(_registered() - set(short.values()))])
+    names = [*short, *sorted(_registered() - set(short.values()))]
     raise ConfigError(
-        f'{setting} = {method!r}; allowed are {allowed}, or {{"@sense_methods": "NAME", ...}}'
-        + (
-            f"; did you mean {near[0]!r}?"
-            if (near := get_close_matches(str(method), short, 1))
-            else ""
-        )
+        f"{setting} = {method!r}; "
+        + allowed_names(method, names, ', or {"@sense_methods": "NAME", ...}')
     )
 
 

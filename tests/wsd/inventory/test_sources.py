@@ -36,7 +36,7 @@ def test_words_with_senses_of_definitions_or_examples():
         Sense("jaguar.run", "jaguar", "VERB", "To move like the cat."),
     )
     assert inventory.lang == "en"
-    assert repr(inventory) == "Inventory('own', 3 senses of 1 words)"
+    assert repr(inventory) == "Inventory('own', 3 senses of 1 word)"
     assert inventory.senses[1].gloss == "She parked her jaguar.; Two Jaguars for sale."
 
 

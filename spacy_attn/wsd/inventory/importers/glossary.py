@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.errors import ConfigError, InventoryError, allowed_names, did_you_mean
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers, pos_of
 from spacy_attn.wsd.inventory.lines import normal_form
 
@@ -140,7 +140,8 @@ def _refuse(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> No
     shown = ", ".join(header)
     for name in columns.values():
         if name.lower() not in header:
-            raise ConfigError(f"columns: {path} has no column {name!r}; it has {shown}")
+            near = did_you_mean(name, header)
+            raise ConfigError(f"columns: {path} has no column {name!r}; it has {shown}{near}")
     raise InventoryError(
         f"{path} has the columns {shown}; name those of the glossary with --columns "
         "term=HEADER,definition=HEADER (or examples=HEADER); two columns need no header"
@@ -157,8 +158,8 @@ def parse_columns(text: str) -> dict[str, str]:
     for name, sign, header in pairs:
         if name.strip() not in COLUMNS or not sign or not header.strip():
             raise ConfigError(
-                f"columns {text!r}: allowed is NAME=HEADER with commas between, where NAME is one "
-                f"of {', '.join(COLUMNS)}"
+                f"columns {text!r}: give NAME=HEADER with commas between; as NAME "
+                f"{allowed_names(name.strip(), COLUMNS)}"
             )
     return {name.strip(): header.strip() for name, _, header in pairs}
 

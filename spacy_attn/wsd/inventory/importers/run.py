@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.errors import ConfigError, InventoryError, allowed_names
 from spacy_attn.files import atomic_write, open_decompressed
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
@@ -73,9 +73,9 @@ def import_inventory(
         OSError: a file cannot be read or written.
     """
     if format not in (None, *FORMATS):
-        raise ConfigError(f"format = {format!r}; allowed are {', '.join(FORMATS)}")
+        raise ConfigError(f"format = {format!r}; {allowed_names(format, FORMATS)}")
     if pos not in (None, *POS_TAGS):
-        raise ConfigError(f"pos = {pos!r}; allowed are {', '.join(POS_TAGS)}")
+        raise ConfigError(f"pos = {pos!r}; {allowed_names(pos, POS_TAGS)}")
     if Path(output).resolve() == Path(source).resolve():
         raise ConfigError(f"{output} is the dictionary itself: name another output")
     summary = ImportSummary("", lang)
