@@ -281,7 +281,7 @@ def test_what_is_padded_is_made_on_the_processor_too(toy_model, monkeypatch):
         np.testing.assert_array_equal(encode_one(make_encoder(folder), TEXT), expected)
 
 
-@pytest.mark.parametrize("method", ["self_attention", "attention", "ensemble"])
+@pytest.mark.parametrize("method", ["self_attention", "attention", "cascade", "ensemble"])
 @pytest.mark.parametrize("way", ["autocast", "default type", "default device"])
 def test_methods_in_the_callers_torch(way, method, spacy_english):
     if locate(GLOVE, "vectors") is None or locate(DEFAULT_ENCODER, "encoder") is None:
