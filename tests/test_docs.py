@@ -129,6 +129,9 @@ def test_every_page_is_two_clicks_from_the_readme() -> None:
 #: What users ask, and what they must find where README.md sends them.
 QUESTIONS = {
     "my own senses": '"definition"',
+    "my own glossary": "inventory import",
+    "only the sure answers": '"threshold"',
+    "no sense": "`backoff`",
     "Which method": "`ensemble`",
     "How fast": 'precision = "auto"',
     "GPU": '"cuda"',
@@ -136,6 +139,7 @@ QUESTIONS = {
     "missing or broken": "spacy-attn doctor",
     "Why was this sense chosen": "occlusion",
     "folder of Parquet files": "*.parquet",
+    "interrupted": "`--resume` continues",
     "train it on my data": "train-senses --data",
     "other languages": "an encoder for the language",
 }

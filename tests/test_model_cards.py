@@ -38,6 +38,25 @@ def test_the_temperatures_are_those_that_ship() -> None:
     assert shown == {name: str(value) for name, value in shipped.items()}
 
 
+def test_figures_of_self_attention_are_those_of_the_results() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)`.* \| ([\d.]+) \| ([\d,]+) \|$", card("self-attention"), re.MULTILINE
+    )
+    systems = {system["name"]: system for system in result("comparison")["systems"]}
+    assert [name for name, _, _ in rows] == ["self_attention", "word2vec", "attention"]
+    for name, accuracy, speed in rows:
+        system = systems[name]
+        assert accuracy == f"{system['accuracy'] * 100:.1f}"
+        assert speed == f"{system['words_per_second']:,.0f}"
+
+
+def test_calibration_errors_are_those_of_the_results() -> None:
+    shown = dict(re.findall(r"`(\w+)`\s(0\.\d{3})", card("calibration")))
+    systems = {system["name"]: system for system in result("comparison")["systems"]}
+    assert len(shown) == 6
+    assert shown == {name: f"{systems[name]['calibration_error']:.3f}" for name in shown}
+
+
 def test_accuracy_is_that_of_the_results() -> None:
     accuracy = {system["name"]: system["accuracy"] for system in result("comparison")["systems"]}
     for name, method in [("senses-minilm", "attention"), ("self-attention", "self_attention")]:
