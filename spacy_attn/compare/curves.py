@@ -24,7 +24,7 @@ from spacy_attn.sentences import sentence_of, sentence_starts
 from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.method import FittedMethod
+from spacy_attn.wsd.method import BuiltInMethod, FittedMethod
 from spacy_attn.wsd.methods.registry import MethodSpec
 from spacy_attn.wsd.vectors import Texts
 
@@ -32,15 +32,14 @@ SIZES = (1, 3, 6)  # examples of each sense
 DRAWS = 3
 DISTANCES = (0, 10, 25, 50, 100, 200, 400)  # tokens
 
-_DO_NOT_LEARN = ("random", "first_sense", "lesk")  # from examples
-
 
 # -- examples -------------------------------------------------------------------------------
 
 
 def learns(spec: MethodSpec) -> bool:
     """Whether a method may do better with more examples."""
-    return resolve_method(spec).name not in _DO_NOT_LEARN
+    method = resolve_method(spec)
+    return not isinstance(method, BuiltInMethod) or method.learns
 
 
 def learning_points(

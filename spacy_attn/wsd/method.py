@@ -196,7 +196,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class BuiltInMethod:
-    """A sense method of this package: its name, what prepares it, and what it needs.
+    """A sense method of this package: its name, what prepares it, what it needs and learns from.
 
     The function is one of a module or a partial of one: a spawned child gets it pickled.
     """
@@ -204,6 +204,7 @@ class BuiltInMethod:
     name: str
     make: Callable[[SenseInventory, Resources], FittedMethod]
     needs: Needs = Needs()
+    learns: bool = True  # whether more examples of a sense may make it better
 
     def prepare(self, inventory: SenseInventory, resources: Resources) -> FittedMethod:
         """See :class:`SenseMethod`.

@@ -19,7 +19,7 @@ from spacy_attn.wsd.vectors import Texts
 def first_sense_v1(temperature: float | None = None) -> SenseMethod:
     """The first sense of the inventory's frequency order."""
     check_arguments(temperature)
-    return BuiltInMethod("first_sense", partial(_make, temperature=temperature))
+    return BuiltInMethod("first_sense", partial(_make, temperature=temperature), learns=False)
 
 
 def _make(

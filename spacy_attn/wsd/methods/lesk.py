@@ -26,7 +26,7 @@ def lesk_v1(window: int = 50, temperature: float | None = None) -> SenseMethod:
     """Overlap of the context with the definition."""
     check_arguments(temperature, window)
     fitted = temperature_of("lesk", temperature)
-    return BuiltInMethod("lesk", partial(Lesk, window=window, temperature=fitted))
+    return BuiltInMethod("lesk", partial(Lesk, window=window, temperature=fitted), learns=False)
 
 
 @lru_cache(maxsize=1)

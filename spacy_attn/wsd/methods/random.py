@@ -17,7 +17,7 @@ from spacy_attn.wsd.vectors import Texts
 
 def random_v1(seed: int = 0) -> SenseMethod:
     """A uniform guess that depends on seed, text and position alone."""
-    return BuiltInMethod("random", partial(_make, seed=seed))
+    return BuiltInMethod("random", partial(_make, seed=seed), learns=False)
 
 
 def _make(inventory: SenseInventory, resources: Resources, *, seed: int) -> FittedMethod:
