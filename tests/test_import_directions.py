@@ -1,4 +1,4 @@
-"""Parts of the package import in one direction: who may import whom, what is heavy, who prints.
+"""Imports go in one direction, without cycles: who may import whom, what is heavy, who prints.
 
     errors _types batches files models patterns settings <- classic | encoder | wsd
         <- backends, train <- components <- explain | compare | jobs <- spacy_attn itself <- cli
@@ -168,6 +168,61 @@ def modules() -> dict[str, Path]:
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         found[".".join(parts)] = path
     return found
+
+
+def cycles(imports: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules that import one another, directly or through others."""
+    reached = {name: {name} for name in imports}
+    for _ in imports:
+        before = sum(map(len, reached.values()))
+        for name, others in imports.items():
+            reached[name] = reached[name].union(*(reached[other] for other in others))
+        if sum(map(len, reached.values())) == before:
+            break
+    groups = {
+        frozenset(other for other in reached[name] if name in reached[other]) for name in imports
+    }
+    return [set(group) for group in groups if len(group) > 1]
+
+
+def imports_of(found: dict[str, Path]) -> dict[str, set[str]]:
+    """The modules that each module imports, in functions too; not those for types alone."""
+    by_name = {module.removesuffix(".__init__"): module for module in found}
+    return {
+        module: {
+            by_name[name]
+            for name in _run(module, ast.parse(path.read_text(encoding="utf-8")))
+            if by_name.get(name, module) != module
+        }
+        for module, path in found.items()
+    }
+
+
+def _run(module: str, tree: ast.Module) -> Iterator[str]:
+    """The names that a module imports when it is loaded or when its functions run."""
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for part in block.body
+        for node in ast.walk(part)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        names = _names(module, node)
+        yield from names
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{name}.{alias.name}" for name in names for alias in node.names)
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert cycles(imports_of(modules())) == []
+
+
+def test_a_cycle_is_found() -> None:
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert cycles(imports) == [{"b", "c"}]
 
 
 def test_the_package_is_seen() -> None:

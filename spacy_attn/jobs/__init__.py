@@ -8,8 +8,9 @@ parquet_pages``) give ``records``; the ``annotator`` finds the ``fields``; ``sin
 
 from __future__ import annotations
 
-from spacy_attn.jobs.annotator import Annotator, TextError
+from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.engines.pandas import annotate_frame, senses_frame
+from spacy_attn.jobs.fields import TextError
 from spacy_attn.jobs.job import JobPlan, annotate_files, plan_job
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary

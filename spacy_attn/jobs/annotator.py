@@ -24,6 +24,7 @@ from spacy_attn.jobs.fields import (
     ERROR_FIELD,
     FIELDS,
     Row,
+    TextError,
     parse_fields,
     read_doc,
     read_sense_details,
@@ -42,7 +43,7 @@ from spacy_attn.jobs.pipelines import (
     run_first_text,
 )
 from spacy_attn.jobs.records import find_surrogate
-from spacy_attn.jobs.unwrap import row_as_given, unwrap_all
+from spacy_attn.jobs.unwrap import unwrap_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,13 +69,6 @@ class PipelineFactory(Protocol):
     def __call__(self, pipeline: str | None, *, inventory: str, method: MethodSpec) -> Language:
         """A pipeline whose Docs carry the records of ``sense_disambiguator``."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TextError:
-    """Why one text could not be annotated: a value, so that the others go on."""
-
-    reason: str
 
 
 Reader: TypeAlias = "Callable[[Doc, str], Any]"  # plain data from a Doc and its text
@@ -313,6 +307,8 @@ class Annotator:
         """A row for each text, with its places, whatever of it the pipeline reads."""
         if not self.unwrap:
             return self._annotate_pieces(texts, readers)
+        from spacy_attn.jobs.wrapped_docs import row_as_given
+
         nlp = self.load()
         unwrapped = unwrap_all(texts, nlp)
         read = [

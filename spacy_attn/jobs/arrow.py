@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.jobs.annotator import Annotator, TextError
-from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, vectors_type
+from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, TextError, vectors_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from spacy_attn.jobs.annotator import Annotator
 
 
 def add_fields(schema: pa.Schema, names: Sequence[str], width: int | None) -> pa.Schema:

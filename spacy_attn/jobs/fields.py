@@ -30,6 +30,13 @@ Row: TypeAlias = dict[str, Any]  # what was found in a text: plain data by the n
 
 
 @dataclass(frozen=True, slots=True)
+class TextError:
+    """Why one text could not be annotated: a value, so that the others go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """Something that a job can write."""
 

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.jobs.annotator import Annotator, TextError
+from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.arrow import bytes_of
 from spacy_attn.jobs.columns import declare_columns, name_columns
 from spacy_attn.jobs.csv_sink import DELIMITERS, CsvSink
 from spacy_attn.jobs.engines import Engine, Rows
 from spacy_attn.jobs.engines.local import InProcess, ProcessWorkers
+from spacy_attn.jobs.fields import TextError
 from spacy_attn.jobs.fingerprint import describe_job
 from spacy_attn.jobs.interrupts import Interrupts
 from spacy_attn.jobs.options import JobOptions

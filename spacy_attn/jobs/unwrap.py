@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from spacy_attn.jobs.fields import DOC_FIELD, Row
 from spacy_attn.jobs.records import find_surrogate
 
 if TYPE_CHECKING:
@@ -252,19 +251,6 @@ def unwrap_all(texts: Sequence[Any], nlp: Language) -> list[Unwrapped | None]:
         None if each is None or each.text == each.given or find_surrogate(each.given) else each
         for each in joined
     ]
-
-
-def row_as_given(row: Row, unwrapped: Unwrapped, nlp: Language) -> Row:
-    """A row of results, or a whole Doc, with the places of the text as given."""
-    moved = {name: move_to_given(value, unwrapped) for name, value in row.items()}
-    if DOC_FIELD in moved:
-        from spacy.tokens import Doc
-
-        from spacy_attn.jobs.wrapped_docs import doc_as_given
-
-        doc = Doc(nlp.vocab).from_bytes(moved[DOC_FIELD])
-        moved[DOC_FIELD] = doc_as_given(doc, unwrapped).to_bytes()
-    return moved
 
 
 # -- places of results -------------------------------------------------------------------

@@ -11,12 +11,23 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
+from spacy_attn.jobs.fields import DOC_FIELD, Row
 from spacy_attn.jobs.unwrap import Unwrapped, move_to_given
 
 _COPIED: Final = ("TAG", "POS", "MORPH", "LEMMA", "NORM", "ENT_ID")
 _KEY: Final = 4  # of an extension in user_data: "._.", its name, start and end
+
+
+def row_as_given(row: Row, unwrapped: Unwrapped, nlp: Language) -> Row:
+    """A row of results, or a whole Doc, with the places of the text as given."""
+    moved = {name: move_to_given(value, unwrapped) for name, value in row.items()}
+    if DOC_FIELD in moved:
+        doc = Doc(nlp.vocab).from_bytes(moved[DOC_FIELD])
+        moved[DOC_FIELD] = doc_as_given(doc, unwrapped).to_bytes()
+    return moved
 
 
 def doc_as_given(doc: Doc, unwrapped: Unwrapped) -> Doc:

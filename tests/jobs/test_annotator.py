@@ -13,7 +13,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.jobs import JobOptions, annotate_files
-from spacy_attn.jobs.annotator import Annotator, TextError
+from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.fields import TextError
 from spacy_attn.jobs.fingerprint import describe_job
 
 MADE: list[tuple[str | None, str, str]] = []  # the pipelines made in this process

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from spacy_attn.jobs.annotator import Annotator, TextError
-from spacy_attn.jobs.fields import Row
+from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.fields import Row, TextError
 
 __all__ = ["Engine", "LostWorkerError", "Rows"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.jobs.annotator import Annotator, TextError
-from spacy_attn.jobs.fields import ERROR_FIELD, Row, parse_fields
+from spacy_attn.jobs.annotator import Annotator
+from spacy_attn.jobs.fields import ERROR_FIELD, Row, TextError, parse_fields
 from spacy_attn.jobs.sinks import to_lists
 
 if TYPE_CHECKING:

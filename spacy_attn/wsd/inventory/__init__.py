@@ -12,7 +12,7 @@
 | ``wordnet``       the senses of WordNet 3.0; ``lexicon_file`` and ``wordnet_more`` are its data,
                     ``build_lexicon`` makes them
 | ``find_wordnet``  finds its words in a text; ``multiwords`` are "hot dog" and "take off"
-| ``wordnet_files``  reads the user's WordNet, for definitions
+| ``wordnet_files``  reads the user's WordNet, for definitions and examples
 | ``synsets``       names a sense in NLTK and ``wn``
 
 | ``readings``      what a token can be, by its tag and form: "glasses" is *glasses* or *glass*

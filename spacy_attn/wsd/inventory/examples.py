@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from spacy_attn._types import CharSpan
 from spacy_attn.wsd.inventory.forms import english_forms
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.sense import Example
 
 _WORD = re.compile(r"\w+")
@@ -105,8 +106,6 @@ def _pattern(lemma: str, pos: str, forms: tuple[str, ...], lang: str | None) -> 
 
 def _irregular_form(text: str, lemma: str, pos: str) -> CharSpan | None:
     """The first word of a text that is a form of a lemma in WordNet: "flew" of *fly*."""
-    from spacy_attn.wsd.inventory.wordnet import wordnet_inventory  # it reads examples itself
-
     words_of = wordnet_inventory().words_of
     places = (word for word in _WORD.finditer(text) if (lemma, pos) in words_of(word[0].lower()))
     return next((word.span() for word in places), None)
@@ -122,23 +121,3 @@ def _with_endings(word: str) -> str:
 def _has_spaces(lemma: str) -> bool:
     """Whether a word is of a script that puts spaces between words, as all with two cases do."""
     return any(c.islower() or c.isupper() for c in lemma)
-
-
-def find_example(text: str, lemma: str) -> Example | None:
-    """The place of a lemma, each word of it with an ending of up to four letters."""
-    stems = [word if len(word) <= 3 else word[:-1] for word in lemma.split(" ")]
-    if stems[0] not in text.lower():
-        return None
-    if len(stems) == 1 and stems[0].isalnum():  # most are; compiling a pattern takes far longer
-        places = (m.span() for m in _WORD.finditer(text) if _is_form(m.group().lower(), stems[0]))
-        place = next(places, None)
-    else:
-        pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
-        found = re.search(pattern, text, re.IGNORECASE)
-        place = found.span() if found else None
-    return None if place is None else Example(text, *place)
-
-
-def _is_form(word: str, stem: str) -> bool:
-    """Whether a word is a stem with an ending of up to four letters."""
-    return word.startswith(stem) and len(word) <= len(stem) + 4

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, ResourceError, explain_missing_package
-from spacy_attn.wsd.annotation import SenseAnnotation
 from spacy_attn.wsd.inventory.importers.wordnets import ili_of
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.sense import Sense
+
+if TYPE_CHECKING:
+    from spacy_attn.wsd.annotation import SenseAnnotation
 
 _LETTERS = {"NOUN": "n", "VERB": "v", "ADJ": "a", "ADV": "r"}
 _PRINCETON = "omw-en:1.4"  # WordNet 3.0 as data of wn

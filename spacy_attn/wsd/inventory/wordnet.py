@@ -26,11 +26,15 @@ from numpy.typing import NDArray
 from spacy_attn.errors import ResourceError
 from spacy_attn.models import INSTALL_WORDNET
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.inventory.examples import find_example
 from spacy_attn.wsd.inventory.find_wordnet import WordFinder
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
 from spacy_attn.wsd.inventory.lexicon_file import read_lexicon
-from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, SynsetFiles, find_wordnet
+from spacy_attn.wsd.inventory.wordnet_files import (
+    SUPERSENSES,
+    SynsetFiles,
+    find_example,
+    find_wordnet,
+)
 from spacy_attn.wsd.inventory.wordnet_more import read_more
 from spacy_attn.wsd.sense import POS_TAGS, Sense
 

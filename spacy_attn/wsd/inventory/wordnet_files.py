@@ -20,6 +20,7 @@ from pathlib import Path
 from spacy_attn.errors import ResourceError
 from spacy_attn.files import regular_file
 from spacy_attn.models import INSTALL_WORDNET
+from spacy_attn.wsd.sense import Example
 
 # lexnames(5WN): the lexicographer file of a sense key is an index into this list.
 SUPERSENSES = (
@@ -36,6 +37,7 @@ SUPERSENSES = (
 POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +186,23 @@ class SynsetFiles:
             (sign, _POS_OF_LETTER[letter], int(target))
             for sign, target, letter in zip(rest[::4], rest[1::4], rest[2::4], strict=True)
         ]
+
+
+def find_example(text: str, lemma: str) -> Example | None:
+    """The place of a lemma, each word of it with an ending of up to four letters."""
+    stems = [word if len(word) <= 3 else word[:-1] for word in lemma.split(" ")]
+    if stems[0] not in text.lower():
+        return None
+    if len(stems) == 1 and stems[0].isalnum():  # most are; compiling a pattern takes far longer
+        places = (m.span() for m in _WORD.finditer(text) if _is_form(m.group().lower(), stems[0]))
+        place = next(places, None)
+    else:
+        pattern = r"\b" + r"\w{0,4}\W+".join(map(re.escape, stems)) + r"\w{0,4}\b"
+        found = re.search(pattern, text, re.IGNORECASE)
+        place = found.span() if found else None
+    return None if place is None else Example(text, *place)
+
+
+def _is_form(word: str, stem: str) -> bool:
+    """Whether a word is a stem with an ending of up to four letters."""
+    return word.startswith(stem) and len(word) <= len(stem) + 4

@@ -16,7 +16,6 @@ from safetensors import safe_open
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
-from spacy_attn.wsd.inventory.examples import find_example
 from spacy_attn.wsd.inventory.lexicon_file import (
     COLUMNS,
     digest_of,
@@ -26,7 +25,7 @@ from spacy_attn.wsd.inventory.lexicon_file import (
 )
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
-from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
+from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_example, find_wordnet
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from tests.wsd.given import tagged
 
