@@ -215,7 +215,8 @@ def _options(
         handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         log = logging.getLogger("spacy_attn")
         log.handlers = [handler]
-        log.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR)
+        level = logging.ERROR if quiet else logging.INFO
+        log.setLevel(logging.DEBUG if debug else level)
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help(), nl=False)
         raise typer.Exit(WRONG_CALL)

@@ -189,7 +189,9 @@ class _Tree:
     def _label_below_verb(self, i: int) -> str:
         """The label of a word that was the head of its verb."""
         pos = self._doc[i].pos_
-        return "dobj" if pos in _NOMINAL else "conj" if pos in ("VERB", "AUX") else "oprd"
+        if pos in _NOMINAL:
+            return "dobj"
+        return "conj" if pos in ("VERB", "AUX") else "oprd"
 
     def _noun_after(self, i: int) -> int | None:
         """The head of the noun phrase that follows."""

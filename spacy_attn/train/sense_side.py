@@ -1,6 +1,6 @@
-"""What is fitted on the side of the senses when the encoder is ready: a minute's work.
+"""What is fitted on the side of the senses when the encoder is ready, and how good they are.
 
-The encoder's last epoch keeps the vector z of every occurrence. Against them
+The encoder's last epoch keeps the vector z of every occurrence. Against them, in a minute,
 
 * the map of the texts' untrained vectors is fitted anew, for z has moved since it was learnt;
 * a share of what its definition gives (by the gloss encoder if that has learnt, by the other model
@@ -12,14 +12,16 @@ The encoder's last epoch keeps the vector z of every occurrence. Against them
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spacy_attn._types import Floats1d
 from spacy_attn.train.rows import Row, RowTarget
 from spacy_attn.train.sense_network import SenseNetwork
 
@@ -51,6 +53,31 @@ def padded_scores(
     allowed = torch.zeros(real.shape, dtype=torch.bool, device=device)
     allowed[real] = torch.tensor([k for t in targets for k in t.allowed], device=device)
     return scores, allowed
+
+
+def accuracy_of(predictions: Iterable[tuple[RowTarget, Floats1d]]) -> dict[str, float]:
+    """Share of targets whose best sense is allowed, and the mean loss.
+
+    Also where the first sense is not allowed (``rest``), and the first sense's own share.
+
+    *Shape:* of each of predictions (n_candidates,)
+    """
+    right = first = rest = 0
+    n = 0
+    loss = 0.0
+    for target, scores in predictions:
+        allowed = np.array(target.allowed)
+        hit = bool(allowed[int(scores.argmax())])
+        right += hit
+        first += target.allowed[0]
+        rest += hit and not target.allowed[0]
+        shifted = np.exp(scores.astype(np.float64) - scores.max())
+        loss -= math.log(max(shifted[allowed].sum() / shifted.sum(), 1e-12))
+        n += 1
+    n = max(n, 1)
+    values = (right / n, rest / max(n - first, 1), first / n, loss / n)
+    names = ("accuracy", "rest", "first_sense", "loss")
+    return {name: round(value, 4) for name, value in zip(names, values, strict=True)}
 
 
 def counted(

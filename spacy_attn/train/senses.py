@@ -25,7 +25,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +47,7 @@ from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
 from spacy_attn.train.sense_side import (
     SHARES,
+    accuracy_of,
     counted,
     fit_senses,
     met_targets,
@@ -407,26 +407,8 @@ class SenseTrainer:
                 yield target, row[: len(target.candidates)]
 
     def accuracy(self, rows: Sequence[Row]) -> dict[str, float]:
-        """Share of targets whose best sense is allowed, and the mean loss.
-
-        Also where the first sense is not allowed (``rest``), and the first sense's own share.
-        """
-        right = first = rest = 0
-        n = 0
-        loss = 0.0
-        for target, scores in self.predict(rows):
-            allowed = np.array(target.allowed)
-            hit = bool(allowed[int(scores.argmax())])
-            right += hit
-            first += target.allowed[0]
-            rest += hit and not target.allowed[0]
-            shifted = np.exp(scores.astype(np.float64) - scores.max())
-            loss -= math.log(max(shifted[allowed].sum() / shifted.sum(), 1e-12))
-            n += 1
-        n = max(n, 1)
-        values = (right / n, rest / max(n - first, 1), first / n, loss / n)
-        names = ("accuracy", "rest", "first_sense", "loss")
-        return {name: round(value, 4) for name, value in zip(names, values, strict=True)}
+        """See :func:`~.sense_side.accuracy_of`."""
+        return accuracy_of(self.predict(rows))
 
     # -- files ---------------------------------------------------------------------------
 

@@ -33,4 +33,6 @@ def between(bounds: Sequence[float]) -> str:
 
 def p_value(p: float | None) -> str:
     """Three digits, and no zero: < 0.001."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p is None:
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -35,11 +35,6 @@ class InventoryReport:
     not_found: list[tuple[str, str]]  # lemmas, and how the tokenizer cuts them
     other_words: list[tuple[str, str]]  # senses, and the word of an example that is no known form
 
-    @property
-    def has_findings(self) -> bool:
-        """Whether something should be looked at."""
-        return bool(self.says_nothing or self.alike or self.not_found or self.other_words)
-
 
 def check_inventory(
     inventory: Inventory,

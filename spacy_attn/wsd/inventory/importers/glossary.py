@@ -116,19 +116,16 @@ def _width(rows: Iterable[list[str]]) -> int:
 
 def column_of(column: str, header: Sequence[str]) -> int | None:
     """The place of a column of :data:`COLUMNS` in a header in lower case, by its known names."""
-    known = (column, *COLUMNS[column])
-    return next((header.index(name) for name in known if name in header), None)
+    return _first_place((column, *COLUMNS[column]), header)
+
+
+def _first_place(names: Iterable[str], header: Sequence[str]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
 
 
 def _places(header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    places = {
-        column: column_of(column, header)
-        if column not in columns
-        else header.index(columns[column].lower())
-        if columns[column].lower() in header
-        else None
-        for column in COLUMNS
-    }
+    given = {column: _first_place([name.lower()], header) for column, name in columns.items()}
+    places = {column: column_of(column, header) for column in COLUMNS} | given
     return {column: at for column, at in places.items() if at is not None}
 
 
