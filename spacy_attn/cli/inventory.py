@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.options import check_folder, check_inputs
+from spacy_attn.cli.options import MODEL, check_folder, check_inputs
 from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError, counted
 
 if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.check import InventoryReport
     from spacy_attn.wsd.inventory.jsonl import Inventory
+    from spacy_attn.wsd.method import SenseMethod
     from spacy_attn.wsd.sense import Sense
 
 _SHOWN = 10  # of each kind of finding
@@ -115,6 +116,7 @@ def check(
     method: Annotated[
         str, typer.Option(help="Sense method that decides a sample; none: no sample.")
     ] = "attention",
+    model: Annotated[str | None, MODEL] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Count the senses of an inventory and show what will not work well.
@@ -128,10 +130,11 @@ def check(
     from spacy_attn.components.adapter import resources_of
     from spacy_attn.components.pipeline import blank_pipeline, load_pipeline
     from spacy_attn.wsd.inventory.check import check_inventory
-    from spacy_attn.wsd.methods.registry import sense_method
+    from spacy_attn.wsd.methods.registry import sense_method, with_model
 
-    if method != "none":
-        sense_method(method)  # a wrong name is told before the inventory is checked
+    chosen = None
+    if method != "none":  # a wrong name is told before the inventory is checked
+        chosen = sense_method(with_model([method], model)[0])
     loaded = _load(inventory)
     if pipeline is None:
         nlp = blank_pipeline(loaded.lang or "xx")
@@ -141,9 +144,9 @@ def check(
     report = check_inventory(loaded, resources.tokenize, nlp.Defaults.stop_words)
     console = messages()
     sample = None
-    if method != "none":
+    if chosen is not None:
         with console.status("Deciding a sample ..."):
-            sample = _decide_sample(loaded, resources, method)
+            sample = _decide_sample(loaded, resources, chosen)
     if as_json:
         record = asdict(report) | {"sample": sample}
         typer.echo(json_text(record, indent=1))
@@ -272,13 +275,15 @@ def _bundled(name: str) -> Path:
     return Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
 
 
-def _decide_sample(inventory: Inventory, resources: Any, method: str) -> dict[str, Any] | None:
+def _decide_sample(
+    inventory: Inventory, resources: Any, chosen: SenseMethod
+) -> dict[str, Any] | None:
     """Accuracy on the inventory's own examples, each held out; None without ambiguous ones."""
     from dataclasses import replace
 
     from spacy_attn.train.held_out import accuracy, held_out_scores
     from spacy_attn.wsd.inventory.jsonl import Inventory
-    from spacy_attn.wsd.methods.registry import sense_method
+    from spacy_attn.wsd.method import BuiltInMethod, Needs
 
     words = [w for w in inventory.words if _can_be_tried(inventory.candidates(*w))]
     n = sum(len(sense.examples) for word in words for sense in inventory.candidates(*word))
@@ -287,15 +292,27 @@ def _decide_sample(inventory: Inventory, resources: Any, method: str) -> dict[st
     if not senses:
         return None
     part = Inventory(inventory.name, senses, inventory.lang)
-    chosen, kept = sense_method(method), replace(resources, may_keep=False)
+    kept = replace(resources, may_keep=False)
+    needs = chosen.needs if isinstance(chosen, BuiltInMethod) else Needs()
+    by = {"method": chosen.name, "encoders": list(needs.encoders)}
     try:
         scores, gold = held_out_scores(
             lambda rest: chosen.prepare(rest, kept), part, resources, n_folds=4
         )
     except ResourceError as error:
-        return {"method": method, "error": str(error)}
+        return {**by, "error": str(error)}
     right = accuracy(scores, gold)
-    return {"method": method, "n_words": len(taken), "n": len(gold), "accuracy": round(right, 4)}
+    return {**by, "n_words": len(taken), "n": len(gold), "accuracy": round(right, 4)}
+
+
+def _note_of_encoders(lang: str | None, encoders: Sequence[str]) -> str | None:
+    """That an encoder of English has decided words of another language, where that is known."""
+    from spacy_attn.models import ACCURATE_ENCODER, DEFAULT_ENCODER
+
+    english = [name for name in encoders if name in (DEFAULT_ENCODER, ACCURATE_ENCODER)]
+    if not english or lang in (None, "en"):
+        return None
+    return f"{english[0]} is an encoder of English: choose one that knows {lang} with --model NAME"
 
 
 def _can_be_tried(senses: tuple[Sense, ...]) -> bool:
@@ -332,6 +349,7 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
             _say(out, f"    {visible_plain(each)}")
         if len(found) > _SHOWN:
             _say(out, f"    and {len(found) - _SHOWN:,} more: --json shows all")
+    encoder = f" ({', '.join(sample['encoders'])})" if sample and sample["encoders"] else ""
     if sample is None:
         _say(out, "  no sample: no word has two senses with examples to try")
     elif "error" in sample:
@@ -339,10 +357,12 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     else:
         _say(
             out,
-            f"  {sample['method']} decides {sample['accuracy']:.1%} of "
+            f"  {sample['method']}{encoder} decides {sample['accuracy']:.1%} of "
             f"{counted(sample['n'], 'held-out example')} of {counted(sample['n_words'], 'word')} "
             "correctly",
         )
+    if note := _note_of_encoders(report.lang, sample["encoders"] if sample else ()):
+        _say(out, f"  {note}")
 
 
 def visible_plain(text: str) -> str:

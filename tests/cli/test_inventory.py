@@ -7,6 +7,8 @@ import json
 import pytest
 
 from spacy_attn.cli import main
+from spacy_attn.cli.inventory import _note_of_encoders
+from spacy_attn.models import DEFAULT_ENCODER
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 
 
@@ -153,3 +155,17 @@ def test_show_a_word_that_is_not_there(capsys):
 def test_without_a_command_the_help_is_shown(capsys):
     assert main(["inventory"]) == 2
     assert "import" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("lang", "encoder", "is_told"),
+    [
+        ("de", DEFAULT_ENCODER, True),
+        ("en", DEFAULT_ENCODER, False),
+        (None, DEFAULT_ENCODER, False),
+        ("de", "a-multilingual-one", False),
+    ],
+)
+def test_an_encoder_of_english_for_another_language_is_told(lang, encoder, is_told):
+    note = f"{DEFAULT_ENCODER} is an encoder of English: choose one that knows de with --model NAME"
+    assert _note_of_encoders(lang, [encoder]) == (note if is_told else None)
