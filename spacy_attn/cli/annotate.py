@@ -116,7 +116,10 @@ def annotate(
     ] = False,
     granularity: Annotated[
         str,
-        typer.Option(metavar="fine|coarse|supersense", help="Whether several senses are one."),
+        typer.Option(
+            metavar="fine|coarse|supersense",
+            help="coarse and supersense answer several fine senses as one.",
+        ),
     ] = "fine",
     corrections: Annotated[
         str | None,

@@ -52,7 +52,8 @@ def read(
     granularity: Annotated[
         str,
         typer.Option(
-            metavar="fine|coarse|supersense", help="Whether several senses are shown as one."
+            metavar="fine|coarse|supersense",
+            help="coarse and supersense show several fine senses as one.",
         ),
     ] = "fine",
     why: Annotated[

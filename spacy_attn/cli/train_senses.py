@@ -51,7 +51,10 @@ def train_senses(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the corpora.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1.5e-4,
     frozen_layers: Annotated[
-        int, typer.Option(min=0, help="So many of the lowest layers of the encoder do not learn.")
+        int,
+        typer.Option(
+            min=0, help="Number of the lowest layers of the encoder that are not trained."
+        ),
     ] = 0,
     gloss_turns: Annotated[
         int,
@@ -128,10 +131,10 @@ def train_senses(
     ] = 0.0,
     final_prior: Annotated[
         float | None,
-        typer.Option(min=0.0, help="The same of the finished model, where it is to be another."),
+        typer.Option(min=0.0, help="As --prior, for the finished model (default: --prior)."),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Train on what is held out, too: for a last run.")
+        bool, typer.Option("--everything", help="Train on the held-out data too, for a last run.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     limit: Annotated[
