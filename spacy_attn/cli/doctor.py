@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from spacy_attn.cli.options import AS_JSON
 from spacy_attn.cli.terminal import SafeConsole
 from spacy_attn.encoder.processor import examine_processor
 from spacy_attn.models.data import examine_data
@@ -18,7 +19,7 @@ from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Check the installation: models, data, packages, processor.
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from spacy_attn.cli.options import MODEL, check_folder
+from spacy_attn.cli.options import AS_JSON, INVENTORY, MODEL, PIPELINE, check_folder
 from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import (
     SafeConsole,
@@ -91,13 +91,9 @@ def explain(
     ] = False,
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     model: Annotated[str | None, MODEL] = None,
-    inventory: Annotated[
-        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
-    ] = "homographs",
-    pipeline: Annotated[
-        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    inventory: Annotated[str, INVENTORY] = "homographs",
+    pipeline: Annotated[str | None, PIPELINE] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Show which words of the context decided the sense of a word, and check it.
 

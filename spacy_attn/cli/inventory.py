@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.options import MODEL, check_folder, check_inputs
+from spacy_attn.cli.options import AS_JSON, MODEL, check_folder, check_inputs
 from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError, counted
 
@@ -117,7 +117,7 @@ def check(
         str, typer.Option(help="Sense method that decides a sample; none: no sample.")
     ] = "attention",
     model: Annotated[str | None, MODEL] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Count the senses of an inventory and show what will not work well.
 
@@ -226,7 +226,7 @@ def show(
             show_default="homographs",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Show the senses of a word, or the words of an inventory."""
     from spacy_attn.wsd.inventory.lines import normal_form

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from spacy_attn.cli.options import check_inputs
+from spacy_attn.cli.options import AS_JSON, check_inputs
 from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 from spacy_attn.models import GLOVE
 
@@ -34,7 +34,7 @@ def neighbours(
     method: Annotated[
         str, typer.Option(metavar="pca|tsne", help="How dimensions are reduced in the picture.")
     ] = "pca",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Show the words with the most similar static vectors.
 

@@ -13,6 +13,9 @@ MODEL = typer.Option(
     "of its own), or the name or folder of an encoder.",
     show_default=False,
 )
+INVENTORY = typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
+PIPELINE = typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+AS_JSON = typer.Option("--json", help="Print JSON for programs.")
 
 
 def check_folder(option: str, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spacy_attn.cli.options import MODEL, check_folder
+from spacy_attn.cli.options import INVENTORY, MODEL, PIPELINE, check_folder
 from spacy_attn.cli.terminal import messages
 from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.files import atomic_write
@@ -38,9 +38,7 @@ def read(
             "--review", help="Ask for corrections, the least certain words first, by number keys."
         ),
     ] = False,
-    inventory: Annotated[
-        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
-    ] = "homographs",
+    inventory: Annotated[str, INVENTORY] = "homographs",
     method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
     model: Annotated[str | None, MODEL] = None,
     against: Annotated[
@@ -66,9 +64,7 @@ def read(
         str,
         typer.Option(help="What else can be switched on, separated by commas; none: nothing."),
     ] = "entities,chunks,relations",
-    pipeline: Annotated[
-        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
-    ] = None,
+    pipeline: Annotated[str | None, PIPELINE] = None,
 ) -> None:
     """Write texts with their senses as one page that needs nothing else.
 

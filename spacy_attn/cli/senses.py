@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from spacy_attn.cli.options import MODEL
+from spacy_attn.cli.options import AS_JSON, INVENTORY, MODEL, PIPELINE
 from spacy_attn.cli.terminal import (
     SafeConsole,
     given_texts,
@@ -44,13 +44,9 @@ def senses(
         typer.Option("--compare", help=f"Show {_COMPARED.replace(',', ', ')} side by side."),
     ] = False,
     model: Annotated[str | None, MODEL] = None,
-    inventory: Annotated[
-        str, typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
-    ] = "homographs",
-    pipeline: Annotated[
-        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    inventory: Annotated[str, INVENTORY] = "homographs",
+    pipeline: Annotated[str | None, PIPELINE] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Show the sense of each ambiguous word, and with --compare what other methods say.
 

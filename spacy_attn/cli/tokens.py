@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from spacy_attn.cli.options import AS_JSON, PIPELINE
 from spacy_attn.cli.terminal import SafeConsole, given_texts, json_text, messages, visible
 from spacy_attn.errors import ConfigError, allowed_names
 
@@ -25,10 +26,8 @@ def tokens(
     stemmer: Annotated[
         str, typer.Option(help="The stemmer: porter, snowball or lancaster.")
     ] = "snowball",
-    pipeline: Annotated[
-        str | None, typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    pipeline: Annotated[str | None, PIPELINE] = None,
+    as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Show spaCy's tokens, the encoder's wordpieces, lemmas, stems and chunks in one table.
 

@@ -170,11 +170,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path):
 
     def stop():
         if len(stopped.curve) == 1:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("after the first epoch")
         return {}
 
     stopped = trainer(rows(), folder=tmp_path / "stopped", mask_words=0.2)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="after the first epoch"):
         stopped.train(stop)
     resumed = trainer(rows(), folder=tmp_path / "stopped", mask_words=0.2)
     seen = []

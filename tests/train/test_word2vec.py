@@ -81,13 +81,13 @@ def stop_after(epoch):
 
     def report(record):
         if record["phase"] == "epoch" and record["epoch"] == epoch:
-            raise Killed
+            raise Killed(f"after epoch {epoch}")
 
     return report
 
 
 def stopped(texts, output, epoch=1, **options):
-    with pytest.raises(Killed):
+    with pytest.raises(Killed, match=f"after epoch {epoch}"):
         train(texts, output, stop_after(epoch), **options)
     return output.with_name(f"{output.name}.training")
 
@@ -257,11 +257,11 @@ def test_stopped_after_the_last_epoch(texts, tmp_path, algorithm):
 
 def test_stopped_while_reading_starts_anew(texts, tmp_path, monkeypatch):
     def broken(*_, **__):
-        raise Killed
+        raise Killed("while reading")
 
     with monkeypatch.context() as patch:
         patch.setattr(word2vec_run, "tokenise_files", broken)
-        with pytest.raises(Killed):
+        with pytest.raises(Killed, match="while reading"):
             train(texts, tmp_path / "v")
     (tmp_path / "v.training" / "corpus.txt").write_text("half a senten")
     assert_same(train(texts, tmp_path / "v"), train(texts, tmp_path / "w"))
