@@ -397,9 +397,9 @@ def test_a_folder_of_somebody_else_is_left_alone(texts, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"algorithm": "glove"}, "--algorithm glove: allowed: word2vec and fasttext"),
-        ({"architecture": "x"}, "--architecture x: allowed: skipgram and cbow"),
-        ({"tokens": "x"}, "--tokens x: allowed: spacy and whitespace"),
+        ({"algorithm": "glove"}, "--algorithm glove: allowed are word2vec, fasttext"),
+        ({"architecture": "x"}, "--architecture x: allowed are skipgram, cbow"),
+        ({"tokens": "x"}, "--tokens x: allowed are spacy, whitespace"),
         ({"dimensions": 0}, "--dimensions 0: allowed: 1 to 10,000"),
         ({"dimensions": 10_000_000}, "--dimensions 10000000: allowed: 1 to 10,000"),
         ({"min_count": 0}, "--min-count 0: allowed: 1 or more"),
@@ -426,12 +426,15 @@ def test_illegal_settings(texts, tmp_path, options, reason):
     [
         (b"", r"no usable token in the input; give texts with words"),
         (b"\n \t \n\xe2\x80\x83\n", r"no usable token in the input; give texts"),
-        (b"\xff\n\xfe\n", r"no usable token in the input \(2 lines were skipped, .*line 1: not UT"),
+        (b"\xff\n\xfe\n", r"no usable token in the input \(lines skipped: 2, .*line 1: not UT"),
         (
             b"x" * 1001 + b" " + b"y" * 1001,
-            r"no usable token in the input \(2 tokens above 1,000 characters were skipped\)",
+            r"no usable token in the input \(skipped tokens above 1,000 characters: 2\)",
         ),
-        (b"a b c\na", r"none of the 3 words occurs 3 times \('a' occurs 2 times\).*--min-count 2"),
+        (
+            b"a b c\na",
+            r"none of the words, 3 in all, occurs 3 times \('a' occurs 2 times\).*--min-count 2",
+        ),
     ],
 )
 def test_a_corpus_without_a_usable_token(tmp_path, content, reason):
