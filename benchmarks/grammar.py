@@ -28,12 +28,10 @@ from typing import Any
 import numpy as np
 import spacy
 from nltk import Tree
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from benchmarks.common import (
     SEMCOR,
-    Bools1d,
     Result,
     is_quick,
     load,
@@ -46,12 +44,12 @@ from benchmarks.common import (
 from benchmarks.heads import (
     OFFSETS,
     Half,
+    accuracy,
     encoded,
     probe_right,
     sentences,
     train_probe,
 )
-from benchmarks.spans import interval
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.explain.syntax import Arc, arcs_of, known_heads, syntax_of
 from spacy_attn.models import resolve_pipeline
@@ -155,17 +153,6 @@ def probed(train: Sequence[Doc], test: Sequence[Doc], layer: int) -> tuple[list[
     started = time.process_time()
     right = probe_right(probe, half_of(test, layer), layer, range(len(test)))
     return right.tolist(), time.process_time() - started
-
-
-def accuracy(right: Bools1d, sentence: NDArray[np.int64]) -> Result:
-    """Accuracy and its 95 % bootstrap interval; sentences are drawn. *Shape:* both (n_arcs,)
-
-    The arcs of a sentence are right or wrong together, all of them where there is no tree.
-    """
-    _, groups = np.unique(sentence, return_inverse=True)
-    counts = np.stack([np.bincount(groups, right), np.bincount(groups)], axis=1)
-    bounds = interval(counts, lambda sums: sums[..., 0] / sums[..., 1])
-    return {"accuracy": round(float(right.mean()), 4), "ci95": bounds}
 
 
 def _encoder() -> Any:

@@ -19,6 +19,7 @@ the other: :mod:`spacy_attn.explain.syntax` says when a head follows an arc. Row
   regression over the vectors of a dependent and its right head in that layer.
 
 Head, offset and chunks are told the relation, and only say where; the probe says where without it.
+Intervals draw sentences, whose arcs are right or wrong together.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,6 @@ from benchmarks.common import (
     SEMCOR,
     Bools1d,
     Result,
-    accuracy,
     is_quick,
     need,
     one_sentence,
@@ -53,6 +54,7 @@ from benchmarks.common import (
     records,
     run_command,
 )
+from benchmarks.spans import interval
 from spacy_attn._types import Floats2d
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
@@ -85,6 +87,19 @@ class Half:
     def labels(self) -> NDArray[np.str_]:
         """Of each arc. *Shape:* (n_arcs,)"""
         return np.array([arc.label for arcs in self.arcs for arc in arcs])
+
+    @property
+    def sentences(self) -> NDArray[np.int64]:
+        """The sentence of each arc. *Shape:* (n_arcs,)"""
+        return np.repeat(np.arange(len(self.arcs)), [len(arcs) for arcs in self.arcs])
+
+
+def accuracy(right: Bools1d, sentence: NDArray[np.int64]) -> Result:
+    """Accuracy and its 95 % bootstrap interval, sentences drawn. *Shape:* both (n_arcs,)"""
+    _, groups = np.unique(sentence, return_inverse=True)
+    counts = np.stack([np.bincount(groups, right), np.bincount(groups)], axis=1)
+    bounds = interval(counts, lambda sums: sums[..., 0] / sums[..., 1])
+    return {"accuracy": round(float(right.mean()), 4), "ci95": bounds}
 
 
 def sentences() -> tuple[list[list[str]], list[list[str]]]:
@@ -277,46 +292,60 @@ def measure(first: Half, second: Half) -> Result:
     trained = train_probe(first, read_layer, range(len(first.docs)))
     probe = probe_right(trained, second, read_layer, range(len(second.docs)))
     named = labels_right(first, second, read_layer)
-    labels = second.labels
+    labels, sentence = second.labels, second.sentences
     counts = Counter(labels.tolist())
     rows = []
+    inside = [np.zeros(len(labels), dtype=bool) for _ in range(3)]  # of phrases: where, by whom
     for label, n in counts.most_common():
         if n < LEAST or (first.labels == label).sum() < LEAST:
             continue
         of_label = labels == label
+        told = partial(accuracy, sentence=sentence[of_label])
         offset = best_offset(first, label)
         heads = best_heads(first, label)
+        by_heads = [head_right(second, label, head) for head in heads]
         chunks = chunks_right(second, label)
+        is_inside = chunks.mean() > 0.05
+        if is_inside:
+            for all_arcs, found in zip(inside, (True, chunks, by_heads[0]), strict=True):
+                all_arcs[of_label] = found
         rows.append(
             {
                 "relation": label,
                 "n": n,
-                "best": {**heads[0], **accuracy(head_right(second, label, heads[0]))},
+                "best": {**heads[0], **told(by_heads[0])},
                 "next": [
-                    {**head, **accuracy(head_right(second, label, head))} for head in heads[1:]
+                    {**head, **told(right)}
+                    for head, right in zip(heads[1:], by_heads[1:], strict=True)
                 ],
-                "offset": {"offset": offset, **accuracy(distances(second, label) == offset)},
-                "chunks": accuracy(chunks) if chunks.mean() > 0.05 else None,
-                "probe": accuracy(probe[of_label]),
-                "label": accuracy(named[of_label]),
+                "offset": {"offset": offset, **told(distances(second, label) == offset)},
+                "chunks": told(chunks) if is_inside else None,
+                "probe": told(probe[of_label]),
+                "label": told(named[of_label]),
             }
         )
+    there, by_chunks, by_best = inside
     offset = best_offset(first, None)
     up = first.follows[:, 0].mean(axis=0)
     layer, head = np.unravel_index(up.argmax(), up.shape)
     right = second.follows[:, 0, layer, head]
-    one = {"layer": int(layer) + 1, "head": int(head) + 1, **accuracy(right)}
     most_frequent = Counter(first.labels.tolist()).most_common(1)[0][0]
+    told = partial(accuracy, sentence=sentence)
     return {
         "relations": rows,
+        "inside_phrases": {
+            "n": int(there.sum()),
+            "chunks": accuracy(by_chunks[there], sentence[there]),
+            "best": accuracy(by_best[there], sentence[there]),
+        },
         "all": {
             "n": len(labels),
-            "head": one,
-            "offset": {"offset": offset, **accuracy(distances(second, None) == offset)},
-            "probe": {"layer": read_layer, "chosen_by": by_layer, **accuracy(probe)},
-            "probe_and_label": accuracy(probe & named),
-            "label": accuracy(named),
-            "most_frequent_label": accuracy(labels == most_frequent),
+            "head": {"layer": int(layer) + 1, "head": int(head) + 1, **told(right)},
+            "offset": {"offset": offset, **told(distances(second, None) == offset)},
+            "probe": {"layer": read_layer, "chosen_by": by_layer, **told(probe)},
+            "probe_and_label": told(probe & named),
+            "label": told(named),
+            "most_frequent_label": told(labels == most_frequent),
         },
     }
 

@@ -12,6 +12,7 @@ from benchmarks import heads as module
 from benchmarks.heads import (
     Half,
     Probe,
+    accuracy,
     best_heads,
     best_layer,
     best_offset,
@@ -20,6 +21,7 @@ from benchmarks.heads import (
     distances,
     head_right,
     labels_right,
+    measure,
     probe_right,
     train_probe,
 )
@@ -96,3 +98,22 @@ def test_no_word_is_its_own_head():
     scores = Probe(8)(torch.randn(5, 8))
     assert scores.shape == (5, 5)
     assert torch.isinf(scores.diagonal()).all()
+
+
+def test_intervals_draw_sentences():
+    right = np.repeat([True, False], 50)
+    alone = accuracy(right, np.arange(100))
+    together = accuracy(right, np.repeat([3, 8], 50))
+    assert alone["accuracy"] == together["accuracy"] == 0.5
+    assert 0.35 < alone["ci95"][0] < alone["ci95"][1] < 0.65
+    assert together["ci95"] == [0.0, 1.0]
+
+
+def test_relations_inside_phrases_count_together(half, monkeypatch):
+    for name, value in (("BATCH", 1), ("EPOCHS", 1), ("LEAST", 1)):
+        monkeypatch.setattr(module, name, value)
+    result = measure(half, half)
+    assert [row["n"] for row in result["relations"]] == [2] * 5
+    inside = result["inside_phrases"]
+    assert (inside["n"], inside["chunks"]["accuracy"]) == (6, 1.0)  # det, amod, pobj
+    assert inside["best"]["accuracy"] == round(2 / 6, 4)  # det alone

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from benchmarks.common import (
     RESULTS,
     Column,
@@ -18,7 +16,6 @@ from benchmarks.common import (
     table,
     whole,
 )
-from spacy_attn.compare.metrics import interval
 
 LEMMATIZERS = {
     "form": "the form itself",
@@ -272,15 +269,12 @@ def _by_name(rows: Iterable[Result]) -> dict[str, Result]:
 
 def _parsing() -> Iterator[Result]:
     result = load("heads")
-    both = [row for row in result["relations"] if row["chunks"]]
-    n = sum(row["n"] for row in both)
-    share = [sum(row["n"] * row[key]["accuracy"] for row in both) / n for key in ("chunks", "best")]
-    found = [{"accuracy": each, "ci95": interval(np.arange(n) < round(each * n))} for each in share]
+    inside = result["inside_phrases"]
     yield _side(
         "Parsing: inside noun phrases",
-        f"head of the word, relation given (n = {n:,})",
+        f"head of the word, relation given (n = {inside['n']:,})",
         ("`nltk_chunker`", "best head by relation"),
-        (found[0], found[1]),
+        (inside["chunks"], inside["best"]),
         ".heads",
         _speeds("chunks"),
     )
