@@ -26,6 +26,7 @@ from benchmarks.common import MASC, SEMCOR, Result, publish, run_command
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Task, gold_task, right_of
 from spacy_attn.models import resolve_encoder
+from spacy_attn.train.averaging import average_with
 from spacy_attn.train.corpora import read_semcor, split_corpora
 from spacy_attn.train.export import base_of, write_sense_model
 from spacy_attn.train.held_out import blank_resources
@@ -60,7 +61,7 @@ def trained(
     saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=trainer.device)
     trainer.encoder.load_state_dict(saved["encoder"])
     trainer.network.load_state_dict(saved["network"])
-    trainer.average_with(others)
+    average_with(trainer, others)
     return trainer, base, base_sha256
 
 

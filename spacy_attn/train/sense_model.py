@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
+from spacy_attn.train.averaging import average_with
 from spacy_attn.train.balance import NATURAL, balanced
 from spacy_attn.train.corpora import (
     Split,
@@ -157,7 +158,7 @@ def train_sense_model(
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
     averaged: dict[str, Any] | None = None
     if average:
-        trainer.average_with(average)
+        average_with(trainer, average)
         averaged = {"runs": 1 + len(average), **_evaluate(trainer, held_out)}
         if report:
             report(averaged)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -154,13 +153,3 @@ def occurrence_parts(
     n_around = (high - low).unsqueeze(-1) - n_inside
     target = inside / n_inside
     return target, torch.where(n_around > 0, around / n_around.clamp(min=1), target)
-
-
-def mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Mean of each tensor of some states; whole numbers are those of the first."""
-    return {
-        name: torch.stack([state[name] for state in states]).mean(0)
-        if tensor.is_floating_point()
-        else tensor
-        for name, tensor in states[0].items()
-    }

@@ -44,7 +44,7 @@ from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import Row, RowTarget, batches
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
-from spacy_attn.train.sense_network import SenseNetwork, mean_state, occurrence_parts, token_means
+from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
 from spacy_attn.train.sense_side import (
     SHARES,
     accuracy_of,
@@ -441,35 +441,6 @@ class SenseTrainer:
 
     def _write_curve(self) -> None:
         (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
-
-    def average_with(self, folders: Sequence[Path]) -> None:
-        """Average the weights with those of other finished runs from the same encoder.
-
-        One model with the accuracy of several (Wortsman et al., "Model soups", ICML 2022).
-
-        Args:
-            folders: of the runs; each was trained from the same start on the same table.
-
-        Raises:
-            ConfigError: a folder holds no finished run, or one of another shape.
-        """
-        states = [(self.network.state_dict(), self.encoder.state_dict())]
-        for folder in folders:
-            path = folder / "checkpoint.pt"
-            if not path.is_file():
-                raise ConfigError(f"{folder} holds no run; give a folder of train-senses")
-            saved = torch.load(path, weights_only=True, map_location=self.device)
-            states.append((saved["network"], saved["encoder"]))
-        for module, parts in zip(
-            (self.network, self.encoder), zip(*states, strict=True), strict=True
-        ):
-            try:
-                module.load_state_dict(mean_state(parts))
-            except (KeyError, RuntimeError) as error:
-                raise ConfigError(
-                    f"the runs in {', '.join(map(str, folders))} are of another encoder or table "
-                    "than this one; average runs of the same command"
-                ) from error
 
     def _resume(self, optimizers: tuple[Any, Any]) -> int:
         """Take over the last checkpoint; gives the number of all steps, 0 for a new run."""

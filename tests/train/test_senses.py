@@ -20,6 +20,7 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train import sense_model, senses
+from spacy_attn.train.averaging import average_with
 from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.export import (
@@ -402,10 +403,10 @@ def test_runs_are_averaged_weight_by_weight(tmp_path, toy_model, table):
     runs[1].network.target.weight.data += 1
     runs[1]._checkpoint((), 1)
     before = [one.network.target.weight.detach().clone() for one in runs]
-    runs[0].average_with([tmp_path / "b"])
+    average_with(runs[0], [tmp_path / "b"])
     assert torch.allclose(runs[0].network.target.weight, (before[0] + before[1]) / 2)
     with pytest.raises(ConfigError, match=r"holds no run; give a folder of train-senses"):
-        runs[0].average_with([tmp_path / "c"])
+        average_with(runs[0], [tmp_path / "c"])
 
 
 def test_low_rank_is_the_nearest_matrix_of_its_rank():
