@@ -76,6 +76,12 @@ def did_you_mean(given: object, names: Iterable[str]) -> str:
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
+def first_line(error: BaseException | str) -> str:
+    """What a library's error says, short enough for one sentence; without a text, its type."""
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where pip knows a package by another name
 
 

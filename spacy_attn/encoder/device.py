@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, first_line
 
 
 @contextmanager
@@ -67,9 +67,8 @@ def pick_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"device = {device!r} cannot be used here ({reason[:120]}); "
+            f"device = {device!r} cannot be used here ({first_line(error)}); "
             'give device = "cpu", or "auto"'
         ) from error
     return device

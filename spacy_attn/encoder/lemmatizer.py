@@ -32,7 +32,7 @@ from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.device import inference, on_processor, one_thread_in_children
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.encoder.loading import check_finite
-from spacy_attn.errors import ResourceError
+from spacy_attn.errors import ResourceError, first_line
 from spacy_attn.files import regular_file
 from spacy_attn.models import FileState, model_state
 
@@ -279,9 +279,8 @@ def lemmatizer_of(data: bytes, where: str = "this file") -> LetterLemmatizer:
         if not math.isfinite(lemmatizer.explain("z", "ADV").probability):
             raise ValueError("its weights are so large that a lemma has no probability")
     except Exception as error:  # those of torch, safetensors and json
-        reason = str(error).splitlines()[0] if str(error) else ""
         raise ResourceError(
-            f"{where} is no lemmatizer ({type(error).__name__}: {reason}); train one with: "
-            "spacy-attn train-lemmatizer -o FOLDER"
+            f"{where} is no lemmatizer ({type(error).__name__}: {first_line(error)}); "
+            "train one with: spacy-attn train-lemmatizer -o FOLDER"
         ) from error
     return lemmatizer

@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
+from spacy_attn.errors import ConfigError, ResourceError, did_you_mean, first_line
 from spacy_attn.models import ACCURATE, DEFAULT_ENCODER, weights_sha256
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ MOST_LAYERS = 1000  # transformers makes each layer before it looks for its weig
 
 def damaged(name: str, folder: Path, reason: Exception | str) -> ResourceError:
     """The error of an encoder whose files are not what they should be."""
-    shown = (str(reason).strip() or type(reason).__name__).splitlines()[0]
     return ResourceError(
-        f"encoder {name!r} cannot be loaded from {folder} ({shown[:200]}); "
+        f"encoder {name!r} cannot be loaded from {folder} ({first_line(reason)}); "
         "give a folder that save_pretrained of a model and its tokenizer wrote"
     )
 

@@ -29,7 +29,7 @@ from spacy_attn.encoder.batching import batch_by_length
 from spacy_attn.encoder.device import inference, on_processor, one_thread_in_children
 from spacy_attn.encoder.loading import check_finite
 from spacy_attn.encoder.self_attention import SelfAttention, sinusoidal_positions
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, first_line
 from spacy_attn.files import regular_file
 from spacy_attn.models import FileState, model_state
 from spacy_attn.sentences import sentence_starts
@@ -280,10 +280,9 @@ def _read_model(
             check_finite(tensor, name)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except Exception as error:  # those of torch and safetensors
-        reason = str(error).splitlines()[0] if str(error) else ""
         raise ResourceError(
-            f"{path} is no self-attention model ({type(error).__name__}: {reason}); train one "
-            "with: spacy-attn train-attention -o FOLDER"
+            f"{path} is no self-attention model ({type(error).__name__}: {first_line(error)}); "
+            "train one with: spacy-attn train-attention -o FOLDER"
         ) from error
     return network.eval(), manifest, digest
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spacy_attn.errors import ConfigError, counted
+from spacy_attn.errors import ConfigError, counted, first_line
 from spacy_attn.files import is_replaceable, publish
 from spacy_attn.jobs.engines import LostWorkerError
 from spacy_attn.jobs.locks import hold
@@ -227,8 +227,8 @@ class Run:
                 except (OSError, MemoryError):
                     raise
                 except Exception as error:
-                    what = str(error).splitlines()[0] if str(error) else type(error).__name__
-                    shown = f"the record cannot be written as {self._places.format}: {what}"
+                    reason = first_line(error)
+                    shown = f"the record cannot be written as {self._places.format}: {reason}"
                     refused.append(record.failed(shown))
                 else:
                     good.append((record, row))
