@@ -256,7 +256,7 @@ def test_limit_of_nltk_itself_is_lifted():
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"method": "earley"}, "method = 'earley' .* allowed: auto, chart, viterbi"),
+        ({"method": "earley"}, "method = 'earley' .* allowed are auto, chart, viterbi"),
         ({"max_edges": 0}, "max_edges = 0; allowed: a whole number from 1"),
         ({"max_seconds": 0.0}, "max_seconds = 0.0; allowed: a number above 0"),
         ({"max_seconds": math.nan}, "max_seconds = nan; allowed: a number above 0"),

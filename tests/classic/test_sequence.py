@@ -174,7 +174,7 @@ def test_labels_are_always_legal(seed):
 
 def test_empty_and_unequal_sentences(tagger):
     assert tagger.tag([], []) == []
-    with pytest.raises(RecordError, match="2 words and 1 tags; give each word one tag"):
+    with pytest.raises(RecordError, match="2 words and 1 tag; give each word one tag"):
         tagger.tag(["a", "b"], ["DT"])
 
 

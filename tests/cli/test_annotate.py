@@ -254,7 +254,7 @@ RAY = ["--engine", "ray"]
         (["-o", "out", *RAY, "--encoding", "latin-1"], "--encoding does not work where Ray"),
         (["-o", "-", *RAY], "-o - does not work with --engine ray"),
         (["-o", "out.jsonl", "--address", "auto"], "--address works with --engine ray only"),
-        (["-o", "out.jsonl", "--engine", "dask"], "--engine is dask: allowed are local and ray"),
+        (["-o", "out.jsonl", "--engine", "dask"], "--engine is dask: allowed are local, ray"),
     ],
 )
 def test_options_that_an_engine_does_not_have(folder, arguments, message):

@@ -136,7 +136,7 @@ def test_jsonl_from_stdin_with_bad_lines(run, tmp_path):
     arguments = ["--input-format", "jsonl", "--text-key", "body", *FAST]
     done = run("-", "-o", tmp_path / "v", *arguments, stdin="\n".join(lines))
     assert done.exit_code == 0, done.output
-    assert "1 lines skipped, the first: - line 51: not JSON (" in done.stderr
+    assert "1 line skipped, the first: - line 51: not JSON (" in done.stderr
 
 
 def test_tokens_that_are_no_words_are_told(run, texts, tmp_path):

@@ -344,7 +344,7 @@ def test_two_instances(model):
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"merge": "overwrite"}, "merge = 'overwrite' is no rule; allowed: fill, keep, replace"),
+        ({"merge": "overwrite"}, "merge = 'overwrite' is no rule; allowed are fill, keep, replace"),
         ({"spans_key": ""}, "spans_key = ''; allowed: the name of a span group, and null"),
         ({"model": ""}, "model = ''; give the path of a tagger, or null"),
         ({"binary": True, "model": "m"}, "binary = true is for NLTK's own chunker.*remove one"),

@@ -53,11 +53,11 @@ def test_language_of_the_config_wins():
 
 
 def test_a_language_without_a_stemmer():
-    with pytest.raises(ConfigError, match="no stemmer for language = 'is'; allowed: arabic"):
+    with pytest.raises(ConfigError, match="no stemmer for language = 'is'; allowed are arabic"):
         pipeline("is")
     with pytest.raises(ConfigError, match=r"lang = 'xx'\) .*; set language = 'english' or"):
         pipeline("xx")
-    with pytest.raises(ConfigError, match="no stemmer for language = 'xx'; allowed: arabic"):
+    with pytest.raises(ConfigError, match="no stemmer for language = 'xx'; allowed are arabic"):
         pipeline("en", language="xx")
 
 
@@ -79,7 +79,7 @@ def test_other_algorithms():
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"algorithm": "Snowball"}, "allowed: snowball, porter, lancaster, regexp"),
+        ({"algorithm": "Snowball"}, "allowed are snowball, porter, lancaster, regexp"),
         ({"algorithm": "regexp", "pattern": "*"}, r"pattern = '\*' is no regular expression"),
         ({"language": ""}, "language = ''; give a language, or null"),
         ({"attr": "no name"}, "attr = 'no name' cannot be an attribute name"),

@@ -182,7 +182,7 @@ def test_labels_of_any_script_are_no_crash(matplotlib, tmp_path, caplog):
     ("words", "name", "options", "reason"),
     [
         (["bat"], "a.pdf", {}, r"a\.pdf: allowed are files that end in \.png or \.svg"),
-        (["bat"], "a.png", {"method": "umap"}, "method 'umap': allowed are pca and tsne"),
+        (["bat"], "a.png", {"method": "umap"}, "method 'umap': allowed are pca, tsne"),
         ([], "a.png", {}, "0 words in a picture: allowed are 1 to 8"),
         (list("abcdefghi"), "a.png", {}, "9 words in a picture"),
         (["bat"], "a.png", {"n": 0}, "n = 0 neighbours"),

@@ -390,7 +390,9 @@ def test_short_writes_are_continued(folder, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 def test_full_disk_is_one_sentence(folder):
     (folder / "a.txt").write_text("bat\n")
-    with pytest.raises(JobError, match=r"failed: No space left on device; 0 records were fin"):
+    with pytest.raises(
+        JobError, match=r"failed: No space left on device; finished before: 0 records"
+    ):
         annotate_files(["a.txt"], "/dev/full", TOY)
 
 

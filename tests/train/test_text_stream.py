@@ -84,7 +84,7 @@ def test_closed_standard_input_is_one_sentence(monkeypatch):
 
 
 def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="--input-format csv: allowed: txt and jsonl"):
+    with pytest.raises(ConfigError, match="--input-format csv: allowed are txt, jsonl"):
         find_text_files([tmp_path], "csv")
 
 
@@ -258,7 +258,7 @@ def test_languages():
     assert make_tokenizer("spacy", "de", True)(["Das z.B. ist"]) == [["das", "z.b.", "ist"]]
     with pytest.raises(ConfigError, match="--lang klingon: spaCy has no tokenizer for it here"):
         make_tokenizer("spacy", "klingon", True)
-    with pytest.raises(ConfigError, match="--tokens words: allowed: spacy and whitespace"):
+    with pytest.raises(ConfigError, match="--tokens words: allowed are spacy, whitespace"):
         make_tokenizer("words", "en", True)
 
 

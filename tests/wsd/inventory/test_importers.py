@@ -237,7 +237,7 @@ def test_what_a_user_should_know_of_a_glossary(tmp_path):
 
 @pytest.mark.parametrize("text", ["termin=x", "term", "term="])
 def test_columns_that_a_glossary_does_not_have(text):
-    with pytest.raises(ConfigError, match=f"^columns {text!r}: allowed is NAME=HEADER with"):
+    with pytest.raises(ConfigError, match=f"^columns {text!r}: give NAME=HEADER with"):
         parse_columns(text)
 
 
@@ -265,7 +265,7 @@ def test_what_is_broken_is_refused(tmp_path, name, content, reason):
     ("options", "reason"),
     [
         ({"format": "xml"}, "^format = 'xml'; allowed are glossary, wn-lmf, wiktextract$"),
-        ({"pos": "noun"}, "^pos = 'noun'; allowed are NOUN, VERB, ADJ, ADV$"),
+        ({"pos": "noun"}, "^pos = 'noun'; allowed are NOUN, VERB, ADJ, ADV; did you mean 'NOUN'"),
     ],
 )
 def test_options_that_are_not_allowed(tmp_path, options, reason):
