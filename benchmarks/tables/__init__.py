@@ -46,6 +46,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "real-text": texts.real_text,
     "written-corpus": corpus.written,
     "dictionaries": dictionaries.dictionaries,
+    "few-examples": dictionaries.few_examples,
     "granularity": dictionaries.granularity,
     "corrections": dictionaries.corrections,
     "reading": dictionaries.reading,

@@ -41,6 +41,35 @@ def dictionaries(result: Result | None = None) -> str:
     )
 
 
+def few_examples(result: Result | None = None) -> str:
+    """What WordNet adds to few examples."""
+    result = result or load("few-examples")
+    columns = ("all", "plain", "distractor", "cross")
+
+    def shown(row: Result) -> str:
+        examples = "all examples" if row["examples"] is None else f"examples: {row['examples']}"
+        return f"{'definitions, ' if row['definitions'] else ''}{examples}"
+
+    pairs = {
+        shown(row): [row, other]
+        for row in result["rows"]
+        for other in result["rows"]
+        if not row["wordnet"] and other["wordnet"] and shown(row) == shown(other)
+    }
+    cells = {
+        name: [f"{percent(off[key])} / {percent(on[key])}" for key in columns]
+        for name, (off, on) in pairs.items()
+    }
+    return page(
+        f"Accuracy of `attention` on {result['n']:,} sentences of our own that are no test set, "
+        "without / with `wordnet = true`, by what the inventory holds of each sense (mean of "
+        f"{result['draws']} draws). *distractor*: a word of another sense stands near; *cross*: "
+        "another sentence decides.",
+        wide_table("the inventory has", columns, cells),
+        made_with(".few_examples"),
+    )
+
+
 def granularity(result: Result | None = None) -> str:
     """Fine, coarse, supersense."""
     result = (result or load("dictionaries"))["granularity"]

@@ -213,10 +213,13 @@ def _formula(form: LogOdds) -> Callable[[Any, Any], Any]:
 
     examples, gloss = torch.from_numpy(form.examples), torch.from_numpy(form.gloss)
     target, around = torch.from_numpy(form.to_target), torch.from_numpy(form.to_context)
+    known, prior = torch.from_numpy(form.known), torch.from_numpy(form.prior)
+    senses = torch.from_numpy(form.senses)
 
     def log_odds(t: Tensor, c: Tensor) -> Tensor:
         both = torch.cat([normalize(t, dim=-1), normalize(c, dim=-1)], dim=-1)
         z = normalize(t @ target.T + c @ around.T, dim=-1)
-        return both @ examples + form.bias + z @ gloss
+        roots = (z @ senses.T + prior).log_softmax(-1).div(2).exp()
+        return both @ examples + form.bias + z @ gloss + roots @ known
 
     return log_odds

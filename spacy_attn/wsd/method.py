@@ -133,9 +133,11 @@ class LogOdds:
 
     With ``t`` the mean vector of the target's tokens and ``c`` that of its context, ``|`` for side
     by side and ``u(x)`` for x at unit length, the log-odds of the two senses are
-    ``examples . (u(t) | u(c)) + bias + gloss . u(to_target t + to_context c)``.
+    ``examples . (u(t) | u(c)) + bias + gloss . z + known . sqrt(softmax(senses z + prior))`` with
+    ``z = u(to_target t + to_context c)``.
 
-    *Shape:* examples (2 * width,), gloss (z width,), to_target and to_context (z width, width)
+    *Shape:* examples (2 * width,), gloss (z width,), to_target and to_context (z width, width),
+    known and prior (n_known,), senses (n_known, z width)
     """
 
     examples: Floats1d
@@ -143,6 +145,9 @@ class LogOdds:
     gloss: Floats1d
     to_target: Floats2d
     to_context: Floats2d
+    known: Floats1d  # of WordNet's senses of the lemma, where examples are learnt from
+    senses: Floats2d
+    prior: Floats1d
     bounds: tuple[int, int, int, int]  # start and end of the target, first and end of the context
 
     @property

@@ -14,8 +14,22 @@ from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import gradients
 from spacy_attn.explain.decision import subjects_of
 from spacy_attn.explain.gradients import gradient_attribution
+from spacy_attn.wsd.methods.attention import attention_v1
+from spacy_attn.wsd.methods.known_senses import KnownSenses
 
 TEXT = "he hit the ball with a bat at night"
+
+
+@pytest.fixture
+def knows_wordnet(monkeypatch):
+    """The toy model knows five senses of every word."""
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(5, 8)).astype(np.float32)
+
+    def known(lemmas, sense_model, width):
+        return KnownSenses(vectors, vectors[:, 0].copy(), np.array([[0, 5]] * len(lemmas)))
+
+    monkeypatch.setattr(KnownSenses, "of", known)
 
 
 @pytest.fixture
@@ -54,6 +68,18 @@ def test_the_margin_is_that_of_the_method(toy_nlp, widen_below, text):
     assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
     assert found.margin > 0
     assert bool(found.weights[:2].any()) == (widen_below > 1 or text == TEXT)
+
+
+def test_the_margin_is_that_of_a_method_that_knows_wordnet(
+    toy_nlp, toy_model, toy_sense_model, knows_wordnet
+):
+    toy_nlp.get_pipe("sense_disambiguator").method = attention_v1(
+        str(toy_model), str(toy_sense_model), wordnet=True, window=64, overlap=16
+    )
+    subject = subjects_of(toy_nlp, [TEXT])[0][1]
+    found = attributed(subject, steps=64)
+    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.gap < 0.05
 
 
 def test_weights_sum_to_what_the_context_adds(subject):

@@ -7,7 +7,9 @@ sense: the word's own vector is too strong.) Where that leaves a doubt, the toke
 sentences around count as context too. They are used twice:
 
 * *examples*: ridge regression of the senses' indicators (+1, -1) on both vectors side by
-  side, one small linear model for each word, fitted on the inventory's example sentences;
+  side and on what WordNet's trained senses say of the word
+  (:mod:`spacy_attn.wsd.methods.known_senses`), one small linear model for each word, fitted on the
+  inventory's example sentences;
 * *definitions*: a trained bi-encoder (:mod:`spacy_attn.train.senses`) gives ``z`` for the
   occurrence and ``s`` for each definition; their product is a log-score.
 
@@ -27,6 +29,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +45,7 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, LogOdds, Needs, SenseMethod
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration, calibration_of, temperature_of
+from spacy_attn.wsd.methods.known_senses import KnownSenses
 from spacy_attn.wsd.methods.occurrence import (
     bounds_of,
     occurrences,
@@ -57,9 +61,11 @@ from spacy_attn.wsd.vectors import Texts
 
 logger = logging.getLogger("spacy_attn")
 
-_FORMAT = "2"  # of the files with prepared vectors; a change makes old ones be computed anew
-# Both chosen on the development sentences (benchmarks/README.md), never on a test set.
+_FORMAT = "3"  # of the files with prepared vectors; a change makes old ones be computed anew
+# The arrays of such a file that are kept as float16; beside them stands "known_bounds".
+_ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_vectors", "known_prior")
 UNIT = "passage"  # what its encoder reads together
+# Both chosen on the development sentences (benchmarks/README.md), never on a test set.
 FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
 WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
 
@@ -68,6 +74,7 @@ def attention_v1(
     model: str | None = None,
     sense_model: str | None = None,
     strength: float | None = None,
+    wordnet: bool = False,
     precision: str = "float32",
     window: int = 256,
     overlap: int = 64,
@@ -85,7 +92,9 @@ def attention_v1(
             latter for a folder of its encoder; "none" takes the encoder as it was published, with
             nothing but the examples to learn from.
         strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
-            half where the inventory has examples to learn from, else all.
+            half where the inventory has examples to learn from, else all; all with ``wordnet``.
+        wordnet: whether examples are compared also by what the sense model says of WordNet's
+            senses of the word. Better where senses have few examples.
         precision: "float32", "bfloat16", "float16", "int8", or "auto": what this processor does
             fastest.
         window: wordpieces of a window.
@@ -107,7 +116,14 @@ def attention_v1(
         device=device,
     )
     path = None if sense_model == "none" else Path(sense_model or sense_model_of(plain.model))
-    make = partial(_make, plain=plain, path=path, strength=strength, temperature=temperature)
+    make = partial(
+        _make,
+        plain=plain,
+        path=path,
+        is_half=strength is None and not wordnet,
+        wordnet=wordnet,
+        temperature=temperature,
+    )
     return BuiltInMethod("attention", make, Needs((plain.model,), () if path is None else (path,)))
 
 
@@ -117,7 +133,8 @@ def _make(
     *,
     plain: EncoderSettings,
     path: Path | None,
-    strength: float | None,
+    is_half: bool,
+    wordnet: bool,
     temperature: float | None,
 ) -> FittedMethod:
     models = resources.models
@@ -127,7 +144,7 @@ def _make(
         head = SenseHead.untrained(encoder.width)
     else:
         path = resources.sense_model(path)
-        if strength is None and inventory.has_examples:
+        if is_half and inventory.has_examples:
             plain = replace(plain, strength=FEW_SHOT_STRENGTH)
         encoder = models.encoder(replace(plain, adapter=str(path), unit=UNIT))
         head = SenseHead.load(path)
@@ -150,6 +167,7 @@ def _make(
         temperature_of("attention", temperature, path),
         WIDEN_BELOW,
         UNFITTED if path is None else calibration_of("examples", path),
+        path if wordnet else None,
     )
 
 
@@ -174,6 +192,7 @@ class Attention:
         widen_below: margin between the best two probabilities below which the sentences around
             the word's own are looked at as well, as far as ``context_radius`` reaches.
         calibration: fitted for the sense model.
+        sense_model: its file, whose senses of WordNet are features too; None for none.
     """
 
     name = "attention"
@@ -190,6 +209,7 @@ class Attention:
         temperature: float = 1.0,
         widen_below: float = 0.0,
         calibration: Calibration = UNFITTED,
+        sense_model: Path | None = None,
     ) -> None:
         senses = inventory.senses
         if senses is None:
@@ -204,18 +224,25 @@ class Attention:
         self.reading_weight = calibration.reading_weight
         self._coverage = calibration.coverage
         self.temperature = temperature
-        name = _file_name(inventory, encoder, head)
+        name = _file_name(inventory, encoder, head, wordnet=sense_model is not None)
         read = (_read(folder / name, len(senses)) for folder in prepared)
         arrays = next((found for found in read if found is not None), None)
         if arrays is None:
             logger.info("preparing %d senses of %s", len(senses), inventory.name)
-            arrays = self._prepare(senses, resources, glosses)
+            width, lemmas = len(head.target), [sense.lemma for sense in senses]
+            known = (
+                KnownSenses.none(len(lemmas), width)
+                if sense_model is None
+                else KnownSenses.of(lemmas, sense_model, width)
+            )
+            arrays = self._prepare(senses, resources, glosses, known)
             if prepared:
                 _write(prepared[-1] / name, arrays)
         self._index = {sense.id: i for i, sense in enumerate(senses)}
-        self._weights = arrays["weights"].astype(np.float32)
-        self._bias = arrays["bias"].astype(np.float32)
-        self._glosses = arrays["glosses"].astype(np.float32)
+        self._weights, self._bias, self._glosses, self._known_weights, vectors, prior = (
+            arrays[name].astype(np.float32) for name in _ROUNDED
+        )
+        self._known = KnownSenses(vectors, prior, arrays["known_bounds"])
         self._has_regression: NDArray[np.bool_] = np.asarray(self._weights.any(axis=1))
 
     def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
@@ -261,13 +288,26 @@ class Attention:
         gloss = (self._glosses[one] - self._glosses[two]) * self.head.scale
         if self._has_regression[rows].any():
             examples = (self._weights[one] - self._weights[two]) / self.temperature
+            known = (self._known_weights[one] - self._known_weights[two]) / self.temperature
             bias = float(self._bias[one] - self._bias[two]) / self.temperature
             gloss = gloss * self.head.gloss_weight / self.temperature
         else:
             examples, bias = np.zeros_like(self._weights[one]), 0.0
+            known = np.zeros_like(self._known_weights[one])
         context = texts[target.context]
         bounds = bounds_of(context, target, self.head.context_radius, across=across)
-        return LogOdds(examples, bias, gloss, self.head.target, self.head.context, bounds)
+        senses, prior = self._known.vectors_of(one)
+        return LogOdds(
+            examples,
+            bias,
+            gloss,
+            self.head.target,
+            self.head.context,
+            known[: len(senses)],
+            senses,
+            prior,
+            bounds,
+        )
 
     def as_decided(self, texts: Texts, target: Target) -> Attention:
         """The same method, always looking as far as it does for one target of a text."""
@@ -286,6 +326,8 @@ class Attention:
             # and definitions together, is taken back.
             return np.asarray(glosses * self.temperature, dtype=np.float32)
         examples = product(self._weights[rows], parts) + self._bias[rows]
+        known = [self._known.features(row, z[None])[0] for row in rows]
+        examples += (self._known_weights[rows] * np.stack(known)).sum(axis=1)
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
 
     def _parts(self, texts: Texts, targets: Sequence[Target], *, across: bool = False) -> Floats2d:
@@ -296,12 +338,16 @@ class Attention:
     # -- preparation ---------------------------------------------------------------------
 
     def _prepare(
-        self, senses: Sequence[Sense], resources: Resources, glosses: TextEncoder
-    ) -> dict[str, Floats2d]:
+        self,
+        senses: Sequence[Sense],
+        resources: Resources,
+        glosses: TextEncoder,
+        known: KnownSenses,
+    ) -> dict[str, NDArray[Any]]:
         texts = [gloss_text(sense.lemma, sense.gloss) for sense in senses]
-        parts = self._example_parts(senses, resources)
-        width = self.encoder.width
-        weights = np.zeros((len(senses), 2 * width), dtype=np.float32)
+        parts = self._example_parts(senses, resources, known)
+        width = 2 * self.encoder.width
+        weights = np.zeros((len(senses), width + known.most), dtype=np.float32)
         bias = np.zeros(len(senses), dtype=np.float32)
         # A token without a part of speech has the senses of all of them as candidates, so
         # the regression runs over a lemma, whatever the part of speech.
@@ -310,32 +356,39 @@ class Attention:
             by_lemma.setdefault(sense.lemma, []).append(i)
         for rows in by_lemma.values():
             rows.sort(key=lambda i: POS_TAGS.index(senses[i].pos))
-            weights[rows], bias[rows] = fit_examples(
-                [parts[senses[i].id] for i in rows], self.head.ridge
-            )
-        arrays = {
-            "weights": weights,
-            "bias": bias,
-            "glosses": unit_rows(glosses.embed(texts)) @ self.head.gloss.T,
-        }
-        return {name: array.astype(np.float16) for name, array in arrays.items()}
+            weights[rows], bias[rows] = fit_examples([parts[i] for i in rows], self.head.ridge)
+        arrays = (
+            weights[:, :width],
+            bias,
+            unit_rows(glosses.embed(texts)) @ self.head.gloss.T,
+            weights[:, width:],
+            known.vectors,
+            known.prior,
+        )
+        rounded = (np.ascontiguousarray(array, dtype=np.float16) for array in arrays)
+        return {**dict(zip(_ROUNDED, rounded, strict=True)), "known_bounds": known.bounds}
 
-    def _example_parts(self, senses: Sequence[Sense], resources: Resources) -> dict[str, Floats2d]:
-        """Vectors of each sense's examples. *Shape:* of each (n_examples, 2 * width)"""
-        flat = [(sense, example) for sense in senses for example in sense.examples]
+    def _example_parts(
+        self, senses: Sequence[Sense], resources: Resources, known: KnownSenses
+    ) -> list[Floats2d]:
+        """Features of each sense's examples. *Shape:* of each (n_examples, 2 * width + n_known)"""
+        flat = [(row, example) for row, sense in enumerate(senses) for example in sense.examples]
+        width = 2 * self.encoder.width + known.most
+        if not flat:
+            return [np.zeros((0, width), dtype=np.float32) for _ in senses]
         contexts = [resources.tokenize(example.text) for _, example in flat]
         vectors = self.encoder.encode([c.text for c in contexts], [c.offsets for c in contexts])
         targets = [
-            Target(i, *tokens_within(context, example.start, example.end), sense.lemma, (sense,))
-            for i, ((sense, example), context) in enumerate(zip(flat, contexts, strict=True))
+            Target(i, *tokens_within(context, e.start, e.end), senses[row].lemma, (senses[row],))
+            for i, ((row, e), context) in enumerate(zip(flat, contexts, strict=True))
         ]
-        out: dict[str, list[Floats1d]] = {sense.id: [] for sense in senses}
-        if targets:
-            parts = occurrences(contexts, vectors, targets, self.head.context_radius)
-            for (sense, _), row in zip(flat, parts, strict=True):
-                out[sense.id].append(row)
-        empty = np.zeros((0, 2 * self.encoder.width), dtype=np.float32)
-        return {sense: unit_parts(np.stack(rows)) if rows else empty for sense, rows in out.items()}
+        parts = occurrences(contexts, vectors, targets, self.head.context_radius)
+        scaled, z = unit_parts(parts), self.head.z(parts)
+        owner = np.array([row for row, _ in flat])
+        return [
+            np.concatenate([scaled[owner == row], known.features(row, z[owner == row])], axis=1)
+            for row in range(len(senses))
+        ]
 
 
 def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d, Floats1d]:
@@ -372,26 +425,36 @@ def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d
 # -- files with prepared vectors -----------------------------------------------------------
 
 
-def _file_name(inventory: SenseInventory, encoder: Encoder, head: SenseHead) -> str:
-    key = "\n".join([_FORMAT, inventory.digest, encoder.identity, head.sha256])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+def _file_name(
+    inventory: SenseInventory, encoder: Encoder, head: SenseHead, *, wordnet: bool
+) -> str:
+    parts = [_FORMAT, inventory.digest, encoder.identity, head.sha256, *["wordnet"] * wordnet]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return f"senses-{digest}.safetensors"
 
 
-def _read(path: Path, n_senses: int) -> dict[str, Floats2d] | None:
+def _read(path: Path, n_senses: int) -> dict[str, NDArray[Any]] | None:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        arrays: dict[str, Floats2d] = load_file(regular_file(path))
+        arrays: dict[str, NDArray[Any]] = load_file(regular_file(path))
     except (OSError, SafetensorError):
         return None  # a damaged cache is computed anew
-    wanted = [arrays.get(name) for name in ("weights", "bias", "glosses")]
-    fits = (a is not None and len(a) == n_senses and np.isfinite(a).all() for a in wanted)
-    return arrays if all(fits) else None
+    if not {*_ROUNDED, "known_bounds"} <= arrays.keys():
+        return None
+    of_senses = ("weights", "bias", "glosses", "known_weights", "known_bounds")
+    n_known = len(arrays["known_vectors"])
+    fits = (
+        all(len(arrays[name]) == n_senses for name in of_senses)
+        and len(arrays["known_prior"]) == n_known
+        and bool((arrays["known_bounds"] <= n_known).all())
+        and all(bool(np.isfinite(arrays[name]).all()) for name in _ROUNDED)
+    )
+    return arrays if fits else None
 
 
-def _write(path: Path, arrays: dict[str, Floats2d]) -> None:
+def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 

@@ -59,6 +59,15 @@ class SenseVectors:
     prior: float = 0.0  # weight of the logarithm of a sense's frequency
 
     @classmethod
+    def of_wordnet(cls, path: Path) -> SenseVectors | None:
+        """The same; None of a sense model that was not trained on WordNet."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as file:
+            has_any = "wordnet.vectors" in file.keys()
+        return cls.load(path) if has_any else None
+
+    @classmethod
     def load(cls, path: Path) -> SenseVectors:
         """Read them from a sense model made by ``spacy-attn train-senses``.
 
@@ -164,7 +173,9 @@ class AllWordsAttention:
         bounds = bounds_of(texts[target.context], target, self.head.context_radius)
         first, second = self._prior_of(np.array([sense.row for sense in senses]))
         bias = float(first - second) / self.temperature
-        return LogOdds(nothing, bias, gloss, self.head.target, self.head.context, bounds)
+        no_senses = np.zeros((0, len(gloss)), dtype=np.float32)
+        known = no_senses[:, 0], no_senses, no_senses[:, 0]
+        return LogOdds(nothing, bias, gloss, self.head.target, self.head.context, *known, bounds)
 
     def _prior_of(self, senses: NDArray[np.int64]) -> Floats1d:
         """What the frequencies of senses add. *Shape:* rows of senses (n,) -> (n,)"""
