@@ -10,6 +10,7 @@ with its definitions and without.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -17,7 +18,7 @@ from itertools import product
 import numpy as np
 import spacy
 
-from benchmarks.common import ROOT, SEED, Result, one_sentence, publish, records, run_command
+from benchmarks.common import ROOT, SEED, Result, one_sentence, publish, run_command
 from spacy_attn.compare.task import tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.context import Resources, Target, tokens_within
@@ -59,7 +60,7 @@ def run() -> Result:
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
     resources = replace(resources_of(nlp), may_keep=False)
-    items = list(records(SENTENCES))
+    items = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
     texts = Texts(tagged_by(nlp)([item["text"] for item in items]))  # encoded once for all
     whole = load_inventory("homographs", "en")
     bare = Inventory(whole.name, tuple(replace(s, definition="") for s in whole.senses), whole.lang)
