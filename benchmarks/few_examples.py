@@ -67,8 +67,9 @@ def run() -> Result:
     rows = []
     for wordnet, inventory, size in product((False, True), (whole, bare), SIZES):
         spec = {"@sense_methods": "spacy_attn.attention.v1", "wordnet": wordnet}
-        draws = range(DRAWS) if size else ()
-        parts = [inventory.with_examples(size, seed) for seed in draws] or [inventory]
+        parts = [inventory]
+        if size is not None:
+            parts = [inventory.with_examples(size, seed) for seed in range(DRAWS)]
         found = [accuracies(part, texts, items, resources, spec) for part in parts]
         has = {"wordnet": wordnet, "definitions": inventory is whole, "examples": size}
         rows.append(

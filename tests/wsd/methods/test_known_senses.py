@@ -36,9 +36,9 @@ def test_features_are_the_roots_of_what_attention_says_of_wordnets_senses(known)
     lexicon, vectors = wordnet_inventory(), SenseVectors.load(SENSE_MODEL)
     z = np.random.default_rng(0).normal(size=(3, WIDTH)).astype(np.float32)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
-    rows = [sense.row for sense in lexicon.candidates("bat")]
+    rows = np.array([sense.row for sense in lexicon.candidates("bat")])
     of_rows = vectors.rows[lexicon.synset_of_row[rows]]
-    rows, of_rows = np.array(rows)[of_rows >= 0], of_rows[of_rows >= 0]
+    rows, of_rows = rows[of_rows >= 0], of_rows[of_rows >= 0]
     senses = vectors.scales[of_rows][:, None] * vectors.vectors[of_rows]
     scores = z @ vectors.project.T @ senses.T + vectors.prior * np.log1p(lexicon.counts[rows])
     features = known.features(0, z)
