@@ -137,6 +137,15 @@ def _make(
     wordnet: bool,
     temperature: float | None,
 ) -> FittedMethod:
+    if wordnet and path is None:
+        raise ConfigError(
+            'wordnet = true needs a sense model, and sense_model = "none" is none; leave one out'
+        )
+    if wordnet and inventory.lang not in (None, "en"):
+        raise ConfigError(
+            f"wordnet = true is for English words, and the inventory {inventory.name} has those of "
+            f"{inventory.lang!r}; leave it out"
+        )
     models = resources.models
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     if path is None:

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from sklearn.linear_model import Ridge
 
 from spacy_attn.components.adapter import context_of, resources_of
+from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Target, tokens_within
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
@@ -158,6 +159,20 @@ def test_a_kept_file_gives_the_same_and_is_not_that_of_the_method_without(method
     without = make([tmp_path], None)[1]("river bat")
     assert not np.array_equal(first, without)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "lang", "reason"),
+    [
+        ({"sense_model": "none"}, "en", 'sense_model = "none" is none; leave one out'),
+        ({}, "de", "is for English words, and the inventory bats has those of 'de'; leave it out"),
+    ],
+)
+def test_where_wordnet_can_say_nothing(settings, lang, reason):
+    inventory = replace(bats(TEXTS[:2], TEXTS[2:]), lang=lang)
+    spec = {"@sense_methods": "spacy_attn.attention.v1", "wordnet": True, **settings}
+    with pytest.raises(ConfigError, match=reason):
+        sense_method(spec).prepare(inventory, RESOURCES)
 
 
 @pytest.mark.slow
