@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 
-import spacy
 from spacy.language import Language
 
 from benchmarks.classic_speed import ten_sentences
@@ -30,8 +29,8 @@ from benchmarks.common import (
     publish,
     run_command,
     seconds,
+    small_pipeline,
 )
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 REPETITIONS = 7
@@ -40,7 +39,7 @@ _AT_ONCE = 32  # documents, while memory is measured
 
 def pipeline(precision: str) -> Language:
     """Tagger and lemmatizer, encoder, all-words senses."""
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
+    nlp = small_pipeline("parser", "ner", "senter")
     nlp.add_pipe(
         "attention_encoder", config={"adapter": "senses", "strength": 1.0, "precision": precision}
     )
@@ -52,7 +51,7 @@ def pipeline(precision: str) -> Language:
 def child(what: str) -> None:
     """Print the memory of a fresh process."""
     is_bare = what in ("loaded", "tagger")
-    nlp = spacy.load(str(resolve_pipeline())) if is_bare else pipeline(what)
+    nlp = small_pipeline() if is_bare else pipeline(what)
     if what != "loaded":
         unused = [name for name in ("parser", "ner") if nlp.has_pipe(name)]
         with nlp.select_pipes(disable=unused):

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import spacy
 from spacy.language import Language
 
 from benchmarks.common import (
@@ -31,9 +30,9 @@ from benchmarks.common import (
     publish,
     run_command,
     seconds,
+    small_pipeline,
 )
 from spacy_attn.cli import main as command_line
-from spacy_attn.models import resolve_pipeline
 
 EXAMPLES = ROOT / "examples" / "entities.conll"
 N_DOCUMENTS, N_SENTENCES, REPETITIONS = 100, 10, 7
@@ -47,7 +46,7 @@ def ten_sentences() -> list[str]:
 
 def with_classic() -> Language:
     """en_core_web_sm and the classic components with their default settings."""
-    nlp = spacy.load(str(resolve_pipeline()))
+    nlp = small_pipeline()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "entities.tagger")
         command_line(["train-chunker", str(EXAMPLES), "--task", "entities", "-o", str(model)])
@@ -72,7 +71,7 @@ def component_times(nlp: Language, texts: list[str]) -> dict[str, float]:
 
 def main() -> None:
     texts = ten_sentences()
-    base, full = spacy.load(str(resolve_pipeline())), with_classic()
+    base, full = small_pipeline(), with_classic()
     n_words = sum(len(base.make_doc(text)) for text in texts)
     seconds(lambda: full.pipe(texts))  # caches fill, vectors load
     parts: list[dict[str, float]] = []

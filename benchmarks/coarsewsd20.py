@@ -39,7 +39,6 @@ from benchmarks.common import (
     accuracy,
     comparisons,
     need,
-    one_sentence,
     progress,
     publish,
     rounded,
@@ -375,9 +374,8 @@ def run() -> Result:
 
 def main() -> None:
     need(CORPUS, "CoarseWSD-20")
-    with one_sentence():
-        files = [CORPUS, SENSE_MODEL, *glove_files()]
-        publish("coarsewsd20", run(), ".coarsewsd20", files, seed=SEED)
+    files = [CORPUS, SENSE_MODEL, *glove_files()]
+    publish("coarsewsd20", run(), ".coarsewsd20", files, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,12 @@ from spacy_attn.encoder.precision import pick_precision
 from spacy_attn.encoder.processor import DEFAULT_SHAPE, cpu_flags, default_scales
 from spacy_attn.encoder.tuning import Shape
 from spacy_attn.errors import SpacyAttnError
+from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, with_model
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 #: Corpora that are not part of the repository; see benchmarks/README.md.
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
@@ -74,6 +78,17 @@ def one_sentence() -> Iterator[None]:
         yield
     except SpacyAttnError as error:
         raise SystemExit(str(error)) from error
+
+
+def small_pipeline(*exclude: str) -> Language:
+    """en_core_web_sm, from spaCy's own package or its mirror, without some components.
+
+    Raises:
+        ResourceError: neither is installed.
+    """
+    import spacy
+
+    return spacy.load(str(resolve_pipeline("en_core_web_sm")), exclude=list(exclude))
 
 
 #: What speeds are told apart by, from the oldest on: the last of these flags that a processor has.
@@ -147,6 +162,8 @@ def run_command(
 ) -> None:
     """Run a benchmark, or print its docstring where ``--help`` was asked for.
 
+    One of our errors ends it with its sentence, exit code 1.
+
     What the benchmark does not know is refused: a slip such as ``--quik`` would otherwise measure
     everything for minutes and write over the committed result.
 
@@ -170,7 +187,8 @@ def run_command(
         raise SystemExit(
             f"{' '.join(wrong)} is not known here; see: {command[0] if command else ''} --help"
         )
-    main()
+    with one_sentence():
+        main()
 
 
 def publish(

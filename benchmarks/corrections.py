@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import spacy
 
-from benchmarks.common import MASC, SEED, SEMCOR, Result, need, one_sentence, publish, run_command
+from benchmarks.common import MASC, SEED, SEMCOR, Result, need, publish, run_command
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
 from spacy_attn.components.adapter import resources_of
@@ -192,8 +192,7 @@ def _row(
 def main() -> None:
     need(SEMCOR, "SemCor")
     need(MASC, "MASC")
-    with one_sentence():
-        publish("corrections", run(), ".corrections", [SENSE_MODEL, SEMCOR, MASC], seed=SEED)
+    publish("corrections", run(), ".corrections", [SENSE_MODEL, SEMCOR, MASC], seed=SEED)
 
 
 if __name__ == "__main__":

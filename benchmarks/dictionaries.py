@@ -22,7 +22,7 @@ import numpy as np
 import spacy
 
 from benchmarks.all_words import ALLAMENDED
-from benchmarks.common import ROOT, SEED, Result, need, one_sentence, publish, run_command
+from benchmarks.common import ROOT, SEED, Result, need, publish, run_command
 from spacy_attn.compare.curves import learning_points
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.metrics import interval
@@ -113,9 +113,8 @@ def _silent(done: int, total: int) -> None:
 
 def main() -> None:
     need(ALLAMENDED, "ALLamended")
-    with one_sentence():
-        files = [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet_more.npz", ALLAMENDED]
-        publish("dictionaries", run(), ".dictionaries", files, seed=SEED)
+    files = [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet_more.npz", ALLAMENDED]
+    publish("dictionaries", run(), ".dictionaries", files, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,10 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.common import ROOT, SEED, Result, need, publish, run_command, timed
+from benchmarks.common import ROOT, SEED, Result, need, publish, run_command, small_pipeline, timed
 from benchmarks.ieer import IEER, Sample, align, folds, read_ieer, stories
 from benchmarks.spans import by_label, by_text, count, difference, fractions, interval
 from spacy_attn._types import Floats2d
@@ -49,7 +48,6 @@ from spacy_attn.classic.sequence import (
 )
 from spacy_attn.components.nltk_ner import NltkNer
 from spacy_attn.encoder.huggingface import shared_encoder
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 
 LABELS = ROOT / "benchmarks" / "entities_labels.json"
@@ -236,7 +234,7 @@ class Experiment:
     def load(cls) -> Experiment:
         """Read, tokenise, tag and encode the corpus."""
         documents = read_ieer()
-        nlp = spacy.load(str(resolve_pipeline()))
+        nlp = small_pipeline()
         alignment: Counter[str] = Counter()
         owned = [(i, p) for i, document in enumerate(documents) for p in document.paragraphs]
         with nlp.select_pipes(enable=["tok2vec", "tagger"]):

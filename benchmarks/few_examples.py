@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 import spacy
 
-from benchmarks.common import ROOT, SEED, Result, one_sentence, publish, run_command
+from benchmarks.common import ROOT, SEED, Result, publish, run_command
 from spacy_attn.compare.task import tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.context import Resources, Target, tokens_within
@@ -80,8 +80,7 @@ def run() -> Result:
 
 
 def main() -> None:
-    with one_sentence():
-        publish("few-examples", run(), ".few_examples", [SENTENCES, SENSE_MODEL], seed=SEED)
+    publish("few-examples", run(), ".few_examples", [SENTENCES, SENSE_MODEL], seed=SEED)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ from benchmarks.common import (
     is_quick,
     load,
     need,
-    one_sentence,
     progress,
     publish,
     run_command,
+    small_pipeline,
 )
 from benchmarks.heads import (
     OFFSETS,
@@ -52,7 +52,6 @@ from benchmarks.heads import (
 )
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.explain.syntax import Arc, arcs_of, known_heads, syntax_of
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 
 LONGEST = 12  # tokens of a sentence: NLTK's parser takes the cube of it
@@ -164,17 +163,16 @@ def main() -> None:
 
     need(SEMCOR, "SemCor")
     torch.set_num_threads(1)
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
+    nlp = small_pipeline("ner", "lemmatizer")
     first, second = sentences()
     short = [tokens for tokens in second if len(tokens) <= LONGEST]
-    with one_sentence():
-        train, test = (
-            [doc for doc in nlp.pipe(Doc(nlp.vocab, words=list(tokens)) for tokens in half)]
-            for half in (
-                first[::10] if is_quick() else first,
-                short[::10] if is_quick() else short,
-            )
+    train, test = (
+        [doc for doc in nlp.pipe(Doc(nlp.vocab, words=list(tokens)) for tokens in half)]
+        for half in (
+            first[::10] if is_quick() else first,
+            short[::10] if is_quick() else short,
         )
+    )
     grammar = grammar_of(train)
     offset = Counter(arc.head - arc.dependent for doc in train for arc in arcs_of(doc))
     best = max(OFFSETS, key=lambda each: offset[each])

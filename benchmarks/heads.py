@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spacy
 import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc
@@ -48,11 +47,11 @@ from benchmarks.common import (
     Result,
     is_quick,
     need,
-    one_sentence,
     progress,
     publish,
     records,
     run_command,
+    small_pipeline,
 )
 from benchmarks.spans import interval
 from spacy_attn._types import Floats2d
@@ -60,7 +59,6 @@ from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
 from spacy_attn.explain.syntax import KNOWN_HEADS, Arc, arcs_of, followed, most_attended
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 
 N_DOCUMENTS, PER_DOCUMENT = 80, 40  # half of the documents to choose on, half to measure
@@ -372,11 +370,10 @@ def main() -> None:
     if len(given) > 1:
         raise SystemExit(f"{' '.join(given)}: give one MODEL at a time")
     settings = EncoderSettings(given[0]) if given else EncoderSettings()
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["ner", "lemmatizer"])
+    nlp = small_pipeline("ner", "lemmatizer")
     nlp.add_pipe("nltk_chunker")
-    with one_sentence():
-        part = slice(None, None, 20 if is_quick() else 1)
-        first, second = (read(half[part], nlp, settings) for half in sentences())
+    part = slice(None, None, 20 if is_quick() else 1)
+    first, second = (read(half[part], nlp, settings) for half in sentences())
     result = {
         "encoder": settings.model,
         "n_sentences": [len(first.docs), len(second.docs)],

@@ -42,7 +42,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spacy
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
@@ -59,13 +58,14 @@ from benchmarks.common import (
     publish,
     records,
     run_command,
+    small_pipeline,
 )
 from benchmarks.spans import fractions, interval
 from spacy_attn.classic.stem import Stemmer
 from spacy_attn.compare.report.figures import Picture, as_svg
 from spacy_attn.components.attention_lemmatizer import BUNDLED
 from spacy_attn.encoder.lemmatizer import Form, LetterLemmatizer, read_lemmatizer
-from spacy_attn.models import INSTALL_WORDNET, resolve_pipeline
+from spacy_attn.models import INSTALL_WORDNET
 from spacy_attn.train.lemmatizer import FormLemma, form_of, held_out, read_exceptions, read_forms
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
@@ -263,7 +263,7 @@ def speed() -> Result:
 
     torch.set_num_threads(1)
     rows = random.Random(SEED).sample(read_forms(SEMCOR), N_TIMED)  # noqa: S311 - a sample
-    nlp, wordnet = spacy.load(str(resolve_pipeline())), WordNetInventory()
+    nlp, wordnet = small_pipeline(), WordNetInventory()
     network = read_lemmatizer(BUNDLED).network
     words, pos = [row.form for row in rows], [row.pos for row in rows]
     lemmatizer: Any = nlp.get_pipe("lemmatizer")
@@ -314,7 +314,7 @@ def main() -> None:
     if folder is None:
         raise SystemExit(f"WordNet was not found; install it with: {INSTALL_WORDNET}")
     rows, exceptions, wordnet = read_forms(SEMCOR), read_exceptions(folder), WordNetInventory()
-    nlp = spacy.load(str(resolve_pipeline()), exclude=["parser", "ner"])
+    nlp = small_pipeline("parser", "ner")
     sets = sets_of(rows, exceptions, wordnet)
     if is_quick():
         sets = {kind: each[::20] for kind, each in sets.items()}

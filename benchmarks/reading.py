@@ -17,7 +17,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.common import ROOT, SEED, Result, one_sentence, publish, run_command
+from benchmarks.common import ROOT, SEED, Result, publish, run_command
 from spacy_attn import load_pipeline
 from spacy_attn.explain.reading import read_texts
 from spacy_attn.explain.reading_page import reading_page
@@ -96,8 +96,7 @@ def run() -> Result:
 
 
 def main() -> None:
-    with one_sentence():
-        publish("reading", run(), ".reading", seed=SEED)
+    publish("reading", run(), ".reading", seed=SEED)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spacy
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
@@ -38,6 +37,7 @@ from benchmarks.common import (
     progress,
     publish,
     run_command,
+    small_pipeline,
 )
 from benchmarks.spans import f1, fractions, interval
 from spacy_attn._types import Floats2d
@@ -45,7 +45,6 @@ from spacy_attn.classic.relations import BUNDLED
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, shared_encoder
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 
 DEV, TEST = (ROOT / "tests" / "data" / f"relations.{part}.jsonl" for part in ("dev", "test"))
@@ -224,7 +223,7 @@ def _choices(with_patterns: bool) -> Iterator[Choice]:
 
 
 def main() -> None:
-    nlp = spacy.load(str(resolve_pipeline()))
+    nlp = small_pipeline()
     nlp.add_pipe("nltk_chunker")
     nlp.add_pipe("relation_extractor")
     encoder = shared_encoder(EncoderSettings())

@@ -18,13 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import spacy
 from spacy.language import Language
 
-from benchmarks.common import MASC, ROOT, Result, joined, plain_texts, publish, run_command, seconds
+from benchmarks.common import (
+    MASC,
+    ROOT,
+    Result,
+    joined,
+    plain_texts,
+    publish,
+    run_command,
+    seconds,
+    small_pipeline,
+)
 from benchmarks.spans import Counts, fractions
 from spacy_attn.classic.relations import BUNDLED
-from spacy_attn.models import resolve_pipeline
 
 SENTENCES = ROOT / "tests" / "data" / "relations.test.jsonl"
 N_SENTENCES, PER_TEXT, ROUNDS = 4000, 8, 3
@@ -106,7 +114,7 @@ def speed(nlp: Language, texts: list[str]) -> dict[str, float]:
 
 def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else SENTENCES
-    nlp = spacy.load(str(resolve_pipeline()))
+    nlp = small_pipeline()
     nlp.add_pipe("relation_extractor")
     scored = score(nlp, path)
     print("\n".join(scored.errors))

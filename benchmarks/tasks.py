@@ -43,7 +43,6 @@ from benchmarks.common import (
     encoded,
     file_megabytes,
     need,
-    one_sentence,
     publish,
     run_command,
     static_mean,
@@ -316,9 +315,8 @@ def run() -> Result:
 def main() -> None:
     for name, path in CORPORA.items():
         need(path, f"the corpus for {name}")
-    with one_sentence():
-        files = [*CORPORA.values(), SENSE_MODEL, *glove_files()]
-        publish("tasks", run(), ".tasks", files, seed=SEED)
+    files = [*CORPORA.values(), SENSE_MODEL, *glove_files()]
+    publish("tasks", run(), ".tasks", files, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,19 @@ import spacy
 from spacy.tokens import Doc
 
 from benchmarks import questions, relation_pairs
-from benchmarks.common import SEMCOR, Result, in_turns, is_quick, need, publish, run_command
+from benchmarks.common import (
+    SEMCOR,
+    Result,
+    in_turns,
+    is_quick,
+    need,
+    publish,
+    run_command,
+    small_pipeline,
+)
 from spacy_attn.components.attention_encoder import offsets_of
 from spacy_attn.encoder.attention_map import attention_map
 from spacy_attn.encoder.huggingface import shared_encoder
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 
 TURNS = 3
@@ -37,7 +45,7 @@ _TAGGING = ("tok2vec", "tagger", "attribute_ruler")
 
 def pipeline(*names: str, added: Sequence[str]) -> Any:
     """Parts of en_core_web_sm, and components of the package."""
-    nlp = spacy.load(str(resolve_pipeline()))
+    nlp = small_pipeline()
     nlp.select_pipes(enable=list(names))
     for name in added:
         nlp.add_pipe(name)

@@ -19,7 +19,7 @@ import numpy as np
 import spacy
 from numpy.typing import NDArray
 
-from benchmarks.common import SEED, Result, one_sentence, publish, run_command
+from benchmarks.common import SEED, Result, publish, run_command
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.compare.dataset import BUNDLED, open_dataset
 from spacy_attn.compare.task import gold_task, tagged_by
@@ -109,8 +109,7 @@ def _row(name: str, right: Bools2d, few: Bools2d, n: int) -> Result:
 
 
 def main() -> None:
-    with one_sentence():
-        publish("unequal-examples", run(), ".unequal_examples", [BUNDLED, SENSE_MODEL], seed=SEED)
+    publish("unequal-examples", run(), ".unequal_examples", [BUNDLED, SENSE_MODEL], seed=SEED)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ from benchmarks.common import (
     comparisons,
     duel,
     need,
-    one_sentence,
     progress,
     publish,
     run_command,
@@ -461,9 +460,8 @@ def main() -> None:
     ]
     for path in files:
         need(path, "WiC")
-    with one_sentence():
-        files += [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", *glove_files()]
-        publish("wic", run(), ".wic", files, seed=SEED)
+    files += [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", *glove_files()]
+    publish("wic", run(), ".wic", files, seed=SEED)
 
 
 if __name__ == "__main__":

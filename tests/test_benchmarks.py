@@ -25,6 +25,7 @@ from benchmarks.common import (
     percent,
     run_command,
     sha256,
+    small_pipeline,
     table,
     wide_table,
 )
@@ -85,6 +86,13 @@ def test_help_is_the_docstring_and_nothing_is_run(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["technique_speed", "--quick"])
     with pytest.raises(pytest.fail.Exception, match="it ran"):
         run_command(technique_speed.main, technique_speed.__doc__)
+
+
+def test_a_missing_pipeline_is_told_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("spacy_attn.models.resolve.locate", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["technique_speed"])
+    with pytest.raises(SystemExit, match=r"en_core_web_sm.*pip install"):
+        run_command(small_pipeline, technique_speed.__doc__)
 
 
 @pytest.mark.parametrize(

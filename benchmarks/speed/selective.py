@@ -21,7 +21,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -35,11 +34,11 @@ from benchmarks.common import (
     publish,
     records,
     run_command,
+    small_pipeline,
 )
 from spacy_attn.compare import experiment
 from spacy_attn.compare.dataset import BUNDLED
 from spacy_attn.compare.experiment import Options
-from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
 from spacy_attn.wsd.decide import log_softmax
@@ -58,7 +57,7 @@ CHEAP = ("lesk_extended", "word2vec")
 
 def tagger() -> Language:
     """en_core_web_sm without what the senses do not need."""
-    return spacy.load(str(resolve_pipeline()), exclude=["parser", "ner", "senter"])
+    return small_pipeline("parser", "ner", "senter")
 
 
 def tagged_documents(nlp: Language) -> tuple[list[Doc], dict[Any, set[str]]]:
@@ -126,7 +125,7 @@ def selective() -> Result:
 
 def nothing_to_do() -> Result:
     """What the component costs where it finds no word."""
-    nlp = spacy.load(str(resolve_pipeline()))
+    nlp = small_pipeline()
     nlp.add_pipe("sense_disambiguator")
     rows = [" ".join(row["tokens"]).replace("_", " ") for row in records(SEMCOR, N_SENTENCES)]
     quiet = [doc.text for doc in nlp.pipe(rows) if not doc.spans["senses"]][:1500]
