@@ -47,7 +47,8 @@ def few_examples(result: Result | None = None) -> str:
     columns = ("all", "plain", "distractor", "cross")
 
     def shown(row: Result) -> str:
-        examples = "all examples" if row["examples"] is None else f"examples: {row['examples']}"
+        n = row["examples"]
+        examples = "all examples" if n is None else "no example" if n == 0 else f"examples: {n}"
         return f"{'definitions, ' if row['definitions'] else ''}{examples}"
 
     pairs = {

@@ -56,7 +56,7 @@ from spacy_attn.wsd.methods.occurrence import (
 )
 from spacy_attn.wsd.methods.registry import check_arguments, sense_model_of
 from spacy_attn.wsd.methods.sense_head import SenseHead
-from spacy_attn.wsd.sense import POS_TAGS, Sense
+from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 from spacy_attn.wsd.vectors import Texts
 
 logger = logging.getLogger("spacy_attn")
@@ -94,7 +94,8 @@ def attention_v1(
         strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
             half where the inventory has examples to learn from, else all; all with ``wordnet``.
         wordnet: whether examples are compared also by what the sense model says of WordNet's
-            senses of the word. Better where senses have few examples.
+            senses of the word, and a definition stands for the examples of a sense without any.
+            Better where senses have few examples or none.
         precision: "float32", "bfloat16", "float16", "int8", or "auto": what this processor does
             fastest.
         window: wordpieces of a window.
@@ -185,6 +186,14 @@ def gloss_text(lemma: str, definition: str) -> str:
     return f"{lemma}: {definition}"
 
 
+def with_an_example(sense: Sense) -> Sense:
+    """A sense whose definition is its example where it has no other."""
+    if sense.examples or not sense.definition:
+        return sense
+    example = Example(gloss_text(sense.lemma, sense.definition), 0, len(sense.lemma))
+    return replace(sense, examples=(example,))
+
+
 class Attention:
     """See the module.
 
@@ -201,7 +210,8 @@ class Attention:
         widen_below: margin between the best two probabilities below which the sentences around
             the word's own are looked at as well, as far as ``context_radius`` reaches.
         calibration: fitted for the sense model.
-        sense_model: its file, whose senses of WordNet are features too; None for none.
+        sense_model: its file, whose senses of WordNet are features too, with definitions as the
+            examples of senses without any; None for neither.
     """
 
     name = "attention"
@@ -244,7 +254,8 @@ class Attention:
                 if sense_model is None
                 else KnownSenses.of(lemmas, sense_model, width)
             )
-            arrays = self._prepare(senses, resources, glosses, known)
+            shown = senses if sense_model is None else [with_an_example(s) for s in senses]
+            arrays = self._prepare(shown, resources, glosses, known)
             if prepared:
                 _write(prepared[-1] / name, arrays)
         self._index = {sense.id: i for i, sense in enumerate(senses)}

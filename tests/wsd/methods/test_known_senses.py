@@ -15,10 +15,11 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Target, tokens_within
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
-from spacy_attn.wsd.methods.attention import Attention
+from spacy_attn.wsd.methods.attention import Attention, with_an_example
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.known_senses import KnownSenses
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method
+from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
 from tests.wsd.methods.test_attention import bats, head
 
@@ -107,8 +108,8 @@ def method(monkeypatch):
     eye = np.eye(4, dtype=np.float32)
     settings = head(target=eye, context=eye, gloss=eye, gloss_weight=0.0)
 
-    def make(folders=(), sense_model=SENSE_MODEL):
-        inventory = bats(TEXTS[:2], TEXTS[2:])
+    def make(folders=(), sense_model=SENSE_MODEL, examples=(TEXTS[:2], TEXTS[2:])):
+        inventory = bats(*examples)
         made = Attention(
             inventory, RESOURCES, Words(), Words(), settings, folders, sense_model=sense_model
         )
@@ -149,6 +150,36 @@ def test_the_log_odds_are_the_difference_of_the_scores(method):
     scores = score("river bat")
     assert by_hand == pytest.approx((scores[0] - scores[1]) / made.temperature, abs=1e-5)
     np.testing.assert_array_equal(form.senses, known.vectors)
+
+
+def test_a_definition_stands_for_the_examples_of_a_sense_without_any(method):
+    make, known = method
+    definition = "bat : of balls"  # bats() defines the second sense so; the tokenizer cuts ":" off
+    encoder = Words()
+    vectors = [encoder._vector(word) for word in definition.split()]
+    target, context = vectors[0], np.mean(vectors[1:3], axis=0)  # two words around it are read
+    z = (target + context) / np.linalg.norm(target + context)
+    units = [each / np.linalg.norm(each) for each in (target, context)]
+    row = np.concatenate([*units, np.sqrt(softmax(known.vectors @ z + known.prior))])
+    shown = [features(known, text) for text in TEXTS[:2]]
+    weights = [3 / 4, 3 / 4, 3 / 2]  # each sense counts the same
+    model = Ridge(alpha=1.0).fit([*shown, row], [[1, -1], [1, -1], [-1, 1]], weights)
+    _, score = make(examples=(TEXTS[:2], ()))
+    expected = model.predict([features(known, "river bat")])[0]
+    np.testing.assert_allclose(score("river bat"), expected, atol=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("examples", "definition", "wanted"),
+    [
+        ((), "of caves", [("bat: of caves", 0, 3)]),
+        ((Example("a bat", 2, 5),), "of caves", [("a bat", 2, 5)]),
+        ((), "", []),
+    ],
+)
+def test_an_example_by_definition(examples, definition, wanted):
+    made = with_an_example(Sense("bat.0", "bat", "NOUN", definition, examples))
+    assert [(e.text, e.start, e.end) for e in made.examples] == wanted
 
 
 def test_a_kept_file_gives_the_same_and_is_not_that_of_the_method_without(method, tmp_path):
