@@ -39,7 +39,7 @@ from spacy_attn.encoder.precision import pick_precision
 from spacy_attn.encoder.processor import DEFAULT_SHAPE, cpu_flags, default_scales
 from spacy_attn.encoder.tuning import Shape
 from spacy_attn.errors import SpacyAttnError
-from spacy_attn.models import resolve_pipeline
+from spacy_attn.models import DEFAULT_PIPELINE, resolve_pipeline
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, with_model
 
@@ -88,7 +88,7 @@ def small_pipeline(*exclude: str) -> Language:
     """
     import spacy
 
-    return spacy.load(str(resolve_pipeline("en_core_web_sm")), exclude=list(exclude))
+    return spacy.load(str(resolve_pipeline(DEFAULT_PIPELINE)), exclude=list(exclude))
 
 
 #: What speeds are told apart by, from the oldest on: the last of these flags that a processor has.

@@ -38,13 +38,19 @@ METHODS = ("lesk_extended", "word2vec", "attention", "ensemble")
 SIZES = (1, 3, 6)
 
 
+def without_definitions(inventory: Inventory) -> Inventory:
+    """The same senses with their examples alone."""
+    senses = tuple(replace(sense, definition="") for sense in inventory.senses)
+    return Inventory(inventory.name, senses, inventory.lang)
+
+
 def run() -> Result:
     """All figures, as plain data."""
     nlp = spacy.blank("en")
     resources = replace(resources_of(nlp), may_keep=False)
     data = open_dataset(BUNDLED, tagged_by(nlp))
     whole = load_inventory("homographs", "en")
-    bare = Inventory(whole.name, tuple(replace(s, definition="") for s in whole.senses), whole.lang)
+    bare = without_definitions(whole)
     rows = []
     for method in METHODS:
         system = MethodSystem(method)

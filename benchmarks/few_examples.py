@@ -19,6 +19,7 @@ import numpy as np
 import spacy
 
 from benchmarks.common import ROOT, SEED, Result, publish, run_command
+from benchmarks.dictionaries import without_definitions
 from spacy_attn.compare.task import tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.wsd.context import Resources, Target, tokens_within
@@ -63,7 +64,7 @@ def run() -> Result:
     items = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
     texts = Texts(tagged_by(nlp)([item["text"] for item in items]))  # encoded once for all
     whole = load_inventory("homographs", "en")
-    bare = Inventory(whole.name, tuple(replace(s, definition="") for s in whole.senses), whole.lang)
+    bare = without_definitions(whole)
     rows = []
     for wordnet, inventory, size in product((False, True), (whole, bare), SIZES):
         if inventory is bare and size == 0:

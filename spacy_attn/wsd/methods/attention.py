@@ -248,12 +248,8 @@ class Attention:
         arrays = next((found for found in read if found is not None), None)
         if arrays is None:
             logger.info("preparing %d senses of %s", len(senses), inventory.name)
-            width, lemmas = len(head.target), [sense.lemma for sense in senses]
-            known = (
-                KnownSenses.none(len(lemmas), width)
-                if sense_model is None
-                else KnownSenses.of(lemmas, sense_model, width)
-            )
+            lemmas = [sense.lemma for sense in senses]
+            known = KnownSenses.of(lemmas, sense_model, len(head.target))
             shown = senses if sense_model is None else [with_an_example(s) for s in senses]
             arrays = self._prepare(shown, resources, glosses, known)
             if prepared:
@@ -346,8 +342,9 @@ class Attention:
             # and definitions together, is taken back.
             return np.asarray(glosses * self.temperature, dtype=np.float32)
         examples = product(self._weights[rows], parts) + self._bias[rows]
-        known = [self._known.features(row, z[None])[0] for row in rows]
-        examples += (self._known_weights[rows] * np.stack(known)).sum(axis=1)
+        if self._known.most:
+            known = self._known.features_of(rows, z)
+            examples += (self._known_weights[rows] * known).sum(axis=1)
         return np.asarray(examples + self.head.gloss_weight * glosses, dtype=np.float32)
 
     def _parts(self, texts: Texts, targets: Sequence[Target], *, across: bool = False) -> Floats2d:

@@ -43,15 +43,15 @@ class KnownSenses:
         return cls(empty, empty[:, 0], np.zeros((n_senses, 2), dtype=np.int32))
 
     @classmethod
-    def of(cls, lemmas: Sequence[str], sense_model: Path, width: int) -> KnownSenses:
+    def of(cls, lemmas: Sequence[str], sense_model: Path | None, width: int) -> KnownSenses:
         """What a sense model knows of the lemmas; nothing where it was not trained on WordNet.
 
         Args:
             lemmas: of each sense.
-            sense_model: a file made by ``spacy-attn train-senses``.
+            sense_model: a file made by ``spacy-attn train-senses``; None: nothing is asked.
             width: of its vectors z.
         """
-        vectors = SenseVectors.of_wordnet(sense_model)
+        vectors = None if sense_model is None else SenseVectors.of_wordnet(sense_model)
         if vectors is None:
             return cls.none(len(lemmas), width)
         lexicon = wordnet_inventory()
@@ -100,6 +100,17 @@ class KnownSenses:
             scores = product(z, np.ascontiguousarray(vectors.T)) + prior
             out[:, : len(vectors)] = np.exp(log_softmax(scores) / 2)
         return out
+
+    def features_of(self, rows: Sequence[int], z: Floats1d) -> Floats2d:
+        """The features of one word for some senses, computed once for each lemma.
+
+        *Shape:* z (z width,) -> (len(rows), :attr:`most`)
+        """
+        _, shown, lemma = np.unique(
+            self.bounds[rows], axis=0, return_index=True, return_inverse=True
+        )
+        of_lemmas = np.concatenate([self.features(rows[i], z[None]) for i in shown])
+        return of_lemmas[lemma.reshape(-1)]
 
 
 def _rounded(array: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -104,7 +104,11 @@ def method(monkeypatch):
     known = KnownSenses(
         vectors.astype(np.float32), prior.astype(np.float32), np.array([[0, 3]] * 2, np.int32)
     )
-    monkeypatch.setattr(KnownSenses, "of", lambda *_: known)
+
+    def of(lemmas, sense_model, width):
+        return KnownSenses.none(len(lemmas), width) if sense_model is None else known
+
+    monkeypatch.setattr(KnownSenses, "of", of)
     eye = np.eye(4, dtype=np.float32)
     settings = head(target=eye, context=eye, gloss=eye, gloss_weight=0.0)
 
