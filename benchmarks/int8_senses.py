@@ -54,8 +54,7 @@ def cosines() -> dict[str, float]:
     weights, adapter = known.weights_sha256 if known else None, weights_sha256(SENSE_MODEL)[:16]
     names = {
         "the encoder as it is": "none",
-        "with the sense model, strength 0.5": f"{adapter}x0.5",
-        "with the sense model, strength 1": adapter,
+        "with the sense model": adapter,
     }
     found = {name: find_scales(weights or "", each) for name, each in names.items()}
     return {name: each.cosine for name, each in found.items() if each is not None}

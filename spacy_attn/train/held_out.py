@@ -22,7 +22,7 @@ from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import FittedMethod
-from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, UNIT, Attention
+from spacy_attn.wsd.methods.attention import UNIT, Attention
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -106,14 +106,14 @@ def few_shot_attention(
     """
     from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 
-    adapted = replace(plain, adapter=str(path), strength=FEW_SHOT_STRENGTH, unit=UNIT)
+    adapted = replace(plain, adapter=str(path), unit=UNIT)
     encoder = MemoEncoder(HuggingFaceEncoder(adapted))
     glosses = MemoGlosses(HuggingFaceEncoder(plain))
     head = SenseHead.load(path)
 
     def prepare(part: Inventory, prepared: Sequence[Path] = (), **changes: Any) -> Attention:
         changed = replace(head, **changes)
-        return Attention(part, resources, encoder, glosses, changed, prepared)
+        return Attention(part, resources, encoder, glosses, changed, prepared, sense_model=path)
 
     return prepare
 

@@ -132,7 +132,6 @@ def test_settings_reach_the_encoder(add, toy_model, toy_sense_model):
             **WINDOWS,
             **{**chosen, "layers": (0, -1)},
             unit="passage",
-            strength=0.5,
         )
     )
     np.testing.assert_allclose(doc._.attn_vectors, encoded(expected, doc), atol=0.05)

@@ -65,16 +65,16 @@ _FORMAT = "3"  # of the files with prepared vectors; a change makes old ones be 
 # The arrays of such a file that are kept as float16; beside them stands "known_bounds".
 _ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_vectors", "known_prior")
 UNIT = "passage"  # what its encoder reads together
-# Both chosen on the development sentences (benchmarks/README.md), never on a test set.
-FEW_SHOT_STRENGTH = 0.5  # of the sense model's change where there are examples to learn from
-WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
+# Margin under which the sentences around are looked at as well; chosen on the development
+# sentences (benchmarks/README.md), never on a test set.
+WIDEN_BELOW = 0.8
 
 
 def attention_v1(
     model: str | None = None,
     sense_model: str | None = None,
-    strength: float | None = None,
-    wordnet: bool = False,
+    strength: float = 1.0,
+    wordnet: bool = True,
     precision: str = "float32",
     window: int = 256,
     overlap: int = 64,
@@ -91,11 +91,11 @@ def attention_v1(
             the bundled one or that of the package spacy-attn-accurate; "accurate" takes the
             latter for a folder of its encoder; "none" takes the encoder as it was published, with
             nothing but the examples to learn from.
-        strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
-            half where the inventory has examples to learn from, else all; all with ``wordnet``.
+        strength: how much of the sense model's change to the encoder is used, 0 to 1.
         wordnet: whether examples are compared also by what the sense model says of WordNet's
             senses of the word, and a definition stands for the examples of a sense without any.
-            Better where senses have few examples or none.
+            Without a sense model, and for an inventory in another language than English, they
+            are not.
         precision: "float32", "bfloat16", "float16", "int8", or "auto": what this processor does
             fastest.
         window: wordpieces of a window.
@@ -108,7 +108,7 @@ def attention_v1(
     check_arguments(temperature)
     plain = EncoderSettings(
         model or DEFAULT_ENCODER,
-        strength=1.0 if strength is None else strength,
+        strength=strength,
         precision=precision,
         window=window,
         overlap=overlap,
@@ -117,14 +117,7 @@ def attention_v1(
         device=device,
     )
     path = None if sense_model == "none" else Path(sense_model or sense_model_of(plain.model))
-    make = partial(
-        _make,
-        plain=plain,
-        path=path,
-        is_half=strength is None and not wordnet,
-        wordnet=wordnet,
-        temperature=temperature,
-    )
+    make = partial(_make, plain=plain, path=path, wordnet=wordnet, temperature=temperature)
     return BuiltInMethod("attention", make, Needs((plain.model,), () if path is None else (path,)))
 
 
@@ -134,19 +127,9 @@ def _make(
     *,
     plain: EncoderSettings,
     path: Path | None,
-    is_half: bool,
     wordnet: bool,
     temperature: float | None,
 ) -> FittedMethod:
-    if wordnet and path is None:
-        raise ConfigError(
-            'wordnet = true needs a sense model, and sense_model = "none" is none; leave one out'
-        )
-    if wordnet and inventory.lang not in (None, "en"):
-        raise ConfigError(
-            f"wordnet = true is for English words, and the inventory {inventory.name} has those of "
-            f"{inventory.lang!r}; leave it out"
-        )
     models = resources.models
     plain = replace(plain, model=resources.stored.get(plain.model, plain.model))
     if path is None:
@@ -154,8 +137,6 @@ def _make(
         head = SenseHead.untrained(encoder.width)
     else:
         path = resources.sense_model(path)
-        if is_half and inventory.has_examples:
-            plain = replace(plain, strength=FEW_SHOT_STRENGTH)
         encoder = models.encoder(replace(plain, adapter=str(path), unit=UNIT))
         head = SenseHead.load(path)
     if inventory.synset_of_row is not None:
@@ -177,7 +158,7 @@ def _make(
         temperature_of("attention", temperature, path),
         WIDEN_BELOW,
         UNFITTED if path is None else calibration_of("examples", path),
-        path if wordnet else None,
+        path if wordnet and inventory.lang in (None, "en") else None,
     )
 
 

@@ -11,7 +11,6 @@ from scipy.special import softmax
 from sklearn.linear_model import Ridge
 
 from spacy_attn.components.adapter import context_of, resources_of
-from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Target, tokens_within
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
@@ -196,18 +195,27 @@ def test_a_kept_file_gives_the_same_and_is_not_that_of_the_method_without(method
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "lang", "reason"),
+    ("settings", "lang", "same"),
     [
-        ({"sense_model": "none"}, "en", 'sense_model = "none" is none; leave one out'),
-        ({}, "de", "is for English words, and the inventory bats has those of 'de'; leave it out"),
+        ({}, "en", False),
+        ({}, None, False),
+        ({}, "de", True),
+        ({"sense_model": "none"}, "en", True),
     ],
 )
-def test_where_wordnet_can_say_nothing(settings, lang, reason):
+def test_wordnet_says_something_of_english_words_to_a_sense_model(settings, lang, same):
     inventory = replace(bats(TEXTS[:2], TEXTS[2:]), lang=lang)
-    spec = {"@sense_methods": "spacy_attn.attention.v1", "wordnet": True, **settings}
-    with pytest.raises(ConfigError, match=reason):
-        sense_method(spec).prepare(inventory, RESOURCES)
+    context = RESOURCES.tokenize("river bat")
+    target = Target(0, 1, 2, "bat", inventory.candidates("bat"))
+    by_default, without = (
+        sense_method({"@sense_methods": "spacy_attn.attention.v1", **settings, **more})
+        .prepare(inventory, RESOURCES)
+        .score(Texts([context]), [target])[0]
+        for more in ({}, {"wordnet": False})
+    )
+    assert np.array_equal(by_default, without) == same
 
 
 @pytest.mark.slow
