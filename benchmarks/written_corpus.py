@@ -1,4 +1,4 @@
-"""What the written corpus is worth: a learning curve over 0 to 52,000 sentences.
+"""What the written corpus is worth: a learning curve over 0 to 64,000 sentences.
 
     python -m benchmarks.written_corpus
 
@@ -37,7 +37,7 @@ from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
-SIZES = (0, 8_000, 16_000, 32_000, 52_000)
+SIZES = (0, 8_000, 16_000, 32_000, 64_000)
 CONFIG = TrainConfig(
     epochs=20,
     steps=200,

@@ -63,7 +63,8 @@ def few_examples(result: Result | None = None) -> str:
     }
     return page(
         f"Accuracy of `attention` on {result['n']:,} sentences of our own that are no test set, "
-        "with `wordnet = false` (`strength = 0.5` for examples) / by default, by what the inventory holds of each sense (mean of "
+        "with `wordnet = false` (and `strength = 0.5` for examples) / by default, by what the "
+        "inventory holds of each sense (mean of "
         f"{result['draws']} draws). *distractor*: a word of another sense stands near; *cross*: "
         "another sentence decides.",
         wide_table("the inventory has", columns, cells),
