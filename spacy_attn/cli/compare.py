@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from spacy_attn.cli.terminal import SafeConsole, messages, visible
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
 from spacy_attn.files import regular_file
 from spacy_attn.models import ACCURATE
 
@@ -265,6 +265,12 @@ def _methods(names: str | None, systems: list[str]) -> dict[str, str | dict[str,
         listed = [names]  # refused, with the names that there are
     found: dict[str, str | dict[str, Any]] = {name: name for name in listed}
     written = [f"{ACCURATE}={_ACCURATE}" if s.strip() == ACCURATE else s for s in systems]
+    for system in written:
+        if "=" not in system:
+            raise ConfigError(
+                f"--system {system!r}: write NAME=METHOD, such as mine={system.strip() or 'lesk'}, "
+                f"or {ACCURATE} alone{did_you_mean(system.strip(), [ACCURATE])}"
+            )
     for name, text in _pairs(written, "--system"):
         if name in found:
             raise ConfigError(f"--system {name}=...: a row has this name; give another")

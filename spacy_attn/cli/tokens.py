@@ -40,13 +40,14 @@ def tokens(
     with console.status("Reading models ..."):
         import spacy
 
+        from spacy_attn.components.pipeline import load_named
         from spacy_attn.encoder.huggingface import shared_encoder
         from spacy_attn.explain.tokens import token_table
         from spacy_attn.models import resolve_pipeline
         from spacy_attn.settings import EncoderSettings
 
         name = resolve_pipeline(pipeline)
-        nlp = spacy.blank("en") if name is None else spacy.load(name)
+        nlp = spacy.blank("en") if name is None else load_named(name)
         if not nlp.has_pipe("nltk_stemmer"):
             nlp.add_pipe("nltk_stemmer", config={"algorithm": stemmer})
         if nlp.has_pipe("tagger") and not nlp.has_pipe("nltk_chunker"):

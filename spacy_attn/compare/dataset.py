@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 from xml.etree import ElementTree
 
 from spacy_attn._types import CharSpan
-from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError, ResourceError, allowed_names
 from spacy_attn.files import open_decompressed, regular_file
 from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.inventory.labelled import read_labelled
@@ -402,9 +402,9 @@ def _sentence(
             if child.id not in gold:
                 raise RecordError(f"{path}, instance {child.id!r} has no gold key")
             if child.pos not in POS_TAGS:
-                allowed = ", ".join(POS_TAGS)
                 raise RecordError(
-                    f"{path}, instance {child.id!r}: pos {child.pos!r} is none of {allowed}"
+                    f"{path}, instance {child.id!r}: pos {child.pos!r}; "
+                    f"{allowed_names(child.pos, POS_TAGS)}"
                 )
             words.append(LabelledWord(child.id, len(tokens), lemma, child.pos, gold[child.id]))
         tokens.append("".join(child.texts))

@@ -42,7 +42,6 @@ def resolve_method(spec: MethodSpec) -> SenseMethod:
             f'method = {json.dumps(spec)} has no "@sense_methods", which names the method, such '
             'as {"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
         )
-    sense_method(spec["@sense_methods"])
     return sense_method(spec)
 
 

@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.models.catalogue import DEFAULT_PIPELINE
+from spacy_attn.models.languages import no_tokenizer
 from spacy_attn.models.resolve import repair_command
 from spacy_attn.wsd.granularity import check_granularity
 from spacy_attn.wsd.inventory.sources import InventorySource, check_source
@@ -66,7 +67,7 @@ def load_pipeline(
             "speech are not known; run: %s",
             repair_command(DEFAULT_PIPELINE, "pipeline"),
         )
-    nlp = spacy.blank("en") if name is None else _load(name)
+    nlp = spacy.blank("en") if name is None else load_named(name)
     if pipeline is None:
         for component in [pipe for pipe in nlp.pipe_names if pipe not in needs]:
             nlp.remove_pipe(component)
@@ -89,22 +90,22 @@ def blank_pipeline(lang: str) -> Language:
     try:
         return spacy.blank(lang)
     except ImportError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"spaCy has no tokenizer for the language {lang!r} here ({reason}); name a pipeline, "
-            "such as blank:xx, which cuts words at white space and punctuation"
-        ) from error
+        more = ", or with another pipeline, such as blank:xx, which cuts words at white space"
+        raise no_tokenizer(f"language {lang!r}", lang, error, more) from error
 
 
-def _load(name: str) -> Language:
+def load_named(name: str) -> Language:
+    """The whole pipeline of a name that :func:`~.resolve_pipeline` gives.
+
+    Raises:
+        ConfigError: it needs code that is not loaded, or spaCy has no tokenizer for its language.
+    """
     try:
         return spacy.load(name)
     except ImportError as error:
         if "E048" not in str(error):
             raise
-        raise ConfigError(
-            f"pipeline {name}: spaCy has no such language; give one that it has, such as blank:en"
-        ) from error
+        raise no_tokenizer(f"pipeline {name}", name.removeprefix("blank:"), error) from error
     except ValueError as error:
         if "E002" not in str(error):
             raise

@@ -31,7 +31,7 @@ from spacy_attn.encoder.device import inference, one_thread_in_children
 from spacy_attn.encoder.linear import LINEAR_WAYS, Ops, fused_linear_works, ops_for
 from spacy_attn.encoder.measured import read_measured, write_measured
 from spacy_attn.encoder.rows import Batch
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, did_you_mean
 
 logger = logging.getLogger("spacy_attn")
 
@@ -262,10 +262,13 @@ def _parsed(text: str, default: Choice) -> Choice:
             values[name] = value
         return _checked(values)
     except (ValueError, TypeError) as error:
+        known = [f"linear={way}" for way in LINEAR_WAYS]
+        known += [f"attention={way}" for way in ATTENTION_WAYS]
+        wrong = next((word for word in text.split() if word not in known), text)
         raise ConfigError(
             f"{SETTING} = {text!r}; allowed are auto, default, or words such as "
             f"linear={'|'.join(LINEAR_WAYS)} attention={'|'.join(ATTENTION_WAYS)} step=1 to 64; "
-            f"run: unset {SETTING}"
+            f"run: unset {SETTING}{did_you_mean(wrong, ['auto', 'default', *known])}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.components.sense_disambiguator import SenseDisambiguator
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, did_you_mean
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.decide import Decision
 from spacy_attn.wsd.engine import disambiguate
@@ -76,9 +76,10 @@ def subjects_of(
         wanted = [t for t in targets if word is None or _is_word(context, t, word)]
         found += [(i, subject) for subject in decided(fitted, context, wanted)]
     if word is not None and not found:
+        known = _known(component, contexts)
         raise ConfigError(
             f"word = {word!r}: no text has it with two senses or more; words of the inventory in "
-            f"them: {_known(component, contexts) or 'none'}"
+            f"them: {', '.join(known[:10]) or 'none'}{did_you_mean(word, known)}"
         )
     return found
 
@@ -117,6 +118,7 @@ def _is_word(context: Context, target: Target, word: str) -> bool:
     return word.casefold() in (written.casefold(), target.lemma.replace("_", " ").casefold())
 
 
-def _known(component: SenseDisambiguator, contexts: Sequence[Context]) -> str:
-    words = {t.lemma for c in contexts for t in _targets(component, c) if len(t.candidates) > 1}
-    return ", ".join(sorted(words)[:10])
+def _known(component: SenseDisambiguator, contexts: Sequence[Context]) -> list[str]:
+    return sorted(
+        {t.lemma for c in contexts for t in _targets(component, c) if len(t.candidates) > 1}
+    )

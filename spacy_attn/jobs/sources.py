@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import encodings.aliases
 import os
 import stat
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import unquote
 
-from spacy_attn.errors import ConfigError, allowed_names
+from spacy_attn.errors import ConfigError, allowed_names, did_you_mean
 from spacy_attn.patterns import check_given_once, find_files
 
 Format: TypeAlias = Literal["jsonl", "txt", "txt-file", "csv", "tsv", "parquet", "docbin"]
@@ -159,7 +160,7 @@ def line_encoding(encoding: str) -> str:
     except (LookupError, ValueError):
         raise ConfigError(
             f"encoding / --encoding {encoding!r} is unknown: allowed are Python's names of text "
-            "encodings, such as utf-8, latin-1 and cp1252"
+            f"encodings, such as utf-8, latin-1 and cp1252{did_you_mean(encoding, _encodings())}"
         ) from None
     if name == "utf-8-sig":
         return "utf-8"  # a byte order mark is taken off in any case
@@ -169,6 +170,12 @@ def line_encoding(encoding: str) -> str:
             f"are utf-8, latin-1 and the like; convert with iconv -f {encoding} -t utf-8 IN > OUT"
         )
     return name
+
+
+def _encodings() -> list[str]:
+    """Python's names of encodings as people write them."""
+    names = encodings.aliases.aliases
+    return [name.replace("_", "-") for name in (*names.values(), *names)]
 
 
 def total_bytes(sources: Iterable[Source]) -> int | None:

@@ -6,6 +6,7 @@
 | ``hashes``           hashes files, and remembers the hashes of large ones
 | ``findings``         what is here, what is missing, and the command that fixes it
 | ``data``             the same for the package's data, WordNet and NLTK's data
+| ``languages``        codes of languages, and those that spaCy has a tokenizer for
 """
 
 from spacy_attn.models.catalogue import (

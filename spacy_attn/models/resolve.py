@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -194,14 +195,16 @@ def _missing(name: str, kind: Kind) -> str:
         )
     if kind in _MARKERS and (os.path.isabs(name) or name.startswith((".", "~"))):
         return f"{kind} {name!r} does not exist; give a folder with {_MARKERS[kind]}, or a name"
-    known = [model.name for model in KNOWN_MODELS if model.kind == "encoder"]
-    near = did_you_mean(name, [*known, ACCURATE]) if kind == "encoder" else ""
+    known = [model.name for model in KNOWN_MODELS if model.kind == kind]
+    known += [ACCURATE] if kind == "encoder" else []
+    near = "" if _SPACY_NAME.fullmatch(name) else did_you_mean(name, known)
     command = repair_command(name, kind)
     return f"{kind} {name!r} is not on this machine; install it with: {command}{near}"
 
 
 # -- locate: the places, in order ----------------------------------------------------------
 
+_SPACY_NAME = re.compile(r"[a-z]{2,3}_\w+_(sm|md|lg|trf)")  # of spaCy's
 _MARKERS: dict[Kind, str] = {"encoder": "config.json", "pipeline": "config.cfg"}
 _TOKENIZERS = (
     "tokenizer.json",

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias, cast
 from spacy_attn._types import PlainData
 from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError, ResourceError, allowed_names
+from spacy_attn.models.languages import no_tokenizer
 from spacy_attn.train.text_stream import STDIN, TextFile, read_texts
 
 Report: TypeAlias = Callable[[PlainData], None]
@@ -70,11 +71,7 @@ def make_tokenizer(tokens: str, lang: str, lower: bool) -> Tokenizer:
     try:
         nlp = spacy.blank(lang)
     except (ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"--lang {lang}: spaCy has no tokenizer for it here ({reason[:200]}); give a code "
-            f"such as en, de or xx, or --tokens whitespace"
-        ) from error
+        raise no_tokenizer(f"--lang {lang}", lang, error, ", or --tokens whitespace") from error
     return partial(_split_by_spacy, nlp=nlp, lower=lower)
 
 

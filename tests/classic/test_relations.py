@@ -126,7 +126,7 @@ BAD_NODE = {"LEFT_ID": "verb", "REL_OP": "~", "RIGHT_ID": "object", "RIGHT_ATTRS
         (line(nodes=[]), "unknown key 'nodes'"),
         (line(name=""), "name = '' is no name"),
         (line(name=None), "name = None is no name"),
-        (line(kind="verb"), "kind = 'verb' is none of clause, noun"),
+        (line(kind="verb"), "kind = 'verb'; allowed are clause, noun"),
         (line(word=1), "word = 1 is no text"),
         (line(pattern=[]), r"pattern = \[\] is no list of nodes"),
         (line(pattern=None), "pattern = None is no list of nodes"),

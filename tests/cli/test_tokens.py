@@ -39,3 +39,10 @@ def test_an_unknown_stemmer_names_the_legal_ones(capsys):
     assert "poter" in said
     assert "porter" in said
     assert "snowball" in said
+
+
+def test_an_unknown_language_names_those_of_spacy(capsys):
+    assert main(["tokens", "bats", "--pipeline", "blank:english"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: pipeline blank:english: spaCy has no tokenizer for 'english'")
+    assert said.endswith("; did you mean 'en'?\n")

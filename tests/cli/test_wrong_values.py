@@ -42,6 +42,14 @@ TYPOS = [
     ("inventory check x.jsonl", "--method", "atention", "attention"),
     ("inventory show bat", "--inventory", "wordnt", "wordnet"),
     ("calibrate-int8", "--adapter", "sense", "senses"),
+    ("annotate ok.txt -o x.jsonl", "--encoding", "uft-8", "utf-8"),
+    ("annotate ok.txt -o x.jsonl", "--encoding", "latn-1", "latin-1"),
+    ("train-word2vec ok.txt -o v", "--lang", "German", "de"),
+    ("inventory import ok.csv -o x.jsonl", "--lang", "English", "en"),
+    ("compare", "--system", "accurat", "accurate"),
+    ("compare", "--system", "mine=atention", "attention"),
+    ("compare", "--system", 'm={"@sense_methods": "spacy_attn.lesc.v1"}', "spacy_attn.lesk.v1"),
+    ("compare", "--system", 'm={"@sense_methods": "spacy_attn.lesk.v1", "windw": 9}', "window"),
 ]
 
 # command, option, missing file

@@ -112,7 +112,7 @@ def test_broken_xml(corpus):
 
 def test_an_unknown_part_of_speech(corpus):
     corpus.write_text(XML.replace('lemma="bat" pos="NOUN"', 'lemma="bat" pos="N"'), "utf-8")
-    with pytest.raises(RecordError, match="pos 'N' is none of NOUN, VERB, ADJ, ADV"):
+    with pytest.raises(RecordError, match="pos 'N'; allowed are NOUN, VERB, ADJ, ADV"):
         list(read_raganato(corpus))
 
 

@@ -176,3 +176,16 @@ class TestSetting:
         monkeypatch.setenv("SPACY_ATTN_ENGINE", value)
         with pytest.raises(ConfigError, match=r"SPACY_ATTN_ENGINE = '.*'; allowed are auto, def"):
             pick_choice(SHAPE)
+
+    @pytest.mark.parametrize(
+        ("value", "meant"),
+        [
+            ("defalt", "default"),
+            ("linear=fusd", "linear=fused"),
+            ("linear=plain attention=three_step", "attention=three_steps"),
+        ],
+    )
+    def test_what_was_meant_is_said(self, monkeypatch, value, meant):
+        monkeypatch.setenv("SPACY_ATTN_ENGINE", value)
+        with pytest.raises(ConfigError, match=rf"unset \w+; did you mean '{meant}'\?$"):
+            pick_choice(SHAPE)

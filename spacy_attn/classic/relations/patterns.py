@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_attn._types import PlainData
-from spacy_attn.errors import ResourceError
+from spacy_attn.errors import ResourceError, allowed_names, did_you_mean
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -203,12 +203,12 @@ def _parse_line(line: str) -> RelationPattern:
         raise ValueError(f"{line[:40]!r} is no JSON object")
     unknown = sorted(set(record) - _KEYS)
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}")
+        raise ValueError(f"unknown key {unknown[0]!r}{did_you_mean(unknown[0], _KEYS)}")
     name, kind, word = record.get("name"), record.get("kind", "clause"), record.get("word", "")
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name = {name!r} is no name")
     if kind not in KINDS:
-        raise ValueError(f"kind = {kind!r} is none of {', '.join(KINDS)}")
+        raise ValueError(f"kind = {kind!r}; {allowed_names(kind, KINDS)}")
     if not isinstance(word, str):
         raise ValueError(f"word = {word!r} is no text")
     nodes = _check_nodes(record.get("pattern"))
@@ -228,7 +228,8 @@ def _check_nodes(nodes: Any) -> list[PlainData]:
             raise ValueError(f"the node {node['RIGHT_ID']!r} has no RIGHT_ATTRS")
         if not set(node) <= _NODE_KEYS:
             unknown = sorted(set(node) - _NODE_KEYS)
-            raise ValueError(f"unknown key {unknown[0]!r} in the node {node['RIGHT_ID']!r}")
+            near = did_you_mean(unknown[0], _NODE_KEYS)
+            raise ValueError(f"unknown key {unknown[0]!r} in the node {node['RIGHT_ID']!r}{near}")
     DependencyMatcher(Vocab(), validate=True).add("pattern", [nodes])
     return nodes
 
@@ -239,7 +240,7 @@ def _check_roles(roles: Any, nodes: list[PlainData]) -> dict[str, int]:
         raise ValueError(f"roles = {roles!r} does not name the predicate")
     for role, node_id in roles.items():
         if role not in ROLES:
-            raise ValueError(f"unknown role {role!r}")
+            raise ValueError(f"unknown role {role!r}{did_you_mean(role, ROLES)}")
         if not isinstance(node_id, str) or node_id not in positions:
             raise ValueError(f"the {role} is {node_id!r}, which is no RIGHT_ID of the pattern")
     return {role: positions[node_id] for role, node_id in roles.items()}

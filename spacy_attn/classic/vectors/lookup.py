@@ -8,7 +8,7 @@ import numpy as np
 
 from spacy_attn._types import Floats2d
 from spacy_attn.classic.vectors.table import Table
-from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.errors import ConfigError, ResourceError, allowed_names
 
 UNKNOWN_RULES = ("zero", "lemma", "subword")
 
@@ -98,9 +98,9 @@ def check_rule(unknown: str) -> None:
         ConfigError: ``unknown`` is none of ``UNKNOWN_RULES``.
     """
     if unknown not in UNKNOWN_RULES:
-        allowed = ", ".join(UNKNOWN_RULES)
         raise ConfigError(
-            f"unknown = {unknown!r} is no rule for unknown words; give one of {allowed}"
+            f"unknown = {unknown!r} is no rule for unknown words; "
+            f"{allowed_names(unknown, UNKNOWN_RULES)}"
         )
 
 

@@ -136,7 +136,7 @@ class Line:
         """A field with one of some allowed values."""
         value = self.text(name, default)
         if value not in allowed:
-            self.fail(name, f"{_short(value)} is none of {', '.join(filter(None, allowed))}")
+            self.fail(name, f"{_short(value)}; {allowed_names(value, filter(None, allowed))}")
         return value
 
     def count(self, name: str) -> int:

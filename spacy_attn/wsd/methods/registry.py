@@ -12,13 +12,14 @@ import json
 import re
 from collections.abc import Sequence
 from importlib.resources import files
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import catalogue
 from spacy.util import registry
 
-from spacy_attn.errors import ConfigError, SpacyAttnError, allowed_names
+from spacy_attn.errors import ConfigError, SpacyAttnError, allowed_names, did_you_mean
 from spacy_attn.models import (
     glove_files,
     model_files,
@@ -115,10 +116,11 @@ def sense_method(
         return method
     short = short_names()
     names = [*short, *sorted(_registered() - set(short.values()))]
-    raise ConfigError(
-        f"{setting} = {method!r}; "
-        + allowed_names(method, names, ', or {"@sense_methods": "NAME", ...}')
-    )
+    more = ', or {"@sense_methods": "NAME", ...}'
+    said = f"{setting} = {method!r}; {allowed_names(method, names, more)}"
+    if said.endswith(more):  # no short name is near
+        said += did_you_mean(method, short.values())
+    raise ConfigError(said)
 
 
 def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
@@ -152,6 +154,7 @@ def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
 
 
 def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
+    _check_names(block, setting)
     try:
         resolved = registry.resolve({"method": block})
     except SpacyAttnError:
@@ -160,6 +163,21 @@ def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{setting} = {json.dumps(block)} is not allowed: {reason}") from error
     return sense_method(resolved["method"], setting)
+
+
+def _check_names(block: dict[str, Any], setting: str) -> None:
+    """Refuse a method or an argument that is not known; spaCy's error would name no other."""
+    name = block["@sense_methods"]
+    known = registry.sense_methods  # type: ignore[attr-defined]
+    if name not in known:
+        sense_method(name, setting)
+    parameters = signature(known.get(name)).parameters
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for argument in block:
+        if argument != "@sense_methods" and argument not in parameters:
+            allowed = allowed_names(argument, parameters) if parameters else "it has none"
+            raise ConfigError(f"{setting} = {name!r} has no setting {argument!r}; {allowed}")
 
 
 # -- for the modules of the methods ---------------------------------------------------------

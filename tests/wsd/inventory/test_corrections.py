@@ -48,7 +48,7 @@ def test_the_last_line_about_an_occurrence_counts(write):
     ("line", "reason"),
     [
         ({**LINE, "sense": ""}, "field 'sense': must be a text that is not empty, got ''"),
-        ({**LINE, "verdict": "no"}, "field 'verdict': 'no' is none of sense, none, unclear"),
+        ({**LINE, "verdict": "no"}, "field 'verdict': 'no'; allowed are sense, none, unclear"),
         ({**LINE, "start": 2}, "field 'start': start = 2, end = 6 is ' bat', no whole word; 'bat'"),
         ({**LINE, "end": 99}, "field 'start': start = 3, end = 99: must be characters"),
     ],

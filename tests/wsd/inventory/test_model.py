@@ -135,7 +135,11 @@ BROKEN = {
     "lemma of no word": ({**GOOD, "lemma": "_"}, "lemma", "'_' holds no word"),
     "lemma number": ({**GOOD, "lemma": 3}, "lemma", "must be a text, got 3"),
     "pos missing": (without("pos"), "pos", "must be a text, got None"),
-    "pos unknown": ({**GOOD, "pos": "noun"}, "pos", "'noun' is none of NOUN, VERB, ADJ, ADV"),
+    "pos unknown": (
+        {**GOOD, "pos": "noun"},
+        "pos",
+        "'noun'; allowed are NOUN, VERB, ADJ, ADV; did you mean 'NOUN'?",
+    ),
     "sense missing": (without("sense"), "sense", "must be a text, got None"),
     "nothing said": (
         {**without("definition"), "examples": []},
@@ -190,7 +194,7 @@ BROKEN = {
     "forms no list": ({**GOOD, "forms": "bats"}, "forms", "must be a list of texts, got 'bats'"),
     "forms of number": ({**GOOD, "forms": ["a", 1]}, "forms[1]", "must be a text, got 1"),
     "wordnet of blank": ({**GOOD, "wordnet": [""]}, "wordnet[0]", "must be a text that is not"),
-    "order unknown": ({**GOOD, "order": "?"}, "order", "'?' is none of counted, judged"),
+    "order unknown": ({**GOOD, "order": "?"}, "order", "'?'; allowed are counted, judged"),
     "count text": ({**GOOD, "count": "3"}, "count", "must be a whole number from 0, got '3'"),
     "count negative": ({**GOOD, "count": -1}, "count", "must be a whole number from 0, got -1"),
     "lang number": ({**GOOD, "lang": 1}, "lang", "must be a text, got 1"),

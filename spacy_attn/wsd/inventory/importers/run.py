@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from spacy_attn.errors import ConfigError, InventoryError, allowed_names
 from spacy_attn.files import atomic_write, open_decompressed
+from spacy_attn.models.languages import check_code
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers
@@ -76,6 +77,8 @@ def import_inventory(
         raise ConfigError(f"format = {format!r}; {allowed_names(format, FORMATS)}")
     if pos not in (None, *POS_TAGS):
         raise ConfigError(f"pos = {pos!r}; {allowed_names(pos, POS_TAGS)}")
+    if lang is not None:
+        check_code(lang)
     if Path(output).resolve() == Path(source).resolve():
         raise ConfigError(f"{output} is the dictionary itself: name another output")
     summary = ImportSummary("", lang)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from spacy_attn.errors import ConfigError, InventoryError, explain_missing_package
+from spacy_attn.errors import ConfigError, InventoryError, did_you_mean, explain_missing_package
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, pos_of
 
 _LEXICONS = ("Lexicon", "LexiconExtension")
@@ -66,7 +66,8 @@ def read_lmf(file: IO[bytes], place: str, lang: str | None, left_out: LeftOut) -
         )
     taken = [lexicon for lexicon in lexicons if lang in (None, lexicon.lang)]
     if not taken:
-        raise ConfigError(f"--lang {lang}: {place} has lexicons of {', '.join(langs)}")
+        near = did_you_mean(lang, langs)
+        raise ConfigError(f"--lang {lang}: {place} has lexicons of {', '.join(langs)}{near}")
     for lexicon in taken:
         for sense in lexicon.senses:
             synset = lexicon.synsets.get(sense.synset, _Synset())
