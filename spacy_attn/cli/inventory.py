@@ -95,7 +95,8 @@ def import_(
     _say(
         console,
         f"{counted(summary.n_senses, 'sense')} of {counted(len(summary.words), 'word')} with "
-        f"{counted(summary.n_examples, 'example')}, language {summary.lang or 'not named'}",
+        f"{counted(summary.n_examples, 'example')}, language "
+        f"{summary.lang or 'not named (--lang CODE names it)'}",
     )
     for reason, n in summary.left_out.most_common():
         _say(console, f"left out: {reason} ({n:,})")
@@ -328,6 +329,12 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     out = SafeConsole(highlight=False)
     kinds = ", ".join(f"{n:,} {pos}" for pos, n in report.n_of_pos.items())
     _say(out, f"{report.name}, language {report.lang or 'not named'}")
+    if report.lang is None:
+        _say(
+            out,
+            "  it takes that of each pipeline, and is checked with English forms; to name it, add "
+            '"lang": "en" to the first line',
+        )
     words, senses = counted(report.n_words, "word"), counted(report.n_senses, "sense")
     _say(out, f"  {words}, {senses} ({kinds})")
     _say(out, f"  {counted(report.n_examples, 'example')}")

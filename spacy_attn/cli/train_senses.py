@@ -58,7 +58,12 @@ def train_senses(
     ] = 0,
     gloss_turns: Annotated[
         int,
-        typer.Option(min=0, help="After so many of the epochs the encoder of glosses learns too."),
+        typer.Option(
+            min=0,
+            help="After each of so many first epochs a second encoder learns to read definitions, "
+            "for the vectors of senses that no corpus tags. 1 for all of WordNet or a new "
+            "--model; 0, which is faster, for a few words with labels.",
+        ),
     ] = 0,
     shift: Annotated[
         float,

@@ -223,8 +223,8 @@ def test_nothing_is_written_without_a_folder(run, toy, tmp_path, monkeypatch):
     assert sorted(tmp_path.rglob("*")) == before
     assert cells(out, "first_sense")[1] == "0.400"
     assert err == (
-        "note: 1 of 5 instances have a word without candidates in the inventory, or one that the "
-        "pipeline does not find; they count as wrong\n"
+        "note: 1 of 5 instances has a word without candidates in the inventory, or one that the "
+        "pipeline does not find: it counts as wrong\n"
     )
 
 

@@ -57,6 +57,17 @@ def test_check_as_json_and_without_a_sample(mine, capsys):
     assert (record["n_senses"], record["sample"], record["one_sense"]) == (2, None, [])
 
 
+@pytest.mark.parametrize("lang", [None, "en"])
+def test_check_says_what_a_language_is_for(tmp_path, capsys, lang):
+    line = {"lemma": "bat", "pos": "NOUN", "sense": "bat.n.1", "definition": "An animal."}
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(line if lang is None else {**line, "lang": lang}))
+    assert main(["inventory", "check", str(path), "--method", "none"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == f"mine.jsonl, language {lang or 'not named'}"
+    assert ('add "lang": "en" to the first line' in second) == (lang is None)
+
+
 def test_check_of_wordnet(capsys):
     assert main(["inventory", "check", "wordnet"]) == 2
     assert "this command is for inventories of your own" in capsys.readouterr().err

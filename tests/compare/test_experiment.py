@@ -158,7 +158,7 @@ def test_tables_and_notes(task, published, tmp_path):
     heads = ["system", "ambiguous (4)", "first (2)", "not_first (2)"]
     assert tables["subsets"].heads == heads
     said = notes(result)
-    assert said[0].startswith("1 of 5 instances have a word without candidates")
+    assert said[0].startswith("1 of 5 instances has a word without candidates")
     assert said[1].startswith("peer has no prediction for 2 of 5 instances")
     assert said[2].startswith("gone was left out: ")
 
@@ -173,9 +173,23 @@ def test_a_gold_sense_that_the_inventory_does_not_have(make_task, tmp_path):
     )
     assert (result["unreachable"], result["unknown"]) == (1, 0)
     assert notes(result) == [
-        "1 of 1 instances have a sense that is not among the candidates of their word; they "
-        "count as wrong"
+        "the only instance has a sense that is not among the candidates of its word: it counts as "
+        "wrong"
     ]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "n", "begins", "ends"),
+    [
+        (1, 1, "the only instance has a word", "it counts as wrong"),
+        (1, 3, "1 of 3 instances has a word", "it counts as wrong"),
+        (2, 3, "2 of 3 instances have a word", "they count as wrong"),
+        (3, 3, "all 3 instances have a word", "they count as wrong"),
+    ],
+)
+def test_numbers_are_said_as_people_say_them(unknown, n, begins, ends):
+    said = notes({"n": n, "unknown": unknown, "unreachable": 0, "systems": [], "failed": {}})
+    assert (len(said), said[0].startswith(begins), said[0].endswith(ends)) == (1, True, True)
 
 
 # -- the published set ------------------------------------------------------------------------

@@ -137,24 +137,39 @@ def strata_of(result: Result) -> dict[str, int]:
 
 def notes(result: Result) -> list[str]:
     """What has to be known to read the tables, one sentence each."""
-    n, wrong = result["n"], "they count as wrong"
+    n = result["n"]
     said = []
     if result["unknown"]:
         said.append(
-            f"{result['unknown']:,} of {n:,} instances have a word without candidates in the "
-            f"inventory, or one that the pipeline does not find; {wrong}"
+            f"{_of_all(result['unknown'], n, 'has')} a word without candidates in the "
+            f"inventory, or one that the pipeline does not find: {_wrong(result['unknown'])}"
         )
     if result["unreachable"]:
         said.append(
-            f"{result['unreachable']:,} of {n:,} instances have a sense that is not among the "
-            f"candidates of their word; {wrong}"
+            f"{_of_all(result['unreachable'], n, 'has')} a sense that is not among the candidates "
+            f"of its word: {_wrong(result['unreachable'])}"
         )
     said += [
-        f"{system['name']} has no prediction for {system['missing']:,} of {n:,} instances; {wrong}"
+        f"{system['name']} has no prediction for {_of_all(system['missing'], n)}: "
+        f"{_wrong(system['missing'])}"
         for system in result["systems"]
         if system.get("missing")
     ]
     return said + [f"{name} was left out: {reason}" for name, reason in result["failed"].items()]
+
+
+def _of_all(some: int, n: int, verb: str = "") -> str:
+    """``1 of 5 instances has``, ``all 5 instances have``, ``the only instance has``."""
+    if some == n:
+        who = "the only instance" if n == 1 else f"all {n:,} instances"
+    else:
+        who = f"{some:,} of {n:,} instances"
+    verb = "have" if verb == "has" and some != 1 else verb
+    return f"{who} {verb}".rstrip()
+
+
+def _wrong(some: int) -> str:
+    return "it counts as wrong" if some == 1 else "they count as wrong"
 
 
 # -- what the page shows besides ------------------------------------------------------------
