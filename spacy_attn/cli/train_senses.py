@@ -175,11 +175,8 @@ def train_senses(
         )
     from spacy_attn.train.sense_config import TrainConfig
     from spacy_attn.wsd.inventory.sources import check_source
-    from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
     check_source(inventory)
-    if semcor is None and data is not None and start is None:
-        start = SENSE_MODEL
     config = TrainConfig(
         epochs=epochs,
         learning_rate=learning_rate,
@@ -204,7 +201,10 @@ def train_senses(
     )
     with training_progress("loading PyTorch") as report:
         from spacy_attn.train.sense_model import train_sense_model
+        from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
+        if semcor is None and data is not None and start is None:
+            start = SENSE_MODEL
         path = train_sense_model(
             model,
             output,

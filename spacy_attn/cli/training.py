@@ -21,7 +21,8 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     Yields:
         The function that takes the records: those of a batch have ``batch`` (the number done),
         ``batches``, ``epoch`` and ``loss``, and ``of`` where not all is trained; those of what is
-        done beside training ``stage``, and ``done`` and ``total`` where they are known.
+        done beside training ``stage``, and ``done`` and ``total`` where they are known; ``note`` is
+        a sentence to read.
     """
     console = messages()
     columns = (
@@ -48,6 +49,8 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
                 enter(record["stage"])
                 done, total = record.get("done", 0), record.get("total")
                 progress.update(bar, description=record["stage"], completed=done, total=total)
+            elif "note" in record:
+                console.print(record["note"])
             elif "batch" in record:
                 what = f"epoch {record['epoch'] + 1}" + (
                     f", {record['of']}" if "of" in record else ""

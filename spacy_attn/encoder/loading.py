@@ -71,7 +71,7 @@ def read_encoder(name: str, folder: Path) -> tuple[Any, Any]:
     _refuse_many_layers(name, folder)
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quiet_loading():
+        with quiet_loading():
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
             model, report = AutoModel.from_pretrained(
                 folder,
@@ -246,7 +246,7 @@ def check_layers(layers: Sequence[int], n_layers: int) -> tuple[int, ...]:
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Keep the progress bars and reports of transformers away from users' terminals."""
     from transformers.utils import logging
 

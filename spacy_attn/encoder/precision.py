@@ -91,13 +91,23 @@ def needed(settings: EncoderSettings, scales: Scales | None) -> Scales:
     return scales
 
 
+def has_bf16() -> bool:
+    """Whether what trains here, a GPU or the processor, computes in bfloat16 without emulation."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return _cpu_has_bf16()
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def precisions_here(scales: Scales | None) -> list[str]:
     """What "auto" may take on this CPU."""
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     is_near = scales is not None and scales.cosine >= LEAST_COSINE
     return [
         "float32",
-        *(["bfloat16"] if has_bf16 else []),
+        *(["bfloat16"] if _cpu_has_bf16() else []),
         *(["int8"] if is_near and int8_works() else []),
     ]
 

@@ -316,5 +316,8 @@ def base_of(folder: Path) -> tuple[Any, str]:
     """The untrained encoder of a folder and the hash of its weights."""
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    from spacy_attn.encoder.loading import quiet_loading
+
+    with quiet_loading():
+        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     return model, weights_sha256(folder)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spacy_attn.encoder.precision import has_bf16
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
 from spacy_attn.train.averaging import average_with
@@ -41,7 +42,7 @@ from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.train.teacher import ask_teachers, with_untagged
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
-from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.inventory.labelled import LabelledTarget, read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
@@ -101,8 +102,8 @@ def train_sense_model(
         average: folders of finished runs whose weights are averaged with this one's.
         teachers: finished sense models whose probabilities are learnt too: :mod:`~.teacher`.
         untagged: learn from the teachers also what words without a tag mean.
-        report: called with the state of the run: what is done (``stage``), every 25 batches, and
-            after every epoch.
+        report: called with the state of the run: what is done (``stage``), what to know (``note``),
+            every 25 batches, and after every epoch.
         limit: train on this many documents only.
 
     Returns:
@@ -124,7 +125,11 @@ def train_sense_model(
     say("reading WordNet")
     wordnet, lexicon = WordNet(), WordNetInventory()
     own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
-    table = SenseTable(wordnet, lexicon, own)
+    labels = list(read_labelled(data)) if data else []
+    table = SenseTable(wordnet, lexicon, own, {label.sense for label in labels})
+    sentences = _labelled_sentences(labels, table, data)
+    say("loading the encoder")
+    _note_emulation(config, report)
     resolved = resolve_encoder(model)
     base, base_sha256 = base_of(resolved.path)
     trainer = open_trainer(
@@ -147,13 +152,13 @@ def train_sense_model(
     read = _read(corpora, config, limit) if corpora is not None else []
     documents, held_out = _rows(corpora, read, trainer)
     if teachers and corpora is not None:
-        sentences = [sentence for d in read for sentence in d]
-        opened = (_teacher(path, table, config, output, sentences) for path in teachers)
+        tagged_sentences = [sentence for d in read for sentence in d]
+        opened = (_teacher(path, table, config, output, tagged_sentences) for path in teachers)
         trainer.soft = ask_teachers(
             opened, len(teachers), documents, output / "teachers.npy", report
         )
     if data is not None:
-        _add_labels(data, trainer, documents, held_out)
+        _add_labels(sentences, trainer, documents, held_out)
     say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
     averaged: dict[str, Any] | None = None
@@ -203,15 +208,22 @@ def train_sense_model(
     return path
 
 
+def _note_emulation(config: TrainConfig, report: Report | None) -> None:
+    if report and config.precision == "bf16" and not has_bf16():
+        report({"note": "this processor emulates bf16: --precision fp32 is several times as fast"})
+
+
 def _kept_few_shot(
     start: Path | None, n_labels: int, inventory: Inventory
 ) -> dict[str, float] | None:
     """The settings for examples of the model to go on from, where there are few labels.
 
     To choose them encodes all examples of the inventory; with fewer labels than examples that would
-    take longer than the training, and the encoder has hardly changed.
+    take longer than the training, and the encoder has hardly changed. Without examples there is
+    nothing to choose by.
     """
-    if start is None or n_labels >= sum(len(sense.examples) for sense in inventory.senses):
+    n_examples = sum(len(sense.examples) for sense in inventory.senses)
+    if start is None or n_labels >= n_examples > 0:
         return None
     head = SenseHead.load(start)
     return {"ridge": head.ridge, "gloss_weight": head.gloss_weight}
@@ -259,14 +271,15 @@ def open_trainer(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from spacy_attn.encoder.loading import Adapter, merge_adapter
+    from spacy_attn.encoder.loading import Adapter, merge_adapter, quiet_loading
 
     # Eager attention: the backward pass of the fused kernel is slow on a CPU.
     eager = None if torch.cuda.is_available() else "eager"
-    encoder = AutoModel.from_pretrained(
-        folder, local_files_only=True, attn_implementation=eager, dtype=torch.float32
-    )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    with quiet_loading():
+        encoder = AutoModel.from_pretrained(
+            folder, local_files_only=True, attn_implementation=eager, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if not tokenizer.is_fast:
         raise ConfigError(f"model = {model!r} has no fast tokenizer; choose one that has")
     given = None
@@ -409,11 +422,13 @@ def _teacher(
 
 
 def _add_labels(
-    data: Path, trainer: SenseTrainer, documents: list[list[Row]], held_out: dict[str, list[Row]]
+    sentences: Sequence[TaggedSentence],
+    trainer: SenseTrainer,
+    documents: list[list[Row]],
+    held_out: dict[str, list[Row]],
 ) -> None:
     """A user's labels as rows: every tenth is held out."""
     table = trainer.table
-    sentences = _labelled_sentences(data, table)
     target = table.own_target if table.inventory is not None else table.target
     out = sentences[::_HELD_OUT]
     kept = [sentence for i, sentence in enumerate(sentences) if i % _HELD_OUT]
@@ -423,10 +438,14 @@ def _add_labels(
     held_out["own"] = rows_of(out, trainer.tokenizer, target)
 
 
-def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
+def _labelled_sentences(
+    labels: Sequence[LabelledTarget], table: SenseTable, data: Path | None
+) -> list[TaggedSentence]:
     from spacy_attn.train.held_out import blank_resources
     from spacy_attn.wsd.context import tokens_within
 
+    if not labels:
+        return []
     resources = blank_resources(table.inventory or load_inventory("homographs"))
     known = (
         table.wordnet.senses
@@ -434,7 +453,7 @@ def _labelled_sentences(data: Path, table: SenseTable) -> list[TaggedSentence]:
         else {sense.id for sense in table.inventory.senses}
     )
     out = []
-    for i, item in enumerate(read_labelled(data)):
+    for i, item in enumerate(labels):
         if item.sense not in known:
             name = table.inventory.name if table.inventory is not None else "wordnet"
             raise ConfigError(

@@ -7,7 +7,7 @@ their own, one for each of its senses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -52,16 +52,24 @@ class SenseTable:
         wordnet: the user's WordNet, for definitions, examples and relations.
         lexicon: the package's lexicon of the same WordNet, for the order of rows.
         inventory: a user's own senses, or None.
+        labelled: the ids of those that labels name; words without a label need no text. None takes
+            all senses.
     """
 
     def __init__(
-        self, wordnet: WordNet, lexicon: WordNetInventory, inventory: Inventory | None = None
+        self,
+        wordnet: WordNet,
+        lexicon: WordNetInventory,
+        inventory: Inventory | None = None,
+        labelled: Collection[str] | None = None,
     ) -> None:
         self.wordnet, self.lexicon, self.inventory = wordnet, lexicon, inventory
         self.n_synsets = int(lexicon.synset_of_row.max()) + 1
         own = inventory.senses if inventory is not None else ()
         first = self.n_synsets + len(SUPERSENSES)
         self._own = {sense.id: first + i for i, sense in enumerate(own)}
+        words = {(s.lemma, s.pos) for s in own if labelled is None or s.id in labelled}
+        self._own_texts = [sense for sense in own if (sense.lemma, sense.pos) in words]
         self.n_rows = first + len(own)
         _, owner, n = np.unique(lexicon.word_of_row, return_inverse=True, return_counts=True)
         #: Synsets of words that have another sense of the same part of speech.
@@ -144,7 +152,8 @@ class SenseTable:
     def texts(self, rows: Iterable[int] | None = None) -> dict[int, str]:
         """The text that stands for each row that needs a vector of its own.
 
-        These are the synsets between which a word chooses, their hypernyms, and a user's senses.
+        These are the synsets between which a word chooses, their hypernyms, and a user's senses of
+        words with labels.
 
         Args:
             rows: the synsets that are needed; None takes all between which a word chooses.
@@ -154,7 +163,7 @@ class SenseTable:
         for row in chosen:
             needed |= dict.fromkeys(self.related(row)["hypernym"])
         texts = {row: self._synset_text(row) for row in needed}
-        for sense in self.inventory.senses if self.inventory is not None else ():
+        for sense in self._own_texts:
             texts[self._own[sense.id]] = gloss_text(sense.lemma, sense.definition)
         return texts
 

@@ -41,7 +41,7 @@ def text_vectors(
         n_rows: of the result.
         folder: of the training run.
         precision: "bf16" or "fp32".
-        report: called with how many texts have their vectors.
+        report: called with how many texts have their vectors, before each batch.
 
     *Shape:* (n_rows, hidden); zeros in rows without a text
     """
@@ -52,11 +52,10 @@ def text_vectors(
         out = np.zeros((n_rows, model.config.hidden_size), dtype=np.float16)
         order = sorted(texts, key=lambda row: len(texts[row]))
         for first in range(0, len(order), _AT_ONCE):
+            if report:
+                report({"stage": "encoding definitions", "done": first, "total": len(order)})
             rows = order[first : first + _AT_ONCE]
             out[rows] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
-            if report:
-                done = first + len(rows)
-                report({"stage": "encoding definitions", "done": done, "total": len(order)})
         with atomic_write(path) as file:
             np.save(file, out)
     return torch.from_numpy(np.load(path)).float()

@@ -53,6 +53,7 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
         seen.update(more, model=model, config=config)
         more["report"]({"epoch": 0, "batch": 25, "batches": 50, "loss": 1.0, "seconds": 1.0})
         more["report"]({"epoch": 1, "loss": 0.5})
+        more["report"]({"note": "a sentence to read"})
         return output / "senses.safetensors"
 
     monkeypatch.setattr(sense_model, "train_sense_model", train)
@@ -63,6 +64,7 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
     result = call("-o", tmp_path, "--data", labels, "--inventory", mine, "--epochs", 2)
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "senses.safetensors") in result.output
+    assert "\na sentence to read\n" in result.output
     assert seen["start"] == SENSE_MODEL
     assert (seen["data"], seen["inventory"], seen["semcor"]) == (labels, str(mine), None)
     assert seen["config"].epochs == 2

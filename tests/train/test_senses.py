@@ -609,7 +609,7 @@ def measured(seen):
     return [record for record in seen if "loss" in record and "batch" not in record][-1]
 
 
-def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
+def test_train_sense_model_from_files(tmp_path, toy_model, toy_world, capfd):
     seen = []
     made = sense_model.train_sense_model(
         str(toy_model),
@@ -625,9 +625,12 @@ def test_train_sense_model_from_files(tmp_path, toy_model, toy_world):
     assert vectors.project.shape == (8, 16)
     assert vectors.seen.sum() == 5  # four of SemCor's, and "hit" by its example
     stages = [record["stage"] for record in seen if "stage" in record]
-    assert stages[0] == "reading WordNet"
+    assert stages[:3] == ["reading WordNet", "loading the encoder", "encoding definitions"]
+    first = next(record for record in seen if record.get("stage") == "encoding definitions")
+    assert first["done"] == 0 < first["total"]  # told before the first text is encoded
     assert stages[-1] == "choosing the settings for examples"
     assert measured(seen)["semcor:first_sense"] == pytest.approx(3 / 5)
+    assert "Loading weights" not in capfd.readouterr().err  # the bar of transformers
 
 
 def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_model, toy_world):
@@ -829,6 +832,68 @@ def test_a_small_run_changes_the_vectors_of_its_senses_and_keeps_all_others(
     anew = SenseVectors.load(third)
     kept, packed = ((v.vectors * v.scales[:, None]) @ v.project for v in (after, anew))
     assert np.allclose(kept, packed, atol=np.abs(packed).max() * 0.03)
+
+
+def own_inventory(path, *words):
+    """Two senses of each word, without examples."""
+    senses = [
+        {"lemma": word, "pos": "NOUN", "sense": f"{word}.{n}", "definition": f"meaning {n}"}
+        for word in words
+        for n in "ab"
+    ]
+    path.write_text("".join(json.dumps(sense) + "\n" for sense in senses))
+    return path
+
+
+def test_of_an_inventory_the_words_with_labels_are_read_alone(tmp_path, lexicon, toy_wordnet):
+    own = load_inventory(own_inventory(tmp_path / "own.jsonl", "bat", "bank"))
+    table = SenseTable(WordNet(toy_wordnet), lexicon, own, {"bat.b"})
+    every = SenseTable(WordNet(toy_wordnet), lexicon, own)
+    assert table.n_rows == every.n_rows
+    assert list(table.texts([]).values()) == ["bat: meaning a", "bat: meaning b"]
+    assert len(every.texts([])) == 4
+
+
+def test_nothing_is_chosen_by_an_inventory_without_examples(
+    tmp_path, toy_model, toy_world, monkeypatch
+):
+    first = sense_model.train_sense_model(
+        str(toy_model), tmp_path / "a", CONFIG, semcor=semcor_file(tmp_path), rank=4, width=16
+    )
+    monkeypatch.setattr(sense_model, "load_inventory", load_inventory)  # of any file
+    monkeypatch.setattr(sense_model, "choose_few_shot_settings", None)
+    labels = labels_file(tmp_path, "bat", [("the bat flew", "bat.a"), ("a bat", "bat.b")])
+    second = sense_model.train_sense_model(
+        str(toy_model),
+        tmp_path / "b",
+        CONFIG,
+        data=labels,
+        inventory=own_inventory(tmp_path / "own.jsonl", "bat"),
+        start=first,
+        rank=4,
+        width=16,
+    )
+    old, new = SenseHead.load(first), SenseHead.load(second)
+    assert (new.ridge, new.gloss_weight) == (old.ridge, old.gloss_weight)
+
+
+def test_a_processor_without_bf16_is_told(tmp_path, toy_model, toy_world, monkeypatch):
+    labels = labels_file(tmp_path, "bat", [("the bat flew", "bat%1:05:00::")] * 2)
+    monkeypatch.setattr(sense_model, "open_trainer", None)  # as far as this and no further
+    for has, precision, n in ((False, "bf16", 1), (True, "bf16", 0), (False, "fp32", 0)):
+        monkeypatch.setattr(sense_model, "has_bf16", lambda has=has: has)
+        seen = []
+        with pytest.raises(TypeError, match="not callable"):
+            sense_model.train_sense_model(
+                str(toy_model),
+                tmp_path / "run",
+                replace(CONFIG, precision=precision),
+                data=labels,
+                inventory="wordnet",
+                report=seen.append,
+            )
+        notes = [record["note"] for record in seen if "note" in record]
+        assert ["--precision fp32" in note for note in notes] == [True] * n
 
 
 def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_world):
