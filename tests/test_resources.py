@@ -15,6 +15,7 @@ import pytest
 from spacy_attn.classic.grammar_file import read_grammar_file
 from spacy_attn.classic.sequence import SequenceTagger
 from spacy_attn.classic.vectors import load_vectors, save_vectors
+from spacy_attn.classic.vectors.table import Ngrams
 from spacy_attn.compare.dataset import read_keys
 from spacy_attn.encoder.checkpoint import open_checkpoint
 from spacy_attn.encoder.int8 import Scales
@@ -71,11 +72,14 @@ def test_a_named_pipe_is_refused_unopened(tmp_path, kind):
 
 
 FILES = ("vectors.npy", "words.txt", "starts.npy", "hashes.npy", "rows.npy", "vectors.json")
+FILES += ("ngrams.npy",)
 
 
 @pytest.fixture
 def vectors(tmp_path):
-    return save_vectors(tmp_path / "vectors", ["bat", "ball"], np.eye(2, dtype=np.float32))
+    ngrams = Ngrams(np.eye(2, dtype=np.float32), 1, 2)
+    words = ["bat", "ball"]
+    return save_vectors(tmp_path / "vectors", words, np.eye(2, dtype=np.float32), ngrams=ngrams)
 
 
 @pytest.mark.parametrize("name", FILES)

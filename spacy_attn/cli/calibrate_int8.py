@@ -59,7 +59,7 @@ def calibrate_int8(
     from spacy_attn.settings import EncoderSettings
     from spacy_attn.wsd.methods.registry import DATA
 
-    check_inputs("--text", *(text or ()))
+    check_inputs("--text", *(text or ()), may_be_pipe=True)
     if adapter is None and strength != 1.0:
         raise ConfigError(f"--strength {strength:g} is of an adapter; give --adapter senses too")
     settings = EncoderSettings(

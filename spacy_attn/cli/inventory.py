@@ -84,7 +84,7 @@ def import_(
     """
     _check_output(output)
     if not source.startswith("wn:"):
-        check_inputs("", Path(source))
+        check_inputs("", Path(source), may_be_pipe=True)
     from spacy_attn.wsd.inventory.importers.glossary import parse_columns
     from spacy_attn.wsd.inventory.importers.run import import_inventory
 

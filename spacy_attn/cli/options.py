@@ -31,7 +31,11 @@ def check_folder(option: str, path: Path) -> None:
 
 
 def check_inputs(
-    option: str, *paths: Path | None, source: str = "", may_be_folder: bool = False
+    option: str,
+    *paths: Path | None,
+    source: str = "",
+    may_be_folder: bool = False,
+    may_be_pipe: bool = False,
 ) -> None:
     """Refuse files to read that are not there, before models load.
 
@@ -40,9 +44,10 @@ def check_inputs(
         paths: None is left out.
         source: where to get such a file.
         may_be_folder: whether a folder is one too.
+        may_be_pipe: whether a pipe or device is one, which can be read once, from its start.
 
     Raises:
-        ConfigError: one is missing, or a folder.
+        ConfigError: one is missing, a folder, a pipe or a device.
     """
     for path in (path.expanduser() for path in paths if path is not None):
         given = f"{option} {path}".lstrip()
@@ -50,6 +55,8 @@ def check_inputs(
             raise ConfigError(f"{given} does not exist{source and f'; {source}'}")
         if path.is_dir() and not may_be_folder:
             raise ConfigError(f"{given} is a folder; give a file")
+        if not (may_be_pipe or path.is_dir() or path.is_file()):
+            raise ConfigError(f"{given} is a pipe or device; save it in a file, and give that")
 
 
 #: What is said where a corpus is missing.

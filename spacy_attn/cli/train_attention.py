@@ -68,6 +68,7 @@ def train_attention(
     check_inputs("--semcor", semcor, source=CORPUS_SOURCE)
     check_inputs("--masc", masc, source=CORPUS_SOURCE)
     from spacy_attn.encoder.static_network import NetworkConfig
+    from spacy_attn.train.run_folder import held_folder
     from spacy_attn.train.self_attention import SelfAttentionConfig
     from spacy_attn.train.self_attention_model import train_self_attention
 
@@ -77,7 +78,8 @@ def train_attention(
     config = SelfAttentionConfig(
         epochs=epochs, learning_rate=learning_rate, mask_words=mask_words, seed=seed
     )
-    with training_progress("reading") as report:
+    results = "self_attention.safetensors", "self_attention.part"
+    with training_progress("reading") as report, held_folder(output, *results):
         path = train_self_attention(
             output,
             network,

@@ -60,8 +60,8 @@ def train_chunker(
     inputs = [*data, dev] if dev else data
     _check_output(output, inputs, overwrite=overwrite)  # before the work, not after it
     in_archive = {path for path in inputs if any(p.suffix == ".zip" for p in path.parents)}
-    check_inputs("", *(path for path in data if path not in in_archive))
-    check_inputs("--dev", None if dev in in_archive else dev)
+    check_inputs("", *(path for path in data if path not in in_archive), may_be_pipe=True)
+    check_inputs("--dev", None if dev in in_archive else dev, may_be_pipe=True)
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
     console = messages()
     columns = (

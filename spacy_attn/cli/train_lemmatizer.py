@@ -72,12 +72,15 @@ def train_lemmatizer(
     from spacy_attn.encoder.encoder_decoder import EncoderDecoderConfig
     from spacy_attn.encoder.lemmatizer import N_SYMBOLS
     from spacy_attn.train import lemmatizer
+    from spacy_attn.train.run_folder import held_folder
 
     network = EncoderDecoderConfig(N_SYMBOLS, width, layers, heads, 2 * width, dropout)
     config = lemmatizer.LemmatizerConfig(
         epochs, learning_rate=learning_rate, frequency=frequency, seed=seed
     )
-    with training_progress("reading") as report:
+    results = "lemmatizer.safetensors", "lemmatizer.part"
+    held = held_folder(output, *results, continues=False)
+    with training_progress("reading") as report, held:
         path = lemmatizer.train_lemmatizer(
             semcor,
             output,

@@ -173,6 +173,7 @@ def train_senses(
         raise ConfigError(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )
+    from spacy_attn.train.run_folder import held_folder
     from spacy_attn.train.sense_config import TrainConfig
     from spacy_attn.wsd.inventory.sources import check_source
 
@@ -199,7 +200,7 @@ def train_senses(
         final_prior=final_prior,
         teacher_share=teacher_share,
     )
-    with training_progress("loading PyTorch") as report:
+    with training_progress("loading PyTorch") as report, held_folder(output, "senses.safetensors"):
         from spacy_attn.train.sense_model import train_sense_model
         from spacy_attn.wsd.methods.registry import SENSE_MODEL
 

@@ -103,7 +103,7 @@ def _wordnet_problem(folder: Path) -> str:
 
 def _holds_something(path: Path) -> bool:
     try:
-        return path.stat().st_size > 0
+        return path.is_file() and path.stat().st_size > 0
     except OSError:
         return False
 

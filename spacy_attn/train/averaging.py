@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spacy_attn.errors import ConfigError
+from spacy_attn.train.run_folder import read_checkpoint
 from spacy_attn.train.senses import SenseTrainer
 
 
@@ -31,7 +32,9 @@ def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:
         path = folder / "checkpoint.pt"
         if not path.is_file():
             raise ConfigError(f"{folder} holds no run; give a folder of train-senses")
-        saved = torch.load(path, weights_only=True, map_location=trainer.device)
+        saved = read_checkpoint(path, trainer.device)
+        if not {"network", "encoder"} <= set(saved):
+            raise ConfigError(f"{path} is of another command; give a folder of train-senses")
         states.append((saved["network"], saved["encoder"]))
     for module, parts in zip(modules, zip(*states, strict=True), strict=True):
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spacy_attn.errors import RecordError
-from spacy_attn.files import open_decompressed
+from spacy_attn.files import open_decompressed, regular_file
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 #: How a word of a tagged file got its sense, where a person or the file's own entry said so.
@@ -162,7 +162,7 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
 
     make_doc = spacy.blank("en").make_doc
     for file in sorted(folder.glob("*.tsv")):
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(regular_file(file).read_text("utf-8").splitlines(), 1):
             key, _, marked = line.partition("\t")
             before, opened, rest = marked.partition("[[")
             word, closed, after = rest.partition("]]")

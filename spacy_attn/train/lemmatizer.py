@@ -37,6 +37,7 @@ from spacy_attn.encoder.lemmatizer import (
     unpacked,
 )
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.files import regular_file
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import check_rate, linear_schedule
@@ -134,7 +135,7 @@ def read_exceptions(wordnet: Path) -> list[FormLemma]:
     out = []
     for pos, name in _LISTS.items():
         try:
-            lines = (wordnet / name).read_text(encoding="utf-8").splitlines()
+            lines = regular_file(wordnet / name).read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise ResourceError(
                 f"{wordnet / name} cannot be read ({error.strerror}); give the folder of WordNet "

@@ -43,6 +43,7 @@ from spacy_attn.encoder.static_network import (
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
+from spacy_attn.train.run_folder import read_checkpoint
 from spacy_attn.train.schedule import check_rate, linear_schedule
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
@@ -473,8 +474,8 @@ class SelfAttentionTrainer:
         path = None if self.folder is None else self.folder / "checkpoint.pt"
         if path is None or not path.exists():
             return 0
-        saved = torch.load(path, weights_only=True, map_location=self.device)
-        if saved["fingerprint"] != self._fingerprint:
+        saved = read_checkpoint(path, self.device)
+        if saved.get("fingerprint") != self._fingerprint:
             raise ConfigError(
                 f"{path} was made with other options or data; give another --output or delete it"
             )

@@ -42,6 +42,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import Row, RowTarget, batches
+from spacy_attn.train.run_folder import read_checkpoint
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
@@ -447,8 +448,8 @@ class SenseTrainer:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return 0
-        saved = torch.load(path, weights_only=True, map_location=self.device)
-        if saved["config"] != asdict(self.config):
+        saved = read_checkpoint(path, self.device)
+        if saved.get("config") != asdict(self.config):
             raise ConfigError(
                 f"{path} was made with other options; give another --output or delete it"
             )

@@ -80,7 +80,10 @@ def ask_teachers(
     """
     soft = SoftTargets(documents)
     if path.is_file():
-        kept = np.load(path)
+        try:
+            kept = np.load(path)
+        except (OSError, ValueError, EOFError) as error:
+            raise ResourceError(f"{path} is damaged ({error}); delete it, and run again") from error
         if kept.shape != soft.probabilities.shape:
             raise ResourceError(
                 f"{path} has the answers of other documents; remove it, or choose another --output"

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spacy_attn._types import Floats2d
-from spacy_attn.files import atomic_write
+from spacy_attn.errors import ResourceError
+from spacy_attn.files import atomic_write, regular_file
 
 logger = logging.getLogger("spacy_attn")
 
@@ -58,7 +59,13 @@ def text_vectors(
             out[rows] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
         with atomic_write(path) as file:
             np.save(file, out)
-    return torch.from_numpy(np.load(path)).float()
+    try:
+        kept = np.load(regular_file(path))
+        if kept.shape != (n_rows, model.config.hidden_size):
+            raise ValueError(f"it has shape {kept.shape}")
+    except (OSError, ValueError, EOFError) as error:
+        raise ResourceError(f"{path} is damaged ({error}); delete it, and run again") from error
+    return torch.from_numpy(kept).float()
 
 
 @torch.inference_mode()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 from typer.testing import CliRunner
 
@@ -35,6 +38,39 @@ def test_wrong_calls_are_one_sentence(arguments, sentence, tmp_path):
     assert result.exit_code in (1, 2)
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+TRAINING = {
+    "train-senses": ("data", "start", "semcor", "masc", "tagged", "senses-from", "teacher"),
+    "train-attention": ("data", "semcor", "masc", "vectors"),
+    "train-lemmatizer": ("semcor", "start", "wordnet"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(c, option) for c, options in TRAINING.items() for option in options]
+)
+def test_a_pipe_as_input_is_one_sentence(tmp_path, command, option):
+    """It is read twice, for its content and for its hash; nothing opens it, and it stays."""
+    os.mkfifo(tmp_path / "pipe")
+    given = [f"--{option}", str(tmp_path / "pipe")]
+    if command == "train-lemmatizer" and option != "semcor":
+        given += ["--semcor", __file__]
+    result = RUNNER.invoke(app, [command, "-o", str(tmp_path / "run"), *given])
+    assert result.exit_code == 2, result.output
+    shown = " ".join(result.output.split())
+    assert f"--{option} {tmp_path / 'pipe'} is a pipe or device; save it in a file" in shown
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_an_output_that_is_a_pipe_is_one_sentence(tmp_path, command):
+    os.mkfifo(tmp_path / "run")
+    given = "--data" if command == "train-senses" else "--semcor"
+    result = RUNNER.invoke(app, [command, "-o", str(tmp_path / "run"), given, __file__])
+    assert result.exit_code == 2, result.output
+    assert "cannot be written (File exists); give a folder" in " ".join(result.output.split())
+    assert stat.S_ISFIFO(os.stat(tmp_path / "run").st_mode)
 
 
 def test_a_wrong_inventory_is_told_before_the_work(monkeypatch, tmp_path):

@@ -95,7 +95,7 @@ class WordNet:
     def senses(self) -> dict[str, WordNetSense]:
         """All senses by their keys; they are read when they are first asked for."""
         senses = {}
-        for line in (self.path / "index.sense").read_text(encoding="utf-8").splitlines():
+        for line in regular_file(self.path / "index.sense").read_text("utf-8").splitlines():
             key, offset, rank, count = line.split()
             lemma, _, rest = key.partition("%")
             pos = POS_OF_TYPE[rest[0]]

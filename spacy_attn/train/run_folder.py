@@ -1,0 +1,94 @@
+"""The folder of a training run: held by one run, and nothing in it replaced that no run made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from spacy_attn.errors import ConfigError, ResourceError, first_line
+from spacy_attn.files import locked, regular_file
+
+CHECKPOINT: Final = "checkpoint.pt"
+_LOCK: Final = "checkpoint.lock"
+#: What the training commands write beside their results.
+_OTHERS: Final = (
+    CHECKPOINT,
+    f"{CHECKPOINT}.part",
+    _LOCK,
+    "curve.json",
+    "occurrences.npy",
+    "teachers.npy",
+    "glosses-*.npy",
+)
+
+
+@contextmanager
+def held_folder(folder: Path, *results: str, continues: bool = True) -> Iterator[None]:
+    """Make a folder, and hold it while a run writes there.
+
+    Args:
+        folder: its name.
+        results: the files that the run makes at its end.
+        continues: whether runs have a checkpoint, so that a result without one is another's.
+
+    Raises:
+        ConfigError: another run has it, or what is there is not from a run.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_folder(folder, error) from None
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        is_ours = any(fnmatchcase(entry.name, pattern) for pattern in (*_OTHERS, *results))
+        if is_ours and not entry.is_file(follow_symlinks=False):
+            raise ConfigError(
+                f"{entry.path} is a link, pipe, device or folder, and the run writes a file of "
+                "that name; move it away or give another --output"
+            )
+    is_new = continues and not (folder / CHECKPOINT).exists()
+    for path in (folder / name for name in results if is_new):
+        if path.exists():
+            raise ConfigError(
+                f"{path} exists, without the {CHECKPOINT} of a run to continue; move it away or "
+                "give another --output"
+            )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / _LOCK, wait=False, remove=True))
+        except TimeoutError:
+            raise ConfigError(
+                f"another run is using {folder}; wait for its end or give another --output"
+            ) from None
+        except OSError as error:
+            raise _no_folder(folder, error) from None
+        yield
+
+
+def _no_folder(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"--output {folder} cannot be written ({error.strerror}); give a folder that can"
+    )
+
+
+def read_checkpoint(path: Path, device: Any) -> dict[str, Any]:
+    """What a run kept.
+
+    Raises:
+        ResourceError: it is damaged, or something else.
+    """
+    import torch
+
+    try:
+        found = torch.load(regular_file(path), weights_only=True, map_location=device)
+        return dict(found)
+    except Exception as error:  # those of torch, pickle and zipfile
+        raise ResourceError(
+            f"{path} is damaged or no checkpoint ({first_line(error)}); delete it to begin anew, "
+            "or give another --output"
+        ) from error

@@ -1,0 +1,127 @@
+"""The folder of a run: held by one, and what no run made stays as it is."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+
+from spacy_attn.errors import ConfigError, ResourceError
+from spacy_attn.train.run_folder import CHECKPOINT, held_folder, read_checkpoint
+
+RESULT = "senses.safetensors"
+KINDS = {
+    "pipe": os.mkfifo,
+    "folder": os.mkdir,
+    "link": lambda path: os.symlink("mine", path),
+    "broken link": lambda path: os.symlink("nowhere", path),
+}
+
+
+def shape_of(path):
+    mode = os.lstat(path).st_mode
+    return stat.S_IFMT(mode), os.readlink(path) if stat.S_ISLNK(mode) else None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name", [CHECKPOINT, f"{CHECKPOINT}.part", "curve.json", "glosses-0.npy", RESULT]
+)
+def test_what_no_run_made_is_refused_and_left(tmp_path, kind, name):
+    (tmp_path / "mine").write_text("mine")
+    KINDS[kind](tmp_path / name)
+    before = shape_of(tmp_path / name)
+    with (
+        pytest.raises(ConfigError, match=f"{name} is a link, pipe, device or folder"),
+        held_folder(tmp_path, RESULT),
+    ):
+        pass
+    assert shape_of(tmp_path / name) == before
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == sorted(["mine", name])
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "folder"])
+def test_an_output_that_is_no_folder_is_one_sentence(tmp_path, kind):
+    (tmp_path / "mine").write_text("mine")
+    KINDS[kind](tmp_path / "run")
+    before = shape_of(tmp_path / "run")
+    with (
+        pytest.raises(ConfigError, match=r"run cannot be written \(File exists\); give a folder"),
+        held_folder(tmp_path / "run", RESULT),
+    ):
+        pass
+    assert shape_of(tmp_path / "run") == before
+
+
+def test_a_link_to_a_folder_is_a_folder(tmp_path):
+    (tmp_path / "large").mkdir()
+    (tmp_path / "run").symlink_to("large")
+    with held_folder(tmp_path / "run", RESULT):
+        (tmp_path / "run" / RESULT).touch()
+    assert os.listdir(tmp_path / "large") == [RESULT]
+
+
+def test_a_second_run_in_a_folder_touches_nothing(tmp_path):
+    folder = tmp_path / "new" / "run"
+    with held_folder(folder, RESULT):
+        (folder / CHECKPOINT).write_text("of the first")
+        with (
+            pytest.raises(ConfigError, match=r"another run is using .*; wait for its end or give"),
+            held_folder(folder, RESULT),
+        ):
+            pass
+        assert (folder / CHECKPOINT).read_text() == "of the first"
+    with held_folder(folder, RESULT):  # it goes on when the first has ended
+        pass
+    assert os.listdir(folder) == [CHECKPOINT]
+
+
+def test_a_result_that_no_run_made_is_not_replaced(tmp_path):
+    (tmp_path / RESULT).write_text("mine")
+    with (
+        pytest.raises(ConfigError, match=r"exists, without the checkpoint.pt of a run to continue"),
+        held_folder(tmp_path, RESULT),
+    ):
+        pass
+    with held_folder(tmp_path, RESULT, continues=False):  # of a command without checkpoints
+        pass
+    (tmp_path / CHECKPOINT).touch()
+    with held_folder(tmp_path, RESULT):
+        pass
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "cut", "pickle", "tensor", "pipe"])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path, kind, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / CHECKPOINT
+    torch.save({"config": {}}, path)
+    assert read_checkpoint(path, "cpu") == {"config": {}}
+    content = {
+        "empty": b"",
+        "text": b"not a checkpoint",
+        "cut": path.read_bytes()[:200],
+        "pickle": pickle.dumps(Evil()),
+    }
+    if kind == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif kind == "tensor":
+        torch.save(torch.zeros(()), path)
+    else:
+        path.write_bytes(content[kind])
+    with pytest.raises(ResourceError, match=r"checkpoint.pt is damaged or no checkpoint") as raised:
+        read_checkpoint(path, "cpu")
+    assert "\n" not in str(raised.value)
+    assert not Path("ran").exists()
