@@ -71,8 +71,8 @@ def test_a_named_pipe_is_refused_unopened(tmp_path, kind):
         assert "\n" not in str(raised.value)
 
 
-FILES = ("vectors.npy", "words.txt", "starts.npy", "hashes.npy", "rows.npy", "vectors.json")
-FILES += ("ngrams.npy",)
+ARRAYS = ("vectors.npy", "starts.npy", "hashes.npy", "rows.npy", "ngrams.npy")
+FILES = (*ARRAYS, "words.txt", "vectors.json")
 
 
 @pytest.fixture
