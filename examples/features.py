@@ -23,7 +23,7 @@ class AttentionFeatures(TransformerMixin, BaseEstimator):
     Args:
         config: settings of ``attention_encoder``, such as ``{"model": "..."}``.
         words: lower-case forms whose tokens are averaged; None takes all tokens. A text without
-            one of them has the mean of all.
+            one of them has the mean of all, and an empty one zeros.
         batch_size: texts that are encoded together.
     """
 
@@ -51,7 +51,8 @@ class AttentionFeatures(TransformerMixin, BaseEstimator):
         for doc in self.nlp_.pipe(X, batch_size=self.batch_size):
             vectors = doc._.attn_vectors
             chosen = [t.i for t in doc if self.words and t.lower_ in self.words]
-            rows.append((vectors[chosen] if chosen else vectors).mean(axis=0))
+            taken = vectors[chosen] if chosen else vectors
+            rows.append(taken.sum(axis=0) / max(1, len(taken)))
         return np.stack(rows)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:

@@ -117,8 +117,9 @@ def test_the_transformer_is_one_of_scikit_learn(
 
     config = {"model": str(toy_model), "window": 64, "overlap": 16}
     given = clone(features(config=config, words=("bat",), batch_size=2))
-    made = given.fit_transform(["the bat flew", "no such word", "bat"])
-    assert made.shape == (3, 16) == (3, len(given.get_feature_names_out()))
+    made = given.fit_transform(["the bat flew", "no such word", "bat", ""])
+    assert not made[3].any()
+    assert made.shape == (4, 16) == (4, len(given.get_feature_names_out()))
     assert given.get_feature_names_out()[1] == "attention1"
     doc = given.nlp_("the bat flew")
     np.testing.assert_allclose(made[0], doc._.attn_vectors[1], atol=1e-4)

@@ -302,6 +302,11 @@ def _say_counts(summary: JobSummary) -> str:
     return counts
 
 
+def _rate(rate: float) -> str:
+    """A rate with as many digits as it needs: of long texts there is less than one a second."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
 def _say_plan(plan: JobPlan) -> str:
     size = "of unknown size" if plan.bytes_total is None else f"{plan.bytes_total:,} bytes"
     lines = [f"{counted(len(plan.sources), 'input file')}, {size}, to {plan.output}"]
@@ -311,7 +316,8 @@ def _say_plan(plan: JobPlan) -> str:
     lines.append(f"fields: {', '.join(plan.fields)}")
     rate = plan.n_sample / plan.seconds if plan.seconds else 0.0
     lines.append(
-        f"tried {counted(plan.n_sample, 'record')}, {plan.n_failed:,} failed, {rate:,.0f} records/s"
+        f"tried {counted(plan.n_sample, 'record')}, {plan.n_failed:,} failed, "
+        f"{_rate(rate)} records/s"
     )
     if plan.hours is not None:
         lines.append(f"the whole takes about {plan.hours:,.2f} hours")
@@ -377,7 +383,9 @@ class _Lines:
         started, first = self._first
         seconds = moment - started
         rate = (now.n_in - first.n_in) / seconds if seconds else 0.0
-        line = f"{counted(now.n_in, 'record')}, {now.n_failed:,} failed, {rate:,.0f}/s"
+        line = f"{counted(now.n_in, 'record')}, {now.n_failed:,} failed"
+        if rate:  # else the first record is all that is known
+            line += f", {_rate(rate)}/s"
         n_bytes = now.bytes_read - first.bytes_read
         if now.bytes_total and n_bytes and seconds:
             left = (now.bytes_total - now.bytes_read) / n_bytes * seconds

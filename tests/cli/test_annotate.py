@@ -217,6 +217,23 @@ def test_bar_shows_records_rate_and_bytes_on_a_terminal_only(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("n_in", "said"),
+    [
+        (1, "1 record, 0 failed\n"),
+        (3, "3 records, 0 failed, 0.05/s\n"),
+        (61, "61 records, 0 failed, 1.5/s\n"),
+        (601, "601 records, 0 failed, 15/s\n"),
+    ],
+)
+def test_the_rate_of_long_texts_is_not_zero(capsys, n_in, said):
+    seconds = iter([0.0, 0.0, 40.0])
+    show = _Lines(Console(stderr=True, force_terminal=False), lambda: next(seconds))
+    show(JobProgress(n_in=1, n_failed=0, bytes_read=1, bytes_total=None))
+    show(JobProgress(n_in=n_in, n_failed=0, bytes_read=1, bytes_total=None))
+    assert capsys.readouterr().err == said
+
+
 def test_plain_lines_where_stderr_is_no_terminal(capsys):
     seconds = iter([0.0, 1.0, 11.0, 31.0])
     show = _Lines(Console(stderr=True, force_terminal=False), lambda: next(seconds))

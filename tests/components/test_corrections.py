@@ -78,6 +78,7 @@ def test_a_job_refuses_senses_that_the_inventory_does_not_have(toy_inventory, tm
     )
     reason = (
         r"'bat\.old' is no sense of the inventory 'toy\.jsonl'; 'bat' has bat\.animal, bat\.club"
+        r"; correct the line, .*; did you mean 'bat\.club'\?$"
     )
     with pytest.raises(ConfigError, match=reason):
         annotator.annotate(["The bat flew."])

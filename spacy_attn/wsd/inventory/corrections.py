@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spacy_attn.errors import ConfigError, InventoryError
+from spacy_attn.errors import ConfigError, InventoryError, did_you_mean
 from spacy_attn.files import atomic_write
 from spacy_attn.wsd.inventory.examples import place_elsewhere
 from spacy_attn.wsd.inventory.jsonl import Inventory
@@ -88,11 +88,12 @@ def check_senses(corrections: Iterable[Correction], inventory: SenseInventory, p
     """
     for each in corrections:
         if each.verdict == "sense" and sense_named(inventory, each.sense, each.lemma) is None:
-            known = ", ".join(sense.id for sense in inventory.candidates(each.lemma)[:10])
+            known = [sense.id for sense in inventory.candidates(each.lemma)]
             raise ConfigError(
                 f"corrections {path}: {each.sense!r} is no sense of the inventory "
-                f"{inventory.name!r}; {each.lemma!r} has {known or 'none'}; correct the line, or "
-                "name the inventory that the corrections are about"
+                f"{inventory.name!r}; {each.lemma!r} has {', '.join(known[:10]) or 'none'}; "
+                "correct the line, or name the inventory that the corrections are about"
+                f"{did_you_mean(each.sense, known)}"
             )
 
 
