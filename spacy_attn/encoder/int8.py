@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import logging
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ from spacy_attn.encoder.linear import Ops
 from spacy_attn.errors import ResourceError
 from spacy_attn.files import atomic_write, regular_file
 from spacy_attn.models import cache_folder
-
-logger = logging.getLogger("spacy_attn")
 
 #: Products whose inputs are rounded when they are computed; the fourth one gets uint8 from GELU.
 ROUNDED = ("query_key_value", "attention_out", "intermediate")

@@ -14,6 +14,7 @@ from torch import Tensor
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.run_folder import read_checkpoint
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.writing import CHECKPOINT
 
 
 def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:
@@ -29,7 +30,7 @@ def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:
     modules = (trainer.network, trainer.encoder)
     states = [tuple(module.state_dict() for module in modules)]
     for folder in folders:
-        path = folder / "checkpoint.pt"
+        path = folder / CHECKPOINT
         if not path.is_file():
             raise ConfigError(f"{folder} holds no run; give a folder of train-senses")
         saved = read_checkpoint(path, trainer.device)

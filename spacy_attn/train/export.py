@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,18 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.files import atomic_write
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import blank_resources, choose_few_shot, few_shot_attention
 from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead
-
-logger = logging.getLogger("spacy_attn")
 
 _AT_ONCE = 8192  # rows
 _MOST_CHANGED = 0.1  # share of the senses, for the others to stay as they are
@@ -260,7 +257,7 @@ def write_sense_model(
         **(notes or {}),
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    _save(path, contiguous, manifest)
+    write_tensors(path, contiguous, manifest)
 
 
 def set_few_shot(path: Path, few_shot: Mapping[str, float]) -> None:
@@ -275,15 +272,7 @@ def set_few_shot(path: Path, few_shot: Mapping[str, float]) -> None:
 
     with safe_open(path, "pt") as file:
         manifest = json.loads(file.metadata()["manifest"])
-    _save(path, load(path.read_bytes()), {**manifest, "few_shot": dict(few_shot)})
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:
-    from safetensors.torch import save
-
-    metadata = {"manifest": json.dumps(manifest, sort_keys=True)}
-    with atomic_write(path) as file:
-        file.write(save(dict(tensors), metadata=metadata))
+    write_tensors(path, load(path.read_bytes()), {**manifest, "few_shot": dict(few_shot)})
 
 
 def choose_few_shot_settings(

@@ -10,7 +10,6 @@ that every user has.
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import tempfile
 import time
@@ -41,6 +40,7 @@ from spacy_attn.files import regular_file
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
 from spacy_attn.train.schedule import check_rate, linear_schedule
+from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE
 
@@ -258,7 +258,8 @@ def train_lemmatizer(
     }
     if report:
         report({"seen": manifest["seen"]})
-    return _write(output / RESULT, model, manifest)
+    write_tensors(output / RESULT, packed(model.state_dict()), manifest)
+    return output / RESULT
 
 
 def accuracy(lemmatizer: LetterLemmatizer, rows: Sequence[FormLemma]) -> float:
@@ -352,15 +353,3 @@ def _check_writable(folder: Path) -> None:
         raise ResourceError(
             f"cannot write to {folder} ({error.strerror}); name a folder that you may write to"
         ) from error
-
-
-def _write(path: Path, model: EncoderDecoder, manifest: dict[str, Any]) -> Path:
-    """One safetensors file."""
-    from safetensors.torch import save_file
-
-    tensors = packed(model.state_dict())
-    temporary = path.with_suffix(".part")
-    save_file(tensors, temporary, metadata={"manifest": json.dumps(manifest)})
-    temporary.chmod(0o644)  # safetensors makes files that only their owner reads
-    temporary.replace(path)
-    return path

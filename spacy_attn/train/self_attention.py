@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import random
 import time
@@ -45,9 +44,8 @@ from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
 from spacy_attn.train.run_folder import read_checkpoint
 from spacy_attn.train.schedule import check_rate, linear_schedule
+from spacy_attn.train.writing import CHECKPOINT, write_checkpoint, write_curve
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
-
-logger = logging.getLogger("spacy_attn")
 
 _ROWS_AT_ONCE = 512  # when nothing is trained
 _MOST_EXAMPLES = 256  # of a sense that make its prototype when held-out words are scored
@@ -452,26 +450,21 @@ class SelfAttentionTrainer:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / "checkpoint.pt.part"
-        torch.save(
-            {
-                "fingerprint": self._fingerprint,
-                "epoch": epoch,
-                "step": self.step,
-                "curve": self.curve,
-                "network": self.network.state_dict(),
-                "head": self.head.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
-            temporary,
-        )
-        temporary.replace(self.folder / "checkpoint.pt")
-        text = json.dumps(self.curve, indent=1) + "\n"
-        (self.folder / "curve.json").write_text(text, encoding="utf-8")
+        state = {
+            "fingerprint": self._fingerprint,
+            "epoch": epoch,
+            "step": self.step,
+            "curve": self.curve,
+            "network": self.network.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
+        write_checkpoint(self.folder, state)
+        write_curve(self.folder, self.curve)
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> int:
         """The number of finished epochs; 0 for a new run."""
-        path = None if self.folder is None else self.folder / "checkpoint.pt"
+        path = None if self.folder is None else self.folder / CHECKPOINT
         if path is None or not path.exists():
             return 0
         saved = read_checkpoint(path, self.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from spacy_attn.train.occurrences import (
     temperature_of,
 )
 from spacy_attn.train.self_attention import Report, SelfAttentionConfig, SelfAttentionTrainer
+from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
@@ -211,8 +211,6 @@ def write_model(
         scored: held-out occurrences, for the temperature.
         corpora: SHA-256 of each file of them.
     """
-    from safetensors.torch import save_file
-
     head = asdict(trainer.head_for_use(temperature_of(scored)))
     tensors = {
         f"head.{name}": torch.from_numpy(head.pop(name)).half()
@@ -233,11 +231,7 @@ def write_model(
     if material.lexicon is not None:
         manifest["lexicon"] = material.lexicon.digest
         tensors |= _wordnet_tensors(trainer, material)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    save_file(tensors, temporary, metadata={"manifest": json.dumps(manifest)})
-    temporary.chmod(0o644)  # safetensors makes files that only their owner reads
-    temporary.replace(path)
+    write_tensors(path, tensors, manifest)
 
 
 def _wordnet_tensors(trainer: SelfAttentionTrainer, material: Material) -> dict[str, torch.Tensor]:

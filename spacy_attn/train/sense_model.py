@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -47,8 +46,6 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
-
-logger = logging.getLogger("spacy_attn")
 
 RESULT = "senses.safetensors"
 _WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen

@@ -23,8 +23,6 @@ The encoder is trained whole; what ships of it is a low-rank part of the change
 from __future__ import annotations
 
 import copy
-import json
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -58,8 +56,7 @@ from spacy_attn.train.sense_side import (
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.teacher import SoftTargets
 from spacy_attn.train.text_vectors import text_vectors
-
-logger = logging.getLogger("spacy_attn")
+from spacy_attn.train.writing import CHECKPOINT, write_checkpoint, write_curve
 
 _FOR_THE_MAP = 12_000  # senses whose texts are read to fit the map where no sense has it
 _SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
@@ -249,21 +246,12 @@ class SenseTrainer:
     ) -> None:
         """Train for ``epochs``; a run that was stopped goes on from its last checkpoint."""
         config = self.config
-        encoder = [p for p in self.encoder.parameters() if p.requires_grad]
-        projections = self.network.projections()
-        dense = torch.optim.AdamW(
-            [{"params": projections}, {"params": encoder}],
-            weight_decay=0.01,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
-        # The residual table has a row for each synset, and a step touches hundreds.
-        sparse = torch.optim.SparseAdam(self.network.residual.parameters())
-        rates = (config.projection_rate, config.learning_rate, config.residual_rate)
-        optimizers = (dense, sparse)
+        optimizers = dense, sparse = self._optimizers()
         total = self._resume(optimizers)
         kept = self._kept_occurrences(documents)
         groups = [*dense.param_groups, *sparse.param_groups]
+        clipped = [p for group in dense.param_groups for p in group["params"]]
+        rates = (config.projection_rate, config.learning_rate, config.residual_rate)
         self._saved_at = time.perf_counter()
         while self.epoch < config.epochs and (self.batch or not total or self.step < total):
             rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
@@ -277,7 +265,7 @@ class SenseTrainer:
                 for group, base in zip(groups, rates, strict=True):
                     group["lr"] = base * rate
                 torch.manual_seed(config.seed * 1_000_003 + self.step)
-                loss = self._train_step(batch, optimizers, [*projections, *encoder], kept)
+                loss = self._train_step(batch, optimizers, clipped, kept)
                 self.losses.append(loss)
                 self.step += 1
                 self.batch += 1
@@ -308,7 +296,19 @@ class SenseTrainer:
             self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
             is_last = self.epoch >= config.epochs or self.step >= total
             self._checkpoint_if_due(optimizers, total, at_once=is_last)
-            self._write_curve()
+            write_curve(self.folder, self.curve)
+
+    def _optimizers(self) -> tuple[torch.optim.AdamW, torch.optim.SparseAdam]:
+        """Of projections and encoder, and of what is learnt for single senses."""
+        encoder = [p for p in self.encoder.parameters() if p.requires_grad]
+        dense = torch.optim.AdamW(
+            [{"params": self.network.projections()}, {"params": encoder}],
+            weight_decay=0.01,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        # The residual table has a row for each synset, and a step touches hundreds.
+        return dense, torch.optim.SparseAdam(self.network.residual.parameters())
 
     def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
         """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""
@@ -421,31 +421,24 @@ class SenseTrainer:
             self._saved_at = time.perf_counter()
 
     def _checkpoint(self, optimizers: tuple[Any, ...], total: int) -> None:
-        temporary = self.folder / "checkpoint.pt.part"
-        torch.save(
-            {
-                "epoch": self.epoch,
-                "step": self.step,
-                "batch": self.batch,
-                "losses": self.losses,
-                "total": total,
-                "curve": self.curve,
-                "config": asdict(self.config),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "network": self.network.state_dict(),
-                "encoder": self.encoder.state_dict(),
-                "glosses": self.glosses.state() if self.glosses is not None else None,
-            },
-            temporary,
-        )
-        temporary.replace(self.folder / "checkpoint.pt")
-
-    def _write_curve(self) -> None:
-        (self.folder / "curve.json").write_text(json.dumps(self.curve, indent=1) + "\n")
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "batch": self.batch,
+            "losses": self.losses,
+            "total": total,
+            "curve": self.curve,
+            "config": asdict(self.config),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "network": self.network.state_dict(),
+            "encoder": self.encoder.state_dict(),
+            "glosses": self.glosses.state() if self.glosses is not None else None,
+        }
+        write_checkpoint(self.folder, state)
 
     def _resume(self, optimizers: tuple[Any, Any]) -> int:
         """Take over the last checkpoint; gives the number of all steps, 0 for a new run."""
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / CHECKPOINT
         if not path.exists():
             return 0
         saved = read_checkpoint(path, self.device)
