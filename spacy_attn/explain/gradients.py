@@ -1,4 +1,4 @@
-"""Which words of the context decided, by the gradient of the margin between two senses.
+"""Which words of the context decided, by the gradient of the log-odds of two senses.
 
 Integrated gradients (Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks") and
 gradient x input (Shrikumar et al. 2016), both by captum, over the word embeddings of the pieces.
@@ -41,8 +41,8 @@ class Gradients:
     """
 
     weights: NDArray[np.float32]
-    margin: float  # the log-odds by the differentiated model; the method's own, but for rounding
-    gap: float | None  # |sum of weights - (margin - that of the baseline)| / their greater; None
+    log_odds: float  # by the differentiated model; the method's own, but for rounding
+    gap: float | None  # |sum of weights - (log-odds - those of the baseline)| / their greater; None
     # where the weights need not sum to anything
 
 
@@ -94,7 +94,7 @@ def gradient_attribution(
     for window, values in zip(work.windows, work.split(pieces), strict=True):
         inside = slice(work.n_prefix, work.n_prefix + window.end - window.start)
         out += values[inside] @ weights[window.start : window.end]
-    return Gradients(out, work.margin(), gap)
+    return Gradients(out, work.log_odds(), gap)
 
 
 def _attribute(
@@ -104,10 +104,10 @@ def _attribute(
     from captum.attr import InputXGradient, IntegratedGradients
 
     if kind == "gradient_x_input":
-        found = InputXGradient(work.margins).attribute(work.embedded.requires_grad_())
+        found = InputXGradient(work.log_odds_of).attribute(work.embedded.requires_grad_())
         work.embedded.requires_grad_(False)
         return found.detach()[0].sum(-1).numpy(), None
-    found = IntegratedGradients(work.margins).attribute(
+    found = IntegratedGradients(work.log_odds_of).attribute(
         work.embedded,
         work.baseline(),
         n_steps=steps,
@@ -115,7 +115,7 @@ def _attribute(
         internal_batch_size=max(1, _MOST_PIECES // work.embedded.shape[1]),
     )
     pieces = found.detach()[0].sum(-1).numpy()
-    with_text, without = work.margin(), float(work.margins(work.baseline()))
+    with_text, without = work.log_odds(), float(work.log_odds_of(work.baseline()))
     gap = abs(float(pieces.sum()) - (with_text - without))
     return pieces, gap / max(abs(with_text), abs(without), 1e-9)
 
@@ -142,21 +142,21 @@ class _Differentiated:
         self._own = self._pieces_of(range(form.bounds[0], form.bounds[1]))
         self._formula = _formula(form)
 
-    def margins(self, embedded: Tensor) -> Tensor:
+    def log_odds_of(self, embedded: Tensor) -> Tensor:
         """*Shape:* (batch, n_pieces of all windows, width) -> (batch,)"""
         import torch
 
         parts = [self._model.hidden_of(part) for part in torch.split(embedded, self._lengths, 1)]
         hidden = torch.cat(parts, dim=1)
-        margins: Tensor = self._formula(self._target @ hidden, self._context @ hidden)
-        return margins
+        log_odds: Tensor = self._formula(self._target @ hidden, self._context @ hidden)
+        return log_odds
 
-    def margin(self) -> float:
-        """The log-odds of the text as it is."""
+    def log_odds(self) -> float:
+        """Of the text as it is."""
         import torch
 
         with torch.no_grad():
-            return float(self.margins(self.embedded))
+            return float(self.log_odds_of(self.embedded))
 
     def baseline(self) -> Tensor:
         """The embeddings with a mask for every piece but the target's and special tokens."""

@@ -38,7 +38,7 @@ def test_of_a_cascade_the_method_that_decided_is_explained(of_a_cascade):
     found = gradient_attribution(
         left.fitted, left.context, left.target, left.chosen, left.runner_up
     )
-    assert found.margin > 0
+    assert found.log_odds > 0
 
 
 def test_chosen_and_runner_up_are_the_best_two(toy_nlp):

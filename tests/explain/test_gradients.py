@@ -1,4 +1,4 @@
-"""Gradients: the margin is the method's own, the weights hold against finite differences."""
+"""Gradients: the log-odds are the method's own, the weights hold against finite differences."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ AFAR = "the river " + "in a cave " * 12 + "at night. "  # too long to share a pa
 
 @pytest.mark.parametrize("widen_below", [0.0, 1.1])
 @pytest.mark.parametrize("text", [TEXT, AFAR + "a bat flew at night. the bank of money."])
-def test_the_margin_is_that_of_the_method(toy_nlp, widen_below, text):
+def test_the_log_odds_are_those_of_the_method(toy_nlp, widen_below, text):
     component = toy_nlp.get_pipe("sense_disambiguator")
     component.prepared().widen_below = widen_below
     subject = subjects_of(toy_nlp, [text], "bat")[0][1]
     found = attributed(subject)
-    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
-    assert found.margin > 0
+    assert found.log_odds == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.log_odds > 0
     assert bool(found.weights[:2].any()) == (widen_below > 1 or text == TEXT)
 
 
-def test_the_margin_is_that_of_a_method_that_knows_wordnet(
+def test_the_log_odds_are_those_of_a_method_that_knows_wordnet(
     toy_nlp, toy_model, toy_sense_model, knows_wordnet
 ):
     toy_nlp.get_pipe("sense_disambiguator").method = attention_v1(
@@ -78,7 +78,7 @@ def test_the_margin_is_that_of_a_method_that_knows_wordnet(
     )
     subject = subjects_of(toy_nlp, [TEXT])[0][1]
     found = attributed(subject, steps=64)
-    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.log_odds == pytest.approx(log_odds(subject), abs=1e-4)
     assert found.gap < 0.05
 
 
@@ -106,7 +106,7 @@ def test_gradient_x_input_is_the_slope_of_a_scaled_embedding(subject, monkeypatc
         for sign in (1, -1):
             scale[token + 1] = 1 + sign * step
             with torch.no_grad():
-                values.append(float(work.margins(work.embedded * scale)))
+                values.append(float(work.log_odds_of(work.embedded * scale)))
         slope = (values[0] - values[1]) / (2 * step)
         assert found.weights[token] == pytest.approx(slope, abs=2e-3)
 
@@ -138,7 +138,7 @@ def test_a_long_text_in_several_windows(toy_nlp, toy_model, toy_sense_model):
     )
     ((_, subject),) = subjects_of(toy_nlp, [f"{TEXT} {TEXT.replace('bat', 'river')}"], "bat")
     found = attributed(subject, steps=64)
-    assert found.margin == pytest.approx(log_odds(subject), abs=1e-4)
+    assert found.log_odds == pytest.approx(log_odds(subject), abs=1e-4)
     assert found.gap < 1e-2
 
 

@@ -57,8 +57,6 @@ DATA = Path(str(files("spacy_attn") / "data"))
 SENSE_MODEL = DATA / "senses_minilm.safetensors"
 SELF_ATTENTION_MODEL = DATA / "self_attention.safetensors"
 _OWN = re.compile(r"spacy_attn\.(\w+)\.v(\d+)")
-#: Methods whose argument ``model`` is the encoder of the attention method.
-WITH_ENCODER = ("attention", "cascade", "ensemble")
 # In tables and messages the cheapest come first, and those that are not named here last.
 _CHEAPEST_FIRST = (
     "random",
@@ -131,7 +129,7 @@ def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
 
     Args:
         methods: names; what is given in another way is left as it is.
-        model: the argument ``model`` of :data:`WITH_ENCODER`; None leaves the methods as they are.
+        model: the argument ``model`` of those that need an encoder; None leaves them as they are.
 
     Raises:
         ConfigError: none of them has an encoder.
@@ -139,18 +137,26 @@ def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
     if model is None:
         return list(methods)
     newest = short_names()
-    blocks = {name: newest[name] for name in WITH_ENCODER if name in newest}
-    blocks |= {registered: registered for registered in blocks.values()}
-    takes = [isinstance(method, str) and method in blocks for method in methods]
+    names = [newest.get(method, method) if isinstance(method, str) else "" for method in methods]
+    takes = [_needs_encoder(name) for name in names]
     if not any(takes):
+        others = sorted(short for short, name in newest.items() if _needs_encoder(name))
         raise ConfigError(
             f"model = {model!r} does not work with {', '.join(map(str, methods))}; leave it out, "
-            f"or name a method with an encoder: {', '.join(WITH_ENCODER)}"
+            f"or name a method with an encoder: {', '.join(others)}"
         )
     return [
-        {"@sense_methods": blocks[method], "model": model} if has_one else method
-        for method, has_one in zip(methods, takes, strict=True)
+        {"@sense_methods": name, "model": model} if has_one else method
+        for method, name, has_one in zip(methods, names, takes, strict=True)
     ]
+
+
+def _needs_encoder(registered: str) -> bool:
+    """Whether a method of this package reads the vectors of an encoder."""
+    if not _OWN.fullmatch(registered) or registered not in _registered():
+        return False
+    method = sense_method(registered)
+    return isinstance(method, BuiltInMethod) and bool(method.needs.encoders)
 
 
 def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
