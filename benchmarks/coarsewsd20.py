@@ -37,7 +37,6 @@ from benchmarks.common import (
     SEED,
     Result,
     accuracy,
-    comparisons,
     need,
     progress,
     publish,
@@ -65,6 +64,7 @@ from benchmarks.word_experts import (
 )
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.metrics import macro_f1
+from spacy_attn.compare.results import comparisons
 from spacy_attn.models import glove_files
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import SenseHead
@@ -269,9 +269,9 @@ def measure(words: Sequence[Word], chosen: dict[str, Mix], head: SenseHead) -> l
     out = []
     for name, kind, decide in progress(systems, "systems"):
         out.append(row(name, kind, words, [decide(w, train=w.train, test=w.test) for w in words]))
-    names, rights = [each["name"] for each in out], [each.pop("right") for each in out]
-    for each, comparison in zip(out, comparisons(names, rights, BASELINE), strict=True):
-        each["comparison"] = comparison
+    tests = comparisons({each["name"]: each.pop("right") for each in out}, BASELINE)
+    for each in out:
+        each["comparison"] = tests.get(each["name"])
     return out
 
 

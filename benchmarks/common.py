@@ -32,7 +32,7 @@ from spacy_attn._types import Encoder, Floats1d, Floats2d, StaticVectors
 from spacy_attn.compare.manifest import ROOT as ROOT
 from spacy_attn.compare.manifest import manifest as manifest
 from spacy_attn.compare.manifest import sha256 as sha256
-from spacy_attn.compare.metrics import holm, interval, mcnemar
+from spacy_attn.compare.metrics import interval, mcnemar
 from spacy_attn.compare.report import numbers
 from spacy_attn.compare.report.numbers import percent as percent
 from spacy_attn.encoder.precision import pick_precision
@@ -308,24 +308,6 @@ def rounded(values: Iterable[float]) -> list[float]:
 def accuracy(right: Bools1d) -> Result:
     """Accuracy and its 95 % bootstrap interval. *Shape:* (n,)"""
     return {"accuracy": round(float(right.mean()), 4), "ci95": rounded(interval(right))}
-
-
-def comparisons(names: Sequence[str], rights: Sequence[Bools1d], baseline: str) -> list[Any]:
-    """McNemar's test of each system against one, with p corrected for their number (Holm).
-
-    *Shape:* of each of ``rights`` (n,): what was right
-
-    Returns:
-        For each system a dict; None for the baseline itself.
-    """
-    kept = rights[list(names).index(baseline)]
-    tests = {n: mcnemar(r, kept) for n, r in zip(names, rights, strict=True) if n != baseline}
-    corrected = holm([p for _, _, p in tests.values()])
-    found = {
-        name: {"baseline": baseline, "only_this": a, "only_baseline": b, "p": p, "p_holm": p_holm}
-        for (name, (a, b, p)), p_holm in zip(tests.items(), corrected, strict=True)
-    }
-    return [found.get(name) for name in names]
 
 
 def duel(names: Sequence[str], kinds: Sequence[str], rights: Sequence[Bools1d]) -> Result:

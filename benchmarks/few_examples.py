@@ -10,8 +10,6 @@ with its definitions and without.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -20,10 +18,12 @@ import spacy
 
 from benchmarks.common import ROOT, SEED, Result, publish, run_command
 from benchmarks.dictionaries import without_definitions
-from spacy_attn.compare.task import tagged_by
+from spacy_attn.compare.curves import right_with
+from spacy_attn.compare.dataset import open_dataset
+from spacy_attn.compare.metrics import accuracy_by
+from spacy_attn.compare.task import Task, gold_task, tagged_by
 from spacy_attn.components.adapter import resources_of
-from spacy_attn.wsd.context import Resources, Target, tokens_within
-from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
+from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method
 from spacy_attn.wsd.vectors import Texts
 
@@ -32,28 +32,12 @@ SIZES = (0, 1, 3, 6, None)  # examples of each sense; None: all
 DRAWS = 2
 
 
-def accuracies(
-    inventory: Inventory, texts: Texts, items: Sequence[Result], resources: Resources, spec: Result
-) -> Result:
+def accuracies(task: Task, texts: Texts, spec: Result) -> Result:
     """Share of right answers over all and by stratum."""
-    fitted = sense_method(spec).prepare(inventory, resources)
-    targets = [
-        Target(
-            i,
-            *tokens_within(context, item["start"], item["end"]),
-            item["lemma"],
-            inventory.candidates(item["lemma"], item["pos"]),
-        )
-        for i, (context, item) in enumerate(zip(texts, items, strict=True))
-    ]
-    scores = fitted.score(texts, targets)
-    best = [t.candidates[int(s.argmax())].id for t, s in zip(targets, scores, strict=True)]
-    right = np.array([one == item["sense"] for one, item in zip(best, items, strict=True)])
-    strata = np.array([item["stratum"] for item in items])
-    return {
-        "all": float(right.mean()),
-        **{name: float(right[strata == name].mean()) for name in dict.fromkeys(strata.tolist())},
-    }
+    fitted = sense_method(spec).prepare(task.inventory, task.resources)
+    right = right_with(task, texts, fitted)
+    strata = [item.stratum for item in task.dataset.instances]
+    return {"all": float(right.mean()), **accuracy_by(strata, right)}
 
 
 def run() -> Result:
@@ -61,8 +45,8 @@ def run() -> Result:
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
     resources = replace(resources_of(nlp), may_keep=False)
-    items = [json.loads(line) for line in SENTENCES.read_text(encoding="utf-8").splitlines()]
-    texts = Texts(tagged_by(nlp)([item["text"] for item in items]))  # encoded once for all
+    data = open_dataset(SENTENCES, tagged_by(nlp))
+    texts = Texts(data.contexts)  # encoded once for all
     whole = load_inventory("homographs", "en")
     bare = without_definitions(whole)
     rows = []
@@ -80,13 +64,13 @@ def run() -> Result:
         if size is not None:
             draws = range(DRAWS if size else 1)
             parts = [inventory.with_examples(size, seed) for seed in draws]
-        found = [accuracies(part, texts, items, resources, spec) for part in parts]
+        found = [accuracies(gold_task(data, part, resources), texts, spec) for part in parts]
         has = {"wordnet": wordnet, "definitions": inventory is whole, "examples": size}
         rows.append(
             {**has, **{name: float(np.mean([each[name] for each in found])) for name in found[0]}}
         )
         print(rows[-1], flush=True)
-    return {"n": len(items), "draws": DRAWS, "rows": rows}
+    return {"n": len(data.instances), "draws": DRAWS, "rows": rows}
 
 
 def main() -> None:

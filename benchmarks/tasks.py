@@ -38,7 +38,6 @@ from benchmarks.common import (
     Result,
     T,
     accuracy,
-    comparisons,
     duel,
     encoded,
     file_megabytes,
@@ -50,6 +49,7 @@ from benchmarks.common import (
 )
 from spacy_attn._types import Encoder, Floats2d, StaticVectors
 from spacy_attn.classic.vectors import shared_vectors
+from spacy_attn.compare.results import comparisons
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.models import glove_files, model_files, resolve_encoder
 from spacy_attn.settings import EncoderSettings
@@ -276,10 +276,11 @@ def measure(corpus: Corpus) -> tuple[list[Result], Result]:
         said, chosen, _ = predict(corpus, features.rows, dense_search)
         kind = "classic" if name == BASELINE else "attention"
         rows.append(row(corpus, name, kind, said) | _cost(features, chosen))
-    names, rights = [each["name"] for each in rows], [each.pop("right") for each in rows]
-    for each, comparison in zip(rows, comparisons(names, rights, BASELINE), strict=True):
-        each["comparison"] = comparison
-    return rows, duel(names, [each["kind"] for each in rows], rights)
+    rights = {each["name"]: each.pop("right") for each in rows}
+    tests = comparisons(rights, BASELINE)
+    for each in rows:
+        each["comparison"] = tests.get(each["name"])
+    return rows, duel(list(rights), [each["kind"] for each in rows], list(rights.values()))
 
 
 def _cost(features: Features, chosen: Sequence[Result]) -> Result:

@@ -36,7 +36,6 @@ from benchmarks.common import (
     Bools1d,
     Result,
     accuracy,
-    comparisons,
     duel,
     need,
     progress,
@@ -49,6 +48,7 @@ from benchmarks.word_experts import Occurrence, encode, encoders
 from spacy_attn import load_pipeline
 from spacy_attn.classic.vectors import shared_vectors
 from spacy_attn.compare.dataset import Dataset, LabelledSentence, LabelledWord, dataset_of
+from spacy_attn.compare.results import comparisons
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import gold_task
 from spacy_attn.components.adapter import resources_of
@@ -411,11 +411,10 @@ def duels(rows: Sequence[Result]) -> Result:
 
 def compare_with(baseline: str, rows: Sequence[Result]) -> None:
     """Put McNemar's test against a row into all others, and take out what it needed."""
-    names = [each["name"] for each in rows]
     for key in ("right", "right_unseen"):
-        tests = comparisons(names, [each.pop(key) for each in rows], baseline)
-        for each, found in zip(rows, tests, strict=True):
-            (each if key == "right" else each["unseen"])["comparison"] = found
+        tests = comparisons({each["name"]: each.pop(key) for each in rows}, baseline)
+        for each in rows:
+            (each if key == "right" else each["unseen"])["comparison"] = tests.get(each["name"])
 
 
 def run() -> Result:

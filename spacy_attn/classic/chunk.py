@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from spacy_attn.classic.sequence import LabelledSpan
-from spacy_attn.errors import ConfigError, RecordError, counted, explain_missing_package
+from spacy_attn.classic.sequence import LabelledSpan, check_tags
+from spacy_attn.errors import ConfigError, explain_missing_package
 
 #: For Penn Treebank tags, written by the definitions of CoNLL-2000 (Tjong Kim Sang and Buchholz,
 #: 2000): a noun phrase ends at its head, a possessive ending begins a new one, a verb phrase has
@@ -114,9 +114,7 @@ class GrammarChunker:
             RecordError: there is not one tag for each word.
             ConfigError: a grammar of the user takes too long, or NLTK cannot use its rules.
         """
-        if len(words) != len(tags):
-            given = f"{counted(len(words), 'word')} and {counted(len(tags), 'tag')}"
-            raise RecordError(f"{given}; give each word one tag")
+        check_tags(words, tags)
         readable = [tag if _TAG.fullmatch(tag) else _NO_TAG for tag in tags]
         return [
             (start + first, start + end, label)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from spacy_attn.cli.options import check_inputs
 from spacy_attn.cli.terminal import messages, visible
+from spacy_attn.cli.training import bar_columns
 from spacy_attn.errors import ConfigError, ResourceError, allowed_names
 
 
@@ -64,13 +65,7 @@ def train_chunker(
     check_inputs("--dev", None if dev in in_archive else dev, may_be_pipe=True)
     held_out = read_labelled_files([dev], task=task, spans_key=spans_key) if dev else None
     console = messages()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*bar_columns(), console=console, disable=not console.is_terminal) as bar:
         now = bar.add_task("reading", total=None)
         sentences = read_labelled_files(data, task=task, spans_key=spans_key)
 

@@ -6,9 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from spacy_attn.cli.terminal import messages
+
+
+def bar_columns() -> tuple[ProgressColumn, ...]:
+    """What the bar of a training shows."""
+    description = TextColumn("{task.description}")
+    return description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 
 
 @contextmanager
@@ -25,13 +38,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
         a sentence to read.
     """
     console = messages()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*bar_columns(), console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(first, total=None)
         last = ""
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from spacy_attn._types import PlainData
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
-from spacy_attn.compare.metrics import interval, is_gold
+from spacy_attn.compare.metrics import Bools1d, interval
 from spacy_attn.compare.systems import MethodSystem, resolve_method
-from spacy_attn.compare.task import Answers, OnProgress, Task, gold_task, right_of
+from spacy_attn.compare.task import Answers, OnProgress, Prediction, Task, gold_task, right_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_of, sentence_starts
 from spacy_attn.wsd.context import Context, tokens_within
@@ -75,7 +75,8 @@ def learning_points(
         for seed in range(draws):
             part = inventory.with_examples(size, seed)
             fitted = method.prepare(part, resources)
-            found.append(_accuracy(gold_task(task.dataset, part, resources), texts, fitted))
+            right = right_with(gold_task(task.dataset, part, resources), texts, fitted)
+            found.append(float(right.mean()))
             n_done += 1
             on_progress(n_done, len(sizes) * draws)
         n_short = sum(len(sense.examples) < size for sense in inventory.senses)
@@ -84,15 +85,11 @@ def learning_points(
     return points
 
 
-def _accuracy(task: Task, texts: Texts, fitted: FittedMethod) -> float:
-    """Of a fitted method on texts that have their vectors already."""
-    pairs = [(i, target) for i, target in enumerate(task.targets) if target is not None]
-    decided = disambiguate(fitted, texts, [target for _, target in pairs])
-    right = [
-        is_gold(decision.sense.id, task.dataset.instances[i], target)
-        for (i, target), decision in zip(pairs, decided, strict=True)
-    ]
-    return sum(right) / len(task.targets)
+def right_with(task: Task, texts: Texts, fitted: FittedMethod) -> Bools1d:
+    """Where a fitted method is right on texts that keep their vectors. *Shape:* (n_instances,)"""
+    decided = iter(disambiguate(fitted, texts, [t for t in task.targets if t is not None]))
+    chosen = [None if t is None else Prediction(next(decided).sense.id) for t in task.targets]
+    return right_of(task, chosen)
 
 
 # -- distance -------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def score(
     rights = {name: right_of(task, each.predictions) for name, each in answers.items()}
     if baseline is None or baseline not in answers:
         baseline = "attention" if "attention" in answers else next(iter(answers))
-    tests = _comparisons(rights, baseline)
+    tests = comparisons(rights, baseline)
     words = [item.lemma for item in instances]
     rows = [
         {
@@ -96,8 +96,13 @@ def score(
     }
 
 
-def _comparisons(rights: Mapping[str, Bools1d], baseline: str) -> dict[str, PlainData]:
-    """McNemar's test of each system against one, corrected for their number."""
+def comparisons(rights: Mapping[str, Bools1d], baseline: str) -> dict[str, PlainData]:
+    """McNemar's test of each system against one, with p corrected for their number (Holm).
+
+    Args:
+        rights: of each system, what was right. *Shape:* of each (n,)
+        baseline: the one that the others are compared with; it has no row.
+    """
     others = [name for name in rights if name != baseline]
     found = [mcnemar(rights[name], rights[baseline]) for name in others]
     corrected = holm([p for _, _, p in found])

@@ -8,6 +8,7 @@ labels of the two tokens before it.
 from spacy_attn.classic.sequence.labels import (
     LabelledSpan,
     LabelledToken,
+    check_tags,
     iob_spans,
     repair_iob,
     spans_to_iob,
@@ -21,6 +22,7 @@ __all__ = [
     "LabelledToken",
     "SequenceTagger",
     "TrainedChunker",
+    "check_tags",
     "iob_spans",
     "repair_iob",
     "spans_to_iob",

@@ -8,13 +8,24 @@ correctly too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from spacy_attn.errors import RecordError
+from spacy_attn.errors import RecordError, counted
 
 LabelledToken: TypeAlias = tuple[str, str, str]  # word, part-of-speech tag, IOB label
 LabelledSpan: TypeAlias = tuple[int, int, str]  # first token, token after the last, type
+
+
+def check_tags(words: Sequence[str], tags: Sequence[str]) -> None:
+    """Refuse a sentence that has not one tag for each word.
+
+    Raises:
+        RecordError: with the number of both.
+    """
+    if len(words) != len(tags):
+        given = f"{counted(len(words), 'word')} and {counted(len(tags), 'tag')}"
+        raise RecordError(f"{given}; give each word one tag")
 
 
 def repair_iob(labels: Iterable[str]) -> list[str]:

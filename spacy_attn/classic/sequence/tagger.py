@@ -22,8 +22,14 @@ from spacy_attn.classic.sequence.features import (
     history_word_features,
     token_features,
 )
-from spacy_attn.classic.sequence.labels import LabelledSpan, follows, iob_spans, repair_iob
-from spacy_attn.errors import ConfigError, RecordError, ResourceError, counted
+from spacy_attn.classic.sequence.labels import (
+    LabelledSpan,
+    check_tags,
+    follows,
+    iob_spans,
+    repair_iob,
+)
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.files import atomic_write, regular_file
 
 TASKS = ("chunks", "entities")
@@ -80,9 +86,7 @@ class SequenceTagger:
         Raises:
             RecordError: there is not one tag for each word.
         """
-        if len(words) != len(tags):
-            given = f"{counted(len(words), 'word')} and {counted(len(tags), 'tag')}"
-            raise RecordError(f"{given}; give each word one tag")
+        check_tags(words, tags)
         if not len(words):
             return []
         unseen = len(self._features)

@@ -110,7 +110,7 @@ def open_words(folder: Path, n: int) -> MappedWords:
     starts = map_array(own_file(folder, "starts.npy"), (n + 1,), np.int64)
     hashes = map_array(own_file(folder, "hashes.npy"), (n,), np.uint64)
     rows = map_array(own_file(folder, "rows.npy"), (n,), np.int64)
-    with regular_file(own_file(folder, "words.txt")).open("rb") as file:
+    with own_file(folder, "words.txt").open("rb") as file:
         text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if len(text) != int(starts[-1]):
         raise Damaged(f"its words.txt has {len(text)} bytes, expected {int(starts[-1])}")
@@ -124,15 +124,16 @@ def open_words(folder: Path, n: int) -> MappedWords:
 
 
 def own_file(folder: Path, name: str) -> Path:
-    """A file of a folder.
+    """A regular file of a folder.
 
     Raises:
         Damaged: it is a link that leads out of the folder.
+        OSError: it is not there, or no regular file.
     """
     path = folder / name
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise Damaged(f"its {name} is a link to a file outside of the folder; put the file there")
-    return path
+    return regular_file(path)
 
 
 def map_array(path: Path, shape: tuple[int, ...] | None = None, dtype: Any = None) -> NDArray[Any]:
