@@ -101,11 +101,11 @@ def capped(word: Word, cap: int = CAP) -> Ints1d:
 class CrossValidation:
     """Probabilities of training rows by classifiers that have not seen them; each asked once."""
 
-    def __init__(self, words: Sequence[Word], cap: int = CAP) -> None:
+    def __init__(self, words: Sequence[Word]) -> None:
         from sklearn.model_selection import StratifiedKFold
 
         self.words = words
-        self.rows = [capped(word, cap) for word in words]
+        self.rows = [capped(word, CAP) for word in words]
         self._splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
         self._known: dict[Recipe, list[Scores]] = {}
         self.tried: dict[str, dict[str, float]] = {}
@@ -203,7 +203,7 @@ def _blocks(encoder: str, *parts: str) -> tuple[str, ...]:
 
 
 def macro_interval(
-    names: Sequence[str], gold: Sequence[str], chosen: Sequence[str], n_draws: int = 2000
+    names: Sequence[str], gold: Sequence[str], chosen: Sequence[str]
 ) -> tuple[float, float]:
     """95 % bootstrap interval of macro-F1, each word's sentences drawn anew among themselves.
 
@@ -216,7 +216,7 @@ def macro_interval(
     means = []
     for cells in by_word.values():
         pairs, counts = list(cells), np.array(list(cells.values()))
-        draws = rng.multinomial(counts.sum(), counts / counts.sum(), n_draws)
+        draws = rng.multinomial(counts.sum(), counts / counts.sum(), 2000)
         f1s = []
         for sense in sorted({g for g, _ in pairs}):
             is_gold = np.array([g == sense for g, _ in pairs])

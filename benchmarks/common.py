@@ -242,9 +242,9 @@ def joined(texts: Iterable[str], size: int) -> list[str]:
     return [" ".join(sentences[i : i + size]) for i in range(0, len(sentences), size)]
 
 
-def documents(n_words: int = 20_000, seed: int = SEED) -> list[str]:
+def documents(n_words: int = 20_000) -> list[str]:
     """Neighbouring sentences of SemCor joined to documents of 1 to 20 sentences."""
-    rng = random.Random(seed)  # noqa: S311 - lengths of documents
+    rng = random.Random(SEED)  # noqa: S311 - lengths of documents
     out: list[str] = []
     part: list[str] = []
     n, wanted = 0, 1

@@ -38,7 +38,6 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,9 +90,9 @@ N_TIMED = 6000
 Find = Callable[[Sequence[FormLemma]], list[str]]
 
 
-def read_invented(path: Path = INVENTED) -> dict[FormLemma, str]:
+def read_invented() -> dict[FormLemma, str]:
     """The invented words and their tags."""
-    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    lines = INVENTED.read_text(encoding="utf-8").splitlines()[1:]
     rows = (line.split("\t") for line in lines)
     return {FormLemma(form, pos, lemma, 1): tag for form, tag, pos, lemma in rows}
 

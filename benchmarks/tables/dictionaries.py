@@ -17,9 +17,9 @@ from benchmarks.common import (
 )
 
 
-def dictionaries(result: Result | None = None) -> str:
+def dictionaries() -> str:
     """Definitions and examples."""
-    result = result or load("dictionaries")
+    result = load("dictionaries")
     rows = {
         row["method"]: [percent(point["accuracy"]) for point in row["definitions"]]
         + [percent(point["accuracy"]) for point in row["examples"]]
@@ -41,9 +41,9 @@ def dictionaries(result: Result | None = None) -> str:
     )
 
 
-def few_examples(result: Result | None = None) -> str:
+def few_examples() -> str:
     """What WordNet adds to few examples."""
-    result = result or load("few-examples")
+    result = load("few-examples")
     columns = ("all", "plain", "distractor", "cross")
 
     def shown(row: Result) -> str:
@@ -72,9 +72,9 @@ def few_examples(result: Result | None = None) -> str:
     )
 
 
-def granularity(result: Result | None = None) -> str:
+def granularity() -> str:
     """Fine, coarse, supersense."""
-    result = (result or load("dictionaries"))["granularity"]
+    result = load("dictionaries")["granularity"]
     return page(
         f"Accuracy on *ALLamended* ({result['n']:,} words) where several senses are answered as "
         "one. A group is right if it holds a gold sense, so larger groups are easier: *groups* is "
@@ -91,9 +91,9 @@ def granularity(result: Result | None = None) -> str:
     )
 
 
-def corrections(result: Result | None = None) -> str:
+def corrections() -> str:
     """What a reader's corrections are worth."""
-    result = result or load("corrections")
+    result = load("corrections")
     n = result["n"]
     return page(
         f"Accuracy on *homographs* after a simulated reader has corrected sentences of SemCor and "
@@ -113,9 +113,9 @@ def corrections(result: Result | None = None) -> str:
     )
 
 
-def reading(result: Result | None = None) -> str:
+def reading() -> str:
     """The reading page of a long text."""
-    result = result or load("reading")
+    result = load("reading")
     return page(
         f"A text of {whole(result['words'])} words with the senses of WordNet "
         f"({whole(result['marks'])} marked words) and all layers is a page of "

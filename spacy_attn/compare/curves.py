@@ -95,21 +95,18 @@ def right_with(task: Task, texts: Texts, fitted: FittedMethod) -> Bools1d:
 # -- distance -------------------------------------------------------------------------------
 
 
-def distance_task(
-    task: Task, tag: Tag, distances: Sequence[int] = DISTANCES, seed: int = 0
-) -> Task | None:
+def distance_task(task: Task, tag: Tag, distances: Sequence[int] = DISTANCES) -> Task | None:
     """The instances of a task with their cues pushed away, once for each distance, in this order.
 
     Args:
         task: texts and words, with cues.
         tag: tokenises and tags the new texts.
         distances: least number of tokens between the target's sentence and that of the cue.
-        seed: of the choice of sentences.
 
     Returns:
         None where no instance has all its cues on one side of its sentence.
     """
-    made = [each for distance in distances for each in pushed(task.dataset, distance, seed)]
+    made = [each for distance in distances for each in pushed(task.dataset, distance)]
     if not made:
         return None
     contexts = tag([text for text, _, _ in made])
@@ -148,13 +145,12 @@ def distance_curve(
     }
 
 
-def pushed(dataset: Dataset, distance: int, seed: int = 0) -> Iterator[tuple[str, int, Instance]]:
+def pushed(dataset: Dataset, distance: int) -> Iterator[tuple[str, int, Instance]]:
     """Texts whose cue is some tokens farther away: text, start of the target, the instance.
 
     Only instances whose cues stand in sentences on one side of the target's, none in its own.
     What is put between are sentences of texts about other words, whole, until they have
-    ``distance`` tokens at least; the same seed gives the same sentences, and a longer distance
-    begins with those of a shorter one.
+    ``distance`` tokens at least; a longer distance begins with the sentences of a shorter one.
     """
     fillers = list(_single_sentences(dataset))
     for number, item in enumerate(dataset.instances):
@@ -162,7 +158,7 @@ def pushed(dataset: Dataset, distance: int, seed: int = 0) -> Iterator[tuple[str
         at = _cut(context, item)
         if at is None:
             continue
-        rng = random.Random(f"{seed} {number}")  # noqa: S311 - a choice, not a secret
+        rng = random.Random(f"0 {number}")  # noqa: S311 - a choice, not a secret
         chosen, n_tokens = [], 0
         for lemma, text, n in rng.sample(fillers, len(fillers)):
             if n_tokens >= distance:

@@ -227,10 +227,7 @@ def run(
     """
     options.check()
     on_progress("reading", 0, 0)
-    nlp = load_pipeline(options.pipeline, components=())
-    for name, factory in nlp.pipe_factories.items():
-        if factory == "sense_disambiguator":
-            nlp.remove_pipe(name)
+    nlp = _pipeline(options)
     inventory = open_inventory(options.source, nlp.lang)
     specs = _usable(nlp, options, on_left_out)
     task = _task(nlp, options, inventory)
@@ -262,6 +259,15 @@ def run(
         result["manifest"] = manifest(command, files, seed=0, in_process=options.in_process)
         _write(options.output / _RESULTS, to_json(result))
     return result
+
+
+def _pipeline(options: Options) -> Language:
+    """The pipeline that tokenises and tags, without senses of its own."""
+    nlp = load_pipeline(options.pipeline, components=())
+    for name, factory in nlp.pipe_factories.items():
+        if factory == "sense_disambiguator":
+            nlp.remove_pipe(name)
+    return nlp
 
 
 @dataclass(slots=True)

@@ -20,6 +20,8 @@ from spacy_attn.wsd.sense import Sense
 
 Bools1d = NDArray[np.bool_]
 
+_DRAWS = 2000  # of a bootstrap
+_BINS = 10  # of a reliability diagram
 _SENSE_KEY = re.compile(r"[^%]+%[1-5]:(\d\d):\d\d:")  # senseidx(5WN)
 
 
@@ -44,7 +46,7 @@ def macro_f1(words: Sequence[str], gold: Sequence[str], predicted: Sequence[str 
     return float(np.mean([np.mean(each) for each in by_word.values()]))
 
 
-def interval(right: Bools1d, seed: int = 0, n_draws: int = 2000) -> tuple[float, float]:
+def interval(right: Bools1d, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval (percentiles) of a share.
 
     To draw n of n zeros and ones with replacement and count the ones is a binomial draw, so
@@ -55,15 +57,14 @@ def interval(right: Bools1d, seed: int = 0, n_draws: int = 2000) -> tuple[float,
     Args:
         right: what was right, at least one.
         seed: of the draws.
-        n_draws: of the bootstrap.
     """
     n = len(right)
-    shares = np.random.default_rng(seed).binomial(n, float(np.mean(right)), n_draws) / n
+    shares = np.random.default_rng(seed).binomial(n, float(np.mean(right)), _DRAWS) / n
     low, high = np.quantile(shares, [0.025, 0.975])
     return float(low), float(high)
 
 
-def calibration_error(scores: NDArray[np.float64], right: Bools1d, bins: int = 10) -> float:
+def calibration_error(scores: NDArray[np.float64], right: Bools1d) -> float:
     """Expected calibration error over equal-width bins.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
@@ -73,17 +74,14 @@ def calibration_error(scores: NDArray[np.float64], right: Bools1d, bins: int = 1
     Args:
         scores: probabilities of what was chosen.
         right: whether it was right.
-        bins: number of them.
     """
-    points = reliability(scores, right, bins)
+    points = reliability(scores, right)
     return float(
         sum(abs(at["confidence"] - at["accuracy"]) * (at["n"] / len(scores)) for at in points)
     )
 
 
-def reliability(
-    scores: NDArray[np.float64], right: Bools1d, bins: int = 10
-) -> list[dict[str, float | int]]:
+def reliability(scores: NDArray[np.float64], right: Bools1d) -> list[dict[str, float | int]]:
     """The points of a reliability diagram: the bins of :func:`calibration_error` that hold any.
 
     *Shape:* (n,), (n,) -> one point for each bin
@@ -91,18 +89,17 @@ def reliability(
     Args:
         scores: probabilities of what was chosen.
         right: whether it was right.
-        bins: number of them.
     """
-    where = np.minimum((scores * bins).astype(int), bins - 1)
+    where = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     return [
         {
-            "low": b / bins,
-            "high": (b + 1) / bins,
+            "low": b / _BINS,
+            "high": (b + 1) / _BINS,
             "n": int((where == b).sum()),
             "confidence": float(scores[where == b].mean()),
             "accuracy": float(right[where == b].mean()),
         }
-        for b in range(bins)
+        for b in range(_BINS)
         if (where == b).any()
     ]
 

@@ -60,9 +60,6 @@ def score(
     pairs = list(zip(instances, task.targets, strict=True))
     sorts = {"strata": [i.stratum for i in instances], "pos": [i.pos for i in instances]}
     subsets = groups_of(instances, task.targets, seen)
-    n_by = {sort: dict(Counter(filter(None, labels))) for sort, labels in sorts.items()}
-    n_by["pos"] = {pos: n_by["pos"][pos] for pos in POS_TAGS if pos in n_by["pos"]}
-    n_by["subsets"] = {name: int(members.sum()) for name, members in subsets.items()}
     rights = {name: right_of(task, each.predictions) for name, each in answers.items()}
     if baseline is None or baseline not in answers:
         baseline = "attention" if "attention" in answers else next(iter(answers))
@@ -83,7 +80,7 @@ def score(
         "dataset": task.dataset.name,
         "inventory": task.inventory.name,
         "n": len(instances),
-        "n_by": n_by,
+        "n_by": _n_by(sorts, subsets),
         "unknown": sum(target is None for target in task.targets),
         "unreachable": sum(
             target is not None and not any(is_gold(s.id, item, target) for s in target.candidates)
@@ -94,6 +91,16 @@ def score(
         "failed": dict(failed),
         "instances": [_instance(task, i, answers, rights) for i in range(len(instances))],
     }
+
+
+def _n_by(
+    sorts: Mapping[str, list[str]], subsets: Mapping[str, Bools1d]
+) -> dict[str, dict[str, int]]:
+    """The number of instances of each group."""
+    n_by = {sort: dict(Counter(filter(None, labels))) for sort, labels in sorts.items()}
+    n_by["pos"] = {pos: n_by["pos"][pos] for pos in POS_TAGS if pos in n_by["pos"]}
+    n_by["subsets"] = {name: int(members.sum()) for name, members in subsets.items()}
+    return n_by
 
 
 def comparisons(rights: Mapping[str, Bools1d], baseline: str) -> dict[str, PlainData]:

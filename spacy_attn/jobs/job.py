@@ -110,12 +110,7 @@ def annotate_files(
                 n_process = call.n_process
                 engine = InProcess() if n_process == 1 else ProcessWorkers(n_process)
             chunks = call.chunks()
-            for _ in range(run.n_chunks):  # what an interrupted job finished already
-                if next(chunks, None) is None:
-                    raise ConfigError(
-                        f"the manifest of {output} tells of more records than the input has: begin "
-                        "anew with --overwrite"
-                    )
+            _skip_finished(chunks, run.n_chunks, output)
             with (
                 Interrupts() as interrupts,
                 closing(_annotate(chunks, call.annotator, engine, interrupts)) as annotated,
@@ -128,6 +123,16 @@ def annotate_files(
                     interrupts.release()
             run.finish()
         return run.summary()
+
+
+def _skip_finished(chunks: Iterator[Chunk], n: int, output: str | Path) -> None:
+    """Go past what an interrupted job finished already."""
+    for _ in range(n):
+        if next(chunks, None) is None:
+            raise ConfigError(
+                f"the manifest of {output} tells of more records than the input has: begin anew "
+                "with --overwrite"
+            )
 
 
 def plan_job(

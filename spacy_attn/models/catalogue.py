@@ -42,7 +42,6 @@ class KnownModel:
     name: str
     kind: Kind
     license: str  # of the weights
-    hub: bool = False  # whether the name is one of the Hugging Face hub
     weights_sha256: str | None = None  # of model.safetensors
     wheel: Wheel | None = None
     encoder: str | None = None  # that a sense model was trained for

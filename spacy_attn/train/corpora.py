@@ -30,6 +30,8 @@ _GENRES = {
     "oewn_new_examples": "oewn",
 }
 _WRITTEN_HELD_OUT = 5  # one of so many written words
+_N_GENRES = 3  # of MASC that are held out
+_SEED = 1  # decides which
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,6 @@ def split_corpora(
     semcor: list[TaggedSentence],
     masc: list[TaggedSentence],
     examples: list[TaggedSentence],
-    seed: int = 1,
-    n_genres: int = 3,
     written: Sequence[TaggedSentence] = (),
 ) -> Split:
     """Hold out a tenth of SemCor's documents, some genres of MASC, a fifth of the written words.
@@ -207,16 +207,14 @@ def split_corpora(
         semcor: sentences of SemCor.
         masc: sentences of MASC; may be empty.
         examples: WordNet's example sentences and other tagged ones; all are trained on.
-        seed: decides which documents and genres are held out.
-        n_genres: how many genres of MASC are held out.
         written: the written corpus. A word is held out with all its written sentences, by a hash
             of its lemma, so that the split stays when the corpus grows.
     """
     docs = sorted({s.doc for s in semcor})
-    random.Random(seed).shuffle(docs)  # noqa: S311 - a split, not a secret
+    random.Random(_SEED).shuffle(docs)  # noqa: S311 - a split, not a secret
     out_docs = set(docs[: len(docs) // 10])
     genres = sorted({s.genre for s in masc})
-    out_genres = set(random.Random(seed).sample(genres, min(n_genres, len(genres))))  # noqa: S311
+    out_genres = set(random.Random(_SEED).sample(genres, min(_N_GENRES, len(genres))))  # noqa: S311
     kept = [
         *(s for s in semcor if s.doc not in out_docs),
         *(s for s in masc if s.genre not in out_genres),

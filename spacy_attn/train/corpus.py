@@ -169,23 +169,8 @@ def tokenise_files(
     sizes = [file.size for file in files]
     total = None if None in sizes else sum(cast("list[int]", sizes))
     done = [0] * len(files)
-    digest = hashlib.sha256()
-
-    def texts() -> Iterator[str]:
-        for i, file in enumerate(files):
-            try:
-                advance = partial(done.__setitem__, i)
-                yield from read_texts(file, text_key, corpus.skip, advance, digest)
-            except (OSError, EOFError, zlib.error) as error:
-                raise ResourceError(
-                    f"input {file.name} cannot be read to its end: {error}; copy or compress it "
-                    f"again"
-                ) from error
-            done[i] = sizes[i] or 0
-            if file.name == STDIN:
-                corpus.stdin_sha256 = digest.hexdigest()
-
-    chunks = batches((text for text in texts() if text and not text.isspace()), len, _CHUNK)
+    texts = _texts_of(files, sizes, text_key, corpus, done)
+    chunks = batches((text for text in texts if text and not text.isspace()), len, _CHUNK)
     reported = 0.0
     with target.open("w", encoding="utf-8", newline="\n") as out:
         for lines in _tokenised(chunks, tokens, lang, lower, processes):
@@ -198,6 +183,28 @@ def tokenise_files(
                 state = {"done": sum(done), "total": total, "tokens": corpus.n_tokens}
                 report({"phase": "read", **state})
     return corpus
+
+
+def _texts_of(
+    files: Sequence[TextFile],
+    sizes: Sequence[int | None],
+    text_key: str,
+    corpus: Corpus,
+    done: list[int],
+) -> Iterator[str]:
+    """All texts; ``done`` says how many bytes of each file were read."""
+    digest = hashlib.sha256()
+    for i, file in enumerate(files):
+        try:
+            advance = partial(done.__setitem__, i)
+            yield from read_texts(file, text_key, corpus.skip, advance, digest)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ResourceError(
+                f"input {file.name} cannot be read to its end: {error}; copy or compress it again"
+            ) from error
+        done[i] = sizes[i] or 0
+        if file.name == STDIN:
+            corpus.stdin_sha256 = digest.hexdigest()
 
 
 def _write(words: list[str], out: Any, corpus: Corpus) -> None:

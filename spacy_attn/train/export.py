@@ -230,18 +230,7 @@ def write_sense_model(
         packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
     change = encoder_change(trainer.encoder, base, rank, strength)
     tensors = {name: tensor.half() for name, tensor in change.items()}
-    for name, linear in (
-        ("target", network.target),
-        ("context", network.context),
-        ("gloss", network.gloss),
-    ):
-        tensors[f"head.{name}"] = linear.weight.detach().cpu().half()
-    tensors["head.scale"] = network.scale.detach().cpu().reshape(1).float()
-    tensors["wordnet.project"] = torch.from_numpy(packed.project).half()
-    tensors["wordnet.rows"] = torch.from_numpy(packed.rows)
-    tensors["wordnet.vectors"] = torch.from_numpy(packed.vectors)
-    tensors["wordnet.scales"] = torch.from_numpy(packed.scales).half()
-    tensors["wordnet.seen"] = torch.from_numpy(np.packbits(seen))
+    tensors |= _head_tensors(network) | _sense_tensors(packed, seen)
     manifest = {
         "base_sha256": base_sha256,
         "config": asdict(trainer.config),
@@ -258,6 +247,26 @@ def write_sense_model(
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     write_tensors(path, contiguous, manifest)
+
+
+def _head_tensors(network: SenseNetwork) -> dict[str, Tensor]:
+    """What :class:`~spacy_attn.wsd.methods.sense_head.SenseHead` reads."""
+    maps = {"target": network.target, "context": network.context, "gloss": network.gloss}
+    return {
+        **{f"head.{name}": linear.weight.detach().cpu().half() for name, linear in maps.items()},
+        "head.scale": network.scale.detach().cpu().reshape(1).float(),
+    }
+
+
+def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, Tensor]:
+    """What :class:`~spacy_attn.wsd.methods.attention_wordnet.SenseVectors` reads."""
+    return {
+        "wordnet.project": torch.from_numpy(packed.project).half(),
+        "wordnet.rows": torch.from_numpy(packed.rows),
+        "wordnet.vectors": torch.from_numpy(packed.vectors),
+        "wordnet.scales": torch.from_numpy(packed.scales).half(),
+        "wordnet.seen": torch.from_numpy(np.packbits(seen)),
+    }
 
 
 def set_few_shot(path: Path, few_shot: Mapping[str, float]) -> None:

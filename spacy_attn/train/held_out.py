@@ -29,6 +29,7 @@ from spacy_attn.wsd.vectors import Texts
 
 RIDGES = (0.3, 1.0, 3.0)
 GLOSS_WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2)
+_SEED = 0  # of what is held out together
 
 Prepare = Callable[[Inventory], FittedMethod]
 
@@ -146,7 +147,7 @@ def folds(inventory: Inventory, n: int, seed: int) -> Iterator[list[tuple[Sense,
 
 
 def held_out_scores(
-    prepare: Prepare, inventory: Inventory, resources: Resources, n_folds: int = 8, seed: int = 0
+    prepare: Prepare, inventory: Inventory, resources: Resources, n_folds: int = 8
 ) -> tuple[list[Floats1d], list[int]]:
     """Log-scores of every example by a method that has not seen it, and the right index.
 
@@ -154,7 +155,7 @@ def held_out_scores(
     """
     scores: list[Floats1d] = []
     gold: list[int] = []
-    for part in folds(inventory, n_folds, seed):
+    for part in folds(inventory, n_folds, _SEED):
         some_scores, some_gold = _scores_of(part, prepare, inventory, resources)
         scores += some_scores
         gold += some_gold
@@ -162,13 +163,13 @@ def held_out_scores(
 
 
 def one_shot_scores(
-    prepare: Prepare, inventory: Inventory, resources: Resources, seed: int = 0
+    prepare: Prepare, inventory: Inventory, resources: Resources
 ) -> tuple[list[Floats1d], list[int]]:
     """The same of all examples but one of each sense, which is all that the method has seen.
 
     *Shape:* for each example (n_candidates,)
     """
-    rng = random.Random(seed)  # noqa: S311 - a choice, not a secret
+    rng = random.Random(_SEED)  # noqa: S311 - a choice, not a secret
     asked = []
     for sense in inventory.senses:
         examples = list(sense.examples)

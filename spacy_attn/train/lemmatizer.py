@@ -225,20 +225,14 @@ def train_lemmatizer(
             can be written to ``output``.
     """
     network, config = network or EncoderDecoderConfig(N_SYMBOLS), config or LemmatizerConfig()
-    rows, exceptions = read_forms(semcor), read_exceptions(wordnet) if wordnet else []
-    for_tuning = held_out([*rows, *exceptions], 1) if tune else set()
-    left_out = held_out([*rows, *exceptions]) | for_tuning
-    rows = with_exceptions(rows, exceptions, config.irregular)
-    tuning = [row for row in rows if row.lemma in for_tuning]
-    train = with_lemmas([row for row in rows if row.lemma not in left_out][:limit])
+    train, tuning = _split(semcor, wordnet, config.irregular, limit, tune=tune)
     if not train:
         raise ConfigError(f"{semcor} has no forms to train on; give SemCor with --semcor FILE")
     torch.manual_seed(config.seed)
     model = EncoderDecoder(network)
     if start is not None:
         first = read_lemmatizer(start).network
-        network = replace(first.config, dropout=network.dropout)
-        model = EncoderDecoder(network)
+        model = EncoderDecoder(replace(first.config, dropout=network.dropout))
         model.load_state_dict(first.state_dict())
     _check_writable(output)
     if report:
@@ -248,7 +242,7 @@ def train_lemmatizer(
     lemmatizer = LetterLemmatizer(model)
     lists = [wordnet / name for name in _LISTS.values()] if wordnet else []
     manifest = {
-        "network": asdict(network),
+        "network": asdict(model.config),
         "config": asdict(config),
         "curve": curve,
         "forms": len(train),
@@ -260,6 +254,18 @@ def train_lemmatizer(
         report({"seen": manifest["seen"]})
     write_tensors(output / RESULT, packed(model.state_dict()), manifest)
     return output / RESULT
+
+
+def _split(
+    semcor: Path, wordnet: Path | None, irregular: int, limit: int | None, *, tune: bool
+) -> tuple[list[FormLemma], list[FormLemma]]:
+    """The forms to train on, and with ``tune`` those of a second tenth of the lemmas."""
+    rows, exceptions = read_forms(semcor), read_exceptions(wordnet) if wordnet else []
+    for_tuning = held_out([*rows, *exceptions], 1) if tune else set()
+    left_out = held_out([*rows, *exceptions]) | for_tuning
+    rows = with_exceptions(rows, exceptions, irregular)
+    train = with_lemmas([row for row in rows if row.lemma not in left_out][:limit])
+    return train, [row for row in rows if row.lemma in for_tuning]
 
 
 def accuracy(lemmatizer: LetterLemmatizer, rows: Sequence[FormLemma]) -> float:

@@ -158,26 +158,17 @@ def train_sense_model(
         _add_labels(sentences, trainer, documents, held_out)
     say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
-    averaged: dict[str, Any] | None = None
-    if average:
-        average_with(trainer, average)
-        averaged = {"runs": 1 + len(average), **_evaluate(trainer, held_out)}
-        if report:
-            report(averaged)
+    averaged = _average(trainer, average, held_out, report) if average else None
     if corpora is not None:
         say("fitting the vectors of senses")
         trainer.fit_senses(documents)
         if config.final_prior is not None:
             trainer.config = config = replace(config, prior=config.final_prior)
     say("writing the model")
-    path = output / RESULT
+    files = [semcor, masc, data, *tagged, *_files(written), *teachers]
     notes = {
         "base_model": model,
-        "corpora": {
-            file.name: file_sha256(file)
-            for file in (semcor, masc, data, *tagged, *_files(written), *teachers)
-            if file
-        },
+        "corpora": {file.name: file_sha256(file) for file in files if file},
         "everything": everything,
         "curve": trainer.curve,
         "averaged": averaged,
@@ -185,20 +176,24 @@ def train_sense_model(
     seen = _seen(table, corpora, config)
     if before is not None:
         seen |= before.seen
-    settings: dict[str, Any] = {
-        "rank": rank,
-        "width": width,
-        "seen": seen,
-        "notes": notes,
-        "prior": config.prior,
-        "temperature": _temperature(trainer, held_out),
-        "start": start,
-    }
     chosen_on = own or load_inventory("homographs")
     n_labels = len(documents) + len(held_out.get("own", ()))
     kept = _kept_few_shot(start, n_labels, chosen_on) if corpora is None else None
-    few_shot = kept or _FEW_SHOT
-    write_sense_model(path, trainer, base, base_sha256, few_shot=few_shot, **settings)
+    path = output / RESULT
+    write_sense_model(
+        path,
+        trainer,
+        base,
+        base_sha256,
+        rank=rank,
+        width=width,
+        seen=seen,
+        few_shot=kept or _FEW_SHOT,
+        temperature=_temperature(trainer, held_out),
+        prior=config.prior,
+        start=start,
+        notes=notes,
+    )
     if kept is None:
         say("choosing the settings for examples")
         set_few_shot(path, choose_few_shot_settings(model, path, chosen_on, *_WINDOW))
@@ -208,6 +203,20 @@ def train_sense_model(
 def _note_emulation(config: TrainConfig, report: Report | None) -> None:
     if report and config.precision == "bf16" and not has_bf16():
         report({"note": "this processor emulates bf16: --precision fp32 is several times as fast"})
+
+
+def _average(
+    trainer: SenseTrainer,
+    folders: Sequence[Path],
+    held_out: dict[str, list[Row]],
+    report: Report | None,
+) -> dict[str, Any]:
+    """Average the weights with those of other runs; the accuracy afterwards."""
+    average_with(trainer, folders)
+    averaged = {"runs": 1 + len(folders), **_evaluate(trainer, held_out)}
+    if report:
+        report(averaged)
+    return averaged
 
 
 def _kept_few_shot(

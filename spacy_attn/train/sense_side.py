@@ -101,7 +101,6 @@ def fit_map(
     *,
     epochs: int = 2,
     rate: float = 1e-3,
-    seed: int = 0,
 ) -> Tensor:
     """The map G under which ``scale * (G g) . z`` decides best, from an earlier one.
 
@@ -113,13 +112,12 @@ def fit_map(
         z: their kept vectors, by number.
         epochs: passes.
         rate: the first learning rate; it falls to nothing.
-        seed: of the order.
 
     *Shape:* start (hidden, hidden), glosses (n_rows, hidden), z (n, hidden) -> (hidden, hidden)
     """
     by_size = sorted(targets, key=lambda t: len(t.candidates))  # little padding
     steps = [by_size[i : i + _BATCH] for i in range(0, len(by_size), _BATCH)] * epochs
-    random.Random(seed).shuffle(steps)  # noqa: S311 - an order, no secret
+    random.Random(0).shuffle(steps)  # noqa: S311 - an order, no secret
     weight = start.detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([weight], lr=rate)
     for number, some in enumerate(steps):

@@ -37,7 +37,7 @@ def mirror(site: Path, row: KnownModel, package: str, folder: str) -> KnownModel
     for name, content in FILES.items():
         (data_folder / name).write_bytes(content)
     wheel = Wheel(f"{package}==1.0", package, folder, pins)
-    return KnownModel(row.name, row.kind, row.license, row.hub, None, wheel)
+    return KnownModel(row.name, row.kind, row.license, None, wheel)
 
 
 @pytest.fixture
