@@ -47,9 +47,7 @@ def low_rank(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return u[:, :rank] * root, root.unsqueeze(-1) * vh[:rank]
 
 
-def encoder_change(
-    encoder: nn.Module, base: nn.Module, rank: int, strength: float = 1.0
-) -> dict[str, Tensor]:
+def encoder_change(encoder: nn.Module, base: nn.Module, rank: int) -> dict[str, Tensor]:
     """What turns the base encoder into the trained one, as ``merge_adapter`` reads it.
 
     ``NAME.lora_A`` and ``NAME.lora_B`` for linear layers, ``PARAMETER.change`` for the rest;
@@ -59,9 +57,6 @@ def encoder_change(
         encoder: as trained.
         base: as it was.
         rank: of the factors.
-        strength: share of the change that is kept: between the encoder as it was and as it was
-            trained may lie one that does better on text unlike the training's (Wortsman et al.
-            2022, "Robust fine-tuning of zero-shot models").
     """
     before = {name: p.detach().float().cpu() for name, p in base.named_parameters()}
     linear = {name for name, module in encoder.named_modules() if isinstance(module, nn.Linear)}
@@ -69,7 +64,7 @@ def encoder_change(
     for name, parameter in encoder.named_parameters():
         if name.startswith("pooler."):  # nobody reads it, and where a file has none it is random
             continue
-        change = (parameter.detach().float().cpu() - before[name]) * strength
+        change = parameter.detach().float().cpu() - before[name]
         if not change.any():
             continue
         module = name.rpartition(".")[0]
@@ -201,7 +196,6 @@ def write_sense_model(
     few_shot: Mapping[str, float],
     temperature: float = 1.0,
     prior: float = 0.0,
-    strength: float = 1.0,
     start: Path | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
@@ -218,7 +212,6 @@ def write_sense_model(
         few_shot: ``ridge`` and ``gloss_weight``, chosen on held-out examples.
         temperature: of the sense vectors' scores, fitted on held-out text.
         prior: see :mod:`~spacy_attn.wsd.methods.attention_wordnet`.
-        strength: see :func:`encoder_change`.
         start: the sense model that training went on from; see :func:`keep_senses`.
         notes: goes into the manifest: data, their hashes, the training curve.
     """
@@ -228,14 +221,13 @@ def write_sense_model(
         packed = keep_senses(SenseVectors.load(start), SenseHead.load(start).scale, network, width)
     if packed is None:
         packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
-    change = encoder_change(trainer.encoder, base, rank, strength)
+    change = encoder_change(trainer.encoder, base, rank)
     tensors = {name: tensor.half() for name, tensor in change.items()}
     tensors |= _head_tensors(network) | _sense_tensors(packed, seen)
     manifest = {
         "base_sha256": base_sha256,
         "config": asdict(trainer.config),
         "rank": rank,
-        "strength": strength,
         "few_shot": dict(few_shot),
         "wordnet": {
             "lexicon": table.lexicon.digest,
