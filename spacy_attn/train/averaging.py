@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from spacy_attn.errors import ConfigError
-from spacy_attn.train.run_folder import read_checkpoint
+from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint
 from spacy_attn.train.senses import SenseTrainer
-from spacy_attn.train.writing import CHECKPOINT
 
 
 def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:

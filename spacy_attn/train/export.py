@@ -25,10 +25,10 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import blank_resources, choose_few_shot, few_shot_attention
+from spacy_attn.train.run_folder import write_tensors
 from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
-from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead

@@ -39,8 +39,8 @@ from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.files import regular_file
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
+from spacy_attn.train.run_folder import write_tensors
 from spacy_attn.train.schedule import check_rate, linear_schedule
-from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.forms import english_forms
 from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE
 

@@ -1,16 +1,23 @@
-"""The folder of a training run: held by one run, and nothing in it replaced that no run made."""
+"""The folder of a training run: held by one run, and nothing in it replaced that no run made.
+
+The models, checkpoints and learning curves that a run leaves there are written here too.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spacy_attn.errors import ConfigError, ResourceError, first_line
-from spacy_attn.files import locked, regular_file
+from spacy_attn.files import atomic_write, locked, regular_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKPOINT: Final = "checkpoint.pt"
 _LOCK: Final = "checkpoint.lock"
@@ -92,3 +99,27 @@ def read_checkpoint(path: Path, device: Any) -> dict[str, Any]:
             f"{path} is damaged or no checkpoint ({first_line(error)}); delete it to begin anew, "
             "or give another --output"
         ) from error
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+    """What a run goes on from after an interruption."""
+    import torch
+
+    temporary = folder / f"{CHECKPOINT}.part"
+    torch.save(dict(state), temporary)
+    temporary.replace(folder / CHECKPOINT)
+
+
+def write_curve(folder: Path, curve: Sequence[Mapping[str, Any]]) -> None:
+    """A record for each epoch."""
+    text = json.dumps(curve, indent=1) + "\n"
+    (folder / "curve.json").write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:
+    """A model as one safetensors file; its folder is made where it is not there."""
+    from safetensors.torch import save
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(save(dict(tensors), {"manifest": json.dumps(manifest)}))

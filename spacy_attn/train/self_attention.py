@@ -42,9 +42,8 @@ from spacy_attn.encoder.static_network import (
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
-from spacy_attn.train.run_folder import read_checkpoint
+from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint, write_checkpoint, write_curve
 from spacy_attn.train.schedule import check_rate, linear_schedule
-from spacy_attn.train.writing import CHECKPOINT, write_checkpoint, write_curve
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
 _ROWS_AT_ONCE = 512  # when nothing is trained

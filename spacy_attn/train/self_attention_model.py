@@ -29,8 +29,8 @@ from spacy_attn.train.occurrences import (
     of_sentences,
     temperature_of,
 )
+from spacy_attn.train.run_folder import write_tensors
 from spacy_attn.train.self_attention import Report, SelfAttentionConfig, SelfAttentionTrainer
-from spacy_attn.train.writing import write_tensors
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet

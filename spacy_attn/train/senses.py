@@ -40,7 +40,7 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import Row, RowTarget, batches
-from spacy_attn.train.run_folder import read_checkpoint
+from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint, write_checkpoint, write_curve
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
@@ -56,7 +56,6 @@ from spacy_attn.train.sense_side import (
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.teacher import SoftTargets
 from spacy_attn.train.text_vectors import text_vectors
-from spacy_attn.train.writing import CHECKPOINT, write_checkpoint, write_curve
 
 _FOR_THE_MAP = 12_000  # senses whose texts are read to fit the map where no sense has it
 _SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
