@@ -43,6 +43,7 @@ def train_lemmatizer(
             help="How much more often a frequent form is shown than a rare one: 0 all alike, 1 as "
             "in the corpus. Low values teach the rules; with --start, 0.5 teaches irregular forms "
             "such as went.",
+            show_default="1/3",
         ),
     ] = 1 / 3,
     start: Annotated[
