@@ -40,7 +40,9 @@ _AT_ONCE = 32  # documents, while memory is measured
 def pipeline(precision: str) -> Language:
     """Tagger and lemmatizer, encoder, all-words senses."""
     nlp = small_pipeline("parser", "ner", "senter")
-    nlp.add_pipe("attention_encoder", config={"adapter": "senses", "precision": precision})
+    nlp.add_pipe(
+        "attention_encoder", config={"adapter": "senses", "strength": 1.0, "precision": precision}
+    )
     method = {"@sense_methods": "spacy_attn.attention.v1", "precision": precision}
     nlp.add_pipe("sense_disambiguator", config={"inventory": "wordnet", "method": method})
     return nlp

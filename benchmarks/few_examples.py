@@ -2,10 +2,11 @@
 
     python -m benchmarks.few_examples
 
-Sentences of our own for all senses of *homographs*, in three strata: *plain*, *distractor* (a word
-of another sense stands near) and *cross* (another sentence decides). They are for choosing: no test
-set is read here. The inventory keeps no example, 1, 3, 6 or all of each sense (mean of two draws),
-with its definitions and without.
+Sentences of our own for all senses of *homographs*, in six strata: *plain*, *near*, *far* (the only
+cue is twelve or more words away), *cross* (another sentence decides), *distractor* (a word of
+another sense stands near) and *shifted* (another register). They are for choosing: no test set is
+read here. The inventory keeps no example, 1, 3, 6 or all of each sense (mean of two draws), with
+its definitions and without.
 """
 
 from __future__ import annotations
@@ -53,13 +54,7 @@ def run() -> Result:
     for wordnet, inventory, size in product((False, True), (whole, bare), SIZES):
         if inventory is bare and size == 0:
             continue
-        # Without it half of the sense model's change suits examples better (benchmarks/README.md).
-        strength = 1.0 if wordnet or size == 0 else 0.5
-        spec = {
-            "@sense_methods": "spacy_attn.attention.v1",
-            "wordnet": wordnet,
-            "strength": strength,
-        }
+        spec = {"@sense_methods": "spacy_attn.attention.v1", "wordnet": wordnet}
         parts = [inventory]
         if size is not None:
             draws = range(DRAWS if size else 1)

@@ -22,6 +22,7 @@ from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.encoder.int8 import find_scales
 from spacy_attn.models import DEFAULT_ENCODER, known_model, weights_sha256
 from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
 
 PRECISIONS = ("float32", "int8")
@@ -54,7 +55,8 @@ def cosines() -> dict[str, float]:
     weights, adapter = known.weights_sha256 if known else None, weights_sha256(SENSE_MODEL)[:16]
     names = {
         "the encoder as it is": "none",
-        "with the sense model": adapter,
+        f"with the sense model, strength {FEW_SHOT_STRENGTH:g}": f"{adapter}x{FEW_SHOT_STRENGTH:g}",
+        "with the sense model, strength 1": adapter,
     }
     found = {name: find_scales(weights or "", each) for name, each in names.items()}
     return {name: each.cosine for name, each in found.items() if each is not None}

@@ -173,12 +173,12 @@ def test_a_warning_names_it_as_a_config_does(world, make, caplog):
     config = {"model": "accurate", "adapter": "senses", "strength": 0.5}
     nlp.add_pipe("attention_encoder", config=config)
     make(nlp)(TEXT)
-    assert "give attention_encoder strength = 1" in caplog.text
+    assert "give attention_encoder strength = 0.75" in caplog.text
     caplog.clear()
     nlp = spacy.blank("en")
     nlp.add_pipe("attention_encoder", config={"model": str(world.encoder)})
     make(nlp)(TEXT)
-    assert "model = 'accurate', adapter = 'senses', strength = 1" in caplog.text
+    assert "model = 'accurate', adapter = 'senses', strength = 0.75" in caplog.text
 
 
 # -- within other methods --------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def dictionaries() -> str:
 def few_examples() -> str:
     """What WordNet adds to few examples."""
     result = load("few-examples")
-    columns = ("all", "plain", "distractor", "cross")
+    columns = ("all", "plain", "near", "far", "cross", "distractor", "shifted")
 
     def shown(row: Result) -> str:
         n = row["examples"]
@@ -63,10 +63,8 @@ def few_examples() -> str:
     }
     return page(
         f"Accuracy of `attention` on {result['n']:,} sentences of our own that are no test set, "
-        "with `wordnet = false` (and `strength = 0.5` for examples) / by default, by what the "
-        "inventory holds of each sense (mean of "
-        f"{result['draws']} draws). *distractor*: a word of another sense stands near; *cross*: "
-        "another sentence decides.",
+        "with `wordnet = false` / by default, by what the inventory holds of each sense (mean of "
+        f"{result['draws']} draws). The strata are those of the test set.",
         wide_table("the inventory has", columns, cells),
         made_with(".few_examples"),
     )

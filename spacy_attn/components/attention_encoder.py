@@ -26,7 +26,7 @@ from spacy_attn.components.stored_weights import read_stored, write_stored
 from spacy_attn.errors import ConfigError, allowed_names, did_you_mean
 from spacy_attn.models import ACCURATE, encoder_name, sense_model_file
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.wsd.methods.attention import UNIT
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH, UNIT
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_model_of
 
 _DTYPES = ("float32", "float16")
@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "model": "sentence-transformers/all-MiniLM-L6-v2",  # "accurate": all-mpnet-base-v2
     "layers": [-1],  # averaged; 0 is the embedding layer, -1 the last
     "adapter": None,  # or "senses": with the trained weights of the attention method; a path
-    "strength": 1.0,  # of the adapter
+    "strength": FEW_SHOT_STRENGTH,  # of the adapter; 1.0 is what senses of WordNet are read with
     "precision": "float32",  # or "bfloat16", "float16", "int8", "auto": the fastest here
     "device": "auto",  # a GPU where there is one; or "cpu", "cuda", "mps"
     "dtype": "float32",  # of what is kept on the Doc: or "float16"

@@ -22,7 +22,7 @@ from spacy_attn.wsd.context import Context, Resources, Target, tokens_within
 from spacy_attn.wsd.decide import fit_temperature, log_softmax
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import FittedMethod
-from spacy_attn.wsd.methods.attention import UNIT, Attention
+from spacy_attn.wsd.methods.attention import CONTEXT_RADIUS, FEW_SHOT_STRENGTH, UNIT, Attention
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -107,10 +107,10 @@ def few_shot_attention(
     """
     from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 
-    adapted = replace(plain, adapter=str(path), unit=UNIT)
+    adapted = replace(plain, adapter=str(path), strength=FEW_SHOT_STRENGTH, unit=UNIT)
     encoder = MemoEncoder(HuggingFaceEncoder(adapted))
     glosses = MemoGlosses(HuggingFaceEncoder(plain))
-    head = SenseHead.load(path)
+    head = replace(SenseHead.load(path), context_radius=CONTEXT_RADIUS)
 
     def prepare(part: Inventory, prepared: Sequence[Path] = (), **changes: Any) -> Attention:
         changed = replace(head, **changes)

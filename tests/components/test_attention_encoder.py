@@ -16,6 +16,7 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder
 from spacy_attn.settings import EncoderSettings
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 TEXTS = [
@@ -132,6 +133,7 @@ def test_settings_reach_the_encoder(add, toy_model, toy_sense_model):
             **WINDOWS,
             **{**chosen, "layers": (0, -1)},
             unit="passage",
+            strength=FEW_SHOT_STRENGTH,
         )
     )
     np.testing.assert_allclose(doc._.attn_vectors, encoded(expected, doc), atol=0.05)

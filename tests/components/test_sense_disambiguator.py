@@ -457,8 +457,8 @@ def test_vectors_of_another_identity_are_not(
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        ({"adapter": None}, ["adapter = '{path}'", "strength = 1", "unit = 'passage'"]),
-        ({"strength": 0.5}, ["strength = 1"]),
+        ({"adapter": None}, ["adapter = '{path}'", "strength = 0.75", "unit = 'passage'"]),
+        ({"strength": 0.5}, ["strength = 0.75"]),
         ({"layers": [1], "unit": "document"}, ["layers = [2]", "unit = 'passage'"]),
     ],
 )
@@ -491,7 +491,7 @@ def test_a_warning_needs_no_model_of_a_backoff_that_is_not_asked(
     nlp.add_pipe("attention_encoder", config={**encoder_config, "strength": 0.5})
     make(nlp, method=attention, backoff={**attention, "sense_model": "nowhere.safetensors"})
     nlp(TEXTS[0])
-    assert "give attention_encoder strength = 1" in caplog.text
+    assert "give attention_encoder strength = 0.75" in caplog.text
 
 
 def test_a_warning_says_which_name_is_wrong(make, attention, encoder_config, caplog):

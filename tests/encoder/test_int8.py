@@ -34,6 +34,7 @@ from spacy_attn.encoder.tuning import Choice
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import DEFAULT_ENCODER, locate, resolve_encoder, weights_sha256
 from spacy_attn.settings import EncoderSettings, differing_settings
+from spacy_attn.wsd.methods.attention import FEW_SHOT_STRENGTH
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 from tests.encoder.test_huggingface import (
     encode_one,
@@ -293,11 +294,11 @@ def test_processors_without_vnni_compute_the_same(toy_model, scales, cache, tmp_
 
 
 @needs_model
-@pytest.mark.parametrize("with_adapter", [False, True])
-def test_those_that_ship_fit_the_shipped_models(with_adapter):
+@pytest.mark.parametrize("strength", [0.0, FEW_SHOT_STRENGTH, 1.0])
+def test_those_that_ship_fit_the_shipped_models(strength):
     folder = resolve_encoder(DEFAULT_ENCODER).path
     weights = weights_sha256(folder)
-    adapter = Adapter(SENSE_MODEL, weights) if with_adapter else None
+    adapter = Adapter(SENSE_MODEL, weights, strength) if strength else None
     found = find_scales(weights, "none" if adapter is None else adapter.identity)
     assert found is not None, "run: spacy-attn calibrate-int8 -o spacy_attn/data/int8"
     assert found.cosine >= 0.997
@@ -313,7 +314,7 @@ def test_those_that_ship_fit_the_shipped_models(with_adapter):
 
 def test_those_that_ship_are_small():
     files = list(int8._FOLDER.glob("*.npz"))
-    assert len(files) == 2
+    assert len(files) == 3
     assert sum(file.stat().st_size for file in files) < 100_000
 
 

@@ -45,7 +45,7 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import BuiltInMethod, FittedMethod, LogOdds, Needs, SenseMethod
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration, calibration_of, temperature_of
-from spacy_attn.wsd.methods.known_senses import KnownSenses
+from spacy_attn.wsd.methods.known_senses import KnownSenses, known_weight
 from spacy_attn.wsd.methods.occurrence import (
     bounds_of,
     occurrences,
@@ -61,19 +61,20 @@ from spacy_attn.wsd.vectors import Texts
 
 logger = logging.getLogger("spacy_attn")
 
-_FORMAT = "3"  # of the files with prepared vectors; a change makes old ones be computed anew
+_FORMAT = "4"  # of the files with prepared vectors; a change makes old ones be computed anew
 # The arrays of such a file that are kept as float16; beside them stands "known_bounds".
 _ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_vectors", "known_prior")
 UNIT = "passage"  # what its encoder reads together
-# Margin under which the sentences around are looked at as well; chosen on the development
-# sentences (benchmarks/README.md), never on a test set.
-WIDEN_BELOW = 0.8
+# Chosen on development sentences (benchmarks/README.md), never on a test set.
+FEW_SHOT_STRENGTH = 0.75  # of the sense model's change, but for WordNet
+CONTEXT_RADIUS = 40  # tokens each side that are read, but for WordNet
+WIDEN_BELOW = 0.8  # margin under which the sentences around are looked at as well
 
 
 def attention_v1(
     model: str | None = None,
     sense_model: str | None = None,
-    strength: float = 1.0,
+    strength: float | None = None,
     wordnet: bool = True,
     precision: str = "float32",
     window: int = 256,
@@ -91,7 +92,8 @@ def attention_v1(
             the bundled one or that of the package spacy-attn-accurate; "accurate" takes the
             latter for a folder of its encoder; "none" takes the encoder as it was published, with
             nothing but the examples to learn from.
-        strength: how much of the sense model's change to the encoder is used, 0 to 1.
+        strength: how much of the sense model's change to the encoder is used, 0 to 1; None takes
+            all of it for WordNet, three quarters for other inventories.
         wordnet: whether examples are compared also by what the sense model says of WordNet's
             senses of the word, and a definition stands for the examples of a sense without any.
             Without a sense model, and for an inventory in another language than English, they
@@ -108,7 +110,7 @@ def attention_v1(
     check_arguments(temperature)
     plain = EncoderSettings(
         model or DEFAULT_ENCODER,
-        strength=strength,
+        strength=1.0 if strength is None else strength,
         precision=precision,
         window=window,
         overlap=overlap,
@@ -117,7 +119,14 @@ def attention_v1(
         device=device,
     )
     path = None if sense_model == "none" else Path(sense_model or sense_model_of(plain.model))
-    make = partial(_make, plain=plain, path=path, wordnet=wordnet, temperature=temperature)
+    make = partial(
+        _make,
+        plain=plain,
+        path=path,
+        by_inventory=strength is None,
+        wordnet=wordnet,
+        temperature=temperature,
+    )
     return BuiltInMethod("attention", make, Needs((plain.model,), () if path is None else (path,)))
 
 
@@ -127,6 +136,7 @@ def _make(
     *,
     plain: EncoderSettings,
     path: Path | None,
+    by_inventory: bool,
     wordnet: bool,
     temperature: float | None,
 ) -> FittedMethod:
@@ -137,6 +147,8 @@ def _make(
         head = SenseHead.untrained(encoder.width)
     else:
         path = resources.sense_model(path)
+        if by_inventory and inventory.synset_of_row is None:
+            plain = replace(plain, strength=FEW_SHOT_STRENGTH)
         encoder = models.encoder(replace(plain, adapter=str(path), unit=UNIT))
         head = SenseHead.load(path)
     if inventory.synset_of_row is not None:
@@ -153,7 +165,7 @@ def _make(
         resources,
         encoder,
         models.text_encoder(plain),
-        head,
+        replace(head, context_radius=CONTEXT_RADIUS),
         (*(() if path is None else (path.parent,)), cache_folder()) if resources.may_keep else (),
         temperature_of("attention", temperature, path),
         WIDEN_BELOW,
@@ -354,7 +366,11 @@ class Attention:
             by_lemma.setdefault(sense.lemma, []).append(i)
         for rows in by_lemma.values():
             rows.sort(key=lambda i: POS_TAGS.index(senses[i].pos))
-            weights[rows], bias[rows] = fit_examples([parts[i] for i in rows], self.head.ridge)
+            some = [parts[i] for i in rows]
+            weight = known_weight([len(each) for each in some])
+            scale = np.where(np.arange(weights.shape[1]) < width, np.float32(1.0), weight)
+            fitted, bias[rows] = fit_examples([each * scale for each in some], self.head.ridge)
+            weights[rows] = fitted * scale
         arrays = (
             weights[:, :width],
             bias,

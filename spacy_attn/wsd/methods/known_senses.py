@@ -113,6 +113,19 @@ class KnownSenses:
         return of_lemmas[lemma.reshape(-1)]
 
 
+def known_weight(n_examples: Sequence[int]) -> np.float32:
+    """How much these features count beside the vectors: 1 where each sense has one example.
+
+    Examples say more of a user's senses the more there are; the fourth root of their mean number
+    was chosen on development sentences (benchmarks/README.md).
+
+    Args:
+        n_examples: of each sense of a word.
+    """
+    shown = [n for n in n_examples if n]
+    return np.float32((sum(shown) / len(shown)) ** -0.25 if shown else 1.0)
+
+
 def _rounded(array: NDArray[np.float32]) -> NDArray[np.float32]:
     """As it is kept, so that every run gives the same. *Shape:* any, the same"""
     return array.astype(np.float16).astype(np.float32)

@@ -16,7 +16,7 @@ from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.methods.attention import Attention, with_an_example
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
-from spacy_attn.wsd.methods.known_senses import KnownSenses
+from spacy_attn.wsd.methods.known_senses import KnownSenses, known_weight
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, sense_method
 from spacy_attn.wsd.sense import Example, Sense
 from spacy_attn.wsd.vectors import Texts
@@ -122,13 +122,14 @@ def method(monkeypatch):
     return make, known
 
 
-def features(known, text):
+def features(known, text, n_examples=2):
+    """Of a text with two words, the roots weighed as where each sense has so many examples."""
     encoder = Words()
     context, target = (encoder._vector(word) for word in text.split())
     z = (target + context) / np.linalg.norm(target + context)
     roots = np.sqrt(softmax(known.vectors @ z + known.prior))
     units = [each / np.linalg.norm(each) for each in (target, context)]
-    return np.concatenate([*units, roots])
+    return np.concatenate([*units, roots * n_examples**-0.25])
 
 
 def test_scores_are_those_of_a_ridge_over_vectors_and_roots(method):
@@ -148,7 +149,7 @@ def test_the_log_odds_are_the_difference_of_the_scores(method):
     context = context_of(NLP("river bat"))
     target = Target(0, 1, 2, "bat", bats(TEXTS[:2], TEXTS[2:]).candidates("bat"))
     form = made.log_odds(Texts([context]), target, 0, 1)
-    x = features(known, "river bat")
+    x = features(known, "river bat", n_examples=1)
     by_hand = form.examples @ x[:8] + form.bias + form.known @ x[8:]
     scores = score("river bat")
     assert by_hand == pytest.approx((scores[0] - scores[1]) / made.temperature, abs=1e-5)
@@ -163,13 +164,22 @@ def test_a_definition_stands_for_the_examples_of_a_sense_without_any(method):
     target, context = vectors[0], np.mean(vectors[1:3], axis=0)  # two words around it are read
     z = (target + context) / np.linalg.norm(target + context)
     units = [each / np.linalg.norm(each) for each in (target, context)]
-    row = np.concatenate([*units, np.sqrt(softmax(known.vectors @ z + known.prior))])
-    shown = [features(known, text) for text in TEXTS[:2]]
+    roots = np.sqrt(softmax(known.vectors @ z + known.prior))
+    row = np.concatenate([*units, roots * 1.5**-0.25])  # two examples and one
+    shown = [features(known, text, 1.5) for text in TEXTS[:2]]
     weights = [3 / 4, 3 / 4, 3 / 2]  # each sense counts the same
     model = Ridge(alpha=1.0).fit([*shown, row], [[1, -1], [1, -1], [-1, 1]], weights)
     _, score = make(examples=(TEXTS[:2], ()))
-    expected = model.predict([features(known, "river bat")])[0]
+    expected = model.predict([features(known, "river bat", 1.5)])[0]
     np.testing.assert_allclose(score("river bat"), expected, atol=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("n_examples", "weight"),
+    [([], 1), ([0, 0], 1), ([1, 1], 1), ([16, 0, 16], 0.5), ([6, 10], 8**-0.25)],
+)
+def test_with_more_examples_wordnet_says_less(n_examples, weight):
+    assert known_weight(n_examples) == pytest.approx(weight)
 
 
 @pytest.mark.parametrize(
