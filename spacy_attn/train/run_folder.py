@@ -13,6 +13,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spacy_attn.errors import ConfigError, ResourceError, first_line
 from spacy_attn.files import atomic_write, locked, regular_file
 
@@ -123,3 +126,33 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], manifest: Mapping[s
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(save(dict(tensors), {"manifest": json.dumps(manifest)}))
+
+
+@contextmanager
+def refused_state(path: Path) -> Iterator[None]:
+    """Say in a sentence that what a checkpoint holds does not fit the run.
+
+    Raises:
+        ConfigError: something is missing, or has another shape.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} was made with another encoder or inventory, or is damaged "
+            f"({first_line(error)}); give another --output or delete it"
+        ) from error
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """An ``.npy`` file that a run kept; its header is believed no further than the file is long.
+
+    Raises:
+        ResourceError: it is damaged, or something else.
+    """
+    try:
+        return np.array(np.load(regular_file(path), mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, TypeError, EOFError, OverflowError) as error:
+        raise ResourceError(
+            f"{path} is damaged ({first_line(error)}); delete it, and run again"
+        ) from error

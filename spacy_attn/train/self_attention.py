@@ -42,7 +42,13 @@ from spacy_attn.encoder.static_network import (
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_starts
 from spacy_attn.train.occurrences import Occurrence, Scored, SenseTexts
-from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint, write_checkpoint, write_curve
+from spacy_attn.train.run_folder import (
+    CHECKPOINT,
+    read_checkpoint,
+    refused_state,
+    write_checkpoint,
+    write_curve,
+)
 from spacy_attn.train.schedule import check_rate, linear_schedule
 from spacy_attn.wsd.methods.self_attention import PrototypeHead
 
@@ -471,11 +477,12 @@ class SelfAttentionTrainer:
             raise ConfigError(
                 f"{path} was made with other options or data; give another --output or delete it"
             )
-        self.network.load_state_dict(saved["network"])
-        self.head.load_state_dict(saved["head"])
-        optimizer.load_state_dict(saved["optimizer"])
-        self.step, self.curve = saved["step"], saved["curve"]
-        return int(saved["epoch"])
+        with refused_state(path):
+            self.network.load_state_dict(saved["network"])
+            self.head.load_state_dict(saved["head"])
+            optimizer.load_state_dict(saved["optimizer"])
+            self.step, self.curve = saved["step"], saved["curve"]
+            return int(saved["epoch"])
 
 
 def _sentences(tokens: list[str]) -> list[list[str]]:

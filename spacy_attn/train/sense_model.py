@@ -442,6 +442,11 @@ def _add_labels(
     rows = [("own", [row]) for row in rows_of(kept, trainer.tokenizer, target)]
     documents += balanced(rows, lambda _: weight)
     held_out["own"] = rows_of(out, trainer.tokenizer, target)
+    if not any(row.targets for rows in documents for row in rows):
+        raise ConfigError(
+            "--data has nothing to train on: needed are two labels or more, of words with several "
+            "senses in the inventory; add some with: spacy-attn inventory add --help"
+        )
 
 
 def _labelled_sentences(

@@ -40,7 +40,13 @@ from spacy_attn.errors import ConfigError
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
 from spacy_attn.train.half import Worker, is_trained
 from spacy_attn.train.rows import Row, RowTarget, batches
-from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint, write_checkpoint, write_curve
+from spacy_attn.train.run_folder import (
+    CHECKPOINT,
+    read_checkpoint,
+    refused_state,
+    write_checkpoint,
+    write_curve,
+)
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import SenseNetwork, occurrence_parts, token_means
@@ -445,14 +451,15 @@ class SenseTrainer:
             raise ConfigError(
                 f"{path} was made with other options; give another --output or delete it"
             )
-        self.network.load_state_dict(saved["network"])
-        self.encoder.load_state_dict(saved["encoder"])
-        self.worker.update()
-        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        if saved["glosses"] is not None:
-            self.glosses = self._gloss_encoder()
-            self.glosses.load(saved["glosses"])
-        for name in ("epoch", "step", "batch", "losses", "curve"):
-            setattr(self, name, saved[name])
-        return int(saved["total"])
+        with refused_state(path):
+            self.network.load_state_dict(saved["network"])
+            self.encoder.load_state_dict(saved["encoder"])
+            self.worker.update()
+            for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            if saved["glosses"] is not None:
+                self.glosses = self._gloss_encoder()
+                self.glosses.load(saved["glosses"])
+            for name in ("epoch", "step", "batch", "losses", "curve"):
+                setattr(self, name, saved[name])
+            return int(saved["total"])

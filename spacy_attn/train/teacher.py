@@ -20,6 +20,7 @@ from spacy_attn.files import atomic_write
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.rows import Row, RowTarget
+from spacy_attn.train.run_folder import read_array
 from spacy_attn.wsd.decide import log_softmax
 from spacy_attn.wsd.sense import POS_TAGS
 
@@ -80,10 +81,7 @@ def ask_teachers(
     """
     soft = SoftTargets(documents)
     if path.is_file():
-        try:
-            kept = np.load(path)
-        except (OSError, ValueError, EOFError) as error:
-            raise ResourceError(f"{path} is damaged ({error}); delete it, and run again") from error
+        kept = read_array(path)
         if kept.shape != soft.probabilities.shape:
             raise ResourceError(
                 f"{path} has the answers of other documents; remove it, or choose another --output"

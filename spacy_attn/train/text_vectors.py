@@ -16,7 +16,8 @@ from torch import Tensor
 
 from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
-from spacy_attn.files import atomic_write, regular_file
+from spacy_attn.files import atomic_write
+from spacy_attn.train.run_folder import read_array
 
 logger = logging.getLogger("spacy_attn")
 
@@ -46,7 +47,8 @@ def text_vectors(
 
     *Shape:* (n_rows, hidden); zeros in rows without a text
     """
-    digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:16]
+    key = json.dumps([n_rows, sorted(texts.items())])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     path = folder / f"glosses-{digest}.npy"
     if not path.exists():
         logger.info("encoding the texts of %d senses", len(texts))
@@ -59,12 +61,9 @@ def text_vectors(
             out[rows] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
         with atomic_write(path) as file:
             np.save(file, out)
-    try:
-        kept = np.load(regular_file(path))
-        if kept.shape != (n_rows, model.config.hidden_size):
-            raise ValueError(f"it has shape {kept.shape}")
-    except (OSError, ValueError, EOFError) as error:
-        raise ResourceError(f"{path} is damaged ({error}); delete it, and run again") from error
+    kept = read_array(path)
+    if kept.shape != (n_rows, model.config.hidden_size):
+        raise ResourceError(f"{path} is damaged (its shape is {kept.shape}); delete it")
     return torch.from_numpy(kept).float()
 
 

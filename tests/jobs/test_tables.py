@@ -410,3 +410,35 @@ def test_small_parquet_of_large_rows_takes_little_memory(folder, large, output):
     n_in, megabytes = output_and_peak(IMPORTS, ANNOTATE, output, cwd=folder)
     assert int(n_in) == len(columns["text"])
     assert megabytes < 600
+
+
+READ = """
+from collections import Counter
+(source,) = find_sources(["a.parquet"])
+records = read_records(source, JobOptions())
+places = Counter()
+for number, record in enumerate(records, 1):
+    found = record.reason if hasattr(record, "reason") else record.text == ""
+    places[found, record.line == number] += 1
+print(dict(places))
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("encoding", ["dictionary", "plain"])
+@pytest.mark.parametrize(("text", "found"), [("", True), (None, "the text is null")])
+def test_a_great_many_empty_rows_are_each_accounted_for_in_little_memory(
+    folder, text, found, encoding
+):
+    """A row takes no byte of the file, and hundreds when it is a record: 2 GB for 2 million."""
+    n = 100_000
+    table = pa.table({"text": pa.array([text] * n, pa.string())})
+    plain = {"use_dictionary": False, "compression": "zstd"} if encoding == "plain" else {}
+    pq.write_table(table, "a.parquet", row_group_size=n // 2, **plain)
+    assert (folder / "a.parquet").stat().st_size < 2500
+    imports = "from spacy_attn.jobs import JobOptions\nimport pyarrow.compute, pyarrow.parquet\n"
+    imports += "from spacy_attn.jobs.readers import read_records\n"
+    imports += "from spacy_attn.jobs.sources import find_sources\n"
+    places, megabytes = output_and_peak(imports, READ, cwd=folder)
+    assert places == str({(found, True): n})
+    assert megabytes < 30

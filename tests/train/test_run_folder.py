@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import signal
 import stat
+import time
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.train.run_folder import CHECKPOINT, held_folder, read_checkpoint
+from spacy_attn.train.run_folder import (
+    CHECKPOINT,
+    held_folder,
+    read_array,
+    read_checkpoint,
+    refused_state,
+)
 
 RESULT = "senses.safetensors"
 KINDS = {
@@ -125,3 +136,100 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path, kind, monkeypatch):
         read_checkpoint(path, "cpu")
     assert "\n" not in str(raised.value)
     assert not Path("ran").exists()
+
+
+def huge_array():
+    """128 bytes that say that they are an array of 40 GB."""
+    file = io.BytesIO()
+    shape = {"descr": "<f4", "fortran_order": False, "shape": (10_000_000, 1000)}
+    np.lib.format.write_array_header_1_0(file, shape)
+    return file.getvalue()
+
+
+def whole_array(value):
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=True)
+    return file.getvalue()
+
+
+ARRAYS = {
+    "empty": b"",
+    "text": b"not an array",
+    "cut": whole_array(np.zeros(100))[:-8],
+    "huge": huge_array(),
+    "pickle": whole_array(np.array([Evil()], dtype=object)),
+}
+
+
+@pytest.mark.parametrize("kind", [*ARRAYS, "pipe", "folder"])
+def test_a_damaged_array_is_one_sentence_and_takes_no_memory(tmp_path, kind, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "glosses-0.npy"
+    if kind in KINDS:
+        KINDS[kind](path)
+    else:
+        path.write_bytes(ARRAYS[kind])
+    tracemalloc.start()
+    try:
+        with pytest.raises(ResourceError, match=r"glosses-0.npy is damaged .*; delete it"):
+            read_array(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+    assert not Path("ran").exists()
+
+
+def test_an_array_is_read_whole(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(3))
+    array = read_array(tmp_path / "a.npy")
+    (tmp_path / "a.npy").unlink()
+    assert array.tolist() == np.eye(3).tolist()
+
+
+def test_a_killed_run_holds_nothing(tmp_path):
+    """Nor does a child that it has forked, and that lives longer."""
+    read, write = os.pipe()
+    run = os.fork()
+    if not run:
+        with held_folder(tmp_path, RESULT):
+            child = os.fork()
+            if child:
+                os.write(write, str(child).encode())
+            time.sleep(600)
+        os._exit(0)
+    child = int(os.read(read, 20))
+    try:
+        with pytest.raises(ConfigError, match="another run is using"), held_folder(tmp_path):
+            pass
+        os.kill(run, signal.SIGKILL)
+        os.waitpid(run, 0)
+        with held_folder(tmp_path, RESULT):
+            os.kill(child, 0)  # it is still there
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.close(read)
+        os.close(write)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root makes devices")
+@pytest.mark.parametrize("name", [CHECKPOINT, RESULT])
+def test_a_device_is_refused_and_left(tmp_path, name):
+    """A scratch one like /dev/null."""
+    try:
+        os.mknod(tmp_path / name, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("no devices here")
+    before = shape_of(tmp_path / name)
+    with pytest.raises(ConfigError, match=f"{name} is a link, pipe"), held_folder(tmp_path, RESULT):
+        pass
+    assert shape_of(tmp_path / name) == before
+
+
+@pytest.mark.parametrize("state", [{}, {"weight": None}, {"weight": torch.zeros(3)}])
+def test_a_checkpoint_of_another_shape_is_one_sentence(tmp_path, state):
+    with (
+        pytest.raises(ConfigError, match="was made with another encoder or inventory") as raised,
+        refused_state(tmp_path / CHECKPOINT),
+    ):
+        torch.nn.Linear(2, 2, bias=False).load_state_dict(state)
+    assert "\n" not in str(raised.value)

@@ -904,6 +904,31 @@ def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_w
         sense_model.train_sense_model(str(toy_model), tmp_path / "run", CONFIG, data=labels)
 
 
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_labels_are_one_sentence(tmp_path, toy_model, toy_world, n):
+    """One is held out, and nothing is left."""
+    labels = labels_file(tmp_path, "bat", [("the bat flew", "bat%1:05:00::")] * n)
+    with pytest.raises(ConfigError, match="--data has nothing to train on: needed are two labels"):
+        sense_model.train_sense_model(
+            str(toy_model), tmp_path / "run", CONFIG, data=labels, inventory="wordnet"
+        )
+
+
+def test_a_run_does_not_go_on_with_another_inventory(tmp_path, toy_model, toy_world, monkeypatch):
+    monkeypatch.setattr(sense_model, "load_inventory", load_inventory)  # of any file
+    labels = labels_file(tmp_path, "bat", [("the bat flew", "bat.a"), ("a bat", "bat.b")])
+
+    def train(*words):
+        own = own_inventory(tmp_path / "own.jsonl", *words)
+        sense_model.train_sense_model(
+            str(toy_model), tmp_path / "run", CONFIG, data=labels, inventory=own, rank=4, width=8
+        )
+
+    train("bat")
+    with pytest.raises(ConfigError, match="made with another encoder or inventory, or is damaged"):
+        train("bat", "bank")
+
+
 def test_nothing_to_train_on_is_one_sentence(tmp_path, toy_model):
     with pytest.raises(ConfigError, match="nothing to train on; give --semcor FILE"):
         sense_model.train_sense_model(str(toy_model), tmp_path, CONFIG)
