@@ -192,9 +192,8 @@ def test_a_killed_run_holds_nothing(tmp_path):
     run = os.fork()
     if not run:
         with held_folder(tmp_path, RESULT):
-            child = os.fork()
-            if child:
-                os.write(write, str(child).encode())
+            if not os.fork():  # it tells when it has begun, and has let go of the lock
+                os.write(write, str(os.getpid()).encode())
             time.sleep(600)
         os._exit(0)
     child = int(os.read(read, 20))
