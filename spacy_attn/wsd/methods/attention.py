@@ -61,9 +61,9 @@ from spacy_attn.wsd.vectors import Texts
 
 logger = logging.getLogger("spacy_attn")
 
-_FORMAT = "4"  # of the files with prepared vectors; a change makes old ones be computed anew
-# The arrays of such a file that are kept as float16; beside them stands "known_bounds".
-_ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_vectors", "known_prior")
+_FORMAT = "5"  # of the files with prepared vectors; a change makes old ones be computed anew
+_ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_prior")  # kept as float16
+_WHOLE = ("known_rows", "known_bounds")
 UNIT = "passage"  # what its encoder reads together
 # Chosen on development sentences (benchmarks/README.md), never on a test set.
 FEW_SHOT_STRENGTH = 0.75  # of the sense model's change, but for WordNet
@@ -239,7 +239,8 @@ class Attention:
         name = _file_name(inventory, encoder, head, wordnet=sense_model is not None)
         read = (_read(folder / name, len(senses)) for folder in prepared)
         arrays = next((found for found in read if found is not None), None)
-        if arrays is None:
+        known = None if arrays is None else self._kept(arrays, sense_model)
+        if arrays is None or known is None:
             logger.info("preparing %d senses of %s", len(senses), inventory.name)
             lemmas = [sense.lemma for sense in senses]
             known = KnownSenses.of(lemmas, sense_model, len(head.target))
@@ -248,10 +249,10 @@ class Attention:
             if prepared:
                 _write(prepared[-1] / name, arrays)
         self._index = {sense.id: i for i, sense in enumerate(senses)}
-        self._weights, self._bias, self._glosses, self._known_weights, vectors, prior = (
+        self._weights, self._bias, self._glosses, self._known_weights, _ = (
             arrays[name].astype(np.float32) for name in _ROUNDED
         )
-        self._known = KnownSenses(vectors, prior, arrays["known_bounds"])
+        self._known = known
         self._has_regression: NDArray[np.bool_] = np.asarray(self._weights.any(axis=1))
 
     def score(self, texts: Texts, targets: Sequence[Target]) -> list[Floats1d]:
@@ -345,6 +346,13 @@ class Attention:
         radius = self.head.context_radius
         return read_occurrences(texts, self.encoder, targets, radius, across=across)
 
+    def _kept(
+        self, arrays: dict[str, NDArray[Any]], sense_model: Path | None
+    ) -> KnownSenses | None:
+        rows, prior, bounds = (arrays[f"known_{name}"] for name in ("rows", "prior", "bounds"))
+        width = len(self.head.target)
+        return KnownSenses.kept(sense_model, width, rows, prior.astype(np.float32), bounds)
+
     # -- preparation ---------------------------------------------------------------------
 
     def _prepare(
@@ -376,11 +384,11 @@ class Attention:
             bias,
             unit_rows(glosses.embed(texts)) @ self.head.gloss.T,
             weights[:, width:],
-            known.vectors,
             known.prior,
         )
         rounded = (np.ascontiguousarray(array, dtype=np.float16) for array in arrays)
-        return {**dict(zip(_ROUNDED, rounded, strict=True)), "known_bounds": known.bounds}
+        whole = zip(_WHOLE, (known.rows, known.bounds), strict=True)
+        return {**dict(zip(_ROUNDED, rounded, strict=True)), **dict(whole)}
 
     def _example_parts(
         self, senses: Sequence[Sense], resources: Resources, known: KnownSenses
@@ -455,10 +463,10 @@ def _read(path: Path, n_senses: int) -> dict[str, NDArray[Any]] | None:
         arrays: dict[str, NDArray[Any]] = load_file(regular_file(path))
     except (OSError, SafetensorError):
         return None  # a damaged cache is computed anew
-    if not {*_ROUNDED, "known_bounds"} <= arrays.keys():
+    if not {*_ROUNDED, *_WHOLE} <= arrays.keys():
         return None
     of_senses = ("weights", "bias", "glosses", "known_weights", "known_bounds")
-    n_known = len(arrays["known_vectors"])
+    n_known = len(arrays["known_rows"])
     fits = (
         all(len(arrays[name]) == n_senses for name in of_senses)
         and len(arrays["known_prior"]) == n_known

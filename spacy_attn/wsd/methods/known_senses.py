@@ -29,9 +29,10 @@ logger = logging.getLogger("spacy_attn")
 class KnownSenses:
     """WordNet's senses of the lemmas of some senses.
 
-    *Shape:* vectors (n_known, z width), prior (n_known,), bounds (n_senses, 2)
+    *Shape:* rows (n_known,), vectors (n_known, z width), prior (n_known,), bounds (n_senses, 2)
     """
 
+    rows: NDArray[np.int32]  # of each in the sense model
     vectors: Floats2d
     prior: Floats1d  # what the frequency of a sense adds to its log-score
     bounds: NDArray[np.int32]  # for each sense the first and the end of those of its lemma
@@ -40,7 +41,8 @@ class KnownSenses:
     def none(cls, n_senses: int, width: int) -> KnownSenses:
         """Nothing is known of any of them."""
         empty = np.zeros((0, width), dtype=np.float32)
-        return cls(empty, empty[:, 0], np.zeros((n_senses, 2), dtype=np.int32))
+        rows, bounds = np.zeros(0, dtype=np.int32), np.zeros((n_senses, 2), dtype=np.int32)
+        return cls(rows, empty, empty[:, 0], bounds)
 
     @classmethod
     def of(cls, lemmas: Sequence[str], sense_model: Path | None, width: int) -> KnownSenses:
@@ -70,14 +72,34 @@ class KnownSenses:
                 rows += found
         senses = np.array(rows, dtype=np.int64)
         some = vectors.rows[lexicon.synset_of_row[senses]]
-        whole = vectors.vectors[some] * vectors.scales[some][:, None]
         return cls(
-            _rounded(product(whole, vectors.project)),
+            some,
+            _vectors_at(vectors, some),
             (vectors.prior * np.log1p(lexicon.counts[senses]))
             .astype(np.float16)
             .astype(np.float32),
             np.array([bounds.get(lemma, (0, 0)) for lemma in lemmas], dtype=np.int32),
         )
+
+    @classmethod
+    def kept(
+        cls,
+        sense_model: Path | None,
+        width: int,
+        rows: NDArray[np.int32],
+        prior: Floats1d,
+        bounds: NDArray[np.int32],
+    ) -> KnownSenses | None:
+        """The same of what was kept of it; None where that is not of this sense model.
+
+        *Shape:* rows, prior (n_known,), bounds (n_senses, 2)
+        """
+        if sense_model is None or not len(rows):
+            return None if len(rows) else cls.none(len(bounds), width)
+        vectors = SenseVectors.of_wordnet(sense_model)
+        if vectors is None or not 0 <= rows.min() <= rows.max() < len(vectors.vectors):
+            return None
+        return cls(rows, _vectors_at(vectors, rows), prior, bounds)
 
     @property
     def most(self) -> int:
@@ -124,6 +146,12 @@ def known_weight(n_examples: Sequence[int]) -> np.float32:
     """
     shown = [n for n in n_examples if n]
     return np.float32((sum(shown) / len(shown)) ** -0.25 if shown else 1.0)
+
+
+def _vectors_at(vectors: SenseVectors, rows: NDArray[np.int32]) -> Floats2d:
+    """Of some rows of the sense model. *Shape:* (n,) -> (n, z width)"""
+    whole = vectors.vectors[rows] * vectors.scales[rows][:, None]
+    return _rounded(product(whole, vectors.project))
 
 
 def _rounded(array: NDArray[np.float32]) -> NDArray[np.float32]:

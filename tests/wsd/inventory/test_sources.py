@@ -50,7 +50,8 @@ def test_a_list_of_records_is_what_the_lines_of_a_file_are(tmp_path):
     assert load_inventory(records).senses == load_inventory(path).senses
     assert load_inventory(path).senses[0].ids == (("ili", "i1"),)
     with pytest.raises(
-        InventoryError, match=r"^the senses given, record 1, field 'pos': 'x' is none"
+        InventoryError,
+        match=r"^the senses given, record 1, field 'pos': 'x'; allowed are",
     ):
         load_inventory([{**records[0], "pos": "x"}])
 

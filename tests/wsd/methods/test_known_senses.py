@@ -71,6 +71,19 @@ def test_another_lexicon_says_nothing(monkeypatch, caplog):
     assert "made for another lexicon" in caplog.text
 
 
+def test_what_was_kept_is_the_same_again(known):
+    again = KnownSenses.kept(SENSE_MODEL, WIDTH, known.rows, known.prior, known.bounds)
+    np.testing.assert_array_equal(again.vectors, known.vectors)
+    for rows in (known.rows + 2**30, known.rows - 2**30):
+        assert KnownSenses.kept(SENSE_MODEL, WIDTH, rows, known.prior, known.bounds) is None
+
+
+def test_what_was_kept_of_another_model_is_not_taken(known, toy_sense_model):
+    kept = known.rows, known.prior, known.bounds
+    assert KnownSenses.kept(None, WIDTH, *kept) is None
+    assert KnownSenses.kept(toy_sense_model, WIDTH, *kept) is None
+
+
 # -- in the method -------------------------------------------------------------------------------
 
 
@@ -101,13 +114,21 @@ def method(monkeypatch):
     rng = np.random.default_rng(5)
     vectors, prior = rng.normal(size=(3, 4)).astype(np.float16), np.array([0.5, 0, 0.25])
     known = KnownSenses(
-        vectors.astype(np.float32), prior.astype(np.float32), np.array([[0, 3]] * 2, np.int32)
+        np.arange(3, dtype=np.int32),
+        vectors.astype(np.float32),
+        prior.astype(np.float32),
+        np.array([[0, 3]] * 2, np.int32),
     )
 
     def of(lemmas, sense_model, width):
         return KnownSenses.none(len(lemmas), width) if sense_model is None else known
 
+    def kept(sense_model, width, rows, *rest):
+        np.testing.assert_array_equal(rows, [] if sense_model is None else known.rows)
+        return of([None] * 2, sense_model, width)
+
     monkeypatch.setattr(KnownSenses, "of", of)
+    monkeypatch.setattr(KnownSenses, "kept", kept)
     eye = np.eye(4, dtype=np.float32)
     settings = head(target=eye, context=eye, gloss=eye, gloss_weight=0.0)
 
