@@ -27,7 +27,8 @@ def knows_wordnet(monkeypatch):
     vectors = rng.normal(size=(5, 8)).astype(np.float32)
 
     def known(lemmas, sense_model, width):
-        return KnownSenses(vectors, vectors[:, 0].copy(), np.array([[0, 5]] * len(lemmas)))
+        rows, bounds = np.arange(5, dtype=np.int32), np.array([[0, 5]] * len(lemmas), np.int32)
+        return KnownSenses(rows, vectors, vectors[:, 0].copy(), bounds)
 
     monkeypatch.setattr(KnownSenses, "of", known)
 
