@@ -222,12 +222,7 @@ def _average(
 def _kept_few_shot(
     start: Path | None, n_labels: int, inventory: Inventory
 ) -> dict[str, float] | None:
-    """The settings for examples of the model to go on from, where there are few labels.
-
-    To choose them encodes all examples of the inventory; with fewer labels than examples that would
-    take longer than the training, and the encoder has hardly changed. Without examples there is
-    nothing to choose by.
-    """
+    """Those for examples of the model to go on from; None where choosing anew is worth the time."""
     n_examples = sum(len(sense.examples) for sense in inventory.senses)
     if start is None or n_labels >= n_examples > 0:
         return None
@@ -270,8 +265,7 @@ def open_trainer(
         base: the untrained encoder.
         base_sha256: hash of its weights.
         start: the sense model, or None.
-        with_neighbours: whether the senses of a model to go on from learn from their neighbours
-            too: where corpora are read again, not for labels of a few senses.
+        with_neighbours: whether the senses of a model to go on from learn from neighbours too.
         senses_from: see :func:`train_sense_model`.
         report: see :class:`SenseTrainer`.
     """
