@@ -170,7 +170,7 @@ def _make(
         temperature_of("attention", temperature, path),
         WIDEN_BELOW,
         UNFITTED if path is None else calibration_of("examples", path),
-        path if wordnet and inventory.lang in (None, "en") else None,
+        path if wordnet else None,
     )
 
 
@@ -204,7 +204,7 @@ class Attention:
             the word's own are looked at as well, as far as ``context_radius`` reaches.
         calibration: fitted for the sense model.
         sense_model: its file, whose senses of WordNet are features too, with definitions as the
-            examples of senses without any; None for neither.
+            examples of senses without any; None for neither, as for another language than English.
     """
 
     name = "attention"
@@ -230,6 +230,8 @@ class Attention:
                 "to a .jsonl file and give its path"
             )
         head.check_width(encoder.width)
+        if inventory.lang not in (None, "en"):
+            sense_model = None
         self.encoder = encoder
         self.head = head
         self.widen_below = widen_below

@@ -132,8 +132,8 @@ def method(monkeypatch):
     eye = np.eye(4, dtype=np.float32)
     settings = head(target=eye, context=eye, gloss=eye, gloss_weight=0.0)
 
-    def make(folders=(), sense_model=SENSE_MODEL, examples=(TEXTS[:2], TEXTS[2:])):
-        inventory = bats(*examples)
+    def make(folders=(), sense_model=SENSE_MODEL, examples=(TEXTS[:2], TEXTS[2:]), lang="en"):
+        inventory = replace(bats(*examples), lang=lang)
         made = Attention(
             inventory, RESOURCES, Words(), Words(), settings, folders, sense_model=sense_model
         )
@@ -193,6 +193,12 @@ def test_a_definition_stands_for_the_examples_of_a_sense_without_any(method):
     _, score = make(examples=(TEXTS[:2], ()))
     expected = model.predict([features(known, "river bat", 1.5)])[0]
     np.testing.assert_allclose(score("river bat"), expected, atol=3e-3)
+
+
+@pytest.mark.parametrize(("lang", "most"), [(None, 3), ("en", 3), ("de", 0)])
+def test_wordnet_says_nothing_of_words_in_another_language(method, lang, most):
+    make, _ = method
+    assert make(lang=lang)[0]._known.most == most
 
 
 @pytest.mark.parametrize(
