@@ -78,8 +78,7 @@ def train_attention(
     config = SelfAttentionConfig(
         epochs=epochs, learning_rate=learning_rate, mask_words=mask_words, seed=seed
     )
-    results = "self_attention.safetensors", "self_attention.part"
-    with training_progress("reading") as report, held_folder(output, *results):
+    with training_progress("reading") as report, held_folder(output, "self_attention.safetensors"):
         path = train_self_attention(
             output,
             network,

@@ -79,8 +79,7 @@ def train_lemmatizer(
     config = lemmatizer.LemmatizerConfig(
         epochs, learning_rate=learning_rate, frequency=frequency, seed=seed
     )
-    results = "lemmatizer.safetensors", "lemmatizer.part"
-    held = held_folder(output, *results, continues=False)
+    held = held_folder(output, "lemmatizer.safetensors", continues=False)
     with training_progress("reading") as report, held:
         path = lemmatizer.train_lemmatizer(
             semcor,
