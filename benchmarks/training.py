@@ -29,6 +29,7 @@ from spacy_attn.models import resolve_encoder
 from spacy_attn.train.averaging import average_with
 from spacy_attn.train.corpora import read_semcor, split_corpora
 from spacy_attn.train.export import base_of, write_sense_model
+from spacy_attn.train.half import load_trained
 from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.rows import rows_of
 from spacy_attn.train.sense_config import TrainConfig
@@ -36,6 +37,7 @@ from spacy_attn.train.sense_model import RESULT as MODEL
 from spacy_attn.train.sense_model import open_trainer
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.thin import thick
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
@@ -59,8 +61,8 @@ def trained(
     table = SenseTable(WordNet(), wordnet_inventory())
     trainer = open_trainer(model, resolved.path, table, config, folder, base, base_sha256, None)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=trainer.device)
-    trainer.encoder.load_state_dict(saved["encoder"])
-    trainer.network.load_state_dict(saved["network"])
+    load_trained(trainer.encoder, saved["encoder"])
+    trainer.network.load_state_dict(thick(saved["network"]))
     average_with(trainer, others)
     return trainer, base, base_sha256
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.run_folder import CHECKPOINT, read_checkpoint
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.train.thin import thick
 
 
 def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:
@@ -35,7 +36,7 @@ def average_with(trainer: SenseTrainer, folders: Sequence[Path]) -> None:
         saved = read_checkpoint(path, trainer.device)
         if not {"network", "encoder"} <= set(saved):
             raise ConfigError(f"{path} is of another command; give a folder of train-senses")
-        states.append((saved["network"], saved["encoder"]))
+        states.append((thick(saved["network"]), {**states[0][1], **saved["encoder"]}))
     for module, parts in zip(modules, zip(*states, strict=True), strict=True):
         try:
             module.load_state_dict(_mean(parts))

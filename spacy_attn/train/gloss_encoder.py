@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spacy_attn.train.half import Worker, is_trained
+from spacy_attn.train.half import Worker, is_trained, load_trained, trained_state
 from spacy_attn.train.rows import RowTarget
 from spacy_attn.train.schedule import linear_schedule
 from spacy_attn.train.sense_side import padded_scores
@@ -73,11 +73,11 @@ class GlossEncoder:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"encoder": self.encoder.state_dict(), "map": self.map.state_dict()}
+        return {"encoder": trained_state(self.encoder), "map": self.map.state_dict()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.encoder.load_state_dict(state["encoder"])
+        load_trained(self.encoder, state["encoder"])
         self.map.load_state_dict(state["map"])
         self.worker.update()
 

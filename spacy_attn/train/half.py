@@ -10,7 +10,9 @@ small steps would be lost in eight bits.
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -53,6 +55,33 @@ class Worker:
         """Take over the kept weights."""
         for kept, working in self._pairs:
             working.copy_(kept)
+
+
+def trained_state(module: Any) -> dict[str, Tensor]:
+    """The weights that learn, for a checkpoint; the others are read from the model again."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+
+
+def load_trained(module: Any, state: Mapping[str, Tensor]) -> None:
+    """Go on with the weights that had learnt.
+
+    Raises:
+        KeyError: one is missing.
+        RuntimeError: one has another shape, or the module has none of that name.
+    """
+    if missing := trained_state(module).keys() - state.keys():
+        raise KeyError(min(missing))
+    module.load_state_dict({**module.state_dict(), **state})
+
+
+def frozen_sha256(module: Any) -> str:
+    """The hash of the weights that do not learn, but for poolers, which nobody reads."""
+    digest = hashlib.sha256()
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad and "pooler" not in name:
+            digest.update(name.encode())
+            digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def is_trained(name: str, frozen_layers: int) -> bool:

@@ -321,9 +321,9 @@ def _load_head(trainer: SenseTrainer, start: Path) -> None:
         network.gloss.weight.copy_(torch.from_numpy(head.gloss))
         network.scale.fill_(float(np.log(head.scale)))
         # A synset with a given vector takes nothing from its text a second time.
-        has_none = ~network.given.any(dim=1, keepdim=True)
+        has_one = network.given.any(dim=1)
         for buffer in (network.glosses, network.glosses_above, network.shares):
-            buffer.mul_(has_none)
+            buffer[has_one & buffer.any(dim=1)] = 0.0
 
 
 def _files(written: Path | None) -> list[Path]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spacy_attn.train.sense_table import RELATIONS
+from spacy_attn.train.thin import zero_rows
 
 _SCALE = 12.0  # of z . s at the start
 
@@ -46,7 +47,9 @@ class SenseNetwork(nn.Module):
         self.target, self.context, self.gloss, self.above = (
             nn.Linear(hidden, hidden, bias=False) for _ in range(4)
         )
-        self.residual = nn.Embedding(n_rows + 1, hidden, sparse=True)  # the last stays zero
+        self.residual = nn.Embedding(  # the last stays zero
+            n_rows + 1, hidden, sparse=True, _weight=zero_rows(n_rows + 1, hidden)
+        )
         self.scale = nn.Parameter(torch.tensor(math.log(_SCALE)))
         self.share = nn.Parameter(torch.tensor([0.5, 0.3, 0.3, 0.3, 0.5]))  # of each relation
         for linear in (self.target, self.context, self.gloss):
@@ -56,9 +59,8 @@ class SenseNetwork(nn.Module):
         self.has_other = other is not None
         self.other_map = nn.Linear(from_other.shape[1], hidden, bias=False)
         nn.init.zeros_(self.other_map.weight)
-        nn.init.zeros_(self.residual.weight)
         kinds = [i for i, n in enumerate(RELATIONS.values()) for _ in range(n)]
-        start = torch.zeros(n_rows, hidden) if given is None else given
+        start = zero_rows(n_rows, hidden) if given is None else given
         self.has_given = given is not None
         for name, tensor in (
             ("glosses", glosses),
@@ -71,7 +73,7 @@ class SenseNetwork(nn.Module):
         ):
             self.register_buffer(name, tensor, persistent=False)
         # What a trained gloss encoder gives (spacy_attn.train.gloss_encoder).
-        self.register_buffer("texts", torch.zeros(n_rows, hidden, dtype=torch.half))
+        self.register_buffer("texts", zero_rows(n_rows, hidden, half=True))
 
     def projections(self) -> list[nn.Parameter]:
         """All parameters but the residuals."""

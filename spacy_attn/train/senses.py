@@ -38,7 +38,13 @@ from torch import Tensor, nn
 from spacy_attn._types import Floats1d
 from spacy_attn.errors import ConfigError
 from spacy_attn.train.gloss_encoder import GlossEncoder, words_of
-from spacy_attn.train.half import Worker, is_trained
+from spacy_attn.train.half import (
+    Worker,
+    frozen_sha256,
+    is_trained,
+    load_trained,
+    trained_state,
+)
 from spacy_attn.train.rows import Row, RowTarget, batches
 from spacy_attn.train.run_folder import (
     CHECKPOINT,
@@ -62,6 +68,7 @@ from spacy_attn.train.sense_side import (
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.teacher import SoftTargets
 from spacy_attn.train.text_vectors import text_vectors
+from spacy_attn.train.thin import thick, thin, zero_rows
 
 _FOR_THE_MAP = 12_000  # senses whose texts are read to fit the map where no sense has it
 _SAVE_EVERY = 240.0  # seconds between checkpoints; a shorter run has one, at its end
@@ -119,7 +126,7 @@ class SenseTrainer:
             torch.from_numpy(array)
             for array in table.composition(None if given is None else needed)
         )
-        above = torch.zeros_like(glosses)
+        above = zero_rows(*glosses.shape)
         for row in needed:
             kinds = table.related(row)
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
@@ -313,7 +320,11 @@ class SenseTrainer:
             fused=True,
         )
         # The residual table has a row for each synset, and a step touches hundreds.
-        return dense, torch.optim.SparseAdam(self.network.residual.parameters())
+        table = self.network.residual.weight
+        sparse = torch.optim.SparseAdam([table])
+        state = {name: zero_rows(*table.shape).to(table) for name in ("exp_avg", "exp_avg_sq")}
+        sparse.state[table] = {"step": 0, **state}
+        return dense, sparse
 
     def _kept_occurrences(self, documents: list[list[Row]]) -> NDArray[np.float16] | None:
         """Where the vectors z of occurrences are kept for the gloss encoder, on disk."""
@@ -426,6 +437,9 @@ class SenseTrainer:
             self._saved_at = time.perf_counter()
 
     def _checkpoint(self, optimizers: tuple[Any, ...], total: int) -> None:
+        """What the run has changed; nothing steps any more once it has ended."""
+        has_ended = self.epoch >= self.config.epochs or self.step >= total
+        stepping = () if has_ended else optimizers
         state = {
             "epoch": self.epoch,
             "step": self.step,
@@ -434,9 +448,10 @@ class SenseTrainer:
             "total": total,
             "curve": self.curve,
             "config": asdict(self.config),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "network": self.network.state_dict(),
-            "encoder": self.encoder.state_dict(),
+            "optimizers": [thin(optimizer.state_dict()) for optimizer in stepping],
+            "network": thin(self.network.state_dict()),
+            "encoder": trained_state(self.encoder),
+            "frozen": frozen_sha256(self.encoder),
             "glosses": self.glosses.state() if self.glosses is not None else None,
         }
         write_checkpoint(self.folder, state)
@@ -452,11 +467,15 @@ class SenseTrainer:
                 f"{path} was made with other options; give another --output or delete it"
             )
         with refused_state(path):
-            self.network.load_state_dict(saved["network"])
-            self.encoder.load_state_dict(saved["encoder"])
+            if saved.get("frozen") not in (None, frozen_sha256(self.encoder)):
+                raise ValueError("its encoder is another")
+            self.network.load_state_dict(thick(saved["network"]))
+            load_trained(self.encoder, saved["encoder"])
             self.worker.update()
-            for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
+            has_ended = saved["epoch"] >= self.config.epochs or saved["step"] >= saved["total"]
+            stepping = () if has_ended else optimizers
+            for optimizer, state in zip(stepping, saved["optimizers"], strict=not has_ended):
+                optimizer.load_state_dict(thick(state))
             if saved["glosses"] is not None:
                 self.glosses = self._gloss_encoder()
                 self.glosses.load(saved["glosses"])

@@ -18,6 +18,7 @@ from spacy_attn._types import Floats2d
 from spacy_attn.errors import ResourceError
 from spacy_attn.files import atomic_write
 from spacy_attn.train.run_folder import read_array
+from spacy_attn.train.thin import zero_rows
 
 logger = logging.getLogger("spacy_attn")
 
@@ -52,19 +53,26 @@ def text_vectors(
     path = folder / f"glosses-{digest}.npy"
     if not path.exists():
         logger.info("encoding the texts of %d senses", len(texts))
-        out = np.zeros((n_rows, model.config.hidden_size), dtype=np.float16)
         order = sorted(texts, key=lambda row: len(texts[row]))
+        place = {row: at for at, row in enumerate(sorted(texts))}
+        made = np.zeros((len(texts), model.config.hidden_size), dtype=np.float16)
         for first in range(0, len(order), _AT_ONCE):
             if report:
                 report({"stage": "encoding definitions", "done": first, "total": len(order)})
             rows = order[first : first + _AT_ONCE]
-            out[rows] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
+            at = [place[row] for row in rows]
+            made[at] = _embed(model, tokenizer, [texts[row] for row in rows], precision)
         with atomic_write(path) as file:
-            np.save(file, out)
+            np.save(file, made)
     kept = read_array(path)
-    if kept.shape != (n_rows, model.config.hidden_size):
+    width = model.config.hidden_size
+    if kept.shape == (n_rows, width):  # as earlier versions kept it
+        return torch.from_numpy(kept).float()
+    if kept.shape != (len(texts), width):
         raise ResourceError(f"{path} is damaged (its shape is {kept.shape}); delete it")
-    return torch.from_numpy(kept).float()
+    out = zero_rows(n_rows, width)
+    out[sorted(texts)] = torch.from_numpy(kept).float()
+    return out
 
 
 @torch.inference_mode()
