@@ -31,7 +31,7 @@ class EncoderSettings:
     overlap: int = 64  # pieces that neighbouring windows share at least
     unit: str = "document"  # what is read together: or "passage", "sentence"
     batch_pieces: int = 1024  # pieces of a batch, padding included
-    margin: int = 64  # pieces each side of what is read, where not everything is
+    side_pieces: int = 64  # each side of what is read, where not everything is
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -50,8 +50,8 @@ class EncoderSettings:
             raise ConfigError(f"batch_pieces = {self.batch_pieces}; allowed is 1 or more")
         if not 0.0 <= self.strength <= 1.0:
             raise ConfigError(f"strength = {self.strength}; allowed is 0 (none) to 1 (all of it)")
-        if self.margin < 0:
-            raise ConfigError(f"margin = {self.margin}; allowed is 0 or more wordpieces")
+        if self.side_pieces < 0:
+            raise ConfigError(f"side_pieces = {self.side_pieces}; allowed is 0 or more wordpieces")
         check_window(self.window, self.overlap)
 
 

@@ -11,6 +11,7 @@ from benchmarks.speed.peers import PEERS, SENSE_PEERS
 from benchmarks.speed.scaling import flops
 from benchmarks.speed.selective import knee, point
 from benchmarks.speed.worker import SYSTEMS
+from benchmarks.tables.speed import more_or_less
 
 
 def test_every_peer_has_a_worker():
@@ -59,6 +60,13 @@ def test_the_knee_leaves_the_least_within_the_tolerance():
     assert knee(curve)["margin"] == 0.5
     curve[1]["accuracy"] = 0.946
     assert knee(curve)["margin"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(0.996, "0.4 % less"), (1.004, "0.4 % more"), (1.0, "0.0 % more")]
+)
+def test_a_cost_is_more_or_less_and_never_negative(ratio, said):
+    assert more_or_less(ratio) == said
 
 
 @pytest.mark.skipif(not SEMCOR.is_file(), reason="needs SemCor in $SPACY_ATTN_DATA")

@@ -132,6 +132,19 @@ def test_what_is_no_method_is_refused(wrong):
         sense_method(wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "end"),
+    [
+        ("leks", ", ...}; did you mean 'lesk'?"),
+        ("spacy_attn.lesk.v0", ", ...}; did you mean 'spacy_attn.lesk.v1'?"),
+        ("zzzzzz", ", ...}"),
+    ],
+)
+def test_a_wrong_method_is_told_the_nearest_name(wrong, end):
+    with pytest.raises(ConfigError, match=f"{re.escape(end)}$"):
+        sense_method(wrong)
+
+
 def test_the_error_names_the_setting():
     with pytest.raises(ConfigError, match=r"^backoff = 'x'; allowed are random"):
         sense_method("x", "backoff")

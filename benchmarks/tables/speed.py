@@ -223,6 +223,11 @@ def memory() -> str:
     )
 
 
+def more_or_less(ratio: float) -> str:
+    """What a ratio says of the cost: ``0.4 % less``."""
+    return f"{percent(abs(ratio - 1))} % {'less' if ratio < 1 else 'more'}"
+
+
 def selective() -> str:
     """What is saved where few words have senses, and by the cascade."""
     result = load("selective")
@@ -231,7 +236,7 @@ def selective() -> str:
     return page(
         f"""*homographs* on {chosen["n_words"]:,} words of SemCor: time of the component alone as
         a percentage of the time of encoding everything, and accuracy. Documents without a word of
-        the inventory cost {percent(quiet["ratio"] - 1)} % more than en_core_web_sm alone.""",
+        the inventory cost {more_or_less(quiet["ratio"])} than en_core_web_sm alone.""",
         table(
             [{"name": name, **chosen[name]} for name in PRECISIONS if name in chosen],
             Column("precision", "name"),

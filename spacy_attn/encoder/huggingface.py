@@ -137,8 +137,8 @@ class HuggingFaceEncoder:
             texts: the texts.
             offsets: for each text the (start, end) characters of its tokens, in order.
             reads: for each text the ranges of tokens whose vectors are wanted. What stands
-                further than ``margin`` wordpieces from all of them is not encoded, and its rows
-                are zero. None: all tokens.
+                further than ``side_pieces`` wordpieces from all of them is not encoded, and its
+                rows are zero. None: all tokens.
 
         *Shape:* for each text (n_tokens, width); zero rows for tokens without a wordpiece
         """
@@ -254,7 +254,7 @@ class HuggingFaceEncoder:
         starts = [0] if cut is None else cut([text[a:b] for a, b in offsets])
         parts: Iterator[TokenRange] = pairwise([*starts, n_tokens])
         if reads is not None:
-            parts = round_reads(reads, parts, first, end, self.settings.margin)
+            parts = round_reads(reads, parts, first, end, self.settings.side_pieces)
         for start, stop in parts:
             low = int(first[start]) if start else 0
             high = int(first[stop]) if stop < n_tokens else n_pieces

@@ -101,7 +101,7 @@ def round_reads(
     parts: Iterable[TokenRange],
     first: Ints1d,
     end: Ints1d,
-    margin: int,
+    side_pieces: int,
 ) -> Iterator[TokenRange]:
     """The tokens that have to be encoded where only some are read, never across parts.
 
@@ -110,7 +110,7 @@ def round_reads(
         parts: ranges of tokens that are read together (sentences), one behind the other.
         first: first piece of each token.
         end: end piece of each token.
-        margin: pieces each side of a read that are encoded too, whole tokens of them.
+        side_pieces: each side of a read that are encoded too, whole tokens of them.
 
     Yields:
         Ranges of tokens, those that meet merged.
@@ -127,8 +127,8 @@ def round_reads(
                 continue
             a, b = max(a, start), min(b, stop)
             around = first[start:stop], end[start:stop]
-            left = start + int(np.searchsorted(around[0], first[a] - margin, side="left"))
-            right = start + int(np.searchsorted(around[1], end[b - 1] + margin, side="right"))
+            left = start + int(np.searchsorted(around[0], first[a] - side_pieces, side="left"))
+            right = start + int(np.searchsorted(around[1], end[b - 1] + side_pieces, side="right"))
             left, right = min(left, a), max(right, b)
             if begin is None:
                 begin = left

@@ -359,7 +359,7 @@ def test_cuts_and_padding_saved_with_a_tokenizer_are_not_obeyed(toy_model, tmp_p
 def test_what_is_read_has_its_vectors_and_the_rest_is_zero(toy_model, unit):
     text = "the bat flew at night. he hit the ball. " * 5
     offsets = words_of(text)
-    encoder = make_encoder(toy_model, unit=unit, margin=100)
+    encoder = make_encoder(toy_model, unit=unit, side_pieces=100)
     (whole,) = encoder.encode([text], [offsets])
     (part,) = encoder.encode([text], [offsets], [[(1, 2), (17, 18)]])
     np.testing.assert_allclose(part[[1, 17]], whole[[1, 17]], atol=1e-5)
@@ -368,10 +368,10 @@ def test_what_is_read_has_its_vectors_and_the_rest_is_zero(toy_model, unit):
         np.testing.assert_allclose(part[:6], whole[:6], atol=1e-5)
 
 
-def test_the_margin_is_all_that_a_read_sees(toy_model):
+def test_the_pieces_each_side_are_all_that_a_read_sees(toy_model):
     text = "the bat flew at night he hit the ball the bat hit"
     offsets = words_of(text)
-    encoder = make_encoder(toy_model, margin=2)
+    encoder = make_encoder(toy_model, side_pieces=2)
     (part,) = encoder.encode([text], [offsets], [[(4, 5)]])
     (alone,) = encoder.encode(["flew at night he hit"], [words_of("flew at night he hit")])
     np.testing.assert_allclose(part[2:7], alone, atol=1e-5)
@@ -832,7 +832,7 @@ def test_an_unknown_unit_is_refused(toy_model):
 
 
 def test_it_counts_the_tokens_that_it_reads(toy_model):
-    encoder = make_encoder(toy_model, unit="sentence", margin=100)
+    encoder = make_encoder(toy_model, unit="sentence", side_pieces=100)
     text = "swing the bat! the bat flew at night."
     words = ["swing", "the", "bat", "!", "the", "bat", "flew", "at", "night", "."]
     offsets, at = [], 0

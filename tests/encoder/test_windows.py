@@ -155,10 +155,10 @@ def test_illegal_sizes_are_refused(size, overlap):
 # -- where only some tokens are read ---------------------------------------------------------------
 
 
-def rounded(reads, parts, n_tokens, margin):
+def rounded(reads, parts, n_tokens, side_pieces):
     """With one piece for each token."""
     first = np.arange(n_tokens)
-    return list(round_reads(reads, parts, first, first + 1, margin))
+    return list(round_reads(reads, parts, first, first + 1, side_pieces))
 
 
 def test_reads_are_widened_merged_and_kept_in_their_part():
@@ -172,7 +172,7 @@ def test_reads_are_widened_merged_and_kept_in_their_part():
     assert rounded([(3, 3)], parts, 40, 2) == []
 
 
-def test_margins_count_pieces_and_take_whole_tokens():
+def test_the_sides_count_pieces_and_take_whole_tokens():
     first, end = np.array([0, 1, 6, 7, 8]), np.array([1, 6, 7, 8, 12])
     assert list(round_reads([(2, 3)], [(0, 5)], first, end, 2)) == [(2, 4)]
     assert list(round_reads([(2, 3)], [(0, 5)], first, end, 5)) == [(1, 5)]
@@ -183,10 +183,10 @@ def test_margins_count_pieces_and_take_whole_tokens():
     st.lists(st.integers(1, 29), max_size=4, unique=True),
     st.integers(0, 8),
 )
-def test_every_read_is_covered_and_ranges_do_not_meet(starts, cuts, margin):
+def test_every_read_is_covered_and_ranges_do_not_meet(starts, cuts, side_pieces):
     reads = sorted((start, min(start + n, 30)) for start, n in starts)
     parts = list(pairwise([0, *sorted(cuts), 30]))
-    ranges = rounded(reads, parts, 30, margin)
+    ranges = rounded(reads, parts, 30, side_pieces)
     covered = {token for a, b in ranges for token in range(a, b)}
     assert {token for a, b in reads for token in range(a, b)} <= covered
     assert all(b <= c for (_, b), (c, _) in pairwise(ranges))

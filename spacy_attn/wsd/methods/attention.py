@@ -80,7 +80,7 @@ def attention_v1(
     window: int = 256,
     overlap: int = 64,
     batch_pieces: int = 1024,
-    margin: int = 64,
+    side_pieces: int = 64,
     device: str = "auto",
     temperature: float | None = None,
 ) -> SenseMethod:
@@ -103,7 +103,7 @@ def attention_v1(
         window: wordpieces of a window.
         overlap: wordpieces that neighbouring windows share.
         batch_pieces: wordpieces of a batch.
-        margin: wordpieces each side of what is read that are encoded with it; the rest is not.
+        side_pieces: wordpieces each side of what is read that are encoded with it; the rest is not.
         device: "auto", "cpu", "cuda" or "mps".
         temperature: None takes the fitted one.
     """
@@ -115,7 +115,7 @@ def attention_v1(
         window=window,
         overlap=overlap,
         batch_pieces=batch_pieces,
-        margin=margin,
+        side_pieces=side_pieces,
         device=device,
     )
     path = None if sense_model == "none" else Path(sense_model or sense_model_of(plain.model))

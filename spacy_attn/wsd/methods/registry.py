@@ -114,11 +114,11 @@ def sense_method(
         return method
     short = short_names()
     names = [*short, *sorted(_registered() - set(short.values()))]
-    more = ', or {"@sense_methods": "NAME", ...}'
-    said = f"{setting} = {method!r}; {allowed_names(method, names, more)}"
-    if said.endswith(more):  # no short name is near
-        said += did_you_mean(method, short.values())
-    raise ConfigError(said)
+    near = did_you_mean(method, names) or did_you_mean(method, short.values())
+    raise ConfigError(
+        f"{setting} = {method!r}; allowed are {', '.join(names)}, or "
+        f'{{"@sense_methods": "NAME", ...}}{near}'
+    )
 
 
 def with_model(methods: Sequence[Any], model: str | None) -> list[Any]:
