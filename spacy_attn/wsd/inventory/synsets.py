@@ -72,6 +72,11 @@ class Synset:
             raise ResourceError(
                 "NLTK has no WordNet; get it with: python -m nltk.downloader wordnet"
             ) from error
+        except OSError as error:  # such as the dictionary of Debian, which lacks lexnames
+            raise ResourceError(
+                f"NLTK's WordNet cannot be read ({error}); get it whole with: "
+                "python -m nltk.downloader wordnet"
+            ) from error
         except Exception as error:  # NLTK's own, where no synset stands at the offset
             raise ResourceError(
                 f"NLTK's WordNet has no synset {self.offset}: it is not WordNet 3.0; get it with: "
@@ -110,8 +115,9 @@ class Synset:
         try:
             others = wn.Wordnet(lexicon).synsets(ili=ili)
         except wn.Error as error:
+            known = ", ".join(each.specifier() for each in wn.lexicons())
             raise ConfigError(
-                f"wn has no lexicon {lexicon!r} ({error}); get it with: "
+                f"wn has no lexicon {lexicon!r} ({error}); it has {known}; get one with: "
                 f"python -m wn download {lexicon}"
             ) from error
         if not others:

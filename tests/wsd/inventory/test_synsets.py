@@ -101,16 +101,24 @@ def test_names_and_relations_are_those_of_nltk(installed, tmp_path, monkeypatch)
             assert {each.name for each in ours.hypernyms} == {each.name() for each in above}
 
 
-def test_nltk_without_data(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (LookupError(), "^NLTK has no WordNet; "),
+        (OSError("No such file: 'lexnames'"), "^NLTK's WordNet cannot be read .*'lexnames'.*; "),
+        (ValueError(), "^NLTK's WordNet has no synset 02139199-n: it is not WordNet 3.0; "),
+    ],
+)
+def test_nltk_without_data(monkeypatch, error, reason):
     nltk = pytest.importorskip("nltk")
     monkeypatch.setattr(nltk.data, "path", [])
 
     class Missing:
         def synset_from_pos_and_offset(self, pos, offset):
-            raise LookupError
+            raise error
 
     monkeypatch.setattr(nltk.corpus, "wordnet", Missing())
-    with pytest.raises(ResourceError, match=r"get it with: python -m nltk\.downloader wordnet"):
+    with pytest.raises(ResourceError, match=reason + ".*: python -m nltk.downloader wordnet$"):
         synset_of(BAT).nltk()
 
 
@@ -135,7 +143,7 @@ def test_wn_by_offset_and_by_index(tmp_path):
         assert synset_of(BAT).wn("oewn:2024").id == "oewn-1-n"
         with pytest.raises(ConfigError, match=r"^other:1 has no synset for bat\.n\.01 \(index i46"):
             synset_of(BAT).wn("other:1")
-        with pytest.raises(ConfigError, match=r"^wn has no lexicon 'no:1' .*get it with: python"):
+        with pytest.raises(ConfigError, match=r"^wn has no lexicon 'no:1' .*; it has omw-en:1.4, "):
             synset_of(BAT).wn("no:1")
         with pytest.raises(ResourceError, match=r"omw-en:1\.4 of wn has no synset 02806379-n"):
             synset_of("bat%1:06:00::").wn()
