@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from spacy_attn.cli.options import MODEL
+from spacy_attn.cli.options import GRANULARITY, INVENTORY, METHOD, MODEL, PIPELINE
 from spacy_attn.cli.terminal import SafeConsole, messages
 from spacy_attn.errors import ConfigError, allowed_names, counted
 from spacy_attn.jobs.annotator import Annotator
@@ -87,20 +87,15 @@ def annotate(
             "output.",
         ),
     ],
-    pipeline: Annotated[
-        str | None,
-        typer.Option(help="spaCy pipeline, name or path (default: the installed English one)."),
-    ] = None,
+    pipeline: Annotated[str | None, PIPELINE] = None,
     code: Annotated[
         str | None,
         typer.Option(
-            metavar="F.py", help="Python file with components of the pipeline, as in spaCy."
+            metavar="FILE.py", help="Python file with components of the pipeline, as in spaCy."
         ),
     ] = None,
-    inventory: Annotated[
-        str, typer.Option(help="Sense inventory: homographs, wordnet or a .jsonl file.")
-    ] = "homographs",
-    method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    inventory: Annotated[str, INVENTORY] = "homographs",
+    method: Annotated[str, METHOD] = "attention",
     model: Annotated[str | None, MODEL] = None,
     threshold: Annotated[
         float,
@@ -109,22 +104,17 @@ def annotate(
         ),
     ] = 0.0,
     backoff: Annotated[
-        str | None, typer.Option(help="Method that decides below --threshold.")
+        str | None,
+        typer.Option(help="Sense method that decides below --threshold (default: none)."),
     ] = None,
     names: Annotated[
         bool, typer.Option("--names", help="With wordnet: proper nouns get senses too.")
     ] = False,
-    granularity: Annotated[
-        str,
-        typer.Option(
-            metavar="fine|coarse|supersense",
-            help="coarse and supersense answer several fine senses as one.",
-        ),
-    ] = "fine",
+    granularity: Annotated[str, GRANULARITY] = "fine",
     corrections: Annotated[
         str | None,
         typer.Option(
-            metavar="C.jsonl",
+            metavar="FILE",
             help="Corrections, as the reading page saves them: these words get these senses.",
         ),
     ] = None,

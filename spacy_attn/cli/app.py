@@ -108,7 +108,7 @@ app.command(
     epilog='Example: spacy-attn senses "Swing the bat!" "The bat flew at night."',
 )(senses)
 app.command(
-    epilog='Example: spacy-attn explain "The bat flew at night." --word bat --html why.html',
+    epilog='Example: spacy-attn explain "The bat flew at night." --word bat',
 )(explain)
 app.command(epilog="Example: spacy-attn read story.txt -o story.html --against word2vec")(read)
 app.command(epilog='Example: spacy-attn tokens "The bats were flying at night."')(tokens)
@@ -121,7 +121,7 @@ app.command("train-word2vec", epilog="Example: spacy-attn train-word2vec texts/*
 )
 app.command(
     "train-chunker",
-    epilog="Example: spacy-attn train-chunker examples/entities.conll --task entities -o names",
+    epilog="Example: spacy-attn train-chunker train.conll --dev dev.conll -o chunks.tagger",
 )(train_chunker)
 app.command(
     "train-senses",
@@ -129,11 +129,11 @@ app.command(
 )(train_senses)
 app.command(
     "train-attention",
-    epilog="Example: spacy-attn train-attention --vectors my-vectors -o runs/attention",
+    epilog="Example: spacy-attn train-attention --vectors vectors -o runs/attention",
 )(train_attention)
 app.command(
     "train-lemmatizer",
-    epilog="Example: spacy-attn train-lemmatizer --semcor semcor.jsonl.gz -o runs/lemmatizer",
+    epilog="Example: spacy-attn train-lemmatizer --semcor semcor.jsonl.gz -o lemmatizer",
 )(train_lemmatizer)
 app.command(
     "calibrate-int8",

@@ -22,20 +22,25 @@ _TOGETHER, _PASSAGES = 3, 400
 def calibrate_int8(
     model: Annotated[
         str | None,
-        typer.Argument(help="Name or folder of the encoder (default: the default encoder)."),
+        typer.Argument(
+            metavar="MODEL", help="Name or folder of the encoder (default: all-MiniLM-L6-v2)."
+        ),
     ] = None,
     text: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="File of running text, one passage a line; may be given several times "
-            "(default: sentences of the bundled inventory, English).",
+            help="File of running text, one passage a line. Repeatable (default: English "
+            "sentences of the bundled inventory).",
             show_default=False,
         ),
     ] = None,
     adapter: Annotated[
         str | None,
-        typer.Option(help="Sense model that changes the encoder: senses, accurate, or its path."),
+        typer.Option(
+            help="Sense model that changes the encoder: senses (the bundled one), accurate, or its "
+            "path (default: none)."
+        ),
     ] = None,
     strength: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Strength of the adapter.")
@@ -47,11 +52,11 @@ def calibrate_int8(
 ) -> None:
     """Calibrate an encoder for [b]precision = "int8"[/].
 
-    The encoder reads the text once in float32, and what each channel reaches decides how it is
-    rounded from then on, in every text. A few hundred lines that are like your texts are enough;
-    it takes seconds. An encoder with an adapter has scales of its own for each strength. The last
-    line is the mean cosine between the vectors in int8 and float32, on a quarter of the text that
-    the scales were not made from.
+    The encoder reads the text once in float32. The range of values of each channel sets its scale,
+    by which it is rounded in every text from then on. A few hundred lines that are like your texts
+    are enough; it takes seconds. An encoder with an adapter has its own scales for each strength.
+    The last line of the output is the mean cosine between the vectors in int8 and float32, on a
+    quarter of the text that is held out.
     """
     from spacy_attn.encoder.calibrate import calibrate
     from spacy_attn.encoder.int8 import LEAST_COSINE, scales_path

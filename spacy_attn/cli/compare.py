@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spacy_attn.cli.options import METHODS
 from spacy_attn.cli.terminal import SafeConsole, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
 from spacy_attn.files import regular_file
@@ -46,14 +47,15 @@ def compare(
         _option(
             metavar="NAME",
             help="Sense inventory: homographs, wordnet or the path of a .jsonl file (default: "
-            "homographs; for .data.xml wordnet).",
+            "homographs, or wordnet for .data.xml).",
         ),
     ] = None,
     methods: Annotated[
         str | None,
         _option(
             metavar="A,B,C",
-            help="Sense methods, separated by commas (default: all that take the inventory).",
+            help=f"Sense methods, separated by commas: {METHODS} (default: all of these that "
+            "take the inventory, but your own).",
         ),
     ] = None,
     output: Annotated[
@@ -62,7 +64,8 @@ def compare(
             "-o",
             "--output",
             metavar="DIR",
-            help="Folder for results.json, report.html and figures; made if needed.",
+            help="Folder for results.json, report.html and figures, made if needed (default: print "
+            "a table only).",
         ),
     ] = None,
     system: Annotated[
@@ -84,8 +87,8 @@ def compare(
     tune: Annotated[
         float | None,
         _option(
-            metavar="0.95",
-            help="Find temperature and threshold of one method for this precision.",
+            metavar="PRECISION",
+            help="Find temperature and threshold of one method for this precision, such as 0.95.",
         ),
     ] = None,
     pipeline: Annotated[
@@ -115,7 +118,8 @@ def compare(
         str | None,
         _option(
             metavar="open|frozen",
-            help="Only one half of a test set with frozen instances, such as the bundled set.",
+            help="Only one half of a test set with frozen instances, such as the bundled set "
+            "(default: both).",
         ),
     ] = None,
     curves: Annotated[
@@ -127,7 +131,7 @@ def compare(
     report: Annotated[
         Path | None,
         _option(
-            metavar="R.json",
+            metavar="RESULTS.json",
             help="Measure nothing: make the report of a results.json again, beside it or in DIR.",
         ),
     ] = None,
@@ -154,7 +158,8 @@ def compare(
 
     [bold]Your own inventory and data[/], with text, start, end, lemma, pos and sense on each line:
 
-        spacy-attn compare mine.jsonl --inventory senses.jsonl --methods lesk,attention
+        spacy-attn compare mine.jsonl --inventory senses.jsonl \
+        --methods lesk,attention
 
     [bold]All words[/], next to published predictions:
 

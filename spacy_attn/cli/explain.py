@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from spacy_attn.cli.options import AS_JSON, INVENTORY, MODEL, PIPELINE, check_folder
+from spacy_attn.cli.options import AS_JSON, INVENTORY, METHOD, MODEL, PIPELINE, check_folder
 from spacy_attn.cli.syntax import show_syntax
 from spacy_attn.cli.terminal import (
     SafeConsole,
@@ -54,23 +54,32 @@ def explain(
             metavar="A,B,C|all",
             help="Attribution methods, separated by commas; the first is shown: occlusion, "
             "integrated_gradients, gradient_x_input, attention, norms, rollout, static, nearness, "
-            "random; all is all but the last two (default: occlusion; with --layer also attention "
-            "and norms).",
+            "random; all: all but nearness and random (default: occlusion; with --layer also "
+            "attention and norms).",
             show_default=False,
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write one self-contained page.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="PAGE.html", help="Write one self-contained page.", show_default=False
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw the weights as arcs: a .svg or .png file.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Draw the weights as arcs: a .png or .svg file.",
+            show_default=False,
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Write attention, norms and rollout of all layers and heads, up to 100 tokens "
-            "away, to a .npz file; with --layer and --head also queries, keys and values.",
+            metavar="FILE.npz",
+            help="Write attention, norms and rollout of all layers and heads, for up to 100 "
+            "tokens on each side of the word; with --layer and --head also queries, keys and "
+            "values.",
             show_default=False,
         ),
     ] = None,
@@ -89,7 +98,7 @@ def explain(
             help="Show the dependency parse instead, and the heads of attention that follow it.",
         ),
     ] = False,
-    method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    method: Annotated[str, METHOD] = "attention",
     model: Annotated[str | None, MODEL] = None,
     inventory: Annotated[str, INVENTORY] = "homographs",
     pipeline: Annotated[str | None, PIPELINE] = None,

@@ -36,7 +36,7 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="F",
+            metavar="FILE",
             help="A glossary (.csv, .tsv), a wordnet in WN-LMF (.xml), Wiktionary by Wiktextract "
             "(.jsonl), each also .gz; or wn:LEXICON, such as wn:oewn:2024.",
         ),
@@ -48,13 +48,14 @@ def import_(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="Format of F: glossary, wn-lmf or wiktextract (default: by its name).",
+            help="Format of FILE: glossary, wn-lmf or wiktextract (default: by its name).",
         ),
     ] = None,
     lang: Annotated[
         str | None,
         typer.Option(
-            metavar="CODE", help="Language, such as en; needed where F has several languages."
+            metavar="CODE",
+            help="Language, such as en; needed where FILE has several (default: that of FILE).",
         ),
     ] = None,
     pos: Annotated[
@@ -70,15 +71,15 @@ def import_(
         typer.Option(
             metavar="NAME=HEADER,...",
             help="Columns of a glossary by their headers: term, definition, pos, sense, examples, "
-            "forms, supersense.",
+            "forms, supersense (default: headers of these or similar names).",
         ),
     ] = "",
 ) -> None:
     """Make an inventory of a glossary, a wordnet or Wiktionary.
 
-    A glossary has a row for each sense: a term, its definition, and if you like part of speech,
-    id, examples and forms, with | between several. Definitions alone work, and so do examples
-    alone. In an example the word is looked for; **mark** it where it is not found.
+    A glossary has a row for each sense: a term, its definition, and optionally part of speech, id,
+    examples and forms, with | between several. Definitions alone work, and so do examples alone.
+    The word is searched for in each example; write it as **word** where it is not found.
 
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
@@ -108,14 +109,16 @@ def import_(
 @app.command(epilog="Example: spacy-attn inventory check mine.jsonl")
 def check(
     inventory: Annotated[
-        list[str], typer.Argument(metavar="F", help="The inventory: one or several .jsonl files.")
+        list[str],
+        typer.Argument(metavar="FILE", help="The inventory: one or several .jsonl files."),
     ],
     pipeline: Annotated[
         str | None,
         typer.Option(help="spaCy pipeline whose tokenizer is tried (default: a blank one)."),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="Sense method that decides a sample; none: no sample.")
+        str,
+        typer.Option(help="Sense method that decides a sample; none: no sample."),
     ] = "attention",
     model: Annotated[str | None, MODEL] = None,
     as_json: Annotated[bool, AS_JSON] = False,
@@ -155,18 +158,21 @@ def check(
     _print_report(report, sample)
 
 
-@app.command(
-    epilog="Example: spacy-attn inventory add mine.jsonl --from corrections.jsonl -o better.jsonl"
-)
+@app.command(epilog="Example: spacy-attn inventory add mine.jsonl --from corrections.jsonl")
 def add(
-    inventory: Annotated[str, typer.Argument(metavar="F", help="The inventory, a .jsonl file.")],
+    inventory: Annotated[str, typer.Argument(metavar="FILE", help="The inventory, a .jsonl file.")],
     corrections: Annotated[
         Path,
-        typer.Option("--from", metavar="C", help="Corrections, as the reading page saves them."),
+        typer.Option("--from", metavar="FILE", help="Corrections, as the reading page saves them."),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The file to write (default: F)."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="The .jsonl file to write (default: the inventory).",
+        ),
     ] = None,
 ) -> None:
     """Make examples of corrections, so that the inventory's methods learn from them.
@@ -218,13 +224,17 @@ def add(
 def show(
     word: Annotated[
         str | None,
-        typer.Argument(help="A word; without it all words are listed.", show_default=False),
+        typer.Argument(
+            metavar="WORD", help="A word; without it all words are listed.", show_default=False
+        ),
     ] = None,
     inventory: Annotated[
         list[str] | None,
         typer.Option(
-            help="homographs, wordnet, or the path of a .jsonl file. Repeatable.",
-            show_default="homographs",
+            metavar="NAME",
+            help="Sense inventory: homographs, wordnet or the path of a .jsonl file. Repeatable "
+            "(default: homographs).",
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, AS_JSON] = False,

@@ -14,7 +14,14 @@ from spacy_attn.models import GLOVE
 
 
 def neighbours(
-    words: Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORD",
+            help="Words; - reads lines from standard input.",
+            show_default=False,
+        ),
+    ],
     vectors: Annotated[
         Path | None,
         typer.Option(

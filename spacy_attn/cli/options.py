@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from spacy_attn.errors import ConfigError
 
+METHODS: Final = (
+    "attention, cascade, ensemble, self_attention, word2vec, tfidf, lesk_extended, lesk, "
+    "first_sense, random, or your own"
+)
+METHOD = typer.Option(help=f"Sense method: {METHODS}.")
 MODEL = typer.Option(
     help="Model of attention, cascade and ensemble: accurate (109 million parameters, a package "
-    "of its own), or the name or folder of an encoder.",
+    "of its own), or the name or folder of an encoder (default: all-MiniLM-L6-v2).",
     show_default=False,
 )
-INVENTORY = typer.Option(help="homographs, wordnet, or the path of your own .jsonl file.")
-PIPELINE = typer.Option(help="Name or path of a spaCy pipeline.", show_default=False)
+INVENTORY = typer.Option(help="Sense inventory: homographs, wordnet or the path of a .jsonl file.")
+PIPELINE = typer.Option(
+    help="spaCy pipeline, name or path (default: the installed English one).", show_default=False
+)
+GRANULARITY = typer.Option(
+    metavar="LEVEL",
+    help="fine, coarse or supersense; the last two answer several fine senses as one.",
+)
 AS_JSON = typer.Option("--json", help="Print JSON for programs.")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spacy_attn.cli.options import INVENTORY, MODEL, PIPELINE, check_folder
+from spacy_attn.cli.options import GRANULARITY, INVENTORY, METHOD, MODEL, PIPELINE, check_folder
 from spacy_attn.cli.terminal import messages
 from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.files import atomic_write
@@ -35,41 +35,44 @@ def read(
     review: Annotated[
         bool,
         typer.Option(
-            "--review", help="Ask for corrections, the least certain words first, by number keys."
+            "--review",
+            help="Let the reader correct senses with number keys, the least certain words first.",
         ),
     ] = False,
     inventory: Annotated[str, INVENTORY] = "homographs",
-    method: Annotated[str, typer.Option(help="Sense method.")] = "attention",
+    method: Annotated[str, METHOD] = "attention",
     model: Annotated[str | None, MODEL] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            help="A second method, such as word2vec: what differs is marked.", show_default=False
+            metavar="METHOD",
+            help="A second sense method, such as word2vec; words with another sense are marked "
+            "(default: none).",
+            show_default=False,
         ),
     ] = None,
-    granularity: Annotated[
-        str,
-        typer.Option(
-            metavar="fine|coarse|supersense",
-            help="coarse and supersense show several fine senses as one.",
-        ),
-    ] = "fine",
+    granularity: Annotated[str, GRANULARITY] = "fine",
     why: Annotated[
         int,
         typer.Option(
-            min=0, help="For how many words, the least certain first, to find what weighed most."
+            metavar="N",
+            min=0,
+            help="Show for N words, the least certain ones, which words of the context decided.",
         ),
     ] = 20,
     layers: Annotated[
         str,
-        typer.Option(help="What else can be switched on, separated by commas; none: nothing."),
+        typer.Option(
+            help="Other annotations that the reader can switch on, separated by commas, or none."
+        ),
     ] = "entities,chunks,relations",
     pipeline: Annotated[str | None, PIPELINE] = None,
 ) -> None:
-    """Write texts with their senses as one page that needs nothing else.
+    """Write texts with their senses as one HTML page, which works without a network.
 
     Words are underlined by certainty. Pointer, tap or keyboard shows definition, probability,
-    the other senses and what weighed most. A list of the ambiguous words filters the text.
+    the other senses and the words of the context that decided. A list of the ambiguous words
+    filters the text.
 
     With --review the page asks about each word and saves corrections.jsonl. Use it with
     [b]spacy-attn annotate --corrections[/], [b]spacy-attn inventory add --from[/] and

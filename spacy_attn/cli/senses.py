@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from spacy_attn.cli.options import AS_JSON, INVENTORY, MODEL, PIPELINE
+from spacy_attn.cli.options import AS_JSON, INVENTORY, METHODS, MODEL, PIPELINE
 from spacy_attn.cli.terminal import (
     SafeConsole,
     given_texts,
@@ -34,8 +34,8 @@ def senses(
         str | None,
         typer.Option(
             metavar="A,B,C",
-            help=f"Sense methods, separated by commas (default: {_ANSWER}; with --json those of "
-            "--compare).",
+            help=f"Sense methods, separated by commas: {METHODS} (default: {_ANSWER}; with --json "
+            "those of --compare).",
             show_default=False,
         ),
     ] = None,

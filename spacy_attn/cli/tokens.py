@@ -24,7 +24,7 @@ def tokens(
         ),
     ],
     stemmer: Annotated[
-        str, typer.Option(help="The stemmer: porter, snowball or lancaster.")
+        str, typer.Option(help="Stemmer: porter, snowball or lancaster.")
     ] = "snowball",
     pipeline: Annotated[str | None, PIPELINE] = None,
     as_json: Annotated[bool, AS_JSON] = False,

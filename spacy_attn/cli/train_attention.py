@@ -15,7 +15,12 @@ from spacy_attn.models import GLOVE
 def train_attention(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Folder for checkpoint, learning curve and result."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for checkpoint, learning curve and result.",
+        ),
     ],
     vectors: Annotated[
         str | None,
@@ -24,15 +29,19 @@ def train_attention(
     inventory: Annotated[
         str,
         typer.Option(
-            help="Inventory with the examples to learn from: homographs, a file, or none."
+            help="Sense inventory with the examples to learn from: homographs, the path of a "
+            ".jsonl file, or none."
         ),
     ] = "homographs",
     data: Annotated[
         Path | None,
         typer.Option(help="Your own labels, JSONL: text, start, end, lemma, pos, sense."),
     ] = None,
-    semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
-    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz).")] = None,
+    semcor: Annotated[
+        Path | None,
+        typer.Option(help="SemCor as JSONL (.gz): benchmarks/README.md says where to get it."),
+    ] = None,
+    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz), likewise.")] = None,
     layers: Annotated[int, typer.Option(help="Number of attention layers.")] = 1,
     heads: Annotated[int, typer.Option(help="Number of heads; a divisor of the width.")] = 4,
     width: Annotated[int, typer.Option(help="Width of the layer.")] = 64,
@@ -49,16 +58,17 @@ def train_attention(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Train on this many sentences of SemCor and MASC only, for a test."
+            min=1,
+            help="Train on this many sentences of SemCor and MASC only, for a test (default: all).",
         ),
     ] = None,
 ) -> None:
     """Train the model of the method self_attention: layers of attention over static vectors.
 
-    It takes minutes on two cores. It learns from the examples of the inventory, and from SemCor and
-    MASC if they are given; then it knows WordNet and reads definitions from your own copy (see
+    It takes minutes on two cores. It learns from the examples of the inventory. With SemCor or MASC
+    it also learns the senses of WordNet, and reads definitions from your own copy of it (see
     spacy-attn doctor). To continue an interrupted run, call the command again with the same
-    options. The result is OUTPUT/self_attention.safetensors; use it with
+    options. The result is DIR/self_attention.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.self_attention.v1", "model": "..."}[/], and
     with the same vectors.
     """

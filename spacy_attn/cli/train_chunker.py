@@ -22,7 +22,8 @@ def train_chunker(
         list[Path],
         typer.Argument(
             metavar="DATA",
-            help="Columns word, tag, IOB label (.txt, .conll, .gz, .zip/FILE), or Docs (.spacy).",
+            help="Columns word, tag, IOB label (.txt, .conll, also .gz, or ARCHIVE.zip/FILE), or "
+            "Docs (.spacy).",
             show_default=False,
         ),
     ],
@@ -33,7 +34,12 @@ def train_chunker(
             metavar="chunks|entities", help="chunks for nltk_chunker, entities for nltk_ner."
         ),
     ] = "chunks",
-    dev: Annotated[Path | None, typer.Option(help="Held-out data to score the result.")] = None,
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA", help="Held-out data to score the result, as DATA (default: none)."
+        ),
+    ] = None,
     spans_key: Annotated[
         str | None,
         typer.Option(help="Span group of Docs (default: chunks, or doc.ents for entities)."),
@@ -44,7 +50,7 @@ def train_chunker(
         bool, typer.Option("--overwrite", help="Replace MODEL if it exists.")
     ] = False,
 ) -> None:
-    """Train a chunker or named entities: about 15 seconds an epoch for 200,000 words.
+    """Train the model of nltk_chunker or nltk_ner: about 15 seconds an epoch for 200,000 words.
 
     The tags in the data must be of the same tag set as those of your pipeline. Labels are IOB2 or
     IOB1. If there are more than three columns, as in CoNLL-2003, chunks are in the third column

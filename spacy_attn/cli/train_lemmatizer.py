@@ -15,15 +15,18 @@ def train_lemmatizer(
     semcor: Annotated[
         Path,
         typer.Option(
-            help="Words with their lemmas: SemCor as JSONL (.gz), or your own file like it.",
+            help="Words with their lemmas: SemCor as JSONL (.gz), which benchmarks/README.md says "
+            "where to get, or your own file like it.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result.")
+    ],
     wordnet: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of WordNet: learn the irregular forms of its lists too.",
+            help="Folder of WordNet, to learn its irregular forms too (default: none).",
             show_default=False,
         ),
     ] = None,
@@ -42,12 +45,12 @@ def train_lemmatizer(
             max=1.0,
             help="How much more often a frequent form is shown than a rare one: 0 all alike, 1 as "
             "in the corpus. Low values teach the rules; with --start, 0.5 teaches irregular forms "
-            "such as went.",
-            show_default="1/3",
+            "such as went (default: 1/3).",
+            show_default=False,
         ),
     ] = 1 / 3,
     start: Annotated[
-        Path | None, typer.Option(help="A model to go on from.", show_default=False)
+        Path | None, typer.Option(help="Model to start from (default: none).", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     tune: Annotated[
@@ -57,14 +60,15 @@ def train_lemmatizer(
         ),
     ] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on this many forms only, for a test.")
+        int | None,
+        typer.Option(min=1, help="Train on this many forms only, for a test (default: all)."),
     ] = None,
 ) -> None:
     """Train the model of attention_lemmatizer: an encoder-decoder over letters.
 
     It takes four minutes on one core. It learns from the words of SemCor, whose sense keys name
     the lemma. A tenth of the rare lemmas is left out, for the benchmark. The result is
-    OUTPUT/lemmatizer.safetensors; use it with
+    DIR/lemmatizer.safetensors; use it with
     [b]nlp.add_pipe("attention_lemmatizer", config={"model": "..."})[/].
     """
     check_inputs("--semcor", semcor, source=CORPUS_SOURCE)

@@ -18,16 +18,24 @@ _PRECISIONS = ("bf16", "fp32")
 def train_senses(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Folder for checkpoints, learning curve and result."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for checkpoints, learning curve and result.",
+        ),
     ],
-    semcor: Annotated[Path | None, typer.Option(help="SemCor as JSONL (.gz).")] = None,
-    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz); optional.")] = None,
+    semcor: Annotated[
+        Path | None,
+        typer.Option(help="SemCor as JSONL (.gz): benchmarks/README.md says where to get it."),
+    ] = None,
+    masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz), likewise.")] = None,
     written: Annotated[
         Path | None, typer.Option(help="Folder of the written corpus (corpus in the repository).")
     ] = None,
     tagged: Annotated[
         list[Path] | None,
-        typer.Option(metavar="F", help="A further tagged corpus as JSONL (.gz). Repeatable."),
+        typer.Option(metavar="FILE", help="A further tagged corpus as JSONL (.gz). Repeatable."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -35,15 +43,23 @@ def train_senses(
     ] = None,
     inventory: Annotated[
         str,
-        typer.Option(help="Inventory of the senses in your labels: homographs, wordnet or a file."),
+        typer.Option(
+            help="Sense inventory of --data: homographs, wordnet or the path of a .jsonl file."
+        ),
     ] = "homographs",
     start: Annotated[
         Path | None,
-        typer.Option(help="Sense model to start from; with --data alone, the bundled one."),
+        typer.Option(
+            help="Sense model to start from (default: none; with --data and without --semcor the "
+            "bundled one)."
+        ),
     ] = None,
     senses_from: Annotated[
         Path | None,
-        typer.Option(help="Sense model of another encoder whose sense vectors are learnt from."),
+        typer.Option(
+            help="Sense model of another encoder: the new sense vectors learn from its (default: "
+            "none)."
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="The encoder to train.")
@@ -82,12 +98,14 @@ def train_senses(
     weight_wordnet: Annotated[
         float, typer.Option(min=0.0, help="Weight of WordNet's example sentences; 0: not read.")
     ] = 1.0,
-    batch_pieces: Annotated[int, typer.Option(min=64, help="Wordpieces in a step.")] = 1024,
+    batch_pieces: Annotated[int, typer.Option(min=64, help="Wordpieces in a batch.")] = 1024,
     rank: Annotated[
         int, typer.Option(min=1, help="Rank of the saved change of the encoder.")
     ] = 112,
     width: Annotated[int, typer.Option(min=1, help="Dimensions of the saved sense vectors.")] = 192,
-    precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    precision: Annotated[
+        str, typer.Option(metavar="bf16|fp32", help="Precision of training.")
+    ] = "bf16",
     drop_residual: Annotated[
         float,
         typer.Option(
@@ -105,8 +123,8 @@ def train_senses(
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="F",
-            help="Sense model (a file, or accurate) whose probabilities are learnt. Repeatable.",
+            metavar="FILE",
+            help="Sense model (a file, or accurate) whose probabilities are learned. Repeatable.",
         ),
     ] = None,
     teacher_share: Annotated[
@@ -143,14 +161,15 @@ def train_senses(
     ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on this many documents only, for a test.")
+        int | None,
+        typer.Option(min=1, help="Train on this many documents only, for a test (default: all)."),
     ] = None,
 ) -> None:
     """Train the model of the method attention: an encoder and a vector for each sense.
 
     It takes 25 minutes on two cores with bf16, and minutes on a GPU. It reads definitions and
     examples from your own WordNet 3.0 (see spacy-attn doctor). To continue an interrupted run, call
-    the command again with the same options. The result is OUTPUT/senses.safetensors; use it with
+    the command again with the same options. The result is DIR/senses.safetensors; use it with
     [b]method = {"@sense_methods": "spacy_attn.attention.v1", "sense_model": "..."}[/].
 
     With --data and without --semcor, the bundled model learns from your labels and keeps what

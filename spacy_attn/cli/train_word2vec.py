@@ -44,10 +44,14 @@ def train_word2vec(
         float, typer.Option(help="Initial learning rate; it decreases to 1/250 of it.")
     ] = 0.025,
     sample: Annotated[
-        float, typer.Option(help="Words more frequent than this are downsampled; 0: none.")
+        float, typer.Option(help="Words with a larger share of the text are downsampled; 0: none.")
     ] = 1e-3,
-    min_ngram: Annotated[int, typer.Option(help="Shortest part of a word; fasttext only.")] = 3,
-    max_ngram: Annotated[int, typer.Option(help="Longest part of a word; fasttext only.")] = 6,
+    min_ngram: Annotated[
+        int, typer.Option(help="Letters of the shortest part of a word; fasttext only.")
+    ] = 3,
+    max_ngram: Annotated[
+        int, typer.Option(help="Letters of the longest part of a word; fasttext only.")
+    ] = 6,
     buckets: Annotated[
         int | None,
         typer.Option(
@@ -64,7 +68,8 @@ def train_word2vec(
     input_format: Annotated[
         str | None,
         typer.Option(
-            metavar="txt|jsonl", help="Format of all inputs, instead of their suffix (stdin: txt)."
+            metavar="txt|jsonl",
+            help="Format of all inputs (default: by suffix; of standard input txt).",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,

@@ -36,8 +36,8 @@ class JobOptions:
     text_key: str = _option("text", "Field or column with the text.", short="-tk")
     input_format: str | None = _option(
         None,
-        "Format of all inputs, instead of their suffix (standard input: jsonl): jsonl, txt (a "
-        "line is a document), txt-file (a file is a document), csv, tsv, parquet, docbin.",
+        "Format of all inputs: jsonl, txt (a line is a document), txt-file (a file is a document), "
+        "csv, tsv, parquet, docbin (default: by suffix; of standard input jsonl).",
         metavar="FORMAT",
     )
     encoding: str = _option("utf-8", "Encoding of the input; the output is UTF-8.")
@@ -65,12 +65,14 @@ class JobOptions:
         "Continue an interrupted job, or start it. A finished job is not run again.",
     )
     output_format: str | None = _option(
-        None, "jsonl, parquet, csv, tsv or docbin, instead of OUT's suffix.", metavar="FORMAT"
+        None,
+        "Format of OUT: jsonl, parquet, csv, tsv or docbin (default: by suffix).",
+        metavar="FORMAT",
     )
     rows: str = _option(
         "record",
-        "Of CSV and TSV: a row for each record, with JSON in the columns of fields; or for each "
-        "item (sense, entity, token) of the one field.",
+        "Of CSV and TSV: a row for each record, with JSON in the columns of --fields; or for each "
+        "item (sense, entity, token), where --fields is one field.",
         metavar="record|item",
     )
     spreadsheet: bool = _option(
@@ -79,14 +81,14 @@ class JobOptions:
         "formulas get a ' before them.",
     )
     partition_size: int | None = _option(
-        None, "OUT is a folder with files of at least N records.", metavar="N"
+        None, "OUT is a folder with files of at least N records (default: one file).", metavar="N"
     )
     max_errors: int | None = _option(
-        None, "Stop when more than N records have failed.", metavar="N"
+        None, "Stop when more than N records have failed (default: never).", metavar="N"
     )
-    limit: int | None = _option(None, "Read the first N records only.", metavar="N")
+    limit: int | None = _option(None, "Read the first N records only (default: all).", metavar="N")
     max_record_bytes: int = _option(
-        _MAX_RECORD_BYTES, "Reject records that are larger (unpacked).", metavar="N"
+        _MAX_RECORD_BYTES, "Reject records with more than N bytes, unpacked.", metavar="N"
     )
 
     def __post_init__(self) -> None:

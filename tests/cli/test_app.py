@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from spacy_attn.cli.app import _Group, _options, app, main
+from spacy_attn.cli.options import METHODS
 from spacy_attn.cli.terminal import IS_QUIET, messages
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
@@ -242,30 +245,56 @@ def test_errors_are_said_even_when_quiet(toy):
     IS_QUIET.set(False)
 
 
-def test_no_help_shows_the_type_of_a_flag_or_a_list(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "80")
-    groups = [
-        "senses",
-        "explain",
-        "read",
-        "tokens",
-        "neighbours",
-        "annotate",
-        "compare",
-        "doctor",
-        "calibrate-int8",
-        "train-word2vec",
-        "train-chunker",
-        "train-senses",
-        "train-attention",
-        "train-lemmatizer",
-    ]
-    for arguments in [[], *([name] for name in groups), ["inventory"], ["inventory", "import"]]:
-        assert main([*arguments, "--help"]) == 0
+def commands_of(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A group, and each command in it with the words that name it."""
+    yield names, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands_of(command, *names, name)
+
+
+COMMANDS = list(commands_of(typer.main.get_command(app)))
+
+#: Options without a default to speak of: without them something is not done.
+LEFT_OUT = {
+    *("--code", "--corrections", "--data", "--html", "--masc", "--plot", "--predictions"),
+    *("--report", "--semcor", "--system", "--tagged", "--teacher", "--tune", "--average"),
+    *("--weights", "--written"),
+}
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_help_shows_no_type_of_a_flag_and_breaks_no_example(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", width)
+    for words, command in COMMANDS:
+        assert main([*words, "--help"]) == 0
         shown = capsys.readouterr().out
-        assert "<bool>" not in shown, arguments
-        assert "<list" not in shown, arguments
-        assert max(map(len, shown.splitlines())) <= 80, arguments
+        assert "<bool>" not in shown, words
+        assert "<list" not in shown, words
+        assert "[default: (" not in shown, words
+        lines = [line.strip() for line in shown.splitlines()]
+        assert max(map(len, shown.splitlines())) <= int(width), words
+        if command.epilog:
+            assert command.epilog in lines, words
+
+
+def test_every_option_says_what_holds_without_it():
+    silent = [
+        (*words, option.opts[0])
+        for words, command in COMMANDS
+        for option in command.params
+        if option.param_type_name == "option"
+        and not (option.required or option.is_flag)
+        and option.default is None
+        and "default" not in (option.help or "")
+        and not LEFT_OUT & set(option.opts)
+    ]
+    assert silent == []
+
+
+def test_the_help_names_the_sense_methods():
+    from spacy_attn.wsd.methods.registry import short_names
+
+    assert set(METHODS.removesuffix(", or your own").split(", ")) == set(short_names())
 
 
 @pytest.mark.slow
