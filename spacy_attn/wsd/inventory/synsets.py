@@ -115,9 +115,9 @@ class Synset:
         try:
             others = wn.Wordnet(lexicon).synsets(ili=ili)
         except wn.Error as error:
-            known = ", ".join(each.specifier() for each in wn.lexicons())
+            lexicons = ", ".join(each.specifier() for each in wn.lexicons())
             raise ConfigError(
-                f"wn has no lexicon {lexicon!r} ({error}); it has {known}; get one with: "
+                f"wn has no lexicon {lexicon!r} ({error}); it has {lexicons}; get one with: "
                 f"python -m wn download {lexicon}"
             ) from error
         if not others:
