@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from spacy_attn.cli.added import say_what_is_decided_otherwise
 from spacy_attn.cli.options import AS_JSON, MODEL, check_folder, check_inputs
 from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError, counted
@@ -134,11 +135,8 @@ def check(
     from spacy_attn.components.adapter import resources_of
     from spacy_attn.components.pipeline import blank_pipeline, load_pipeline
     from spacy_attn.wsd.inventory.check import check_inventory
-    from spacy_attn.wsd.methods.registry import sense_method, with_model
 
-    chosen = None
-    if method != "none":  # a wrong name is told before the inventory is checked
-        chosen = sense_method(with_model([method], model)[0])
+    chosen = _chosen(method, model)
     loaded = _load(inventory)
     if pipeline is None:
         nlp = blank_pipeline(loaded.lang or "xx")
@@ -174,10 +172,18 @@ def add(
             help="The .jsonl file to write (default: the inventory).",
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(help="Sense method that reads the new examples; none: they are not read."),
+    ] = "attention",
+    model: Annotated[str | None, MODEL] = None,
 ) -> None:
     """Make examples of corrections, so that the inventory's methods learn from them.
 
     Lines of "none of these" and "cannot tell" are counted and left out.
+
+    Then the method reads the new examples. Those to which it still gives another sense are shown:
+    one example does not always outweigh a dozen others.
     """
     from spacy_attn.wsd.inventory.corrections import (
         add_examples,
@@ -188,6 +194,7 @@ def add(
     if output is not None:
         _check_output(output)
     check_inputs("--from", corrections)
+    chosen = _chosen(method, model)
     loaded = _load([inventory])
     path = Path(inventory)
     if not path.is_file():
@@ -199,7 +206,7 @@ def add(
     console = messages()
     _say(
         console,
-        f"added {counted(added.n_added, 'example')}; there before: {added.n_known:,}; without a "
+        f"added {counted(len(added.added), 'example')}; there before: {added.n_known:,}; without a "
         f"sense: {added.n_no_sense:,}",
     )
     if added.unknown:
@@ -215,8 +222,10 @@ def add(
             f"places of another word, left out: {shown}; repair start and end, or add to the "
             "word's forms",
         )
+    if chosen is not None and added.added:
+        say_what_is_decided_otherwise(console, added, chosen, corrections)
     typer.echo(str(output or path))
-    if not added.n_added and (added.unknown or added.elsewhere):
+    if not added.added and (added.unknown or added.elsewhere):
         raise typer.Exit(1)
 
 
@@ -278,6 +287,13 @@ def _load(names: Sequence[str]) -> Inventory:
     if "wordnet" in names:
         raise ConfigError("wordnet: this command is for inventories of your own, .jsonl files")
     return load_inventory(names[0] if len(names) == 1 else list(names))
+
+
+def _chosen(method: str, model: str | None) -> SenseMethod | None:
+    """The method; a wrong name is told before the inventory is read."""
+    from spacy_attn.wsd.methods.registry import sense_method, with_model
+
+    return None if method == "none" else sense_method(with_model([method], model)[0])
 
 
 def _bundled(name: str) -> Path:

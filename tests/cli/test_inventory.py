@@ -79,13 +79,40 @@ def test_add(mine, tmp_path, capsys):
     path = tmp_path / "corrections.jsonl"
     elsewhere = {**correction, "text": "A bat flew", "start": 6, "end": 10}
     path.write_text("\n".join(map(json.dumps, (correction, unknown, elsewhere))))
-    assert main(["inventory", "add", str(mine), "--from", str(path)]) == 0
+    assert main(["inventory", "add", str(mine), "--from", str(path), "--method", "none"]) == 0
     said = capsys.readouterr()
     assert said.out == f"{mine}\n"
+    assert "new example" not in said.err
     assert "added 1 example; there before: 0; without a sense: 0" in said.err
     assert "does not have, left out: bat.n.9" in said.err
     assert "places of another word, left out: 'flew' for bat.n.2; repair start" in said.err
     assert [len(sense.examples) for sense in load_inventory(mine).senses] == [1, 2]
+
+
+def test_new_examples_with_another_sense_are_told(mine, tmp_path, capsys):
+    text = (
+        "Long before anybody had thought of it, a bat\nlay in the hall where the boys had left it."
+    )
+    correction = {"text": text, "start": 41, "end": 44, "lemma": "bat", "sense": "bat.n.2"}
+    first = {**correction, "text": "A bat", "start": 2, "end": 5, "sense": "bat.n.1"}
+    path = tmp_path / "corrections.jsonl"
+    path.write_text("\n".join(map(json.dumps, (correction, first))))
+    add = ["inventory", "add", str(mine), "--from", str(path), "--method", "first_sense"]
+    assert main([*add, "-o", str(tmp_path / "more.jsonl")]) == 0
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "first_sense still gives 1 of 2 new examples another sense:",
+        "  ... before anybody had thought of it, a **bat** lay in the hall where the boys had "
+        "...: bat.n.1, not bat.n.2",
+        "one example does not always outweigh the others of its word: more like it help, and "
+        f"spacy-attn annotate --corrections {path} gives these words their senses anyway",
+    ]
+    mine.write_text(mine.read_text().replace('"lang": "en"', '"lang": "zz"'))
+    assert main(add) == 0
+    said = capsys.readouterr()
+    assert "the new examples were not tried: language 'zz': " in said.err
+    assert said.out == f"{mine}\n"
+    assert main(["inventory", "add", "no.jsonl", "--from", str(path), "--method", "atention"]) == 2
+    assert "did you mean 'attention'?" in capsys.readouterr().err
 
 
 def test_nothing_added_is_a_failure(mine, tmp_path, capsys):
@@ -145,7 +172,8 @@ def test_add_to_the_bundled_one_needs_another_file(tmp_path, capsys):
     assert main(["inventory", "add", "homographs", "--from", str(path)]) == 2
     assert "homographs is bundled and stays as it is" in capsys.readouterr().err
     output = tmp_path / "more.jsonl"
-    assert main(["inventory", "add", "homographs", "--from", str(path), "-o", str(output)]) == 0
+    more = ["-o", str(output), "--method", "none"]
+    assert main(["inventory", "add", "homographs", "--from", str(path), *more]) == 0
     assert sum(len(s.examples) for s in load_inventory(output).senses) == 2824
 
 

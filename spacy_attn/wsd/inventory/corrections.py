@@ -119,7 +119,7 @@ class AddedExamples:
     """An inventory with the examples of corrections."""
 
     inventory: Inventory
-    n_added: int
+    added: tuple[Correction, ...]
     n_known: int  # stand in the inventory already
     n_no_sense: int  # "none" and "unclear"
     unknown: tuple[str, ...]  # senses that the inventory does not have
@@ -134,6 +134,7 @@ def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> Add
         corrections: those with a sense of the inventory become examples of it.
     """
     new: dict[str, list[Example]] = {sense.id: [] for sense in inventory.senses}
+    added = []
     known = {sense.id: set(sense.examples) for sense in inventory.senses}
     n_known = n_no_sense = 0
     unknown: dict[str, None] = {}
@@ -151,10 +152,11 @@ def add_examples(inventory: Inventory, corrections: Iterable[Correction]) -> Add
         else:
             known[correction.sense].add(correction.example)
             new[correction.sense].append(correction.example)
+            added.append(correction)
     senses = tuple(replace(s, examples=(*s.examples, *new[s.id])) for s in inventory.senses)
     return AddedExamples(
         Inventory(inventory.name, senses, inventory.lang),
-        sum(map(len, new.values())),
+        tuple(added),
         n_known,
         n_no_sense,
         tuple(unknown),

@@ -79,7 +79,7 @@ def test_corrections_become_examples(toy_inventory, tmp_path):
         ],
     )
     assert added.elsewhere == (elsewhere,)
-    assert (added.n_added, added.n_known, added.n_no_sense) == (1, 1, 1)
+    assert (len(added.added), added.n_known, added.n_no_sense) == (1, 1, 1)
     assert added.unknown == ("bat.unknown",)
     changed = {s.id: s.examples for s in added.inventory.senses}
     assert changed["bat.club"][-1] == club
