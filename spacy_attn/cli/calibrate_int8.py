@@ -80,7 +80,8 @@ def calibrate_int8(
     typer.echo(f"mean cosine to float32: {scales.cosine:.4f}")
     if scales.cosine < LEAST_COSINE:
         messages().print(
-            f'[yellow]below {LEAST_COSINE}: precision = "auto" does not take int8 for this encoder'
+            f'[yellow]below {LEAST_COSINE}: precision = "auto" does not take int8 for this encoder',
+            soft_wrap=True,
         )
 
 

@@ -46,7 +46,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
             """Where there is no bar, such as in a log, a line says what is done next."""
             nonlocal last
             if stage != last and not console.is_terminal:
-                console.print(stage)
+                console.print(stage, markup=False, soft_wrap=True)
             last = stage
 
         enter(first)
@@ -57,7 +57,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
                 done, total = record.get("done", 0), record.get("total")
                 progress.update(bar, description=record["stage"], completed=done, total=total)
             elif "note" in record:
-                console.print(record["note"])
+                console.print(record["note"], markup=False, soft_wrap=True)
             elif "batch" in record:
                 what = f"epoch {record['epoch'] + 1}" + (
                     f", {record['of']}" if "of" in record else ""
@@ -69,6 +69,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
                     total=record["batches"],
                 )
             else:
-                console.print(", ".join(f"{key} {value}" for key, value in record.items()))
+                line = ", ".join(f"{key} {value}" for key, value in record.items())
+                console.print(line, markup=False, soft_wrap=True)
 
         yield report

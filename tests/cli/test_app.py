@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 import typer
+import typer.rich_utils  # before a test sets TERMINAL_WIDTH, which it reads once
 from typer.testing import CliRunner
 
 from spacy_attn.cli.app import _Group, _options, app, main
 from spacy_attn.cli.options import METHODS
 from spacy_attn.cli.terminal import IS_QUIET, messages
+from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
 LONG_PATH = "/" + "a_long_folder_name/" * 12 + "model.safetensors"
@@ -308,3 +310,15 @@ def test_completion_for_a_shell():
     command = "import sys; from spacy_attn.cli import main; sys.argv = ['spacy-attn']; main()"
     done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True)
     assert done.stdout.split() == [b"compare"]
+
+
+def test_a_line_of_a_training_is_one_line_in_a_log(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    with training_progress("reading") as report:
+        report(
+            {"epoch": 1, "loss": 0.118, "own:accuracy": 1.0, "own:first_sense": 1.0, "to": "[a]"}
+        )
+    assert capsys.readouterr().err.splitlines() == [
+        "reading",
+        "epoch 1, loss 0.118, own:accuracy 1.0, own:first_sense 1.0, to [a]",
+    ]

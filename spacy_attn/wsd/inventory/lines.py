@@ -20,6 +20,7 @@ from spacy_attn.wsd.sense import Example
 # Each is encoded when an inventory is prepared, and kept in memory.
 TEXT_CHARS = 20_000  # of a definition or example
 NAME_CHARS = 1000  # of a word, an id, a label
+_MARKS = ".,;:!?()'\"“”"  # that stand beside a word and are no part of it
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -221,6 +222,10 @@ class Line:
         """Refuse what begins or ends in white space, or within a word where scripts show it."""
         first, last = whole_words(text, start, end)
         if (first, last) != (start, end):
+            word = text[first:last]
+            if any(map(str.isalnum, word)):  # the full stop behind it was not meant
+                first += len(word) - len(word.lstrip(_MARKS))
+                last -= len(word) - len(word.rstrip(_MARKS))
             self.fail(
                 name,
                 f"start = {start}, end = {end} is {_short(text[start:end])}, no whole word; "

@@ -50,6 +50,10 @@ def test_the_last_line_about_an_occurrence_counts(write):
         ({**LINE, "sense": ""}, "field 'sense': must be a text that is not empty, got ''"),
         ({**LINE, "verdict": "no"}, "field 'verdict': 'no'; allowed are sense, none, unclear"),
         ({**LINE, "start": 2}, "field 'start': start = 2, end = 6 is ' bat', no whole word; 'bat'"),
+        (
+            {**LINE, "text": "My (bat).", "start": 5, "end": 8},
+            r"field 'start': .* is 'at\)', no whole word; 'bat' is start = 4, end = 7",
+        ),
         ({**LINE, "end": 99}, "field 'start': start = 3, end = 99: must be characters"),
     ],
 )
