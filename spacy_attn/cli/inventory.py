@@ -80,7 +80,7 @@ def import_(
 
     A glossary has a row for each sense: a term, its definition, and optionally part of speech, id,
     examples and forms, with | between several. Definitions alone work, and so do examples alone.
-    The word is searched for in each example; write it as **word** where it is not found.
+    The word is searched for in each example; mark it with ** on both sides where it is not found.
 
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
@@ -119,7 +119,7 @@ def check(
     ] = None,
     method: Annotated[
         str,
-        typer.Option(help="Sense method that decides a sample; none: no sample."),
+        typer.Option(help="Sense method that decides held-out examples; none: it decides none."),
     ] = "attention",
     model: Annotated[str | None, MODEL] = None,
     as_json: Annotated[bool, AS_JSON] = False,
@@ -128,9 +128,10 @@ def check(
 
     Shown are words with one sense, definitions that say nothing or nearly the same as another one
     of the word, words that the tokenizer cuts apart so that they are not found, and examples whose
-    place holds no known form of the word.
+    marked word is no known form of the word.
 
-    A sample is decided: of about 300 examples, each is decided while it is held out.
+    Then the method decides about 300 examples, each while it is held out, and the share of correct
+    decisions is shown.
     """
     from spacy_attn.components.adapter import resources_of
     from spacy_attn.components.pipeline import blank_pipeline, load_pipeline

@@ -57,8 +57,7 @@ def train_senses(
     senses_from: Annotated[
         Path | None,
         typer.Option(
-            help="Sense model of another encoder: the new sense vectors learn from its (default: "
-            "none)."
+            help="Sense model of another encoder, to learn from its sense vectors (default: none)."
         ),
     ] = None,
     model: Annotated[
@@ -132,7 +131,7 @@ def train_senses(
     ] = 0.5,
     untagged: Annotated[
         bool,
-        typer.Option("--untagged", help="Teachers also teach what words without a tag mean."),
+        typer.Option("--untagged", help="Learn from teachers on words without a tag too."),
     ] = False,
     residual_rate: Annotated[
         float, typer.Option(help="Learning rate of what is learned for single senses.")
