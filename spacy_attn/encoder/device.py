@@ -1,11 +1,11 @@
-"""On which device an encoder runs: what "auto" means there."""
+"""On which device an encoder runs, and what of the caller's torch does not reach it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 
 from spacy_attn.errors import ConfigError, first_line
@@ -13,16 +13,21 @@ from spacy_attn.errors import ConfigError, first_line
 
 @contextmanager
 def on_processor() -> Iterator[None]:
-    """New tensors are made on the processor, whatever default device the caller has set.
+    """New tensors are made on the processor and whole, whatever the caller has set for torch.
 
-    What runs elsewhere is moved there by name.
+    What runs elsewhere is moved there by name. A model that is read in the caller's autocast or
+    inference mode is used outside of it too, so neither reaches it.
     """
     import torch
 
-    if torch.get_default_device().type == "cpu":  # the context costs a call of each function
-        yield
-        return
-    with torch.device("cpu"):
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":  # the context costs a call of each function
+            stack.enter_context(torch.device("cpu"))
         yield
 
 
@@ -37,6 +42,32 @@ def inference(device: str = "cpu") -> Iterator[None]:
 
     with on_processor(), torch.inference_mode(), torch.autocast(device, enabled=False):
         yield
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Gradients, and the arithmetic of the model, whatever the caller has set for torch."""
+    import torch
+
+    with on_processor(), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """As :func:`gradients`, and new weights are float32.
+
+    The default type of torch is that of all threads: another one's tensors are float32 meanwhile.
+    """
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with gradients():
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @lru_cache(maxsize=1)

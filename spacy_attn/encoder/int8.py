@@ -267,7 +267,8 @@ def _with_copies(rows: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
     room = max(len(units) // _SPLIT, 1, len(index))
     empty = room - len(index)
     filled = torch.cat([rows, rows[index], rows.new_zeros(empty, *rows.shape[1:])])
-    return filled, torch.tensor([0.0] * len(units) + [float(k) for k in number] + [0.0] * empty)
+    copies = [0.0] * len(units) + [float(k) for k in number] + [0.0] * empty
+    return filled, torch.tensor(copies, dtype=torch.float32)
 
 
 def whole_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -342,7 +343,7 @@ def int8_works() -> bool:
 
 
 def _computes_right() -> bool:
-    wave = torch.sin(torch.arange(64 * 48) * 0.7)
+    wave = torch.sin(torch.arange(64 * 48, dtype=torch.float32) * 0.7)
     x, weight = wave[: 17 * 48].view(17, 48), wave.view(64, 48) / 16
     bias, back = wave[:64], weight.T.contiguous()
     scales = example_scales(48, 64)

@@ -162,7 +162,8 @@ def _one_layer(shape: Shape, name: str) -> Callable[[], object]:
         columns = inner if ".0.output.dense" in of else width
         size = (_PIECES, width) if "embeddings." in of else (rows, columns)
         is_vector = of.endswith(".bias") or "LayerNorm" in of
-        return torch.randn((rows,) if is_vector else size, generator=generator) * 0.05
+        shape = (rows,) if is_vector else size
+        return torch.randn(shape, generator=generator, dtype=torch.float32) * 0.05
 
     dtype = torch.float32 if name == "int8" else getattr(torch, name)
     ops = example_scales(width, inner).ops() if name == "int8" else None

@@ -33,9 +33,9 @@ def sinusoidal_positions(n_tokens: int, width: int) -> Tensor:
 
     *Shape:* (n_tokens, width)
     """
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10_000.0) / width))
     angles = torch.arange(n_tokens)[:, None] * rate
-    out = torch.zeros(n_tokens, width)
+    out = torch.zeros(n_tokens, width, dtype=torch.float32)
     out[:, 0::2] = angles.sin()
     out[:, 1::2] = angles.cos()[:, : width // 2]
     return out

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn.encoder.attention_map import token_shares
-from spacy_attn.encoder.device import on_processor
+from spacy_attn.encoder.device import gradients
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
@@ -46,7 +46,7 @@ class Gradients:
     # where the weights need not sum to anything
 
 
-@on_processor()
+@gradients()
 def gradient_attribution(
     fitted: FittedMethod,
     context: Context,

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from spacy_attn.encoder.device import training
 from spacy_attn.encoder.encoder_decoder import PAD, EncoderDecoder, EncoderDecoderConfig
 from spacy_attn.encoder.lemmatizer import (
     N_SYMBOLS,
@@ -189,6 +190,7 @@ def with_lemmas(rows: Sequence[FormLemma]) -> list[FormLemma]:
     return [*rows, *(FormLemma(lemma, pos, lemma, 1) for lemma, pos in sorted(added))]
 
 
+@training()
 def train_lemmatizer(
     semcor: Path,
     output: Path,

@@ -12,6 +12,7 @@ import torch
 
 from spacy_attn._types import StaticVectors
 from spacy_attn.classic.vectors import shared_vectors
+from spacy_attn.encoder.device import training
 from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256
@@ -128,6 +129,7 @@ def texts_of(senses: SenseList, vectors: StaticVectors) -> SenseTexts:
     return SenseTexts(glosses, np.array(is_counted, dtype=bool))
 
 
+@training()
 def train_self_attention(
     output: Path,
     network: NetworkConfig | None = None,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spacy_attn.encoder.device import training
 from spacy_attn.encoder.precision import has_bf16
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.models import file_sha256, resolve_encoder
@@ -55,6 +56,7 @@ _HELD_OUT = 10  # one of so many of a user's own labels tells how the training g
 Report = Callable[[dict[str, Any]], None]
 
 
+@training()
 def train_sense_model(
     model: str,
     output: Path,

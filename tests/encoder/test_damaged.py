@@ -16,11 +16,13 @@ from safetensors.numpy import load_file, save_file
 
 from spacy_attn.encoder.huggingface import shared_encoder
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
+from spacy_attn.encoder.int8 import _with_copies as pieces_more
+from spacy_attn.encoder.int8 import int8_works
 from spacy_attn.encoder.lemmatizer import lemmatizer_of, read_lemmatizer
 from spacy_attn.encoder.packed import PackedBert
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.jobs import Annotator, JobOptions, annotate_files
-from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate
+from spacy_attn.models import DEFAULT_ENCODER, GLOVE, locate, weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from tests.conftest import make_toy_model
@@ -272,6 +274,30 @@ def test_another_default_device_changes_nothing(folder, toy_lemmatizer, way):
         lemmatizer = lemmatizer_of(toy_lemmatizer.read_bytes())
         assert lemmatizer.lemmas([("bats", "NOUN")]) == lemmas
         assert lemmatizer.explain("bats", "NOUN").lemma == lemmas[0]
+
+
+def test_an_adapter_is_merged_whole_in_autocast(folder, toy_sense_model, tmp_path):
+    """The product of its factors was rounded to bfloat16, and stayed so in this process."""
+    path = shutil.copy(toy_sense_model, tmp_path / "senses.safetensors")
+    with safe_open(path, framework="numpy") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    manifest["base_sha256"] = weights_sha256(folder)
+    save_file(load_file(path), path, metadata={"manifest": json.dumps(manifest)})
+    expected = encode_one(make_encoder(folder, adapter=str(path)), TEXT)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoder = make_encoder(folder, adapter=str(path))
+        np.testing.assert_array_equal(encode_one(encoder, TEXT), expected)
+    np.testing.assert_array_equal(encode_one(encoder, TEXT), expected)
+
+
+def test_int8_is_tried_in_float32_whatever_the_default_type():
+    works = int8_works.__wrapped__()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert int8_works.__wrapped__() == works
+        assert pieces_more(torch.ones(48, 3), torch.full((48,), 2))[1].dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_what_is_padded_is_made_on_the_processor_too(toy_model, monkeypatch):

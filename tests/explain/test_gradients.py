@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from spacy_attn.encoder import inspected
 from spacy_attn.encoder.inspected import inspected_model
 from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.explain import gradients
@@ -54,6 +57,35 @@ def log_odds(subject):
     ranked = dict(subject.decision.ranked)
     one, two = (subject.decision.ids[i] for i in (0, 1))
     return np.log(ranked[one]) - np.log(ranked[two])
+
+
+@contextmanager
+def in_float64():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        torch.inference_mode,
+        torch.no_grad,
+        partial(torch.autocast, "cpu", torch.bfloat16),
+        in_float64,
+        partial(torch.device, "meta"),
+    ],
+)
+def test_the_callers_torch_changes_nothing(subject, way):
+    expected = [attributed(subject, kind=kind).weights for kind in gradients.GRADIENTS]
+    inspected._shared.clear()
+    with way():  # the model is read there, and used there and afterwards
+        inside = [attributed(subject, kind=kind).weights for kind in gradients.GRADIENTS]
+    after = [attributed(subject, kind=kind).weights for kind in gradients.GRADIENTS]
+    for found in (inside, after):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 AFAR = "the river " + "in a cave " * 12 + "at night. "  # too long to share a passage
