@@ -19,13 +19,14 @@ from spacy_attn.classic.sequence import (
     repair_iob,
     spans_to_iob,
 )
-from spacy_attn.errors import ConfigError, RecordError, ResourceError
+from spacy_attn.errors import ConfigError, RecordError, ResourceError, SpacyAttnError, first_line
 from spacy_attn.files import MOST_TIMES, most_bytes, open_decompressed
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 _WRITE = "write a line of word, tag and IOB label for each token, for example: bat NN I-NP"
+_SMALL_DOCBIN, _BLOCK = 2**22, 2**16  # bytes that any may unpack to; of a step
 _DOCUMENT = "-DOCSTART-"  # CoNLL-2003's line between documents
 
 
@@ -202,17 +203,45 @@ def _read_docs(path: Path, task: str, spans_key: str | None) -> Iterator[list[La
     from spacy.tokens import DocBin
 
     try:
+        _check_unpacked(path)
         store = DocBin().from_disk(path)
     except OSError as error:
         raise ResourceError(f"cannot read {path} ({error.strerror or error})") from error
     except Exception as error:  # zlib's, msgpack's or a KeyError
-        raise ResourceError(f"{path} is no DocBin ({error}); write it with to_disk") from error
-    for number, doc in enumerate(store.get_docs(spacy.blank("xx").vocab), 1):
-        where = f"{path}, Doc {number}"
-        try:
-            yield from _sentences(doc, task, spans_key, where)
-        except RecordError as error:
-            raise RecordError(f"{where}: {error}") from None
+        raise _no_docbin(str(path), error) from error
+    store.user_data = []  # nobody reads it, so it is not unpacked
+    number = 0
+    try:
+        for number, doc in enumerate(store.get_docs(spacy.blank("xx").vocab), 1):
+            yield from _sentences(doc, task, spans_key, f"{path}, Doc {number}")
+    except RecordError as error:
+        raise RecordError(f"{path}, Doc {number}: {error}") from None
+    except SpacyAttnError:
+        raise
+    except Exception as error:  # of numpy, msgpack and spaCy, each its own
+        raise _no_docbin(f"{path}, after Doc {number},", error) from error
+
+
+def _no_docbin(what: str, error: Exception) -> ResourceError:
+    reason = f"{type(error).__name__}: {first_line(error)}"
+    return ResourceError(f"{what} is no DocBin ({reason}); write it again with to_disk")
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse what spaCy, which unpacks a DocBin whole, would make much larger than its file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is that large.
+        zlib.error: it is damaged.
+    """
+    left = _SMALL_DOCBIN + MOST_TIMES * path.stat().st_size
+    stream = zlib.decompressobj()
+    with open(path, "rb") as file:
+        while not stream.eof and (block := stream.unconsumed_tail or file.read(_BLOCK)):
+            left -= len(stream.decompress(block, _BLOCK))
+            if left < 0:
+                raise ValueError(f"it grows more than {MOST_TIMES} times when it is unpacked")
 
 
 def _sentences(

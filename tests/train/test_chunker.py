@@ -1,10 +1,18 @@
 from __future__ import annotations
 
 import gzip
+import pickle
+import struct
+import tracemalloc
 import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
@@ -183,3 +191,81 @@ def test_scores_by_hand():
 def test_scores_of_nothing(sentences):
     scores = score_tagger(Fixed("O", "O"), sentences)
     assert (scores["precision"], scores["recall"], scores["f1"]) == (0.0, 0.0, 0.0)
+
+
+def parts_of(*docs):
+    return srsly.msgpack_loads(zlib.decompress(DocBin(docs=docs, store_user_data=True).to_bytes()))
+
+
+def span_outside() -> bytes:
+    """The packed groups of a longer Doc."""
+    long = Doc(spacy.blank("en").vocab, words=["a"] * 20)
+    long.spans["chunks"] = [Span(long, 15, 18, label="NP")]
+    return long.spans.to_bytes()
+
+
+DOCBINS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "attribute that does not exist": lambda parts: {"attrs": [65, 99_999]},
+    "no text": lambda parts: {"attrs": [75] * len(parts["attrs"])},
+    "attributes of another type": lambda parts: {"attrs": 5},
+    "strings missing": lambda parts: {"strings": []},
+    "cut tokens": lambda parts: {"tokens": parts["tokens"][:-3]},
+    "span groups of another type": lambda parts: {"span_groups": [b"\x05"]},
+    "span outside": lambda parts: {"span_groups": [span_outside()]},
+    "categories of another type": lambda parts: {"cats": 5},
+}
+
+
+@pytest.mark.parametrize("kind", DOCBINS)
+def test_a_crafted_docbin_is_one_sentence(tmp_path, kind):
+    parts = parts_of(make_doc())
+    content = srsly.msgpack_dumps({**parts, **DOCBINS[kind](parts)})
+    (tmp_path / "a.spacy").write_bytes(zlib.compress(content))
+    with pytest.raises(ResourceError, match=r"a\.spacy.* is no DocBin \(.*; write it again") as one:
+        read(tmp_path / "a.spacy")
+    assert "\n" not in str(one.value)
+
+
+def test_a_truncated_docbin_is_one_sentence(tmp_path):
+    data = DocBin(docs=[make_doc()]).to_bytes()
+    for end in range(0, len(data) - 1, 9):
+        (tmp_path / "a.spacy").write_bytes(data[:end])
+        with pytest.raises(ResourceError, match="is no DocBin"):
+            read(tmp_path / "a.spacy")
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+def test_user_data_is_neither_unpickled_nor_unpacked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    doc = make_doc()
+    doc.spans["chunks"] = [Span(doc, 0, 3, label="NP")]
+    parts = parts_of(doc)
+    for data in (pickle.dumps(Evil()), b"\xc1", 7):
+        content = srsly.msgpack_dumps({**parts, "user_data": [data]})
+        Path("a.spacy").write_bytes(zlib.compress(content))
+        assert read(Path("a.spacy"))[0][0] == ("The", "DT", "B-NP")
+    Path("b.spacy").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ResourceError, match="is no DocBin"):
+        read(Path("b.spacy"))
+    assert not Path("ran").exists()
+
+
+def test_a_docbin_that_grows_is_refused_before_it_is_unpacked(tmp_path):
+    parts = parts_of(make_doc())
+    many = b"\xdd" + struct.pack(">I", 50_000_000) + b"\x90" * 50_000_000  # empty lists
+    packed = srsly.msgpack_dumps(parts)
+    content = bytes([packed[0] + 1]) + packed[1:] + srsly.msgpack_dumps("more") + many
+    (tmp_path / "a.spacy").write_bytes(zlib.compress(content, 9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ResourceError, match="it grows more than 50 times when it is unpacked"):
+            read(tmp_path / "a.spacy")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
