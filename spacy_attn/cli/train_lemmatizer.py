@@ -83,8 +83,7 @@ def train_lemmatizer(
     config = lemmatizer.LemmatizerConfig(
         epochs, learning_rate=learning_rate, frequency=frequency, seed=seed
     )
-    held = held_folder(output, "lemmatizer.safetensors", continues=False)
-    with training_progress("reading") as report, held:
+    with training_progress("reading") as report, held_folder(output, "lemmatizer.safetensors"):
         path = lemmatizer.train_lemmatizer(
             semcor,
             output,

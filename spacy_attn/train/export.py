@@ -261,19 +261,20 @@ def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, T
     }
 
 
-def set_few_shot(path: Path, few_shot: Mapping[str, float]) -> None:
+def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> None:
     """Note other settings for examples in a sense model; all else stays.
 
     Args:
         path: the sense model.
         few_shot: see :func:`write_sense_model`.
+        notes: as there.
     """
     from safetensors import safe_open
     from safetensors.torch import load
 
     with safe_open(path, "pt") as file:
         manifest = json.loads(file.metadata()["manifest"])
-    write_tensors(path, load(path.read_bytes()), {**manifest, "few_shot": dict(few_shot)})
+    write_tensors(path, load(path.read_bytes()), {**manifest, **notes, "few_shot": dict(few_shot)})
 
 
 def choose_few_shot_settings(

@@ -40,6 +40,7 @@ from spacy_attn.errors import ConfigError, RecordError, ResourceError
 from spacy_attn.files import regular_file
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import read_records
+from spacy_attn.train.finished import is_finished, run_of
 from spacy_attn.train.run_folder import write_tensors
 from spacy_attn.train.schedule import check_rate, linear_schedule
 from spacy_attn.wsd.inventory.forms import english_forms
@@ -221,13 +222,21 @@ def train_lemmatizer(
         The model, ``output/lemmatizer.safetensors``.
 
     Raises:
-        ConfigError: a setting is not allowed, or there is nothing to train on.
+        ConfigError: a setting is not allowed, there is nothing to train on, or the result of other
+            options stands in ``output``.
         RecordError: as :func:`read_forms`.
         ResourceError: ``start`` is no such model, ``wordnet`` has no exception lists, or nothing
             can be written to ``output``.
     """
     network, config = network or EncoderDecoderConfig(N_SYMBOLS), config or LemmatizerConfig()
+    lists = [wordnet / name for name in _LISTS.values()] if wordnet else []
     train, tuning = _split(semcor, wordnet, config.irregular, limit, tune=tune)
+    run = run_of(
+        {**asdict(network), **asdict(config), "tune": tune, "limit": limit},
+        {"semcor": semcor, "wordnet": lists, "start": start},
+    )
+    if is_finished(output / RESULT, run, report):
+        return output / RESULT
     if not train:
         raise ConfigError(f"{semcor} has no forms to train on; give SemCor with --semcor FILE")
     torch.manual_seed(config.seed)
@@ -242,8 +251,8 @@ def train_lemmatizer(
     curve = list(_epochs(model, train, config, report, tuning))
     model.load_state_dict(unpacked(packed(model.state_dict())))  # what is scored is what is written
     lemmatizer = LetterLemmatizer(model)
-    lists = [wordnet / name for name in _LISTS.values()] if wordnet else []
     manifest = {
+        "run": run,
         "network": asdict(model.config),
         "config": asdict(config),
         "curve": curve,

@@ -37,13 +37,12 @@ _OTHERS: Final = (
 
 
 @contextmanager
-def held_folder(folder: Path, *results: str, continues: bool = True) -> Iterator[None]:
+def held_folder(folder: Path, *results: str) -> Iterator[None]:
     """Make a folder, and hold it while a run writes there.
 
     Args:
         folder: its name.
-        results: the files that the run makes at its end.
-        continues: whether runs have a checkpoint, so that a result without one is another's.
+        results: the files that the run makes at its end; see :mod:`~.finished`.
 
     Raises:
         ConfigError: another run has it, or what is there is not from a run.
@@ -60,13 +59,6 @@ def held_folder(folder: Path, *results: str, continues: bool = True) -> Iterator
             raise ConfigError(
                 f"{entry.path} is a link, pipe, device or folder, and the run writes a file of "
                 "that name; move it away or give another --output"
-            )
-    is_new = continues and not (folder / CHECKPOINT).exists()
-    for path in (folder / name for name in results if is_new):
-        if path.exists():
-            raise ConfigError(
-                f"{path} exists, without the {CHECKPOINT} of a run to continue; move it away or "
-                "give another --output"
             )
     with ExitStack() as stack:
         try:

@@ -17,6 +17,7 @@ from spacy_attn.encoder.static_network import NetworkConfig
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import file_sha256
 from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
+from spacy_attn.train.finished import Run, is_finished, run_of
 from spacy_attn.train.held_out import blank_resources
 from spacy_attn.train.occurrences import (
     Occurrence,
@@ -161,18 +162,33 @@ def train_self_attention(
         The model, ``output/self_attention.safetensors``.
 
     Raises:
-        ConfigError: a setting is not allowed, or there is nothing to train on.
+        ConfigError: a setting is not allowed, there is nothing to train on, or the result of other
+            options stands in ``output``.
         ResourceError: vectors or WordNet are missing.
     """
     static = shared_vectors(vectors, "zero")
     network = replace(network or NetworkConfig(static.width), static_width=static.width)
+    config = config or SelfAttentionConfig()
+    files: dict[str, Path | None] = {"data": data, "semcor": semcor, "masc": masc}
+    is_file = inventory is not None and Path(inventory).is_file()
+    run = run_of(
+        {
+            **asdict(network),
+            **asdict(config),
+            "vectors": static.identity,
+            "inventory": "file" if is_file else inventory,
+            "limit": limit,
+        },
+        {**files, "inventory": Path(str(inventory)) if is_file else None},
+    )
+    path = output / RESULT
+    if is_finished(path, run, report):
+        return path
     own = None if inventory is None else load_inventory(inventory)
     material = read_material(static, own, data=data, semcor=semcor, masc=masc, limit=limit)
     if report:
         report({"occurrences": len(material.train), "senses": len(material.senses.senses)})
-    trainer = SelfAttentionTrainer(
-        network, config or SelfAttentionConfig(), static, material.train, material.texts, output
-    )
+    trainer = SelfAttentionTrainer(network, config, static, material.train, material.texts, output)
 
     def evaluate() -> dict[str, Any]:
         scored = {name: trainer.score(rows) for name, rows in material.held_out.items()}
@@ -181,9 +197,8 @@ def train_self_attention(
     trainer.train(evaluate, report)
     round_weights(trainer)  # what is scored is what is written
     scored = [each for rows in material.held_out.values() for each in trainer.score(rows)]
-    files = [path for path in (data, semcor, masc) if path is not None]
-    path = output / RESULT
-    write_model(path, trainer, material, scored, {file.name: file_sha256(file) for file in files})
+    corpora = {file.name: file_sha256(file) for file in files.values() if file is not None}
+    write_model(path, trainer, material, scored, corpora, run)
     return path
 
 
@@ -201,6 +216,7 @@ def write_model(
     material: Material,
     scored: Sequence[Scored],
     corpora: dict[str, str],
+    run: Run | None = None,
 ) -> None:
     """One safetensors file: the network, the head, and what running text taught of WordNet.
 
@@ -212,6 +228,7 @@ def write_model(
         material: what it was trained on.
         scored: held-out occurrences, for the temperature.
         corpora: SHA-256 of each file of them.
+        run: see :mod:`~.finished`.
     """
     head = asdict(trainer.head_for_use(temperature_of(scored)))
     tensors = {
@@ -221,6 +238,7 @@ def write_model(
     for name, tensor in trainer.network.state_dict().items():
         tensors[f"network.{name}"] = tensor.detach().cpu().half().contiguous()
     manifest: dict[str, Any] = {
+        "run": run,
         "network": asdict(trainer.network.config),
         "config": asdict(trainer.config),
         "head": head,

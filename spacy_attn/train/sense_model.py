@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -35,14 +35,17 @@ from spacy_attn.train.export import (
     set_few_shot,
     write_sense_model,
 )
+from spacy_attn.train.finished import is_finished, run_of
+from spacy_attn.train.own_labels import add_labels, labelled_sentences
 from spacy_attn.train.rows import Row, passages, rows_of
+from spacy_attn.train.run_folder import CHECKPOINT
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.train.teacher import ask_teachers, with_untagged
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
-from spacy_attn.wsd.inventory.labelled import LabelledTarget, read_labelled
+from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
@@ -51,7 +54,6 @@ from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 RESULT = "senses.safetensors"
 _WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen
 _FEW_SHOT = {"ridge": 1.0, "gloss_weight": 0.1}  # until they are chosen
-_HELD_OUT = 10  # one of so many of a user's own labels tells how the training goes
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -109,7 +111,8 @@ def train_sense_model(
         The sense model, ``output/senses.safetensors``.
 
     Raises:
-        ConfigError: neither SemCor nor labels are given.
+        ConfigError: neither SemCor nor labels are given, or the result of other options stands in
+            ``output``.
         ResourceError: the encoder or WordNet is missing.
         RecordError: a label is broken.
     """
@@ -117,6 +120,34 @@ def train_sense_model(
         raise ConfigError(
             "nothing to train on; give --semcor FILE, or your labels with --data FILE"
         )
+    path = output / RESULT
+    is_file = Path(inventory).is_file()
+    run = run_of(
+        {
+            **asdict(config),
+            "model": model,
+            "inventory": "file" if is_file else str(inventory),
+            "rank": rank,
+            "width": width,
+            "everything": everything,
+            "untagged": untagged,
+            "limit": limit,
+        },
+        {
+            "semcor": semcor,
+            "masc": masc,
+            "written": _files(written),
+            "tagged": tagged,
+            "data": data,
+            "inventory": Path(inventory) if is_file else None,
+            "start": start,
+            "senses-from": senses_from,
+            "average": [folder / CHECKPOINT for folder in average],
+            "teacher": teachers,
+        },
+    )
+    if is_finished(path, run, report, packing=("rank", "width")):
+        return path
     before = SenseVectors.load(start) if start is not None else None
     if before is not None and semcor is None:
         config = replace(config, prior=before.prior)
@@ -126,7 +157,7 @@ def train_sense_model(
     own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
     labels = list(read_labelled(data)) if data else []
     table = SenseTable(wordnet, lexicon, own, {label.sense for label in labels})
-    sentences = _labelled_sentences(labels, table, data)
+    sentences = labelled_sentences(labels, table, data)
     say("loading the encoder")
     _note_emulation(config, report)
     resolved = resolve_encoder(model)
@@ -157,7 +188,7 @@ def train_sense_model(
             opened, len(teachers), documents, output / "teachers.npy", report
         )
     if data is not None:
-        _add_labels(sentences, trainer, documents, held_out)
+        add_labels(sentences, trainer, documents, held_out)
     say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
     averaged = _average(trainer, average, held_out, report) if average else None
@@ -181,7 +212,6 @@ def train_sense_model(
     chosen_on = own or load_inventory("homographs")
     n_labels = len(documents) + len(held_out.get("own", ()))
     kept = _kept_few_shot(start, n_labels, chosen_on) if corpora is None else None
-    path = output / RESULT
     write_sense_model(
         path,
         trainer,
@@ -194,11 +224,12 @@ def train_sense_model(
         temperature=_temperature(trainer, held_out),
         prior=config.prior,
         start=start,
-        notes=notes,
+        notes=notes if kept is None else {**notes, "run": run},
     )
     if kept is None:
         say("choosing the settings for examples")
-        set_few_shot(path, choose_few_shot_settings(model, path, chosen_on, *_WINDOW))
+        # A run that is stopped before this has not finished.
+        set_few_shot(path, choose_few_shot_settings(model, path, chosen_on, *_WINDOW), run=run)
     return path
 
 
@@ -421,57 +452,6 @@ def _teacher(
     teacher = open_trainer(name, folder, table, own, output / path.stem, base, base_sha256, path)
     rows = partial(rows_of, read, teacher.tokenizer, table.target, config.max_pieces)
     return teacher, vectors.temperature, rows
-
-
-def _add_labels(
-    sentences: Sequence[TaggedSentence],
-    trainer: SenseTrainer,
-    documents: list[list[Row]],
-    held_out: dict[str, list[Row]],
-) -> None:
-    """A user's labels as rows: every tenth is held out."""
-    table = trainer.table
-    target = table.own_target if table.inventory is not None else table.target
-    out = sentences[::_HELD_OUT]
-    kept = [sentence for i, sentence in enumerate(sentences) if i % _HELD_OUT]
-    weight = trainer.config.weight("own")
-    rows = [("own", [row]) for row in rows_of(kept, trainer.tokenizer, target)]
-    documents += balanced(rows, lambda _: weight)
-    held_out["own"] = rows_of(out, trainer.tokenizer, target)
-    if not any(row.targets for rows in documents for row in rows):
-        raise ConfigError(
-            "--data has nothing to train on: needed are two labels or more, of words with several "
-            "senses in the inventory; add some with: spacy-attn inventory add --help"
-        )
-
-
-def _labelled_sentences(
-    labels: Sequence[LabelledTarget], table: SenseTable, data: Path | None
-) -> list[TaggedSentence]:
-    from spacy_attn.train.held_out import blank_resources
-    from spacy_attn.wsd.context import tokens_within
-
-    if not labels:
-        return []
-    resources = blank_resources(table.inventory or load_inventory("homographs"))
-    known = (
-        table.wordnet.senses
-        if table.inventory is None
-        else {sense.id for sense in table.inventory.senses}
-    )
-    out = []
-    for i, item in enumerate(labels):
-        if item.sense not in known:
-            name = table.inventory.name if table.inventory is not None else "wordnet"
-            raise ConfigError(
-                f"{data}, label {i + 1}: the inventory {name!r} has no sense {item.sense!r}; "
-                "name the inventory of the labels with --inventory"
-            )
-        context = resources.tokenize(item.text)
-        first, end = tokens_within(context, item.start, item.end)
-        tokens = list(context.tokens)
-        out.append(TaggedSentence(f"own-{i}", "own", tokens, [(first, end, [item.sense])]))
-    return out
 
 
 def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str, float]:

@@ -24,11 +24,17 @@ def test_from_vectors_and_examples_to_a_model(tmp_path, toy_inventory, toy_vecto
     assert result.exit_code == 0, result.output
     assert str(out / "self_attention.safetensors") in result.output
     assert [record["epoch"] for record in json.loads((out / "curve.json").read_text())] == [1, 2]
-    again = call(*options, *size)  # finished already
+    before = (out / "self_attention.safetensors").stat()
+    again = call(*options, *size)
     assert again.exit_code == 0, again.output
+    assert "is finished; nothing is left to do" in " ".join(again.output.split())
+    assert (out / "self_attention.safetensors").stat() == before
     other = call(*options, *size, "--seed", 1)
     assert other.exit_code == 2
-    assert "was made with other options or data" in " ".join(other.output.split())
+    assert "other options or data (seed = 0, not 1)" in " ".join(other.output.split())
+    (out / "self_attention.safetensors").unlink()
+    other = call(*options, *size, "--seed", 1)
+    assert "checkpoint.pt was made with other options" in " ".join(other.output.split())
 
 
 @pytest.mark.parametrize(

@@ -92,20 +92,6 @@ def test_a_second_run_in_a_folder_touches_nothing(tmp_path):
     assert os.listdir(folder) == [CHECKPOINT]
 
 
-def test_a_result_that_no_run_made_is_not_replaced(tmp_path):
-    (tmp_path / RESULT).write_text("mine")
-    with (
-        pytest.raises(ConfigError, match=r"exists, without the checkpoint.pt of a run to continue"),
-        held_folder(tmp_path, RESULT),
-    ):
-        pass
-    with held_folder(tmp_path, RESULT, continues=False):  # of a command without checkpoints
-        pass
-    (tmp_path / CHECKPOINT).touch()
-    with held_folder(tmp_path, RESULT):
-        pass
-
-
 class Evil:
     """Runs code when it is unpickled."""
 

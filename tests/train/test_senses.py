@@ -925,6 +925,9 @@ def test_a_run_does_not_go_on_with_another_inventory(tmp_path, toy_model, toy_wo
         )
 
     train("bat")
+    with pytest.raises(ConfigError, match=r"other options or data \(another --inventory\)"):
+        train("bat", "bank")
+    (tmp_path / "run" / "senses.safetensors").unlink()
     with pytest.raises(ConfigError, match="made with another encoder or inventory, or is damaged"):
         train("bat", "bank")
 
