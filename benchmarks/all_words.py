@@ -4,17 +4,13 @@
 
 Three data sets through the same code as ``spacy-attn compare``: ALLamended (4,917 words, words and
 lemmas given), the same as plain text through the default pipeline, and all genres of MASC. Nothing
-is trained or tuned on them. The weight of a first-sense prior is chosen on SemCor's held-out
-documents, those that ``spacy-attn train-senses`` held out too, and both rows are shown.
+is trained or tuned on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from dataclasses import replace
 
 from benchmarks.common import (
     ACCURATE_METHOD,
@@ -22,7 +18,6 @@ from benchmarks.common import (
     MASC,
     ROOT,
     SEED,
-    SEMCOR,
     Result,
     publish,
     run_command,
@@ -42,75 +37,24 @@ from spacy_attn.compare.results import score
 from spacy_attn.compare.systems import MethodSystem, PublishedPredictions
 from spacy_attn.compare.task import (
     Answers,
-    OnProgress,
-    Prediction,
     System,
-    Task,
     end_to_end_task,
     gold_task,
-    right_of,
     tagged_by,
 )
 from spacy_attn.components.adapter import resources_of
-from spacy_attn.train.corpora import TaggedSentence, read_masc, read_semcor, split_corpora
-from spacy_attn.wsd.decide import log_softmax
+from spacy_attn.train.corpora import TaggedSentence, read_masc
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, short_names
 
 ALLAMENDED = DATA / "wsd" / "ALLamended.data.xml.gz"
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 ACCURATE = "attention, accurate"
 #: Methods that are also asked of plain text and of MASC.
 FEW = ("first_sense", "attention", ACCURATE)
 #: Known from papers alone, and not on ALLamended: they stand apart in the table.
 FROM_PAPERS = {"ConSeC (Barba et al. 2021), on ALL": 0.832, "SANDWiCH (2025), on ALL": 0.884}
-
-
-# -- a first-sense prior -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WithPrior:
-    """The attention method with the logarithm of WordNet's counts added, times a weight."""
-
-    weight: float
-
-    def __call__(self, task: Task, on_progress: OnProgress) -> Answers:
-        """Predict every instance that has candidates."""
-        return with_prior(MethodSystem("attention")(task, on_progress), task, self.weight)
-
-
-def with_prior(answers: Answers, task: Task, weight: float) -> Answers:
-    """The answers with the prior added."""
-
-    def chosen(prediction: Prediction | None, i: int) -> Prediction | None:
-        target = task.targets[i]
-        if prediction is None or target is None:
-            return prediction
-        inventory: Any = task.inventory
-        counts = {sense.id: inventory.count(sense) for sense in target.candidates}
-        names = [name for name, _ in prediction.ranked]
-        p = np.array([score for _, score in prediction.ranked])
-        prior = np.log([counts[name] + 1 for name in names])
-        scores = np.exp(log_softmax(np.log(np.maximum(p, 1e-12)) + weight * prior))
-        best = int(scores.argmax())
-        return Prediction(names[best], float(scores[best]))
-
-    return replace(answers, predictions=[chosen(p, i) for i, p in enumerate(answers.predictions)])
-
-
-def choose_weight(task: Task) -> tuple[float, dict[str, float]]:
-    """The best weight above nothing, and the accuracy of each on held-out text."""
-    answers = MethodSystem("attention")(task, lambda done, total: None)
-    tried = {
-        str(weight): round(
-            float(right_of(task, with_prior(answers, task, weight).predictions).mean()), 4
-        )
-        for weight in WEIGHTS
-    }
-    return max(WEIGHTS[1:], key=lambda weight: tried[str(weight)]), tried
 
 
 # -- data sets ----------------------------------------------------------------------------------
@@ -146,13 +90,6 @@ def ambiguous(dataset: Dataset, inventory: WordNetInventory) -> Dataset:
     return replace(dataset, instances=tuple(kept))
 
 
-def held_out(inventory: WordNetInventory, wordnet: WordNet) -> Dataset:
-    """SemCor's held-out documents."""
-    split = split_corpora(list(read_semcor(SEMCOR, wordnet)), [], [])
-    sentences = labelled(split.held_out["semcor"], wordnet)
-    return ambiguous(dataset_of("semcor, held out", sentences), inventory)
-
-
 def masc(inventory: WordNetInventory, wordnet: WordNet) -> Dataset:
     """All genres of MASC; the stratum is the genre."""
     sentences = labelled(read_masc(MASC, wordnet), wordnet)
@@ -168,7 +105,6 @@ def run() -> Result:
     nlp.disable_pipe("sense_disambiguator")
     wordnet, inventory = WordNet(), wordnet_inventory()
     resources, tag = resources_of(nlp), tagged_by(nlp)
-    weight, tried = choose_weight(gold_task(held_out(inventory, wordnet), inventory, resources))
     dataset = open_dataset(ALLAMENDED, tag)
     tasks = {
         "given": gold_task(dataset, inventory, resources),
@@ -177,7 +113,6 @@ def run() -> Result:
     }
     systems: dict[str, System] = {name: MethodSystem(name) for name in short_names()}
     systems[ACCURATE] = MethodSystem(ACCURATE_METHOD)
-    systems[f"attention, prior {weight}"] = WithPrior(weight)
     systems |= {name: PublishedPredictions(path) for name, path in peers_of(dataset).items()}
 
     def plan(name: str, ask: Ask) -> dict[str, Answers]:
@@ -196,7 +131,7 @@ def run() -> Result:
         reasons = failed if name == "given" else {}
         found = score(task, systems, said, reasons, lambda sense: bool(trained[sense.row]))
         results[name] = without_text(found)
-    return {**results, "prior_on_held_out_semcor": tried, "from_papers": FROM_PAPERS}
+    return {**results, "from_papers": FROM_PAPERS}
 
 
 def without_text(result: Result) -> Result:
@@ -206,7 +141,7 @@ def without_text(result: Result) -> Result:
 
 
 def main() -> None:
-    files = [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", ALLAMENDED, SEMCOR, MASC]
+    files = [SENSE_MODEL, ROOT / "spacy_attn" / "data" / "wordnet.npz", ALLAMENDED, MASC]
     publish("all-words", run(), ".all_words", files, seed=SEED)
 
 

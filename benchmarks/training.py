@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from benchmarks.all_words import held_out
+from benchmarks.all_words import ambiguous, labelled
 from benchmarks.common import MASC, SEMCOR, Result, publish, run_command
+from spacy_attn.compare.dataset import dataset_of
 from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Task, gold_task, right_of
 from spacy_attn.models import resolve_encoder
@@ -86,7 +87,9 @@ def main() -> None:
     split = split_corpora(list(read_semcor(SEMCOR, wordnet)), [], [])
     rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
     resources = blank_resources(load_inventory("homographs"))
-    task = gold_task(held_out(inventory, wordnet), inventory, resources)
+    sentences = labelled(split.held_out["semcor"], wordnet)
+    dataset = ambiguous(dataset_of("semcor, held out", sentences), inventory)
+    task = gold_task(dataset, inventory, resources)
     written = []
     with tempfile.TemporaryDirectory() as temporary:
         for rank, width in SIZES:

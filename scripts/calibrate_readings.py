@@ -12,7 +12,9 @@ Adds to ``calibration.json`` beside the sense model (in ``spacy_attn/data``, or 
 * ``reading_weight``: how far scores decide between the readings of a word; of a few values the one
   that finds most of the right senses in SemCor's held-out documents as plain text.
 
-Run it again after ``calibrate.py`` and after ``fit_readings.py``.
+Run it again after ``calibrate.py`` and after ``fit_readings.py``. A model that was trained on
+everything knows the held-out documents: the part for WordNet stays as it was for the model that it
+went on from.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibrate import MODELS, add_to_calibration  # type: ignore[import-not-found]  # beside
+from calibrate import CALIBRATION, MODELS, add_to_calibration  # type: ignore[import-not-found]  # beside
 
 from spacy_attn import load_pipeline
 from spacy_attn._types import Floats1d
@@ -43,6 +45,7 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
+from spacy_attn.wsd.methods.sense_head import read_arrays
 from spacy_attn.wsd.vectors import Texts
 
 #: Share of uses that no sense covers. WordNet: 49 of the 650 words of twelve texts written for
@@ -187,10 +190,13 @@ def main() -> None:
     encoder, sense_model = MODELS[given.model]
     command = "python scripts/calibrate_readings.py --semcor FILE"
     command += "" if sense_model == SENSE_MODEL else f" --model {given.model}"
-    found = {
-        "wordnet": of_wordnet(given.semcor, encoder, sense_model),
-        "examples": of_examples(encoder, sense_model),
-    }
+    if read_arrays(sense_model, "head", ())[0].get("everything"):
+        kept = json.loads(sense_model.with_name(CALIBRATION).read_text(encoding="utf-8"))
+        wordnet = kept["attention"]["wordnet"]
+        print("WordNet: kept, for the model was trained on the held-out documents too", flush=True)
+    else:
+        wordnet = of_wordnet(given.semcor, encoder, sense_model)
+    found = {"wordnet": wordnet, "examples": of_examples(encoder, sense_model)}
     files = [given.semcor, sense_model, DATA / "readings.json.gz"]
     noted = {**found, "manifest": manifest(command, files, seed=0)}
     add_to_calibration(sense_model, {"attention": noted})

@@ -279,7 +279,6 @@ def all_words() -> str:
         return f"{mark}{row['name']}{mark}"
 
     papers = "; ".join(f"{name} {percent(x)}" for name, x in results["from_papers"].items())
-    tried = results["prior_on_held_out_semcor"]
     return page(
         f"""Accuracy on *ALLamended* ({given["n"]:,} words of running text with two or more
         candidate senses; nothing was trained or tuned on it). *not first*: the
@@ -308,9 +307,6 @@ def all_words() -> str:
             Column("coverage, %", "coverage", percent),
         ),
         _genres(results["masc"]),
-        """Accuracy on held-out documents of SemCor with a first-sense prior beyond that of the
-        sense model (a weight times the logarithm of WordNet's counts; the default is none):""",
-        wide_table("weight", tried, {"accuracy": map(percent, tried.values())}),
         made_with(".all_words"),
     )
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,10 +25,12 @@ from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.models import weights_sha256
 from spacy_attn.settings import EncoderSettings
 from spacy_attn.train.held_out import blank_resources, choose_few_shot, few_shot_attention
+from spacy_attn.train.rows import Row
 from spacy_attn.train.run_folder import write_tensors
 from spacy_attn.train.sense_network import SenseNetwork
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
+from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead
@@ -312,3 +314,16 @@ def base_of(folder: Path) -> tuple[Any, str]:
     with quiet_loading():
         model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     return model, weights_sha256(folder)
+
+
+def temperature_of(trainer: SenseTrainer, held_out: Mapping[str, Sequence[Row]]) -> float:
+    """Fitted on held-out words of running text with one right sense (Guo et al. 2017)."""
+    scores, gold = [], []
+    for name, rows in held_out.items():
+        if name == "written" and len(held_out) > 1:  # rare senses say little of other texts
+            continue
+        for target, row in trainer.predict(rows):
+            if sum(target.allowed) == 1:
+                scores.append(row)
+                gold.append(target.allowed.index(True))
+    return round(fit_temperature(scores, gold), 4) if scores else 1.0

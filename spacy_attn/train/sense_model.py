@@ -33,6 +33,7 @@ from spacy_attn.train.export import (
     base_of,
     choose_few_shot_settings,
     set_few_shot,
+    temperature_of,
     write_sense_model,
 )
 from spacy_attn.train.finished import is_finished, run_of
@@ -43,7 +44,6 @@ from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.train.teacher import ask_teachers, with_untagged
-from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.labelled import read_labelled
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
@@ -52,6 +52,8 @@ from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 
 RESULT = "senses.safetensors"
+#: Of what is held out, these are trained on with ``everything``.
+TRAINED_ON_LAST = ("semcor", "written")
 _WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen
 _FEW_SHOT = {"ridge": 1.0, "gloss_weight": 0.1}  # until they are chosen
 
@@ -197,6 +199,10 @@ def train_sense_model(
         trainer.fit_senses(documents)
         if config.final_prior is not None:
             trainer.config = config = replace(config, prior=config.final_prior)
+    unknown = {k: v for k, v in held_out.items() if not (everything and k in TRAINED_ON_LAST)}
+    temperature = temperature_of(trainer, unknown)
+    if everything and before is not None:  # which was fitted while all was held out
+        temperature = before.temperature
     say("writing the model")
     files = [semcor, masc, data, *tagged, *_files(written), *teachers]
     notes = {
@@ -221,7 +227,7 @@ def train_sense_model(
         width=width,
         seen=seen,
         few_shot=kept or _FEW_SHOT,
-        temperature=_temperature(trainer, held_out),
+        temperature=temperature,
         prior=config.prior,
         start=start,
         notes=notes if kept is None else {**notes, "run": run},
@@ -429,7 +435,7 @@ def _change(
     """In place: add what is held out, and the words without a tag. SemCor has a tag for all."""
     if everything:
         corpora.train.extend(
-            corpora.held_out[name] for name in ("semcor", "written") if name in corpora.held_out
+            corpora.held_out[name] for name in TRAINED_ON_LAST if name in corpora.held_out
         )
     if not untagged:
         return
@@ -460,19 +466,6 @@ def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str
         for name, rows in held_out.items()
         for measure, value in trainer.accuracy(rows).items()
     }
-
-
-def _temperature(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> float:
-    """Fitted on held-out words of running text with one right sense (Guo et al. 2017)."""
-    scores, gold = [], []
-    for name, rows in held_out.items():
-        if name == "written" and len(held_out) > 1:  # rare senses say little of other texts
-            continue
-        for target, row in trainer.predict(rows):
-            if sum(target.allowed) == 1:
-                scores.append(row)
-                gold.append(target.allowed.index(True))
-    return round(fit_temperature(scores, gold), 4) if scores else 1.0
 
 
 def _seen(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:

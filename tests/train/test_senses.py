@@ -651,6 +651,7 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
         width=8,
     )
     assert SenseVectors.load(made).prior == 0.2
+    assert SenseVectors.load(made).temperature == 1.0  # nothing is held out to fit it on
     labels = tmp_path / "labels.jsonl"
     with labels.open("w") as file:
         for text, start, sense in (("the bat flew", 4, "bat.animal"), ("a bat", 2, "bat.club")):
