@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.common import MASC, ROOT, SEMCOR, Result, need, publish, run_command
 from benchmarks.tables.corpus import scores_of
 from spacy_attn.compare.report.figures import Picture, as_svg
+from spacy_attn.encoder.precision import has_bf16
 from spacy_attn.models import DEFAULT_ENCODER, resolve_encoder
 from spacy_attn.train.balance import Corpus, balanced
 from spacy_attn.train.corpora import (
@@ -45,7 +46,7 @@ CONFIG = TrainConfig(
     learning_rate=2e-4,
     residual_rate=6e-4,
     shift=0.5,
-    precision="fp32",
+    precision="bf16" if has_bf16() else "fp32",
 )
 CORPUS = ROOT / "corpus"
 PICTURE = ROOT / "docs" / "figures" / "written-corpus.svg"
