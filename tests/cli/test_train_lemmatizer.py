@@ -71,5 +71,5 @@ def test_a_folder_that_takes_no_file_is_refused_before_the_training(tmp_path, se
 
 def test_the_help_shows_no_endless_number():
     shown = CliRunner().invoke(app, ["train-lemmatizer", "--help"], env={"NO_COLOR": "1"}).output
-    assert "(1/3)" in shown
+    assert "1/3)" in shown
     assert "0.333" not in shown
