@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import partial, wraps
 from math import nan
 from operator import attrgetter, itemgetter
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,11 @@ from spacy.tokens.underscore import Underscore
 
 from spacy_attn._types import Floats1d, Floats2d
 from spacy_attn.classic.relations import Relation
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError, first_line
 from spacy_attn.wsd.annotation import SenseAnnotation
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _LONGEST_WORD = 500  # characters; no word of an inventory is longer
 
@@ -198,6 +201,27 @@ def _same(installed: object, wanted: partial[Any]) -> bool:
     )
 
 
+def _explained(getter: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A getter that says in one sentence that a Doc holds something else under our names.
+
+    A DocBin may come from anywhere, and its user data are of any type.
+    """
+
+    @wraps(getter)
+    def get(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return getter(*args, **kwargs)
+        except SpacyAttnError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ResourceError(
+                "this Doc holds something that spacy_attn did not write "
+                f"({type(error).__name__}: {first_line(error)}); run the pipeline over its text"
+            ) from error
+
+    return get
+
+
 # -- vectors ---------------------------------------------------------------------------
 
 
@@ -233,6 +257,7 @@ def drop_unkept(doc: Doc, attr: str) -> None:
 _UNKEPT = "spacy_attn.unkept"  # in Doc.user_data: a list of names
 
 
+@_explained
 def token_vectors(doc: Doc, attr: str) -> Floats2d | None:
     """The stored vectors, or None where there are none or the tokens have changed since.
 
@@ -252,11 +277,13 @@ def _set_stored(doc: Doc, value: Any, attr: str) -> None:
     doc.user_data[_key(attr)] = value
 
 
+@_explained
 def _get_token_vector(token: Token, attr: str) -> Floats1d | None:
     vectors = token_vectors(token.doc, attr)
     return None if vectors is None else vectors[token.i]
 
 
+@_explained
 def _get_mean_vector(owner: Span | Doc, attr: str) -> Floats1d | None:
     """The mean of the tokens' vectors; None without vectors or tokens.
 
@@ -282,6 +309,7 @@ def set_token_items(doc: Doc, attr: str, items: list[str]) -> None:
     doc.user_data[_key(attr)] = {"items": items, "places": places}
 
 
+@_explained
 def _get_token_item(token: Token, attr: str) -> str | None:
     stored = token.doc.user_data.get(_key(attr))
     if stored is None:
@@ -313,6 +341,7 @@ def set_relations(doc: Doc, attr: str, relations: Sequence[Relation]) -> None:
     doc.user_data[_key(attr)] = [relation.to_record(doc) for relation in relations]
 
 
+@_explained
 def _get_relations(doc: Doc, attr: str) -> list[Relation]:
     records = doc.user_data.get(_key(attr), [])
     relations = (Relation.from_record(record, doc) for record in records)
@@ -322,6 +351,7 @@ def _get_relations(doc: Doc, attr: str) -> list[Relation]:
 # -- senses ----------------------------------------------------------------------------
 
 
+@_explained
 def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
     """The plain records of a span group, one for each sense, in the order of the text.
 
@@ -391,6 +421,7 @@ def _place(span: Span) -> tuple[int, int, str]:
     return span.start_char, span.end_char, span.kb_id_
 
 
+@_explained
 def _get_token_sense(token: Token, spans_key: str) -> SenseAnnotation | None:
     start, end = token.idx, token.idx + len(token)
     best = None
@@ -401,6 +432,7 @@ def _get_token_sense(token: Token, spans_key: str) -> SenseAnnotation | None:
     return None if best is None else SenseAnnotation.from_record(best)
 
 
+@_explained
 def _get_span_sense(span: Span, spans_key: str) -> SenseAnnotation | None:
     if not len(span):
         return None

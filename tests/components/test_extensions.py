@@ -9,6 +9,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup, Token
 from spacy.tokens.underscore import Underscore
+from spacy.vocab import Vocab
 
 import spacy_attn
 from spacy_attn.components import extensions
@@ -22,7 +23,7 @@ from spacy_attn.components.extensions import (
     set_vectors,
     token_vectors,
 )
-from spacy_attn.errors import ConfigError
+from spacy_attn.errors import ConfigError, ResourceError
 from spacy_attn.wsd.annotation import SenseAnnotation
 
 
@@ -399,3 +400,36 @@ def test_filtered_senses_keep_all_that_is_known(doc):
     assert ids(doc) == [None] * 4
     filter_senses(doc, lambda span: True, "others")  # nothing is there, nothing is written
     assert "others" not in doc.spans
+
+
+HOSTILE = (7, "x", b"x", [1], ["a", {}], {"a": 1}, [{"start": "x"}], [{"start": 0, "end": 3}])
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=repr)
+def test_what_others_wrote_under_our_names_is_one_sentence(value):
+    """As in a DocBin that comes from anywhere."""
+    spacy_attn.install_extensions()
+    doc = Doc(Vocab(), words=["The", "bat"])
+    doc.spans["senses"] = SpanGroup(
+        doc, spans=[doc[1:2]] * len(value) if isinstance(value, list) else [doc[1:2]]
+    )
+    doc.spans["senses"].attrs["records"] = value
+    for name in ("attn_vectors", "stem", "relations"):
+        doc.user_data[extensions._key(name)] = value
+    said = []
+    for owner, name in (
+        (doc[1], "sense"),
+        (doc[1:2], "sense"),
+        (doc[1], "stem"),
+        (doc[1], "attn_vector"),
+        (doc[0:1], "attn_vector"),
+        (doc, "relations"),
+    ):
+        try:
+            getattr(owner._, name)
+        except ResourceError as error:
+            said.append(str(error))
+    assert said
+    for sentence in said:
+        assert "this Doc holds something that spacy_attn did not write" in sentence
+        assert "\n" not in sentence
