@@ -35,9 +35,9 @@ def written() -> str:
         f"""Accuracy on held-out text after {config["steps"]} steps of {config["batch_pieces"]:,}
         wordpieces, on every fourth training document of SemCor and this many written sentences
         (SemCor: {n["semcor"]:,} words, three genres of MASC: {masc:,}, words of which no written
-        sentence was trained on: {n["written"]:,}). The steps stay the same, so more written sentences
-        leave fewer steps for SemCor and its frequencies, and no prior of WordNet's counts makes up for
-        it here. The bundled model is trained for longer, with that prior.""",
+        sentence was trained on: {n["written"]:,}). The steps stay the same, so more written
+        sentences leave fewer steps for SemCor and its frequencies, and no prior of WordNet's counts
+        makes up for it here. The bundled model is trained for longer, with that prior.""",
         wide_table("held out", heads, rows),
         made_with(".written_corpus"),
     )
