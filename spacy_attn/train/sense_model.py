@@ -199,10 +199,12 @@ def train_sense_model(
         trainer.fit_senses(documents)
         if config.final_prior is not None:
             trainer.config = config = replace(config, prior=config.final_prior)
-    unknown = {k: v for k, v in held_out.items() if not (everything and k in TRAINED_ON_LAST)}
-    temperature = temperature_of(trainer, unknown)
     if everything and before is not None:  # which was fitted while all was held out
         temperature = before.temperature
+    else:
+        trained_on = TRAINED_ON_LAST if everything else ()
+        unknown = {name: rows for name, rows in held_out.items() if name not in trained_on}
+        temperature = temperature_of(trainer, unknown)
     say("writing the model")
     files = [semcor, masc, data, *tagged, *_files(written), *teachers]
     notes = {
