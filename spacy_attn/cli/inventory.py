@@ -39,7 +39,7 @@ def import_(
         typer.Argument(
             metavar="FILE",
             help="A glossary (.csv, .tsv), a wordnet in WN-LMF (.xml), Wiktionary by Wiktextract "
-            "(.jsonl), each also .gz; or wn:LEXICON, such as wn:oewn:2024.",
+            "(.jsonl), each also .gz; or wn:LEXICON, such as wn:oewn:2024; - is standard input.",
         ),
     ],
     output: Annotated[
@@ -75,6 +75,14 @@ def import_(
             "forms, supersense (default: headers of these or similar names).",
         ),
     ] = "",
+    lexicon: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Lexicon of a WN-LMF file that has several, by ID or ID:VERSION, with blanks "
+            "between several (default: all of the language).",
+        ),
+    ] = None,
 ) -> None:
     """Make an inventory of a glossary, a wordnet or Wiktionary.
 
@@ -85,13 +93,21 @@ def import_(
     Use the result with [b]--inventory OUT[/] or [b]inventory = "OUT"[/] in a config.
     """
     _check_output(output)
+    if source == "-":
+        source = "/dev/stdin"
     if not source.startswith("wn:"):
         check_inputs("", Path(source), may_be_pipe=True)
     from spacy_attn.wsd.inventory.importers.glossary import parse_columns
     from spacy_attn.wsd.inventory.importers.run import import_inventory
 
     summary = import_inventory(
-        source, output, format=format, lang=lang, pos=pos, columns=parse_columns(columns)
+        source,
+        output,
+        format=format,
+        lang=lang,
+        pos=pos,
+        columns=parse_columns(columns),
+        lexicon=lexicon,
     )
     console = messages()
     _say(

@@ -63,6 +63,8 @@ def check_inputs(
     """
     for path in (path.expanduser() for path in paths if path is not None):
         given = f"{option} {path}".lstrip()
+        if str(path) == "-" and not path.exists():
+            raise ConfigError(f"{given}: standard input is not read here; give a file")
         if not path.exists():
             raise ConfigError(f"{given} does not exist{source and f'; {source}'}")
         if path.is_dir() and not may_be_folder:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 
@@ -211,3 +214,22 @@ def test_without_a_command_the_help_is_shown(capsys):
 def test_an_encoder_of_english_for_another_language_is_told(lang, encoder, is_told):
     note = f"{DEFAULT_ENCODER} is an encoder of English: choose one that knows de with --model NAME"
     assert _note_of_encoders(lang, [encoder]) == (note if is_told else None)
+
+
+def test_a_dictionary_from_standard_input(tmp_path):
+    glossary = "term,definition\nbat,an animal\n"
+    command = [sys.executable, "-m", "spacy_attn", "inventory", "import", "-", "-o"]
+    run = partial(subprocess.run, input=glossary, capture_output=True, text=True)
+    output = tmp_path / "mine.jsonl"
+    made = run([*command, str(output), "--format", "glossary"])
+    assert made.returncode == 0, made.stderr
+    assert load_inventory(output).senses[0].definition == "an animal"
+    untold = run([*command, str(output)])
+    assert untold.returncode == 2
+    assert "say which with --format: glossary" in untold.stderr
+
+
+def test_standard_input_where_it_is_not_read_is_told(mine, capsys):
+    assert main(["inventory", "add", str(mine), "--from", "-"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: --from -: standard input is not read here; give a file\n"

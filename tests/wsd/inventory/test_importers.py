@@ -1,78 +1,18 @@
-"""Glossaries, wordnets and Wiktionary as inventories; what cannot be taken is counted."""
+"""Glossaries and Wiktionary as inventories; what cannot be taken is counted."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import re
 
 import pytest
 
-from spacy_attn.errors import ConfigError, InventoryError, ResourceError
+from spacy_attn.errors import ConfigError, InventoryError
 from spacy_attn.wsd.inventory.importers.glossary import parse_columns
 from spacy_attn.wsd.inventory.importers.records import pos_of
 from spacy_attn.wsd.inventory.importers.run import import_inventory
-from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.sense import Example, Sense
-
-LMF = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE LexicalResource SYSTEM "http://globalwordnet.github.io/schemas/WN-LMF-1.1.dtd">
-<LexicalResource xmlns:dc="https://globalwordnet.github.io/schemas/dc/">
-  <Lexicon id="toy" label="Toy" language="en" email="a@b.c" license="MIT" version="1">
-    <LexicalEntry id="toy-bat-n">
-      <Lemma writtenForm="bat" partOfSpeech="n"/>
-      <Form writtenForm="batz"/>
-      <Sense id="toy-bat-1" synset="toy-1-n"><Example>Two batz flew.</Example></Sense>
-      <Sense id="toy-bat-2" synset="toy-2-n"/>
-    </LexicalEntry>
-    <LexicalEntry id="toy-good-s">
-      <Lemma writtenForm="Good" partOfSpeech="s"/>
-      <Sense id="toy-good-1" synset="toy-3-s"/>
-    </LexicalEntry>
-    <LexicalEntry id="toy-of-p">
-      <Lemma writtenForm="of" partOfSpeech="p"/>
-      <Sense id="toy-of-1" synset="toy-4-p"/>
-    </LexicalEntry>
-    <Synset id="toy-1-n" ili="i100" partOfSpeech="n" lexfile="noun.animal">
-      <Definition>a flying animal</Definition>
-      <SynsetRelation relType="hypernym" target="toy-2-n"/>
-      <Example>A bat hangs in the cave.</Example>
-      <Example>No such word here.</Example>
-    </Synset>
-    <Synset id="toy-2-n" ili="in" partOfSpeech="n">
-      <Definition>a club
-        for a ball</Definition>
-      <ILIDefinition>a club used to hit a ball in games</ILIDefinition>
-    </Synset>
-    <Synset id="toy-3-s" ili="" partOfSpeech="s"><Definition>not bad</Definition></Synset>
-    <Synset id="toy-4-p" ili="" partOfSpeech="p"><Definition>belonging to</Definition></Synset>
-  </Lexicon>
-</LexicalResource>
-"""
-
-OF_LMF = (
-    Sense(
-        "toy-bat-1",
-        "bat",
-        "NOUN",
-        "a flying animal",
-        (Example("Two batz flew.", 4, 8), Example("A bat hangs in the cave.", 2, 5)),
-        "noun.animal",
-        ("batz",),
-        ids=(("synset", "toy-1-n"), ("ili", "i100")),
-    ),
-    Sense(
-        "toy-bat-2",
-        "bat",
-        "NOUN",
-        "a club for a ball",
-        (),
-        "",
-        ("batz",),
-        ids=(("synset", "toy-2-n"),),
-    ),
-    Sense("toy-good-1", "good", "ADJ", "not bad", ids=(("synset", "toy-3-s"),)),
-)
+from tests.wsd.inventory.given import imported, written
 
 WIKTEXTRACT = [
     {
@@ -104,19 +44,6 @@ WIKTEXTRACT = [
     {"word": "bat", "lang_code": "en", "pos": "verb", "senses": [{"glosses": ["To hit."]}]},
     {"word": "of", "lang_code": "en", "pos": "prep", "senses": [{"glosses": ["Belonging to."]}]},
 ]
-
-
-def written(tmp_path, name, text):
-    path = tmp_path / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def imported(tmp_path, path, **options):
-    """The summary and the inventory."""
-    output = tmp_path / "out.jsonl"
-    summary = import_inventory(path, output, **options)
-    return summary, load_inventory(output)
 
 
 # -- glossaries ---------------------------------------------------------------------------
@@ -198,6 +125,7 @@ TWO = [("bat.n.1", "an animal", []), ("bat.n.2", "a club", [])]
         "sep=;\nterm;definition\nbat;an animal\nbat;a club\n",  # Excel's
         "term,definition\rbat,an animal\rbat,a club\r",  # of an old Mac
         "term,definition\nbat,an animal\nbat,a club\n".encode("utf-16"),
+        "\ufeffterm,definition\nbat,an animal\nbat,a club\n".encode("utf-8-sig"),  # twice
         "palabra|significado\nbat|an animal\nbat|a club\n",
         "term,definition\nbat,<p>an <b>animal</b></p>\nbat,a&nbsp;club<br/>\n",
         "term,definition\nbat,an animal\nbat,a club\nbat,an animal\n_,x\nbat,-\n",
@@ -273,6 +201,29 @@ def test_options_that_are_not_allowed(tmp_path, options, reason):
         import_inventory("x.csv", tmp_path / "out.jsonl", **options)
 
 
+def test_a_text_that_holds_the_delimiter_without_quotes_is_told(tmp_path):
+    text = "term,definition\nbat,a club, for balls\nbat,an animal,\n"
+    summary, senses = senses_of(tmp_path, text)
+    assert [definition for _, definition, _ in senses] == ["a club", "an animal"]
+    assert summary.notes == [
+        "rows with more cells than the header: 1, such as that of 'bat'; what is beyond is left "
+        "out: put a text that holds the delimiter in quotes"
+    ]
+
+
+@pytest.mark.parametrize(
+    "header", ["mot;sens;catégorie grammaticale", "palabra;definición;categoría gramatical"]
+)
+def test_headers_in_other_languages(tmp_path, header):
+    _, inventory = imported(tmp_path, written(tmp_path, "g.csv", f"{header}\nbat;x;verb\n"))
+    assert [sense.pos for sense in inventory.senses] == ["VERB"]
+
+
+def test_a_workbook_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"g\.xlsx is a workbook; save its sheet as CSV, or give"):
+        import_inventory(written(tmp_path, "g.xlsx", b"PK"), tmp_path / "out.jsonl")
+
+
 def test_a_format_that_the_name_does_not_tell(tmp_path):
     path = written(tmp_path, "g.dat", "bat,an animal\n")
     with pytest.raises(ConfigError, match=r"g\.dat is no format that is known by its name; say"):
@@ -281,91 +232,6 @@ def test_a_format_that_the_name_does_not_tell(tmp_path):
     own = written(tmp_path, "own.jsonl", '{"lemma": "bat", "sense": "x"}')
     with pytest.raises(ConfigError, match=r"own\.jsonl is an inventory already; give it as"):
         import_inventory(own, tmp_path / "out.jsonl")
-
-
-# -- wordnets -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["toy.xml", "toy.xml.gz"])
-def test_a_wordnet_in_lmf(tmp_path, name):
-    content = LMF.encode()
-    path = written(tmp_path, name, gzip.compress(content) if name.endswith(".gz") else content)
-    summary, inventory = imported(tmp_path, path)
-    assert inventory.senses == OF_LMF
-    assert inventory.lang == "en"
-    assert summary.left_out == {
-        "part of speech p": 1,
-        "examples in which the word was not found": 1,
-    }
-
-
-def test_of_several_languages_one_is_chosen(tmp_path):
-    other = re.search(r"  <Lexicon .*</Lexicon>\n", LMF, re.DOTALL)[0]
-    other = other.replace("toy", "spiel").replace('"en"', '"de"')
-    path = written(
-        tmp_path, "two.xml", LMF.replace("</LexicalResource>", other + "</LexicalResource>")
-    )
-    with pytest.raises(ConfigError, match=r"two\.xml has lexicons of en, de; choose a language"):
-        import_inventory(path, tmp_path / "x.jsonl")
-    with pytest.raises(ConfigError, match=r"^--lang fr: .*two\.xml has lexicons of en, de$"):
-        import_inventory(path, tmp_path / "x.jsonl", lang="fr")
-    _, inventory = imported(tmp_path, path, lang="de")
-    assert {sense.id.partition("-")[0] for sense in inventory.senses} == {"spiel"}
-
-
-ENTRY = '<LexicalEntry id="e"><Lemma writtenForm="bat" partOfSpeech="n"/>'
-SYNSET = '<Synset id="s" partOfSpeech="n"><Definition>x</Definition></Synset>'
-
-
-@pytest.mark.parametrize(
-    ("body", "senses"),
-    [
-        (f'{ENTRY}<Sense synset="s"/><Sense synset="s"/></LexicalEntry>', ["bat.n.1", "bat.n.2"]),
-        (f'{ENTRY}<Form writtenForm="_"/><Sense id="a" synset="s"/></LexicalEntry>', ["a"]),
-        (
-            f'{ENTRY.replace("bat", "")}<Sense id="a" synset="s"/></LexicalEntry>'
-            f'{ENTRY}<Sense id="b" synset="s"/></LexicalEntry>',
-            ["b"],
-        ),
-    ],
-)
-def test_wordnets_of_odd_shapes(tmp_path, body, senses):
-    lexicon = '<Lexicon id="x" language="en">' + body + SYNSET + "</Lexicon>"
-    for text in (
-        lexicon,
-        lexicon.replace("Lexicon ", "LexiconExtension ").replace("/Lexicon>", "/LexiconExtension>"),
-    ):
-        path = written(tmp_path, "w.xml", f"<LexicalResource>{text}</LexicalResource>")
-        assert [sense.id for sense in imported(tmp_path, path)[1].senses] == senses
-
-
-def test_an_example_with_elements_is_whole(tmp_path):
-    example = '<Sense id="a" synset="s"><Example>A <b>bat</b> flew.</Example></Sense>'
-    lexicon = f'<Lexicon id="x" language="en">{ENTRY}{example}</LexicalEntry>{SYNSET}</Lexicon>'
-    _, inventory = imported(tmp_path, written(tmp_path, "w.xml", lexicon))
-    assert inventory.senses[0].examples == (Example("A bat flew.", 2, 5),)
-
-
-def test_the_wn_library_gives_the_same(tmp_path):
-    wn = pytest.importorskip("wn")
-    before = wn.config.data_directory
-    wn.config.data_directory = tmp_path / "wn"
-    try:
-        wn.add(written(tmp_path, "toy.xml", LMF), progress_handler=None)
-        _, inventory = imported(tmp_path, "wn:toy:1")
-        with pytest.raises(
-            ConfigError, match=r"wn has no lexicon 'oewn:1' .*it has toy:1; get one"
-        ):
-            import_inventory("wn:oewn:1", tmp_path / "x.jsonl")
-    finally:
-        wn.config.data_directory = before
-    assert set(inventory.senses) == set(OF_LMF)
-
-
-def test_without_the_wn_library(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "wn", None)
-    with pytest.raises(ResourceError, match=r"^wn:oewn:2024 needs wn, .*run: pip install wn$"):
-        import_inventory("wn:oewn:2024", tmp_path / "x.jsonl")
 
 
 # -- Wiktionary ----------------------------------------------------------------------------
@@ -450,8 +316,9 @@ def test_wiktionary_of_several_languages(tmp_path):
 
 
 def test_names_of_parts_of_speech():
-    named = [pos_of(name) for name in ("Noun", " V. ", "s", "ADV", "Adjektiv", "prep", "")]
-    assert named == ["NOUN", "VERB", "ADJ", "ADV", "ADJ", None, None]
+    names = ("Noun", " V. ", "s", "ADV", "Adjektiv", "Proper noun", "v.t.", "n.f.", "prep", "")
+    tags = ["NOUN", "VERB", "ADJ", "ADV", "ADJ", "NOUN", "VERB", "NOUN", None, None]
+    assert [pos_of(name) for name in names] == tags
 
 
 @pytest.mark.parametrize("name", ["toy.xml.gz", "toy.jsonl.gz", "toy.csv.gz"])

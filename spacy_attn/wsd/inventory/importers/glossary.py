@@ -24,14 +24,28 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "definitions gloss meaning explanation description bedeutung beschreibung définition sens "
         "definición significado definizione significato definição definitie betekenis".split()
     ),
-    "pos": ("part of speech", "part_of_speech", "wortart"),
+    "pos": (
+        "part of speech",
+        "part_of_speech",
+        "word class",
+        "wortart",
+        "catégorie grammaticale",
+        "classe grammaticale",
+        "categoría gramatical",
+        "categoria grammaticale",
+        "parte del discorso",
+        "classe gramatical",
+        "woordsoort",
+    ),
     "sense": ("id", "sense id", "sense_id"),
     "examples": tuple(
         "example beispiel beispiele beispielsatz beispielsätze exemple exemples ejemplo ejemplos "
         "esempio esempi exemplo exemplos voorbeeld voorbeelden".split()
     ),
-    "forms": ("form", "inflections", "formen"),
-    "supersense": ("group", "domain", "category", "subject"),
+    "forms": tuple("form inflections formen formes formas forme vormen".split()),
+    "supersense": tuple(
+        "group domain category subject fachgebiet domaine dominio domínio domein".split()
+    ),
 }
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 10  # first rows, for the header: a title or a remark may stand above it
@@ -85,6 +99,11 @@ def read_glossary(
     names = [headers[at][i] for i in unread if at >= 0 and i < len(headers[at])]
     if named := ", ".join(filter(None, names)):
         notes.append(f"columns that are not read: {named}")
+    if at >= 0 and (wide := [row for row in rows if _width([row]) > len(headers[at])]):
+        notes.append(
+            f"rows with more cells than the header: {len(wide):,}, such as that of {wide[0][0]!r}; "
+            "what is beyond is left out: put a text that holds the delimiter in quotes"
+        )
     yield from records_of_rows(
         ({column: row[at] for column, at in places.items() if at < len(row)} for row in rows),
         pos,

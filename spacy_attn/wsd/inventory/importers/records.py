@@ -17,18 +17,19 @@ _LETTERS = {"NOUN": "n", "VERB": "v", "ADJ": "a", "ADV": "r"}
 #: As dictionaries, wordnets (``n v a s r``), spaCy and the Penn Treebank write them.
 _NAMES = {
     "NOUN": "noun n n. name propn proper_noun proper-noun nn nnp substantiv nomen subst nom "
-    "sustantivo sostantivo substantivo zelfstandig_naamwoord",
-    "VERB": "verb v v. vb verbum verbe verbo werkwoord aux",
-    "ADJ": "adjective adj adj. a s jj adjektiv adjectif adjetivo aggettivo bijvoeglijk_naamwoord",
+    "sustantivo sostantivo substantivo zelfstandig_naamwoord n.m. n.f. nm nf s.m. s.f. sm sf",
+    "VERB": "verb v v. vb verbum verbe verbo werkwoord aux v.t. v.i. vt vi transitive_verb "
+    "intransitive_verb phrasal_verb",
+    "ADJ": "adjective adj adj. a a. s jj adjektiv adjectif adjetivo aggettivo "
+    "bijvoeglijk_naamwoord",
     "ADV": "adverb adv adv. r rb adverbe adverbio avverbio bijwoord",
 }
 _POS = {name: pos for pos, names in _NAMES.items() for name in names.split(" ")}
-_POS["proper noun"] = "NOUN"
 
 
 def pos_of(name: str) -> str | None:
     """NOUN, VERB, ADJ or ADV for the name of a part of speech; None for any other one."""
-    return _POS.get(name.strip().lower())
+    return _POS.get(name.strip().lower().replace(" ", "_"))
 
 
 class SenseNumbers:

@@ -17,9 +17,10 @@ from spacy_attn.files import atomic_write, open_decompressed
 from spacy_attn.models.languages import check_code
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
+from spacy_attn.wsd.inventory.importers.lmf import read_lmf
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, SenseNumbers
 from spacy_attn.wsd.inventory.importers.wiktextract import is_wiktextract, read_wiktextract
-from spacy_attn.wsd.inventory.importers.wordnets import read_lmf, read_wn
+from spacy_attn.wsd.inventory.importers.wordnets import read_wn
 from spacy_attn.wsd.inventory.jsonl import read_sense
 from spacy_attn.wsd.inventory.lines import Line, normal_form
 from spacy_attn.wsd.sense import POS_TAGS, Example
@@ -53,6 +54,7 @@ def import_inventory(
     lang: str | None = None,
     pos: str | None = None,
     columns: Mapping[str, str] | None = None,
+    lexicon: str | None = None,
 ) -> ImportSummary:
     """Write the senses of a dictionary as an inventory's JSONL file.
 
@@ -66,9 +68,11 @@ def import_inventory(
             get it.
         pos: part of speech of a glossary's rows that name none.
         columns: headers of a glossary, see :data:`.glossary.COLUMNS`.
+        lexicon: those lexicons of a WN-LMF file that are taken, ``ID`` or ``ID:VERSION`` with
+            blanks between; None takes all of the language.
 
     Raises:
-        ConfigError: an argument is not allowed.
+        ConfigError: an argument is not allowed, or not with this format.
         InventoryError: the source is not in the format, or an id stands twice in it.
         ResourceError: the source needs a library that is not installed.
         OSError: a file cannot be read or written.
@@ -83,13 +87,18 @@ def import_inventory(
         raise ConfigError(f"{output} is the dictionary itself: name another output")
     summary = ImportSummary("", lang)
     left_out = summary.left_out
-    if str(source).startswith("wn:"):
-        summary.format = "wn"
-        records = read_wn(str(source).removeprefix("wn:"), lang, left_out)
+    summary.format = "wn" if str(source).startswith("wn:") else format or _format_of(Path(source))
+    for name, value, kind in (
+        ("--pos", pos, "glossary"),
+        ("--columns", columns, "glossary"),
+        ("--lexicon", lexicon, "wn-lmf"),
+    ):
+        if value and summary.format != kind:
+            raise ConfigError(f"{name} is for a {kind}; {source} is read as {summary.format}")
+    if summary.format == "wn":
+        records = read_wn(str(source).removeprefix("wn:"), lang, left_out, summary.notes)
     else:
-        path = Path(source)
-        summary.format = format or _format_of(path)
-        records = _records(path, summary, lang, pos, columns or {})
+        records = _records(Path(source), summary, lang, pos, columns or {}, lexicon)
     with atomic_write(output) as file:
         for record in _checked(records, str(source), lang, summary):
             file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
@@ -121,6 +130,8 @@ def _format_of(path: Path) -> str:
             return "wiktextract"
         if isinstance(first, dict) and "sense" in first:
             raise ConfigError(f"{path} is an inventory already; give it as inventory = '{path}'")
+    if suffix in (".xlsx", ".xls", ".ods"):
+        raise ConfigError(f"{path} is a workbook; save its sheet as CSV, or give a DataFrame of it")
     raise ConfigError(
         f"{path} is no format that is known by its name; say which with --format: "
         f"{', '.join(FORMATS)}"
@@ -142,18 +153,19 @@ def _records(
     lang: str | None,
     pos: str | None,
     columns: Mapping[str, str],
+    lexicon: str | None,
 ) -> Iterator[Record]:
     kind, left_out = summary.format, summary.left_out
     with _opened(path) as file:
         if kind == "wn-lmf":
-            yield from read_lmf(file, str(path), lang, left_out)
+            yield from read_lmf(file, str(path), lang, lexicon, left_out, summary.notes)
         elif kind == "wiktextract":
             yield from read_wiktextract(file, str(path), lang, left_out)
         else:
             raw = file.read()
             is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of Excel
             try:
-                text = raw.decode("utf-16" if is_utf16 else "utf-8-sig")
+                text = raw.decode("utf-16" if is_utf16 else "utf-8").lstrip("\ufeff")
             except UnicodeDecodeError as error:
                 raise InventoryError(
                     f"{path}: byte {error.start + 1} is not UTF-8; save it as UTF-8"

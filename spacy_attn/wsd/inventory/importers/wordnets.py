@@ -1,118 +1,73 @@
-"""Wordnets of all languages: WN-LMF files, and the data of the user's ``wn`` library.
-
-The format: https://globalwordnet.github.io/schemas/. Both ways give the same records.
-"""
+"""Wordnets: the data of the user's ``wn`` library, and what a WN-LMF file has in common with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import IO, Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
-from spacy_attn.errors import ConfigError, InventoryError, did_you_mean, explain_missing_package
+from spacy_attn.errors import ConfigError, did_you_mean, explain_missing_package
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record, pos_of
 
-_LEXICONS = ("Lexicon", "LexiconExtension")
+
+class Lexicon(Protocol):
+    """One of the wordnets of a file or of ``wn``."""
+
+    @property
+    def label(self) -> str:
+        """Its title."""
+
+    @property
+    def language(self) -> str:
+        """Code of its language."""
+
+    def specifier(self) -> str:
+        """``ID:VERSION``."""
 
 
-@dataclass(slots=True)
-class _Synset:
-    """What the file says of a synset, after the words that point to it."""
-
-    definition: str = ""
-    examples: list[str] = field(default_factory=list)
-    ili: str = ""
-    lexfile: str = ""
+L = TypeVar("L", bound=Lexicon)
 
 
-@dataclass(slots=True)
-class _Sense:
-    lemma: str
-    pos: str
-    forms: list[str]
-    id: str
-    synset: str
-    examples: list[str]
-
-
-@dataclass(slots=True)
-class _Lexicon:
-    id: str
-    lang: str
-    senses: list[_Sense] = field(default_factory=list)
-    synsets: dict[str, _Synset] = field(default_factory=dict)
-
-
-def read_lmf(file: IO[bytes], place: str, lang: str | None, left_out: LeftOut) -> Iterator[Record]:
-    """The records of a WN-LMF file.
+def read_wn(
+    lexicon: str, lang: str | None, left_out: LeftOut, notes: list[str]
+) -> Iterator[Record]:
+    """The records of lexicons of the user's ``wn`` library.
 
     Args:
-        file: its bytes.
-        place: its name, for messages.
-        lang: code of the language whose lexicons are taken; None where the file has one.
-        left_out: counts the senses that are left out.
-
-    Raises:
-        InventoryError: it is no WN-LMF.
-        ConfigError: it has several languages and none was chosen, or not the one that was.
-    """
-    lexicons = list(_lexicons(file, place))
-    if not lexicons:
-        raise InventoryError(f"{place} holds no <Lexicon>; a wordnet of WN-LMF has one or more")
-    langs = dict.fromkeys(lexicon.lang for lexicon in lexicons)
-    if lang is None and len(langs) > 1:
-        raise ConfigError(
-            f"{place} has lexicons of {', '.join(langs)}; choose a language with --lang"
-        )
-    taken = [lexicon for lexicon in lexicons if lang in (None, lexicon.lang)]
-    if not taken:
-        near = did_you_mean(lang, langs)
-        raise ConfigError(f"--lang {lang}: {place} has lexicons of {', '.join(langs)}{near}")
-    for lexicon in taken:
-        for sense in lexicon.senses:
-            synset = lexicon.synsets.get(sense.synset, _Synset())
-            yield from _record(
-                sense.lemma,
-                sense.pos,
-                sense.id,
-                definition=synset.definition,
-                examples=[*sense.examples, *synset.examples],
-                forms=sense.forms,
-                supersense=synset.lexfile,
-                ids={"synset": sense.synset, "ili": synset.ili},
-                lang=lexicon.lang,
-                left_out=left_out,
-            )
-
-
-def read_wn(lexicon: str, lang: str | None, left_out: LeftOut) -> Iterator[Record]:
-    """The records of a lexicon of the user's ``wn`` library.
-
-    Args:
-        lexicon: such as "oewn:2024".
+        lexicon: such as "oewn:2024"; several have blanks between them, and * is every one.
         lang: code of the language, where the lexicon does not say enough.
         left_out: counts the senses that are left out.
+        notes: says which lexicons are taken, where there are several.
 
     Raises:
         ResourceError: ``wn`` is not installed.
-        ConfigError: it has no such lexicon.
+        ConfigError: it has no such lexicon, or they have several languages, or two of them have a
+            sense of the same id.
     """
-    with explain_missing_package(f"wn:{lexicon}"):
+    place = f"wn:{lexicon}"
+    with explain_missing_package(place):
         import wn
     try:
-        wordnet = wn.Wordnet(lexicon=lexicon, lang=lang, expand="")
-        found = wordnet.lexicons()
+        each = [wn.Wordnet(lexicon=name, lang=lang).lexicons() for name in lexicon.split()]
     except wn.Error as error:
         known = ", ".join(each.specifier() for each in wn.lexicons()) or "none"
         raise ConfigError(
             f"wn has no lexicon {lexicon!r} ({error}); it has {known}; get one with: "
             f"python -m wn download {lexicon}"
         ) from error
-    for word in wordnet.words():
+    found = {one.specifier(): one for lexicons in each for one in lexicons}
+    for extension in list(found.values()):
+        if (base := extension.extends()) is not None:  # without it there are words of no lexicon
+            found.setdefault(base.specifier(), base)
+    of_one_language(list(found.values()), place, lang)
+    if len(found) > 1:
+        notes.append(f"lexicons taken: {names_of(list(found.values()))}; wn:ID:VERSION takes one")
+    seen: dict[str, str] = {}
+    for word in wn.Wordnet(lexicon=" ".join(found), expand="").words():
         lemma, *forms = map(str, word.forms())
+        of = word.lexicon()
         for sense in word.senses():
             synset = sense.synset()
-            yield from _record(
+            yield from record_of(
                 lemma,
                 word.pos,
                 sense.id,
@@ -121,9 +76,41 @@ def read_wn(lexicon: str, lang: str | None, left_out: LeftOut) -> Iterator[Recor
                 forms=forms,
                 supersense=synset.lexfile() or "",
                 ids={"synset": synset.id, "ili": ili_of(synset)},
-                lang=found[0].language,
+                lexicon=of,
+                seen=seen,
                 left_out=left_out,
             )
+
+
+def of_one_language(lexicons: Sequence[L], place: str, lang: str | None) -> list[L]:
+    """The lexicons of a language.
+
+    Args:
+        lexicons: one or more.
+        place: where they are, for messages.
+        lang: code of the language; None where all have the same.
+
+    Raises:
+        ConfigError: they have several languages and none was chosen, or not the one that was.
+    """
+    langs = dict.fromkeys(lexicon.language for lexicon in lexicons)
+    if lang is None and len(langs) > 1:
+        raise ConfigError(
+            f"{place} has lexicons of {', '.join(langs)}; choose a language with --lang"
+        )
+    taken = [lexicon for lexicon in lexicons if lang in (None, lexicon.language)]
+    if not taken:
+        near = did_you_mean(lang, langs)
+        raise ConfigError(f"--lang {lang}: {place} has lexicons of {', '.join(langs)}{near}")
+    return taken
+
+
+def names_of(lexicons: Sequence[Lexicon]) -> str:
+    """What a user reads of lexicons."""
+    return ", ".join(
+        f"{each.specifier()} ({each.label and each.label + ', '}{each.language})"
+        for each in lexicons
+    )
 
 
 def ili_of(synset: Any) -> str:
@@ -132,7 +119,7 @@ def ili_of(synset: Any) -> str:
     return str(getattr(ili, "id", ili) or "")
 
 
-def _record(
+def record_of(
     lemma: str,
     pos: str,
     sense: str,
@@ -142,13 +129,38 @@ def _record(
     forms: list[str],
     supersense: str,
     ids: dict[str, str],
-    lang: str,
+    lexicon: Lexicon,
+    seen: dict[str, str],
     left_out: LeftOut,
 ) -> Iterator[Record]:
+    """A sense as a record, or none where it is left out.
+
+    Args:
+        lemma: the word.
+        pos: its part of speech, as wordnets name it.
+        sense: id of the sense, or "".
+        definition: its definition, or "".
+        examples: its examples.
+        forms: of the word, without the lemma.
+        supersense: its broad class, or "".
+        ids: its other ids; empty ones are left out.
+        lexicon: the one that it is of.
+        seen: gets the id of the sense with the lexicon that it is of.
+        left_out: counts the senses that are left out.
+
+    Raises:
+        ConfigError: another lexicon has a sense of this id.
+    """
     tag = pos_of(pos)
     if tag is None or not (definition or examples):
         left_out[f"part of speech {pos}" if tag is None else "no definition or example"] += 1
         return
+    other = seen.setdefault(sense, lexicon.specifier()) if sense else lexicon.specifier()
+    if other != lexicon.specifier():
+        raise ConfigError(
+            f"{other} and {lexicon.specifier()} have a sense {sense!r} each; choose one of these "
+            "lexicons with --lexicon ID:VERSION, of the wn library with wn:ID:VERSION"
+        )
     record = {
         "lemma": lemma,
         "pos": tag,
@@ -158,65 +170,6 @@ def _record(
         "forms": forms,
         "supersense": supersense,
         "ids": {name: value for name, value in ids.items() if value},
-        "lang": lang,
+        "lang": lexicon.language,
     }
     yield {name: value for name, value in record.items() if value}
-
-
-def _lexicons(file: IO[bytes], place: str) -> Iterator[_Lexicon]:
-    """Each lexicon of a file; elements are dropped as soon as they are read."""
-    from xml.etree import ElementTree
-
-    lexicon: _Lexicon | None = None
-    try:
-        for event, element in ElementTree.iterparse(file, ("start", "end")):  # noqa: S314
-            if event == "start":
-                if element.tag in _LEXICONS:
-                    lexicon = _Lexicon(element.get("id", ""), element.get("language", ""))
-                continue
-            if lexicon is None:
-                continue
-            if element.tag == "LexicalEntry":
-                lexicon.senses += _senses(element)
-                element.clear()
-            elif element.tag == "Synset":
-                lexicon.synsets[element.get("id", "")] = _synset(element)
-                element.clear()
-            elif element.tag in _LEXICONS:
-                yield lexicon
-                lexicon = None
-                element.clear()
-    except ElementTree.ParseError as error:
-        raise InventoryError(f"{place} is no XML ({error}); a wordnet is in WN-LMF") from error
-
-
-def _senses(entry: Any) -> Iterable[_Sense]:
-    lemma = entry.find("Lemma")
-    if lemma is None:
-        return
-    forms = [form.get("writtenForm", "") for form in entry.iter("Form")]
-    for sense in entry.iter("Sense"):
-        yield _Sense(
-            lemma.get("writtenForm", ""),
-            lemma.get("partOfSpeech", ""),
-            [form for form in forms if form],
-            sense.get("id", ""),
-            sense.get("synset", ""),
-            _texts(sense, "Example"),
-        )
-
-
-def _synset(element: Any) -> _Synset:
-    definitions = _texts(element, "Definition") or _texts(element, "ILIDefinition")
-    ili = element.get("ili", "")
-    return _Synset(
-        definitions[0] if definitions else "",
-        _texts(element, "Example"),
-        "" if ili == "in" else ili,  # "in": to be added to the index
-        element.get("lexfile", ""),
-    )
-
-
-def _texts(element: Any, tag: str) -> list[str]:
-    texts = (" ".join("".join(child.itertext()).split()) for child in element.iter(tag))
-    return [text for text in texts if text]
