@@ -77,6 +77,11 @@ def train_attention(
     check_inputs("--data", data)
     check_inputs("--semcor", semcor, source=CORPUS_SOURCE)
     check_inputs("--masc", masc, source=CORPUS_SOURCE)
+    if data is not None and inventory != "none":
+        from spacy_attn.wsd.inventory.jsonl import load_inventory
+        from spacy_attn.wsd.inventory.labelled import read_labels_of
+
+        list(read_labels_of(data, load_inventory(inventory)))
     from spacy_attn.encoder.static_network import NetworkConfig
     from spacy_attn.train.run_folder import held_folder
     from spacy_attn.train.self_attention import SelfAttentionConfig

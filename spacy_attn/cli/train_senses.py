@@ -192,10 +192,15 @@ def train_senses(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )
     from spacy_attn.train.run_folder import held_folder
-    from spacy_attn.train.sense_config import TrainConfig
+    from spacy_attn.train.sense_config import TrainConfig, check_material
+    from spacy_attn.wsd.inventory.labelled import labels_to_train_on
+    from spacy_attn.wsd.inventory.open import load_inventory
     from spacy_attn.wsd.inventory.sources import check_source
 
     check_source(inventory)
+    check_material(semcor, data)
+    if data is not None:
+        labels_to_train_on(data, load_inventory(inventory))
     config = TrainConfig(
         epochs=epochs,
         learning_rate=learning_rate,

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
-from spacy_attn.errors import ConfigError
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.wsd.context import Resources, tokens_within
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.inventory.labelled import read_labels_of
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
@@ -100,18 +99,11 @@ def of_labels(
         ConfigError: one names a sense that the inventory does not have.
         InventoryError: a line is broken.
     """
-    for i, item in enumerate(read_labelled(path)):
-        candidates = inventory.candidates(item.lemma, item.pos)
-        ids = [candidate.id for candidate in candidates]
-        if item.sense not in ids:
-            raise ConfigError(
-                f"{path}, label {i + 1}: {item.lemma} ({item.pos}) has no sense {item.sense!r} in "
-                f"the inventory {inventory.name!r}; name the labels' inventory with --inventory"
-            )
+    for i, (item, candidates) in enumerate(read_labels_of(path, inventory)):
         if len(candidates) < 2:
             continue
         numbers = senses.numbers(inventory, candidates)
-        right = (numbers[ids.index(item.sense)],)
+        right = (numbers[[sense.id for sense in candidates].index(item.sense)],)
         context = resources.tokenize(item.text)
         first, end = tokens_within(context, item.start, item.end)
         yield cut(context.tokens, first, end, numbers, right, "own", f"own/{i}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from spacy_attn.errors import ConfigError
 from spacy_attn.train.schedule import check_rate
 
 
@@ -74,3 +76,15 @@ class TrainConfig:
             "tagged": 1.0,
         }
         return weights.get(genre, self.weight_masc)
+
+
+def check_material(semcor: Path | None, data: Path | None) -> None:
+    """Refuse a run that has nothing to read.
+
+    Raises:
+        ConfigError: neither SemCor nor labels are given.
+    """
+    if semcor is None and data is None:
+        raise ConfigError(
+            "nothing to train on; give --semcor FILE, or your labels with --data FILE"
+        )

@@ -40,12 +40,12 @@ from spacy_attn.train.finished import is_finished, run_of
 from spacy_attn.train.own_labels import add_labels, labelled_sentences
 from spacy_attn.train.rows import Row, passages, rows_of
 from spacy_attn.train.run_folder import CHECKPOINT
-from spacy_attn.train.sense_config import TrainConfig
+from spacy_attn.train.sense_config import TrainConfig, check_material
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.train.teacher import ask_teachers, with_untagged
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
-from spacy_attn.wsd.inventory.labelled import read_labelled
+from spacy_attn.wsd.inventory.labelled import labels_to_train_on
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
@@ -113,15 +113,12 @@ def train_sense_model(
         The sense model, ``output/senses.safetensors``.
 
     Raises:
-        ConfigError: neither SemCor nor labels are given, or the result of other options stands in
-            ``output``.
+        ConfigError: neither SemCor nor labels are given, or labels of other senses or too few of
+            them, or the result of other options stands in ``output``.
         ResourceError: the encoder or WordNet is missing.
-        RecordError: a label is broken.
+        InventoryError: a label is broken.
     """
-    if semcor is None and data is None:
-        raise ConfigError(
-            "nothing to train on; give --semcor FILE, or your labels with --data FILE"
-        )
+    check_material(semcor, data)
     path = output / RESULT
     is_file = Path(inventory).is_file()
     run = run_of(
@@ -155,11 +152,12 @@ def train_sense_model(
         config = replace(config, prior=before.prior)
     say = _stages(report)
     say("reading WordNet")
-    wordnet, lexicon = WordNet(), WordNetInventory()
+    lexicon = WordNetInventory()
     own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
-    labels = list(read_labelled(data)) if data else []
+    labels = labels_to_train_on(data, own or lexicon) if data else []
+    wordnet = WordNet()
     table = SenseTable(wordnet, lexicon, own, {label.sense for label in labels})
-    sentences = labelled_sentences(labels, table, data)
+    sentences = labelled_sentences(labels, table)
     say("loading the encoder")
     _note_emulation(config, report)
     resolved = resolve_encoder(model)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +16,13 @@ from spacy_attn.train import sense_model
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
 RUNNER = CliRunner()
+
+
+def labels_file(folder, senses):
+    path = folder / "labels.jsonl"
+    label = {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN"}
+    path.write_text("".join(json.dumps({**label, "sense": sense}) + "\n" for sense in senses))
+    return path
 
 
 def call(*arguments):
@@ -66,8 +76,10 @@ def test_a_pipe_as_input_is_one_sentence(tmp_path, command, option):
 @pytest.mark.parametrize("command", TRAINING)
 def test_an_output_that_is_a_pipe_is_one_sentence(tmp_path, command):
     os.mkfifo(tmp_path / "run")
-    given = "--data" if command == "train-senses" else "--semcor"
-    result = RUNNER.invoke(app, [command, "-o", str(tmp_path / "run"), given, __file__])
+    given = ["--semcor", __file__]
+    if command == "train-senses":
+        given = ["--data", str(labels_file(tmp_path, ["bat.animal", "bat.club"]))]
+    result = RUNNER.invoke(app, [command, "-o", str(tmp_path / "run"), *given])
     assert result.exit_code == 2, result.output
     assert "cannot be written (File exists); give a folder" in " ".join(result.output.split())
     assert stat.S_ISFIFO(os.stat(tmp_path / "run").st_mode)
@@ -78,6 +90,34 @@ def test_a_wrong_inventory_is_told_before_the_work(monkeypatch, tmp_path):
     result = call("-o", tmp_path / "run", "--data", __file__, "--inventory", "homograf")
     assert result.exit_code == 2
     assert "did you mean 'homographs'?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "senses", "sentence"),
+    [
+        ("train-senses", ["bat.animal", "bat.anmal"], "label 2: bat (NOUN) has no sense 'bat.anm"),
+        ("train-attention", ["bat.anmal"], "label 1: bat (NOUN) has no sense 'bat.anmal' in the"),
+        ("train-senses", ["bat.animal"], "--data has nothing to train on: needed are two labels"),
+        ("train-senses", [], "--data has nothing to train on: needed are two labels"),
+    ],
+)
+def test_wrong_labels_are_told_before_pytorch_is_loaded(tmp_path, command, senses, sentence):
+    script = (
+        "import runpy, sys\n"
+        "sys.modules['torch'] = None\n"
+        "sys.argv[0] = 'spacy-attn'\n"
+        "runpy.run_module('spacy_attn', run_name='__main__')\n"
+    )
+    given = ["-o", str(tmp_path / "run"), "--data", str(labels_file(tmp_path, senses))]
+    run = subprocess.run(
+        [sys.executable, "-c", script, command, *given],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2, run.stderr
+    assert sentence in " ".join(run.stderr.split())
+    assert "reading" not in run.stderr
+    assert os.listdir(tmp_path) == ["labels.jsonl"]
 
 
 def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_model(
@@ -93,10 +133,14 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
         return output / "senses.safetensors"
 
     monkeypatch.setattr(sense_model, "train_sense_model", train)
-    labels = tmp_path / "labels.jsonl"
-    labels.write_text("")
+    labels = labels_file(tmp_path, ["bat.animal", "bat.club"])
     mine = tmp_path / "mine.jsonl"
-    mine.touch()
+    mine.write_text(
+        "".join(
+            json.dumps({"lemma": "bat", "pos": "NOUN", "sense": sense, "definition": sense}) + "\n"
+            for sense in ("bat.animal", "bat.club")
+        )
+    )
     result = call("-o", tmp_path, "--data", labels, "--inventory", mine, "--epochs", 2)
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "senses.safetensors") in result.output

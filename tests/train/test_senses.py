@@ -901,7 +901,7 @@ def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_w
     labels = tmp_path / "labels.jsonl"
     record = {"text": "the bat", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN", "sense": "x"}
     labels.write_text(json.dumps(record) + "\n")
-    with pytest.raises(ConfigError, match=r"label 1: the inventory .* has no sense 'x'"):
+    with pytest.raises(ConfigError, match=r"label 1: bat \(NOUN\) has no sense 'x' in the"):
         sense_model.train_sense_model(str(toy_model), tmp_path / "run", CONFIG, data=labels)
 
 
