@@ -158,12 +158,12 @@ def _one_layer(shape: Shape, name: str) -> Callable[[], object]:
     generator = torch.Generator().manual_seed(0)
 
     def weights(of: str) -> Tensor:
-        rows = inner if ".intermediate." in of else width
-        columns = inner if ".0.output.dense" in of else width
-        size = (_PIECES, width) if "embeddings." in of else (rows, columns)
-        is_vector = of.endswith(".bias") or "LayerNorm" in of
-        shape = (rows,) if is_vector else size
-        return torch.randn(shape, generator=generator, dtype=torch.float32) * 0.05
+        n_out = inner if ".intermediate." in of else width
+        n_in = inner if ".0.output.dense" in of else width
+        size = [_PIECES, width] if "embeddings." in of else [n_out, n_in]
+        if of.endswith(".bias") or "LayerNorm" in of:
+            size = [n_out]
+        return torch.randn(size, generator=generator, dtype=torch.float32) * 0.05
 
     dtype = torch.float32 if name == "int8" else getattr(torch, name)
     ops = example_scales(width, inner).ops() if name == "int8" else None

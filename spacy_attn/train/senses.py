@@ -138,6 +138,7 @@ class SenseTrainer:
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
         self.cls, self.sep, self.pad = special
         self.epoch = self.step = self.batch = 0
+        self.total = config.steps  # 0 until it is known how many batches there are
         self.losses: list[float] = []
         self.curve: list[dict[str, Any]] = []
 
@@ -250,6 +251,11 @@ class SenseTrainer:
 
     # -- training ------------------------------------------------------------------------
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all steps are done; what was learnt may still have to be measured."""
+        return self.epoch >= self.config.epochs or 0 < self.total <= self.step
+
     def train(
         self,
         documents: list[list[Row]],
@@ -259,21 +265,21 @@ class SenseTrainer:
         """Train for ``epochs``; a run that was stopped goes on from its last checkpoint."""
         config = self.config
         optimizers = dense, sparse = self._optimizers()
-        total = self._resume(optimizers)
+        self._resume(optimizers)
         kept = self._kept_occurrences(documents)
         groups = [*dense.param_groups, *sparse.param_groups]
         clipped = [p for group in dense.param_groups for p in group["params"]]
         rates = (config.projection_rate, config.learning_rate, config.residual_rate)
         self._saved_at = time.perf_counter()
-        while self.epoch < config.epochs and (self.batch or not total or self.step < total):
+        while self.batch or not self.has_ended:
             rng = random.Random(config.seed * 1000 + self.epoch)  # noqa: S311 - order, no secret
             every = [row for rows in documents for row in rows]
             these = batches(every, config.batch_pieces, rng)
-            total = total or config.steps or len(these) * config.epochs
-            these = these[: self.batch + total - self.step]
+            self.total = self.total or len(these) * config.epochs
+            these = these[: self.batch + self.total - self.step]
             started, first = time.perf_counter(), self.batch
             for batch in these[first:]:
-                rate = linear_schedule(self.step / total, config.warmup)
+                rate = linear_schedule(self.step / self.total, config.warmup)
                 for group, base in zip(groups, rates, strict=True):
                     group["lr"] = base * rate
                 torch.manual_seed(config.seed * 1_000_003 + self.step)
@@ -291,13 +297,13 @@ class SenseTrainer:
                             "seconds": time.perf_counter() - started,
                         }
                     )
-                self._checkpoint_if_due(optimizers, total)
+                self._checkpoint_if_due(optimizers)
             record: dict[str, Any] = {
                 "epoch": self.epoch + 1,
                 "loss": round(float(np.mean(self.losses)), 4),
                 "seconds": round(time.perf_counter() - started, 1),
             }
-            self._checkpoint_if_due(optimizers, total)
+            self._checkpoint_if_due(optimizers)
             record |= evaluate()
             if report:
                 report(record)
@@ -306,8 +312,7 @@ class SenseTrainer:
                 record["glosses"] = turn | evaluate()
             self.curve.append(record)
             self.epoch, self.batch, self.losses = self.epoch + 1, 0, []
-            is_last = self.epoch >= config.epochs or self.step >= total
-            self._checkpoint_if_due(optimizers, total, at_once=is_last)
+            self._checkpoint_if_due(optimizers, at_once=self.has_ended)
             write_curve(self.folder, self.curve)
 
     def _optimizers(self) -> tuple[torch.optim.AdamW, torch.optim.SparseAdam]:
@@ -429,23 +434,20 @@ class SenseTrainer:
 
     # -- files ---------------------------------------------------------------------------
 
-    def _checkpoint_if_due(
-        self, optimizers: tuple[Any, ...], total: int, *, at_once: bool = False
-    ) -> None:
+    def _checkpoint_if_due(self, optimizers: tuple[Any, ...], *, at_once: bool = False) -> None:
         if at_once or time.perf_counter() - self._saved_at > _SAVE_EVERY:
-            self._checkpoint(optimizers, total)
+            self._checkpoint(optimizers)
             self._saved_at = time.perf_counter()
 
-    def _checkpoint(self, optimizers: tuple[Any, ...], total: int) -> None:
+    def _checkpoint(self, optimizers: tuple[Any, ...]) -> None:
         """What the run has changed; nothing steps any more once it has ended."""
-        has_ended = self.epoch >= self.config.epochs or self.step >= total
-        stepping = () if has_ended else optimizers
+        stepping = () if self.has_ended else optimizers
         state = {
             "epoch": self.epoch,
             "step": self.step,
             "batch": self.batch,
             "losses": self.losses,
-            "total": total,
+            "total": self.total,
             "curve": self.curve,
             "config": asdict(self.config),
             "optimizers": [thin(optimizer.state_dict()) for optimizer in stepping],
@@ -456,11 +458,11 @@ class SenseTrainer:
         }
         write_checkpoint(self.folder, state)
 
-    def _resume(self, optimizers: tuple[Any, Any]) -> int:
-        """Take over the last checkpoint; gives the number of all steps, 0 for a new run."""
+    def _resume(self, optimizers: tuple[Any, Any]) -> None:
+        """Take over the last checkpoint, where there is one."""
         path = self.folder / CHECKPOINT
         if not path.exists():
-            return 0
+            return
         saved = read_checkpoint(path, self.device)
         if saved.get("config") != asdict(self.config):
             raise ConfigError(
@@ -472,13 +474,11 @@ class SenseTrainer:
             self.network.load_state_dict(thick(saved["network"]))
             load_trained(self.encoder, saved["encoder"])
             self.worker.update()
-            has_ended = saved["epoch"] >= self.config.epochs or saved["step"] >= saved["total"]
-            stepping = () if has_ended else optimizers
-            for optimizer, state in zip(stepping, saved["optimizers"], strict=not has_ended):
-                optimizer.load_state_dict(thick(state))
+            for name in ("epoch", "step", "batch", "total", "losses", "curve"):
+                setattr(self, name, saved[name])
+            if not self.has_ended:
+                for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+                    optimizer.load_state_dict(thick(state))
             if saved["glosses"] is not None:
                 self.glosses = self._gloss_encoder()
                 self.glosses.load(saved["glosses"])
-            for name in ("epoch", "step", "batch", "losses", "curve"):
-                setattr(self, name, saved[name])
-            return int(saved["total"])

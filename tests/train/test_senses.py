@@ -401,7 +401,7 @@ def test_runs_are_averaged_weight_by_weight(tmp_path, toy_model, table):
     for one in runs:
         one.train(documents(one), dict)
     runs[1].network.target.weight.data += 1
-    runs[1]._checkpoint((), 1)
+    runs[1]._checkpoint(())
     before = [one.network.target.weight.detach().clone() for one in runs]
     average_with(runs[0], [tmp_path / "b"])
     assert torch.allclose(runs[0].network.target.weight, (before[0] + before[1]) / 2)
