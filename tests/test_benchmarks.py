@@ -14,22 +14,16 @@ import pytest
 from benchmarks import technique_speed
 from benchmarks.common import (
     DATA,
-    Column,
-    between,
     duel,
     in_turns,
     median_ratio,
     memory_mb,
-    p_value,
-    page,
-    percent,
     run_command,
     sha256,
     small_pipeline,
-    table,
-    wide_table,
 )
 from benchmarks.tables import PAGES, SECTIONS, replace_between, section_of, sections_of
+from benchmarks.tables.markdown import Column, between, p_value, page, percent, table, wide_table
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"

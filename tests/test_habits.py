@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "spacy_attn").rglob("*.py"))
+OTHERS = [path for part in ("benchmarks", "scripts") for path in (ROOT / part).rglob("*.py")]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_LINES = 500  # of a module
 MOST_SKIPS = 20  # places that are formatted by hand, in the whole package
@@ -27,8 +28,10 @@ def raises_without_match(source: str) -> Iterator[int]:
 
 
 def test_modules_are_short() -> None:
-    lines = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert len(lines) > 200
+    lines = {
+        str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES + OTHERS
+    }
+    assert len(lines) > 270
     assert {path: n for path, n in lines.items() if n > MOST_LINES} == {}
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import (
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
     exact,
-    load,
     made_with,
     number,
     page,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.common import (
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
     exact,
-    load,
     made_with,
     page,
     percent,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.common import Result, load, made_with, page, percent, wide_table
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import made_with, page, percent, wide_table
 
 __all__ = ["scores_of", "written"]
 

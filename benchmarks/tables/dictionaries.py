@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.common import (
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
-    load,
     machine,
     made_with,
     page,

@@ -5,11 +5,10 @@ Where a classic method wins, the line below the table says so.
 
 from __future__ import annotations
 
-from benchmarks.common import (
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
-    load,
     machine,
     made_with,
     number,

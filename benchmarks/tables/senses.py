@@ -6,12 +6,11 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from benchmarks.common import (
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
     exact,
-    load,
     machine,
     made_with,
     p_value,

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from benchmarks.common import (
-    RESULTS,
-    Column,
-    Result,
-    between,
-    load,
-    made_with,
-    page,
-    percent,
-    table,
-    whole,
-)
+from benchmarks.common import RESULTS, Result, load
+from benchmarks.tables.markdown import Column, between, made_with, page, percent, table, whole
 
 LEMMATIZERS = {
     "form": "the form itself",

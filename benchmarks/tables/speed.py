@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.common import (
+from benchmarks.common import Result, by_processor, load
+from benchmarks.tables.markdown import (
     Column,
-    Result,
     between,
-    by_processor,
     exact,
-    load,
     machine,
     made_with,
     number,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.common import Column, Result, load, page, percent, table
+from benchmarks.common import Result, load
+from benchmarks.tables.markdown import Column, page, percent, table
 
 __all__ = ["real_text"]
 
