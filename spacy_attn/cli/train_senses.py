@@ -225,27 +225,31 @@ def train_senses(
     )
     with training_progress("loading PyTorch") as report, held_folder(output, "senses.safetensors"):
         from spacy_attn.train.sense_model import train_sense_model
+        from spacy_attn.train.sense_sources import SenseSources
         from spacy_attn.wsd.methods.registry import SENSE_MODEL
 
         if semcor is None and data is not None and start is None:
             start = SENSE_MODEL
-        path = train_sense_model(
-            model,
-            output,
-            config,
+        sources = SenseSources(
             semcor=semcor,
             masc=masc,
             written=written,
             tagged=tagged or (),
-            everything=everything,
             data=data,
             inventory=inventory,
-            rank=rank,
-            width=width,
             start=start,
             senses_from=senses_from,
             average=average or (),
             teachers=teachers,
+        )
+        path = train_sense_model(
+            model,
+            output,
+            config,
+            sources,
+            everything=everything,
+            rank=rank,
+            width=width,
             untagged=untagged,
             report=report,
             limit=limit,

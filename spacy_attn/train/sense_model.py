@@ -11,23 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from spacy_attn.encoder.device import training
 from spacy_attn.encoder.precision import has_bf16
 from spacy_attn.errors import ConfigError, ResourceError
-from spacy_attn.models import file_sha256, resolve_encoder
+from spacy_attn.models import resolve_encoder
 from spacy_attn.train.averaging import average_with
-from spacy_attn.train.balance import NATURAL, balanced
+from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import (
     Split,
     TaggedSentence,
-    read_masc,
-    read_semcor,
-    read_tagged,
-    read_wordnet_examples,
-    read_written,
-    split_corpora,
 )
 from spacy_attn.train.export import (
     base_of,
@@ -38,12 +31,20 @@ from spacy_attn.train.export import (
 )
 from spacy_attn.train.finished import is_finished, run_of
 from spacy_attn.train.own_labels import add_labels, labelled_sentences
-from spacy_attn.train.rows import Row, passages, rows_of
-from spacy_attn.train.run_folder import CHECKPOINT
-from spacy_attn.train.sense_config import TrainConfig, check_material
+from spacy_attn.train.rows import Row, rows_of
+from spacy_attn.train.sense_config import TrainConfig
+from spacy_attn.train.sense_sources import (
+    TRAINED_ON_LAST,
+    SenseSources,
+    add_everything,
+    add_untagged,
+    documents_read,
+    joined,
+    seen_senses,
+)
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
-from spacy_attn.train.teacher import ask_teachers, with_untagged
+from spacy_attn.train.teacher import ask_teachers
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.labelled import labels_to_train_on
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
@@ -52,8 +53,6 @@ from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 
 RESULT = "senses.safetensors"
-#: Of what is held out, these are trained on with ``everything``.
-TRAINED_ON_LAST = ("semcor", "written")
 _WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen
 _FEW_SHOT = {"ridge": 1.0, "gloss_weight": 0.1}  # until they are chosen
 
@@ -65,20 +64,11 @@ def train_sense_model(
     model: str,
     output: Path,
     config: TrainConfig,
+    sources: SenseSources,
     *,
-    semcor: Path | None = None,
-    masc: Path | None = None,
-    written: Path | None = None,
-    tagged: Sequence[Path] = (),
     everything: bool = False,
-    data: Path | None = None,
-    inventory: str | Path = "homographs",
     rank: int = 112,
     width: int = 192,
-    start: Path | None = None,
-    senses_from: Path | None = None,
-    average: Sequence[Path] = (),
-    teachers: Sequence[Path] = (),
     untagged: bool = False,
     report: Report | None = None,
     limit: int | None = None,
@@ -88,22 +78,12 @@ def train_sense_model(
     Args:
         model: the encoder, found by the resolver.
         output: folder for checkpoints, ``curve.json`` and the result.
-        config: see :class:`~.senses.TrainConfig`.
-        semcor: SemCor as JSONL, or None.
-        masc: MASC as JSONL, or None.
-        written: folder of the written corpus, or None.
-        tagged: further files, see :func:`~.corpora.read_tagged`.
+        config: see :class:`~.sense_config.TrainConfig`.
+        sources: the files.
         everything: train also on what is held out of SemCor and of the written corpus: for a last
             run, after all was chosen. What the run then measures says nothing.
-        data: labels of your own (JSONL, see the README), or None.
-        inventory: the senses that they name: "homographs", "wordnet" or a file.
         rank: of the encoder's change, as it is kept.
         width: of the sense vectors, as they are kept.
-        start: a sense model to go on from; None starts from the plain encoder.
-        senses_from: a sense model of another encoder, whose sense vectors, mapped, are part of the
-            new ones: what a small encoder learnt of rare senses need not be learnt again.
-        average: folders of finished runs whose weights are averaged with this one's.
-        teachers: finished sense models whose probabilities are learnt too: :mod:`~.teacher`.
         untagged: learn from the teachers also what words without a tag mean.
         report: called with the state of the run: what is done (``stage``), what to know (``note``),
             every 25 batches, and after every epoch.
@@ -113,47 +93,35 @@ def train_sense_model(
         The sense model, ``output/senses.safetensors``.
 
     Raises:
-        ConfigError: neither SemCor nor labels are given, or labels of other senses or too few of
-            them, or the result of other options stands in ``output``.
+        ConfigError: labels of other senses or too few of them, or the result of other options
+            stands in ``output``.
         ResourceError: the encoder or WordNet is missing.
         InventoryError: a label is broken.
     """
-    check_material(semcor, data)
     path = output / RESULT
-    is_file = Path(inventory).is_file()
     run = run_of(
         {
             **asdict(config),
             "model": model,
-            "inventory": "file" if is_file else str(inventory),
+            "inventory": "file" if sources.inventory_file else str(sources.inventory),
             "rank": rank,
             "width": width,
             "everything": everything,
             "untagged": untagged,
             "limit": limit,
         },
-        {
-            "semcor": semcor,
-            "masc": masc,
-            "written": _files(written),
-            "tagged": tagged,
-            "data": data,
-            "inventory": Path(inventory) if is_file else None,
-            "start": start,
-            "senses-from": senses_from,
-            "average": [folder / CHECKPOINT for folder in average],
-            "teacher": teachers,
-        },
+        sources.by_option(),
     )
     if is_finished(path, run, report, packing=("rank", "width")):
         return path
-    before = SenseVectors.load(start) if start is not None else None
-    if before is not None and semcor is None:
+    before = SenseVectors.load(sources.start) if sources.start is not None else None
+    if before is not None and sources.semcor is None:
         config = replace(config, prior=before.prior)
     say = _stages(report)
     say("reading WordNet")
-    lexicon = WordNetInventory()
-    own = load_inventory(inventory) if data and str(inventory) != "wordnet" else None
+    lexicon, data = WordNetInventory(), sources.data
+    is_own = data is not None and str(sources.inventory) != "wordnet"
+    own = load_inventory(sources.inventory) if is_own else None
     labels = labels_to_train_on(data, own or lexicon) if data else []
     wordnet = WordNet()
     table = SenseTable(wordnet, lexicon, own, {label.sense for label in labels})
@@ -170,54 +138,43 @@ def train_sense_model(
         output,
         base,
         base_sha256,
-        start,
-        with_neighbours=semcor is not None,
-        senses_from=senses_from,
+        sources.start,
+        with_neighbours=sources.semcor is not None,
+        senses_from=sources.senses_from,
         report=report,
     )
     say("reading corpora")
-    corpora = _corpora(semcor, masc, written, tagged, wordnet)
-    if corpora is not None:
-        _change(corpora, wordnet, limit, everything=everything, untagged=untagged, say=say)
-    read = _read(corpora, config, limit) if corpora is not None else []
-    documents, held_out = _rows(corpora, read, trainer)
-    if teachers and corpora is not None:
-        tagged_sentences = [sentence for d in read for sentence in d]
-        opened = (_teacher(path, table, config, output, tagged_sentences) for path in teachers)
-        trainer.soft = ask_teachers(
-            opened, len(teachers), documents, output / "teachers.npy", report
-        )
+    corpora = sources.corpora(wordnet)
+    if corpora is not None and everything:
+        add_everything(corpora)
+    if corpora is not None and untagged:
+        add_untagged(corpora, wordnet, limit, say)
+    documents, held_out = _material(corpora, sources.teachers, trainer, limit, report)
     if data is not None:
         add_labels(sentences, trainer, documents, held_out)
     say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
-    averaged = _average(trainer, average, held_out, report) if average else None
+    averaged = _average(trainer, sources.average, held_out, report)
     if corpora is not None:
         say("fitting the vectors of senses")
         trainer.fit_senses(documents)
         if config.final_prior is not None:
             trainer.config = config = replace(config, prior=config.final_prior)
-    if everything and before is not None:  # which was fitted while all was held out
-        temperature = before.temperature
-    else:
-        trained_on = TRAINED_ON_LAST if everything else ()
-        unknown = {name: rows for name, rows in held_out.items() if name not in trained_on}
-        temperature = temperature_of(trainer, unknown)
+    temperature = _temperature(trainer, held_out, before, everything=everything)
     say("writing the model")
-    files = [semcor, masc, data, *tagged, *_files(written), *teachers]
     notes = {
         "base_model": model,
-        "corpora": {file.name: file_sha256(file) for file in files if file},
+        "corpora": sources.hashes(),
         "everything": everything,
         "curve": trainer.curve,
         "averaged": averaged,
     }
-    seen = _seen(table, corpora, config)
+    seen = seen_senses(table, corpora, config)
     if before is not None:
         seen |= before.seen
     chosen_on = own or load_inventory("homographs")
     n_labels = len(documents) + len(held_out.get("own", ()))
-    kept = _kept_few_shot(start, n_labels, chosen_on) if corpora is None else None
+    kept = _kept_few_shot(sources.start, n_labels, chosen_on) if corpora is None else None
     write_sense_model(
         path,
         trainer,
@@ -229,7 +186,7 @@ def train_sense_model(
         few_shot=kept or _FEW_SHOT,
         temperature=temperature,
         prior=config.prior,
-        start=start,
+        start=sources.start,
         notes=notes if kept is None else {**notes, "run": run},
     )
     if kept is None:
@@ -249,13 +206,29 @@ def _average(
     folders: Sequence[Path],
     held_out: dict[str, list[Row]],
     report: Report | None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Average the weights with those of other runs; the accuracy afterwards."""
+    if not folders:
+        return None
     average_with(trainer, folders)
     averaged = {"runs": 1 + len(folders), **_evaluate(trainer, held_out)}
     if report:
         report(averaged)
     return averaged
+
+
+def _temperature(
+    trainer: SenseTrainer,
+    held_out: dict[str, list[Row]],
+    before: SenseVectors | None,
+    *,
+    everything: bool,
+) -> float:
+    """Fitted on what is held out; where nothing is, that of the model to go on from."""
+    if everything and before is not None:
+        return before.temperature
+    known = TRAINED_ON_LAST if everything else ()
+    return temperature_of(trainer, {n: rows for n, rows in held_out.items() if n not in known})
 
 
 def _kept_few_shot(
@@ -365,36 +338,31 @@ def _load_head(trainer: SenseTrainer, start: Path) -> None:
             buffer[has_one & buffer.any(dim=1)] = 0.0
 
 
-def _files(written: Path | None) -> list[Path]:
-    return sorted(written.glob("*.tsv")) if written else []
-
-
-def _corpora(
-    semcor: Path | None,
-    masc: Path | None,
-    written: Path | None,
-    tagged: Sequence[Path],
-    wordnet: WordNet,
-) -> Split | None:
-    if semcor is None:
-        return None
-    return split_corpora(
-        list(read_semcor(semcor, wordnet)),
-        list(read_masc(masc, wordnet)) if masc else [],
-        [
-            *read_wordnet_examples(wordnet),
-            *(sentence for path in tagged for sentence in read_tagged(path, wordnet)),
-        ],
-        written=list(read_written(written)) if written else [],
-    )
+def _material(
+    corpora: Split | None,
+    teachers: Sequence[Path],
+    trainer: SenseTrainer,
+    limit: int | None,
+    report: Report | None,
+) -> tuple[list[list[Row]], dict[str, list[Row]]]:
+    """Documents to train on, and what is held out, by name; teachers are asked of the former."""
+    if corpora is None:
+        return [], {}
+    read = documents_read(corpora, trainer.config, limit)
+    documents, held_out = _rows(corpora, read, trainer)
+    if teachers:
+        sentences = [sentence for document in read for sentence in document]
+        opened = (_teacher(path, trainer, sentences) for path in teachers)
+        trainer.soft = ask_teachers(
+            opened, len(teachers), documents, trainer.folder / "teachers.npy", report
+        )
+    return documents, held_out
 
 
 def _rows(
-    corpora: Split | None, read: Sequence[Sequence[TaggedSentence]], trainer: SenseTrainer
+    corpora: Split, read: Sequence[Sequence[TaggedSentence]], trainer: SenseTrainer
 ) -> tuple[list[list[Row]], dict[str, list[Row]]]:
     """Documents to train on, as they are read, and what is held out, by name."""
-    if corpora is None:
-        return [], {}
     table, tokenizer, config = trainer.table, trainer.tokenizer, trainer.config
 
     def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
@@ -410,52 +378,23 @@ def _rows(
         shift=config.shift,
         untagged=config.weight_untagged,
     )
-    held_out = {name: rows(_joined(some, config)) for name, some in corpora.held_out.items()}
+    held_out = {name: rows(joined(some, config)) for name, some in corpora.held_out.items()}
     return weighed, held_out
 
 
-def _joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:
-    return passages(sentences) if config.passages else list(sentences)
-
-
-def _read(corpora: Split, config: TrainConfig, limit: int | None) -> list[list[TaggedSentence]]:
-    """What is read of each document to train on."""
-    return [_joined(d, config) for d in corpora.train[:limit] if config.weight(d[0].genre)]
-
-
-def _change(
-    corpora: Split,
-    wordnet: WordNet,
-    limit: int | None,
-    *,
-    everything: bool,
-    untagged: bool,
-    say: Callable[[str], None],
-) -> None:
-    """In place: add what is held out, and the words without a tag. SemCor has a tag for all."""
-    if everything:
-        corpora.train.extend(
-            corpora.held_out[name] for name in TRAINED_ON_LAST if name in corpora.held_out
-        )
-    if not untagged:
-        return
-    say("tagging parts of speech")
-    some = [d for d in corpora.train[:limit] if d[0].genre != NATURAL]
-    tagged = with_untagged([sentence for d in some for sentence in d], wordnet)
-    for document in some:
-        document[:] = islice(tagged, len(document))
-
-
 def _teacher(
-    path: Path, table: SenseTable, config: TrainConfig, output: Path, read: list[TaggedSentence]
+    path: Path, trainer: SenseTrainer, read: list[TaggedSentence]
 ) -> tuple[SenseTrainer, float, Callable[[], list[Row]]]:
-    """A finished model that says what it thinks of the sentences."""
+    """A finished model that says what it thinks of the sentences that another learns from."""
+    table, config = trainer.table, trainer.config
     vectors, manifest = SenseVectors.load(path), read_arrays(path, "head", ())[0]
     name = str(manifest["base_model"])
     folder = resolve_encoder(name).path
     base, base_sha256 = base_of(folder)
     own = replace(config, prior=vectors.prior, frozen_layers=0)
-    teacher = open_trainer(name, folder, table, own, output / path.stem, base, base_sha256, path)
+    teacher = open_trainer(
+        name, folder, table, own, trainer.folder / path.stem, base, base_sha256, path
+    )
     rows = partial(rows_of, read, teacher.tokenizer, table.target, config.max_pieces)
     return teacher, vectors.temperature, rows
 
@@ -466,10 +405,3 @@ def _evaluate(trainer: SenseTrainer, held_out: dict[str, list[Row]]) -> dict[str
         for name, rows in held_out.items()
         for measure, value in trainer.accuracy(rows).items()
     }
-
-
-def _seen(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:
-    """The senses with a tag in what is trained on. *Shape:* (n_senses,)"""
-    trained = [d for d in corpora.train if config.weight(d[0].genre)] if corpora else []
-    tags = [allowed for d in trained for sentence in d for _, _, allowed in sentence.targets]
-    return table.seen([allowed[0] for allowed in tags if len(allowed) == 1])

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 from typer.testing import CliRunner
@@ -125,8 +126,8 @@ def test_options_reach_the_training_and_labels_alone_go_on_from_the_bundled_mode
 ):
     seen = {}
 
-    def train(model, output, config, **more):
-        seen.update(more, model=model, config=config)
+    def train(model, output, config, sources, **more):
+        seen.update(asdict(sources), **more, model=model, config=config)
         more["report"]({"epoch": 0, "batch": 25, "batches": 50, "loss": 1.0, "seconds": 1.0})
         more["report"]({"epoch": 1, "loss": 0.5})
         more["report"]({"note": "a sentence to read"})

@@ -18,6 +18,7 @@ from spacy_attn.train import sense_model
 from spacy_attn.train.lemmatizer import LemmatizerConfig, train_lemmatizer
 from spacy_attn.train.self_attention import SelfAttentionConfig
 from spacy_attn.train.self_attention_model import train_self_attention
+from spacy_attn.train.sense_sources import SenseSources
 from tests.conftest import write_semcor
 from tests.train.test_senses import (  # noqa: F401  the fixtures
     CONFIG,
@@ -87,7 +88,7 @@ def test_a_sense_model_in_all_of_them(tmp_path, toy_model, toy_world):  # noqa: 
             str(toy_model),
             tmp_path / name,
             replace(CONFIG, epochs=1),
-            semcor=semcor_file(tmp_path),
+            SenseSources(semcor=semcor_file(tmp_path)),
             rank=4,
             width=8,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -44,6 +44,7 @@ from spacy_attn.train.held_out import (
 from spacy_attn.train.rows import Row, RowTarget, batches, passages, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_network import occurrence_parts, token_means
+from spacy_attn.train.sense_sources import SenseSources
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.train.teacher import SoftTargets, ask_teachers
@@ -604,6 +605,12 @@ def semcor_file(folder):
     return path
 
 
+def train_sense_model(model, output, config, **given):
+    """The sense model of some files and settings."""
+    files = {f.name: given.pop(f.name) for f in fields(SenseSources) if f.name in given}
+    return sense_model.train_sense_model(model, output, config, SenseSources(**files), **given)
+
+
 def measured(seen):
     """The record of the last epoch."""
     return [record for record in seen if "loss" in record and "batch" not in record][-1]
@@ -611,7 +618,7 @@ def measured(seen):
 
 def test_train_sense_model_from_files(tmp_path, toy_model, toy_world, capfd):
     seen = []
-    made = sense_model.train_sense_model(
+    made = train_sense_model(
         str(toy_model),
         tmp_path / "run",
         replace(CONFIG, epochs=1),
@@ -640,7 +647,7 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
     (written / "000.tsv").write_text(line * 4 + "bank%1:17:00::\tA [[bank]] of the river.\n" * 4)
     config = replace(CONFIG, epochs=1, text_share=0.3, mean_share=0.6, prior=0.1)
     config = replace(config, final_prior=0.2)
-    made = sense_model.train_sense_model(
+    made = train_sense_model(
         str(toy_model),
         tmp_path / "run",
         config,
@@ -664,7 +671,7 @@ def test_the_side_of_the_senses_is_fitted_and_the_prior_is_kept(tmp_path, toy_mo
                 "sense": sense,
             }
             file.write((json.dumps(record) + "\n") * 20)
-    second = sense_model.train_sense_model(
+    second = train_sense_model(
         str(toy_model),
         tmp_path / "own",
         replace(CONFIG, epochs=1),
@@ -681,11 +688,11 @@ def test_corpora_go_on_from_a_model_and_its_senses_keep_their_neighbours(
 ):
     config = replace(CONFIG, epochs=1)
     semcor = semcor_file(tmp_path)
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
     )
     seen = []
-    second = sense_model.train_sense_model(
+    second = train_sense_model(
         str(toy_model),
         tmp_path / "b",
         replace(config, prior=0.1),
@@ -707,7 +714,7 @@ def test_labels_of_ones_own_go_on_from_a_model(
 ):
     bats = [table.synset[key] for key in ("bat%1:05:00::", "bat%1:06:00::")]
     config = replace(CONFIG, epochs=1)
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", config, semcor=semcor_file(tmp_path), rank=4, width=8
     )
     labels = tmp_path / "labels.jsonl"
@@ -726,7 +733,7 @@ def test_labels_of_ones_own_go_on_from_a_model(
             }
             file.write(json.dumps(record) + "\n")
     seen = []
-    second = sense_model.train_sense_model(
+    second = train_sense_model(
         str(toy_model),
         tmp_path / "b",
         replace(config, epochs=20),
@@ -755,7 +762,7 @@ def test_only_senses_without_a_vector_have_their_texts_encoded(
 ):
     """A few labels of one's own cost no pass over all of WordNet, and the vectors are the same."""
     config, semcor = replace(CONFIG, epochs=1), semcor_file(tmp_path)
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
     )
     own = SenseTable(WordNet(toy_wordnet), lexicon, load_inventory(toy_inventory))
@@ -800,14 +807,14 @@ def test_a_small_run_changes_the_vectors_of_its_senses_and_keeps_all_others(
     tmp_path, toy_model, toy_world, table, monkeypatch
 ):
     config = replace(CONFIG, epochs=2)
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", config, semcor=semcor_file(tmp_path), rank=4, width=16
     )
     pairs = [("the bat flew at night", "bat%1:05:00::"), ("swing the bat", "bat%1:06:00::")]
     run = {"data": labels_file(tmp_path, "bat", pairs * 2), "inventory": "wordnet", "start": first}
     monkeypatch.setattr("spacy_attn.train.export._MOST_CHANGED", 0.6)  # the toy has few senses
     seen = []
-    second = sense_model.train_sense_model(
+    second = train_sense_model(
         str(toy_model), tmp_path / "b", config, **run, rank=4, width=16, report=seen.append
     )
     before, after = SenseVectors.load(first), SenseVectors.load(second)
@@ -827,9 +834,7 @@ def test_a_small_run_changes_the_vectors_of_its_senses_and_keeps_all_others(
     assert (new.ridge, new.gloss_weight) == (old.ridge, old.gloss_weight)
     # Packed anew, all senses come out the same but for rounding.
     monkeypatch.setattr("spacy_attn.train.export._MOST_CHANGED", -1.0)
-    third = sense_model.train_sense_model(
-        str(toy_model), tmp_path / "c", config, **run, rank=4, width=16
-    )
+    third = train_sense_model(str(toy_model), tmp_path / "c", config, **run, rank=4, width=16)
     anew = SenseVectors.load(third)
     kept, packed = ((v.vectors * v.scales[:, None]) @ v.project for v in (after, anew))
     assert np.allclose(kept, packed, atol=np.abs(packed).max() * 0.03)
@@ -858,13 +863,13 @@ def test_of_an_inventory_the_words_with_labels_are_read_alone(tmp_path, lexicon,
 def test_nothing_is_chosen_by_an_inventory_without_examples(
     tmp_path, toy_model, toy_world, monkeypatch
 ):
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", CONFIG, semcor=semcor_file(tmp_path), rank=4, width=16
     )
     monkeypatch.setattr(sense_model, "load_inventory", load_inventory)  # of any file
     monkeypatch.setattr(sense_model, "choose_few_shot_settings", None)
     labels = labels_file(tmp_path, "bat", [("the bat flew", "bat.a"), ("a bat", "bat.b")])
-    second = sense_model.train_sense_model(
+    second = train_sense_model(
         str(toy_model),
         tmp_path / "b",
         CONFIG,
@@ -885,7 +890,7 @@ def test_a_processor_without_bf16_is_told(tmp_path, toy_model, toy_world, monkey
         monkeypatch.setattr(sense_model, "has_bf16", lambda has=has: has)
         seen = []
         with pytest.raises(TypeError, match="not callable"):
-            sense_model.train_sense_model(
+            train_sense_model(
                 str(toy_model),
                 tmp_path / "run",
                 replace(CONFIG, precision=precision),
@@ -902,7 +907,7 @@ def test_labels_of_another_inventory_are_one_sentence(tmp_path, toy_model, toy_w
     record = {"text": "the bat", "start": 4, "end": 7, "lemma": "bat", "pos": "NOUN", "sense": "x"}
     labels.write_text(json.dumps(record) + "\n")
     with pytest.raises(ConfigError, match=r"label 1: bat \(NOUN\) has no sense 'x' in the"):
-        sense_model.train_sense_model(str(toy_model), tmp_path / "run", CONFIG, data=labels)
+        train_sense_model(str(toy_model), tmp_path / "run", CONFIG, data=labels)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -910,7 +915,7 @@ def test_too_few_labels_are_one_sentence(tmp_path, toy_model, toy_world, n):
     """One is held out, and nothing is left."""
     labels = labels_file(tmp_path, "bat", [("the bat flew", "bat%1:05:00::")] * n)
     with pytest.raises(ConfigError, match="--data has nothing to train on: needed are two labels"):
-        sense_model.train_sense_model(
+        train_sense_model(
             str(toy_model), tmp_path / "run", CONFIG, data=labels, inventory="wordnet"
         )
 
@@ -921,7 +926,7 @@ def test_a_run_does_not_go_on_with_another_inventory(tmp_path, toy_model, toy_wo
 
     def train(*words):
         own = own_inventory(tmp_path / "own.jsonl", *words)
-        sense_model.train_sense_model(
+        train_sense_model(
             str(toy_model), tmp_path / "run", CONFIG, data=labels, inventory=own, rank=4, width=8
         )
 
@@ -935,7 +940,7 @@ def test_a_run_does_not_go_on_with_another_inventory(tmp_path, toy_model, toy_wo
 
 def test_nothing_to_train_on_is_one_sentence(tmp_path, toy_model):
     with pytest.raises(ConfigError, match="nothing to train on; give --semcor FILE"):
-        sense_model.train_sense_model(str(toy_model), tmp_path, CONFIG)
+        train_sense_model(str(toy_model), tmp_path, CONFIG)
 
 
 def test_senses_are_learnt_from_those_of_another_encoder(
@@ -943,7 +948,7 @@ def test_senses_are_learnt_from_those_of_another_encoder(
 ):
     semcor = semcor_file(tmp_path)
     config = replace(CONFIG, epochs=4, mean_share=0.5)
-    run = partial(sense_model.train_sense_model, str(toy_model), semcor=semcor, rank=4)
+    run = partial(train_sense_model, str(toy_model), semcor=semcor, rank=4)
     small = run(tmp_path / "small", config, width=8)
     read = []
     vectors = SenseTrainer._gloss_vectors
@@ -1040,11 +1045,11 @@ def test_a_model_learns_from_a_teacher_also_what_has_no_tag(tmp_path, toy_model,
     line = "bat%1:06:00::\tHe went to the bank and hit the ball with the [[bat]].\n"
     (written / "000.tsv").write_text(line * 2)
     config, semcor = replace(CONFIG, epochs=1), semcor_file(tmp_path)
-    first = sense_model.train_sense_model(
+    first = train_sense_model(
         str(toy_model), tmp_path / "a", config, semcor=semcor, rank=16, width=16
     )
     stages = []
-    sense_model.train_sense_model(
+    train_sense_model(
         str(toy_model),
         tmp_path / "b",
         config,

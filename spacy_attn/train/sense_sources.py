@@ -1,0 +1,150 @@
+"""What a sense model is made from: corpora, labels of one's own, and models that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacy_attn.models import file_sha256
+from spacy_attn.train.balance import NATURAL
+from spacy_attn.train.corpora import (
+    Split,
+    TaggedSentence,
+    read_masc,
+    read_semcor,
+    read_tagged,
+    read_wordnet_examples,
+    read_written,
+    split_corpora,
+)
+from spacy_attn.train.rows import passages
+from spacy_attn.train.run_folder import CHECKPOINT
+from spacy_attn.train.sense_config import TrainConfig, check_material
+from spacy_attn.train.sense_table import SenseTable
+from spacy_attn.train.teacher import with_untagged
+from spacy_attn.wsd.inventory.wordnet_files import WordNet
+
+#: Of what is held out, these are trained on with ``everything``.
+TRAINED_ON_LAST = ("semcor", "written")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenseSources:
+    """The files of a run.
+
+    Attributes:
+        semcor: SemCor as JSONL, or None.
+        masc: MASC as JSONL, or None.
+        written: folder of the written corpus, or None.
+        tagged: further files, see :func:`~.corpora.read_tagged`.
+        data: labels of your own (JSONL, see the README), or None.
+        inventory: the senses that they name: "homographs", "wordnet" or a file.
+        start: a sense model to go on from; None starts from the plain encoder.
+        senses_from: a sense model of another encoder, whose sense vectors, mapped, are part of the
+            new ones: what a small encoder learnt of rare senses need not be learnt again.
+        average: folders of finished runs whose weights are averaged with this one's.
+        teachers: finished sense models whose probabilities are learnt too: :mod:`~.teacher`.
+
+    Raises:
+        ConfigError: neither SemCor nor labels are given.
+    """
+
+    semcor: Path | None = None
+    masc: Path | None = None
+    written: Path | None = None
+    tagged: Sequence[Path] = ()
+    data: Path | None = None
+    inventory: str | Path = "homographs"
+    start: Path | None = None
+    senses_from: Path | None = None
+    average: Sequence[Path] = ()
+    teachers: Sequence[Path] = ()
+
+    def __post_init__(self) -> None:
+        check_material(self.semcor, self.data)
+
+    @property
+    def inventory_file(self) -> Path | None:
+        """That of an inventory which is not bundled."""
+        path = Path(self.inventory)
+        return path if path.is_file() else None
+
+    def by_option(self) -> dict[str, Path | Iterable[Path] | None]:
+        """All that decides what is learnt; see :func:`~.finished.run_of`."""
+        return {
+            "semcor": self.semcor,
+            "masc": self.masc,
+            "written": self._written_files(),
+            "tagged": self.tagged,
+            "data": self.data,
+            "inventory": self.inventory_file,
+            "start": self.start,
+            "senses-from": self.senses_from,
+            "average": [folder / CHECKPOINT for folder in self.average],
+            "teacher": self.teachers,
+        }
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the files that are read, by their names."""
+        files = [self.semcor, self.masc, self.data, *self.tagged]
+        files += [*self._written_files(), *self.teachers]
+        return {file.name: file_sha256(file) for file in files if file}
+
+    def corpora(self, wordnet: WordNet) -> Split | None:
+        """The corpora that are read beside SemCor, and what is held out of them."""
+        if self.semcor is None:
+            return None
+        return split_corpora(
+            list(read_semcor(self.semcor, wordnet)),
+            list(read_masc(self.masc, wordnet)) if self.masc else [],
+            [
+                *read_wordnet_examples(wordnet),
+                *(sentence for path in self.tagged for sentence in read_tagged(path, wordnet)),
+            ],
+            written=list(read_written(self.written)) if self.written else [],
+        )
+
+    def _written_files(self) -> list[Path]:
+        return sorted(self.written.glob("*.tsv")) if self.written else []
+
+
+def joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:
+    """Sentences as they are read: as passages, where the training asks for it."""
+    return passages(sentences) if config.passages else list(sentences)
+
+
+def documents_read(
+    corpora: Split, config: TrainConfig, limit: int | None
+) -> list[list[TaggedSentence]]:
+    """What is read of each document to train on."""
+    return [joined(d, config) for d in corpora.train[:limit] if config.weight(d[0].genre)]
+
+
+def add_everything(corpora: Split) -> None:
+    """In place: what is held out is trained on too."""
+    corpora.train.extend(
+        corpora.held_out[name] for name in TRAINED_ON_LAST if name in corpora.held_out
+    )
+
+
+def add_untagged(
+    corpora: Split, wordnet: WordNet, limit: int | None, say: Callable[[str], None]
+) -> None:
+    """In place: the words without a tag too. SemCor has a tag for all."""
+    say("tagging parts of speech")
+    some = [d for d in corpora.train[:limit] if d[0].genre != NATURAL]
+    tagged = with_untagged([sentence for d in some for sentence in d], wordnet)
+    for document in some:
+        document[:] = islice(tagged, len(document))
+
+
+def seen_senses(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:
+    """The senses with a tag in what is trained on. *Shape:* (n_senses,)"""
+    trained = [d for d in corpora.train if config.weight(d[0].genre)] if corpora else []
+    tags = [allowed for d in trained for sentence in d for _, _, allowed in sentence.targets]
+    return table.seen([allowed[0] for allowed in tags if len(allowed) == 1])
