@@ -39,7 +39,7 @@ def first_lemmas(inventory: WordNetInventory, wordnet: WordNet) -> np.ndarray:
     members: dict[int, list[str]] = {}
     places: dict[int, tuple[str, int]] = {}
     synset_of_row = inventory.synset_of_row
-    for lemma in dict.fromkeys(lemma for lemma, _ in inventory.words()):
+    for lemma in dict.fromkeys(lemma for lemma, _ in inventory.words):
         for sense in inventory.candidates(lemma):
             synset = int(synset_of_row[sense.row])
             members.setdefault(synset, []).append(lemma)
@@ -95,7 +95,7 @@ def coarse_senses(inventory: WordNetInventory, similarity: Similarity) -> np.nda
     """The group of each sense. *Shape:* (n_senses,)"""
     groups = np.zeros(inventory.n_senses, dtype=np.uint8)
     n_senses = n_groups = 0
-    for lemma, pos in inventory.words():
+    for lemma, pos in inventory.words:
         senses = inventory.candidates(lemma, pos)
         if len(senses) > 1:
             found = clusters(similarity.matrix(senses))

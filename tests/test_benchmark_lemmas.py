@@ -75,7 +75,7 @@ def test_sets():
 
 def test_invented_words_follow_the_rules_and_are_no_words():
     wordnet = WordNetInventory()
-    words = {pair[0] for pair in wordnet.words()}
+    words = {pair[0] for pair in wordnet.words}
     for row, tag in read_invented().items():
         assert row.form in english_forms(row.lemma, row.pos), row
         assert row.lemma not in words, row

@@ -18,6 +18,7 @@ from spacy_attn.errors import ConfigError, ResourceError, counted
 if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.check import InventoryReport
     from spacy_attn.wsd.inventory.jsonl import Inventory
+    from spacy_attn.wsd.inventory.protocol import SenseInventory
     from spacy_attn.wsd.method import SenseMethod
     from spacy_attn.wsd.sense import Sense
 
@@ -268,13 +269,11 @@ def show(
     """Show the senses of a word, or the words of an inventory."""
     from spacy_attn.wsd.inventory.lines import normal_form
     from spacy_attn.wsd.inventory.open import load_inventory
-    from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 
     names = inventory or ["homographs"]
     loaded = load_inventory(names[0] if len(names) == 1 else names)
     if word is None:
-        words = list(loaded.words()) if isinstance(loaded, WordNetInventory) else loaded.words
-        _print_words(words, as_json)
+        _print_words(loaded.words, as_json)
         return
     senses = loaded.candidates(normal_form(word))
     if not senses:
@@ -456,11 +455,10 @@ def _word(example: Any) -> str:
     return str(example.text[example.start : example.end])
 
 
-def _near(word: str, inventory: Any) -> str:
+def _near(word: str, inventory: SenseInventory) -> str:
     from difflib import get_close_matches
 
-    words = inventory.words() if callable(inventory.words) else inventory.words
-    near = get_close_matches(word.lower(), [lemma for lemma, _ in words], 1, 0.75)
+    near = get_close_matches(word.lower(), [lemma for lemma, _ in inventory.words], 1, 0.75)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -149,13 +149,12 @@ class Annotator:
         from spacy_attn.wsd.decide import check_threshold
         from spacy_attn.wsd.granularity import check_granularity
         from spacy_attn.wsd.inventory.open import check_names
-        from spacy_attn.wsd.inventory.sources import source_of
+        from spacy_attn.wsd.inventory.sources import check_source
 
         check_threshold(self.threshold)
         check_granularity(self.granularity, self.inventory)
         check_names(self.names, self.inventory)
-        if self.inventory != "wordnet":
-            source_of(self.inventory)
+        check_source(self.inventory)
         if self.code is None:  # it may register methods
             for setting in ("method", "backoff"):
                 _check_method(getattr(self, setting), setting)

@@ -81,7 +81,7 @@ class SenseTable:
         """All of WordNet: some seconds, and labels of a few words need none of it."""
         index = _Index({}, {}, {}, {})
         synset_of_row = self.lexicon.synset_of_row.tolist()
-        for lemma, pos in self.lexicon.words():
+        for lemma, pos in self.lexicon.words:
             for sense in self.lexicon.candidates(lemma, pos):
                 row = synset_of_row[sense.row]
                 index.synset[sense.id], index.sense_row[sense.id] = row, sense.row

@@ -18,8 +18,7 @@ from typing import Final, TypeAlias
 from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.decide import Decision
-from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.inventory.protocol import GroupingInventory, SenseInventory
 from spacy_attn.wsd.sense import Sense
 
 GRANULARITIES: Final = ("fine", "coarse", "supersense")
@@ -35,7 +34,7 @@ def coarsen_for(granularity: str, inventory: SenseInventory) -> Coarsen | None:
         ConfigError: no such granularity, or not with this inventory.
     """
     check_granularity(granularity, inventory.name)
-    if granularity == "coarse" and isinstance(inventory, WordNetInventory):
+    if granularity == "coarse" and isinstance(inventory, GroupingInventory):
         return partial(coarsened, name_of=inventory.group_of)
     return partial(coarsened, name_of=_supersense) if granularity == "supersense" else None
 

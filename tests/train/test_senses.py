@@ -784,7 +784,7 @@ def test_only_senses_without_a_vector_have_their_texts_encoded(
 
 
 def test_the_tables_of_choices_are_those_of_the_candidates(table, lexicon):
-    words = [lexicon.candidates(*word) for word in lexicon.words()]
+    words = [lexicon.candidates(*word) for word in lexicon.words]
     expected = [
         sorted({table.synset[sense.id] for sense in senses}) for senses in words if len(senses) > 1
     ]

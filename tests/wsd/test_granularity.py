@@ -50,7 +50,7 @@ def test_coarse_senses_of_wordnet():
     groups = [inventory.group_of(sense) for sense in inventory.candidates("bat", "NOUN")]
     assert "bat%1:05:00::" in groups
     assert groups[0] != groups[4]  # the animal and the club
-    for lemma, pos in list(inventory.words())[::997]:
+    for lemma, pos in inventory.words[::997]:
         senses = inventory.candidates(lemma, pos)
         names = [inventory.group_of(sense) for sense in senses]
         assert set(names) <= {sense.id for sense in senses}

@@ -28,6 +28,7 @@ from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere
 from spacy_attn.wsd.inventory.find import find_targets, longest_match
 from spacy_attn.wsd.inventory.forms import english_forms, word_pieces
 from spacy_attn.wsd.inventory.lines import TEXT_CHARS, Line
+from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.inventory.sources import InventorySource, source_of
 from spacy_attn.wsd.sense import POS_TAGS, Example, Sense
 
@@ -181,12 +182,21 @@ def load_inventory(source: InventorySource, lang: str | None = None) -> Inventor
                     else "the senses given hold no sense"
                 )
             inventory = Inventory(found.name, senses, found.lang or own or lang)
+    check_language(inventory, lang)
+    return inventory
+
+
+def check_language(inventory: SenseInventory, lang: str | None) -> None:
+    """Refuse an inventory of another language than the pipeline's.
+
+    Raises:
+        ConfigError: it is.
+    """
     if lang is not None and inventory.lang not in (None, lang):
         raise ConfigError(
             f"the inventory {inventory.name!r} is for language {inventory.lang!r}, the pipeline's "
             f"is {lang!r}; give your own with inventory = 'senses.jsonl'"
         )
-    return inventory
 
 
 def _joined(inventories: Sequence[Inventory]) -> Inventory:

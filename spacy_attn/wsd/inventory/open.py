@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.inventory import jsonl
-from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
-from spacy_attn.wsd.inventory.sources import InventorySource
-from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
+from spacy_attn.wsd.inventory.sources import MADE, InventorySource
+from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
+
+#: What makes each of :data:`~.sources.MADE`, once for each process.
+_MAKERS: Mapping[str, Callable[[], SenseInventory]] = {"wordnet": wordnet_inventory}
 
 
-def load_inventory(
-    source: InventorySource, lang: str | None = None
-) -> Inventory | WordNetInventory:
+def load_inventory(source: InventorySource, lang: str | None = None) -> SenseInventory:
     """The inventory of a name (``homographs``, ``wordnet``), a file, or senses given in Python.
 
     Args:
@@ -26,19 +28,17 @@ def load_inventory(
         InventoryError: a line of a file is broken.
         ResourceError: the package's lexicon is damaged.
     """
-    if str(source) != "wordnet":
-        if isinstance(source, list | tuple) and "wordnet" in source:
+    if str(source) in MADE:
+        inventory = _MAKERS[str(source)]()
+        jsonl.check_language(inventory, lang)
+        return inventory
+    for name in MADE:
+        if isinstance(source, list | tuple) and name in source:
             raise ConfigError(
-                f"inventory = {source!r}: 'wordnet' stands alone; give it to a second "
+                f"inventory = {source!r}: {name!r} stands alone; give it to a second "
                 "sense_disambiguator with a spans_key of its own"
             )
-        return jsonl.load_inventory(source, lang)
-    if lang not in (None, "en"):
-        raise ConfigError(
-            f"the inventory 'wordnet' is for language 'en', the pipeline's is {lang!r}; give "
-            "your own with inventory = 'senses.jsonl'"
-        )
-    return wordnet_inventory()
+    return jsonl.load_inventory(source, lang)
 
 
 def check_names(names: bool, source: InventorySource) -> None:
@@ -71,4 +71,4 @@ def open_inventory(
     """
     check_names(names, source)
     inventory = load_inventory(source, lang)
-    return inventory.with_names if names and isinstance(inventory, WordNetInventory) else inventory
+    return wordnet_inventory().with_names if names else inventory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,11 @@ class SenseInventory(Protocol):
     @property
     def senses(self) -> Sequence[Sense] | None:
         """All senses; None where they are too many to be held in memory."""
+        ...
+
+    @property
+    def words(self) -> Sequence[tuple[str, str]]:
+        """Lemma and part of speech of each word."""
         ...
 
     @property
@@ -105,4 +110,13 @@ class SenseInventory(Protocol):
 
     def __hash__(self) -> int:
         """Methods of one process share what they count in an inventory."""
+        ...
+
+
+@runtime_checkable
+class GroupingInventory(Protocol):
+    """An inventory that knows which senses of a word mean nearly the same."""
+
+    def group_of(self, sense: Sense) -> str:
+        """The name of the group that a sense belongs to."""
         ...

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from spacy_attn.errors import ConfigError, InventoryError, allowed_names
 from spacy_attn.wsd.inventory.importers.glossary import COLUMNS, column_of, records_of_rows
@@ -28,6 +28,8 @@ from spacy_attn.wsd.inventory.lines import Line, normal_form, read_lines
 InventorySource: TypeAlias = "str | Path | Sequence[Any] | Mapping[str, Any] | Any"
 
 _BUNDLED = {"homographs": "en"}
+#: The names of inventories that no file of senses holds: :mod:`~.open` makes them.
+MADE: Final = ("wordnet",)
 
 
 class Source(NamedTuple):
@@ -73,7 +75,7 @@ def check_source(source: InventorySource) -> None:
     Raises:
         ConfigError: no such inventory.
     """
-    if isinstance(source, str | Path) and str(source) != "wordnet":
+    if isinstance(source, str | Path) and str(source) not in MADE:
         _of_file(str(source))
 
 
@@ -84,7 +86,7 @@ def _of_file(name: str) -> Source:
     path = Path(name)
     if not _is_file(path):
         file = " or the path of a .jsonl file with one sense a line; that file does not exist"
-        known = allowed_names(name, [*_BUNDLED, "wordnet"], file)
+        known = allowed_names(name, [*_BUNDLED, *MADE], file)
         raise ConfigError(f"inventory = {name!r}: {known}")
     if {".csv", ".tsv", ".xml"}.intersection(map(str.lower, path.suffixes)):
         raise ConfigError(

@@ -184,12 +184,15 @@ class WordNetInventory:
         """The senses of a lemma in WordNet's order; of all parts of speech for None."""
         return self._cached_senses(lemma.lower().replace("_", " "), pos)
 
-    def words(self) -> Iterator[tuple[str, str]]:
+    @property
+    def words(self) -> list[tuple[str, str]]:
         """All (lemma, part of speech) pairs, in alphabetical order."""
-        for i, lemma in enumerate(self._lemmas):
-            types = self._arrays["type"][self._first[i] : self._first[i + 1]]
-            for pos in dict.fromkeys(_POS_OF_TYPE[int(t)] for t in types):
-                yield lemma, pos
+        types, first = self._arrays["type"], self._first
+        return [
+            (lemma, pos)
+            for i, lemma in enumerate(self._lemmas)
+            for pos in dict.fromkeys(_POS_OF_TYPE[int(t)] for t in types[first[i] : first[i + 1]])
+        ]
 
     def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
         """(lemma, part of speech) of each word that a form can be, of all parts of speech.

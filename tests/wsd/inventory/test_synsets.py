@@ -90,7 +90,7 @@ def test_names_and_relations_are_those_of_nltk(installed, tmp_path, monkeypatch)
         reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet"), None)
     monkeypatch.setattr(nltk.corpus, "wordnet", reader)
     inventory = wordnet_inventory()
-    words = list(inventory.words())[::300]
+    words = inventory.words[::300]
     for lemma, pos in [*words, ("possessive", "ADJ"), ("good", "ADJ"), ("full", "ADJ")]:
         for sense in inventory.candidates(lemma, pos)[:3]:
             ours, theirs = synset_of(sense), reader.lemma_from_key(sense.id).synset()

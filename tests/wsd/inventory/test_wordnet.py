@@ -68,7 +68,7 @@ def test_definition_example_and_synonyms(toy):
 
 
 def test_rows_number_the_senses(toy):
-    rows = sorted(s.row for lemma, pos in toy.words() for s in toy.candidates(lemma, pos))
+    rows = sorted(s.row for lemma, pos in toy.words for s in toy.candidates(lemma, pos))
     assert rows == list(range(toy.n_senses))
     assert len(toy.synset_of_row) == toy.n_senses == 7
     assert len(set(toy.synset_of_row.tolist())) == 7  # the toy has one lemma for each synset
@@ -268,7 +268,7 @@ def test_the_shipped_lexicon_is_wordnets(tmp_path):
     assert isinstance(shipped, WordNetInventory)
     build_lexicon(wordnet, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == shipped.path.read_bytes()
-    pairs = list(shipped.words())[::40]
+    pairs = shipped.words[::40]
     assert len(pairs) > 3000
     for lemma, pos in pairs:
         theirs = wordnet.candidates(lemma, pos)
