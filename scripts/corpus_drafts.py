@@ -241,8 +241,8 @@ def review(path: Path, checker: Checker) -> tuple[list[tuple[int, str, str]], li
     return good, problems
 
 
-def lacking(path: Path, good: Iterable[tuple[int, str, str]], wanted: int = 4) -> list[str]:
-    """The wanted senses of a draft's task with fewer sentences than wanted."""
+def lacking(path: Path, good: Iterable[tuple[int, str, str]]) -> list[str]:
+    """The wanted senses of a draft's task with fewer than four sentences."""
     counts = Counter((number, name) for number, name, _ in good)
     out, number, lemma = [], -1, ""
     for line in path.with_suffix("").with_suffix(".task.txt").read_text("utf-8").splitlines():
@@ -250,7 +250,7 @@ def lacking(path: Path, good: Iterable[tuple[int, str, str]], wanted: int = 4) -
             number, lemma = int(head[1]), head[2]
         elif star := re.match(r"([a-z]{1,2})\* ", line):
             n = counts[number, star[1]]
-            if n < wanted:
+            if n < 4:
                 out.append(f"{number}{star[1]} ({lemma}) has {n}")
     return out
 

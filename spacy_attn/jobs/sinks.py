@@ -36,7 +36,7 @@ class Sink(Protocol):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the part has the bytes of the output."""
+        """Whether the part has the bytes of the output: a single file then only takes its name."""
         ...
 
     def encode(self, items: Sequence[Item]) -> bytes:
@@ -48,7 +48,7 @@ class Sink(Protocol):
         ...
 
     def convert(self, part: Path, output: IO[bytes]) -> None:
-        """Write a whole file of the format.
+        """Write a whole file of the format; a partition of a plain format too.
 
         Raises:
             OSError: it cannot be written.

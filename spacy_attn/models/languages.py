@@ -25,7 +25,7 @@ _NAMES = {
 }
 
 
-def check_code(lang: str, setting: str = "lang") -> None:
+def check_code(lang: str) -> None:
     """Refuse what is not the code of a language.
 
     Raises:
@@ -33,7 +33,7 @@ def check_code(lang: str, setting: str = "lang") -> None:
     """
     if not _CODE.fullmatch(lang):
         raise ConfigError(
-            f"{setting} = {lang!r} is no code of a language; allowed are two or three small "
+            f"lang = {lang!r} is no code of a language; allowed are two or three small "
             f"letters, such as en, de or fr{_meant(lang)}"
         )
 

@@ -240,11 +240,7 @@ def train_lemmatizer(
     if not train:
         raise ConfigError(f"{semcor} has no forms to train on; give SemCor with --semcor FILE")
     torch.manual_seed(config.seed)
-    model = EncoderDecoder(network)
-    if start is not None:
-        first = read_lemmatizer(start).network
-        model = EncoderDecoder(replace(first.config, dropout=network.dropout))
-        model.load_state_dict(first.state_dict())
+    model = _model(network, start)
     _check_writable(output)
     if report:
         report({"forms": len(train), "parameters": sum(p.numel() for p in model.parameters())})
@@ -265,6 +261,16 @@ def train_lemmatizer(
         report({"seen": manifest["seen"]})
     write_tensors(output / RESULT, packed(model.state_dict()), manifest)
     return output / RESULT
+
+
+def _model(network: EncoderDecoderConfig, start: Path | None) -> EncoderDecoder:
+    """A new network, or a copy of the one to go on from."""
+    if start is None:
+        return EncoderDecoder(network)
+    first = read_lemmatizer(start).network
+    model = EncoderDecoder(replace(first.config, dropout=network.dropout))
+    model.load_state_dict(first.state_dict())
+    return model
 
 
 def _split(

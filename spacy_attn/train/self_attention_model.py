@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,17 +170,8 @@ def train_self_attention(
     network = replace(network or NetworkConfig(static.width), static_width=static.width)
     config = config or SelfAttentionConfig()
     files: dict[str, Path | None] = {"data": data, "semcor": semcor, "masc": masc}
-    is_file = inventory is not None and Path(inventory).is_file()
-    run = run_of(
-        {
-            **asdict(network),
-            **asdict(config),
-            "vectors": static.identity,
-            "inventory": "file" if is_file else inventory,
-            "limit": limit,
-        },
-        {**files, "inventory": Path(str(inventory)) if is_file else None},
-    )
+    settings = {**asdict(network), **asdict(config), "vectors": static.identity, "limit": limit}
+    run = _run(settings, files, inventory)
     path = output / RESULT
     if is_finished(path, run, report):
         return path
@@ -190,16 +181,26 @@ def train_self_attention(
         report({"occurrences": len(material.train), "senses": len(material.senses.senses)})
     trainer = SelfAttentionTrainer(network, config, static, material.train, material.texts, output)
 
+    held_out = material.held_out
+
     def evaluate() -> dict[str, Any]:
-        scored = {name: trainer.score(rows) for name, rows in material.held_out.items()}
-        return {name: round(accuracy_of(rows), 4) for name, rows in scored.items()}
+        return {name: round(accuracy_of(trainer.score(held_out[name])), 4) for name in held_out}
 
     trainer.train(evaluate, report)
     round_weights(trainer)  # what is scored is what is written
-    scored = [each for rows in material.held_out.values() for each in trainer.score(rows)]
+    scored = [each for rows in held_out.values() for each in trainer.score(rows)]
     corpora = {file.name: file_sha256(file) for file in files.values() if file is not None}
     write_model(path, trainer, material, scored, corpora, run)
     return path
+
+
+def _run(
+    settings: Mapping[str, Any], files: Mapping[str, Path | None], inventory: str | Path | None
+) -> Run:
+    """What decides the result; of an inventory in a file its content, else its name."""
+    path = None if inventory is None or not Path(inventory).is_file() else Path(inventory)
+    named = inventory if path is None else "file"
+    return run_of({**settings, "inventory": named}, {**files, "inventory": path})
 
 
 def round_weights(trainer: SelfAttentionTrainer) -> None:

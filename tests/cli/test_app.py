@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -291,6 +292,13 @@ def test_every_option_says_what_holds_without_it():
         and not LEFT_OUT & set(option.opts)
     ]
     assert silent == []
+
+
+def test_the_readme_names_every_command():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    named = text.partition("## Command line")[2].partition("\n## ")[0]
+    for names in {names[:1] for names, _ in COMMANDS if names}:
+        assert re.search(rf"(?<![\w-]){names[0]}(?![\w-])", named), names
 
 
 def test_the_help_names_the_sense_methods():
