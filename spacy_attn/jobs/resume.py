@@ -10,8 +10,9 @@ whole line and passing over the records before it::
     manifest     {job}{0}{1}{2}                                 -> cut after chunk 2, go on with 3
 
 Other lines say what the job made (size and hash of the output or of a partition, before it has its
-name), and which older output it was told to replace. What is compared on resuming is not the
-number of processes: it does not decide the output.
+name), and which older output it was told to replace. Each line ends with a checksum of itself: one
+changed digit would pass over records in silence. What is compared on resuming is not the number of
+processes: it does not decide the output.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -31,7 +33,8 @@ from spacy_attn.jobs.places import Places
 
 logger = logging.getLogger(__name__)
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+_SUM: Final = "crc32"  # the last value of each line
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class Manifest:
             return None
         try:
             self._refuse_other(whole[0])
-            state = _fold(whole[1:])
+            state = _fold([_unsealed(line) for line in whole][1:])
         except (TypeError, AttributeError, KeyError):
             raise ConfigError(
                 f"{self.path} has a line that no job wrote: begin anew with --overwrite"
@@ -169,19 +172,36 @@ class Manifest:
         self.path.unlink(missing_ok=True)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        data = json.dumps(line).encode() + b"\n"  # ASCII: names of files need not be Unicode
+        sealed = {**line, _SUM: _checksum(line)}
+        data = json.dumps(sealed).encode() + b"\n"  # ASCII: names of files need not be Unicode
         while data:
             data = data[self._file.write(data) :]
         os.fsync(self._file.fileno())
 
     def _refuse_other(self, begun: dict[str, Any]) -> None:
         now = json.loads(json.dumps({"version": _VERSION, **self._job}))
-        changes = _differences(begun, now)
+        changes = _differences({name: begun[name] for name in begun if name != _SUM}, now)
         if changes:
             raise ConfigError(
                 f"{self.path} belongs to another job: {'; '.join(changes[:3])}; "
                 "undo that, or begin anew with --overwrite"
             )
+
+
+def _checksum(line: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(line).encode())
+
+
+def _unsealed(line: dict[str, Any]) -> dict[str, Any]:
+    """A line without its checksum.
+
+    Raises:
+        TypeError: it is another than was written.
+    """
+    values = {name: line[name] for name in line if name != _SUM}
+    if line.get(_SUM) != _checksum(values):
+        raise TypeError(f"{line} was changed")
+    return values
 
 
 def _fold(lines: list[dict[str, Any]]) -> State:

@@ -358,6 +358,9 @@ class Run:
         part = self._places.part
         if part is None:
             return
+        out = self._open()
+        if not Made(out.committed, out.sha256).fits(part):
+            raise self._stop_with(f"{part} was changed while the job ran")
         may_replace = self._may_replace(path)
         is_renamed = self.sink.is_plain and self._places.partition_size is None
         unfinished = part
@@ -368,7 +371,6 @@ class Run:
                 self.sink.convert(part, file)
             with open(unfinished, "rb+") as file:
                 os.fsync(file.fileno())
-        out = self._open()
         made = Made(out.committed, out.sha256) if is_renamed else Made.of(unfinished)
         self._state.made[path.name] = made
         if self._manifest is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -416,6 +417,36 @@ def test_part_that_goes_during_the_run_is_noticed(folder, name):
     assert (folder / name).stat().st_size
 
 
+@pytest.mark.parametrize("name", [*OUTPUTS, "parts"])
+def test_part_that_is_changed_during_the_run_is_noticed(folder, name):
+    """A changed byte, or bytes behind the job's own, do not reach the output."""
+    (folder / "in.txt").write_text("bat\n" * 4)
+    part = folder / f"{name}.part"
+    options = {"batch_size": 2, "resume": True}
+    if name == "parts":
+        options["partition_size"] = 4
+
+    def flip(now):
+        if now.n_in == 2:
+            with part.open("r+b") as file:
+                file.seek(5)
+                file.write(b"#")
+
+    def extend(now):
+        if now.n_in == 4:
+            with part.open("ab") as file:
+                file.write(b"of another")
+
+    for change in (flip,) if name == "parts" else (flip, extend):
+        with pytest.raises(JobError, match=r"part was changed while the job ran; finished before"):
+            job(["in.txt"], name, **options, on_progress=change)
+        assert not (folder / name).is_file()
+        assert not list(folder.glob("parts/part-*"))
+        assert job(["in.txt"], name, overwrite=True, **options | {"resume": False}).n_out == 4
+        for path in [*folder.glob("parts/*"), *folder.glob("parts"), *folder.glob(f"{name}*")]:
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def interrupted(folder, name="out.jsonl"):
     (folder / "in.txt").write_text("bat\nexplode\nbat\nbat\n")
     with pytest.raises(JobError, match="more than --max-errors 0"):
@@ -500,17 +531,73 @@ def test_odd_values_in_a_manifest_are_one_sentence(folder, number, change):
     interrupted(folder)
     path = folder / "out.jsonl.manifest.jsonl"
     lines = path.read_text().splitlines()
-    lines[number] = json.dumps(json.loads(lines[number]) | change)
+    lines[number] = resealed(lines[number], change)
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(ConfigError, match="has a line that no job wrote"):
         job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
+
+
+@pytest.mark.parametrize("name", ["n_chunks", "n_in", "n_out", "n_failed", "bytes_read", "pending"])
+def test_a_changed_number_in_a_manifest_is_noticed(folder, name):
+    """It looks as good as the right one, and records would be passed over or counted wrong."""
+    interrupted(folder)
+    path = folder / "out.jsonl.manifest.jsonl"
+    *before, last = path.read_text().splitlines()
+    last = json.dumps(json.loads(last) | {name: 3})
+    path.write_text("\n".join([*before, last]) + "\n")
+    with pytest.raises(ConfigError, match=r"has a line that no job wrote.* anew with --overw"):
+        job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
+
+
+DAMAGES = {
+    "a changed byte": lambda data, at: data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+    "cut short": lambda data, at: data[:at],
+    "zeros": lambda data, at: data[:at] + bytes(len(data) - at),
+    "halves swapped": lambda data, at: data[at:] + data[:at],
+    "twice": lambda data, at: data * 2,
+    "more at the end": lambda data, at: data + data[:at],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_files_that_were_damaged_before_going_on(folder, name, damage):
+    """Either one sentence, or the output of an undisturbed job."""
+    interrupted(folder, name)
+    files = [folder / f"{name}.{end}" for end in ("part", "manifest.jsonl", "errors.jsonl")]
+    kept = {path: path.read_bytes() for path in files}
+    job(["in.txt"], name, batch_size=1, resume=True)
+    expected = (folder / name).read_bytes()
+    for path in files:
+        for quarter in range(4):
+            (folder / name).unlink(missing_ok=True)
+            for each, data in kept.items():
+                each.write_bytes(data)
+            data = kept[path]
+            path.write_bytes(DAMAGES[damage](data, 3 + quarter * (len(data) - 4) // 4))
+            try:
+                job(["in.txt"], name, batch_size=1, resume=True)
+                said = ""
+            except ConfigError as error:
+                said = str(error)
+            if said:
+                assert "\n" not in said
+                assert re.search("--overwrite|move it away", said)
+            else:
+                assert (folder / name).read_bytes() == expected
+
+
+def resealed(line, change):
+    """A line with other values, as a job would have written it."""
+    values = {key: value for key, value in json.loads(line).items() if key != "crc32"} | change
+    return json.dumps(values | {"crc32": zlib.crc32(json.dumps(values).encode())})
 
 
 def test_a_manifest_that_tells_of_more_chunks_than_there_are(folder):
     interrupted(folder)
     path = folder / "out.jsonl.manifest.jsonl"
     *before, last = path.read_text().splitlines()
-    last = json.dumps(json.loads(last) | {"n_chunks": 10**15})
+    last = resealed(last, {"n_chunks": 10**15})
     path.write_text("\n".join([*before, last, "[" * 100_000]) + "\n")
     with pytest.raises(ConfigError, match="tells of more records than the input has"):
         job(["in.txt"], "out.jsonl", batch_size=1, resume=True)
