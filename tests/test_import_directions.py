@@ -1,6 +1,6 @@
 """Imports go in one direction, without cycles: who may import whom, what is heavy, who prints.
 
-    errors _types batches files models patterns settings <- classic | encoder | wsd
+    errors _types batches docbin files models patterns settings <- classic | encoder | wsd
         <- backends, train <- components <- explain | compare | jobs <- spacy_attn itself <- cli
 
 Parts divided by ``|`` never import each other. Imports inside functions count like any other.
@@ -19,7 +19,20 @@ PACKAGE = Path(__file__).parents[1] / "spacy_attn"
 
 #: Lower floors first. Parts of one floor may import each other where the floor says so.
 FLOORS: list[tuple[set[str], bool]] = [
-    ({"errors", "_types", "batches", "files", "models", "patterns", "sentences", "settings"}, True),
+    (
+        {
+            "errors",
+            "_types",
+            "batches",
+            "docbin",
+            "files",
+            "models",
+            "patterns",
+            "sentences",
+            "settings",
+        },
+        True,
+    ),
     ({"classic", "encoder", "wsd"}, False),
     ({"backends", "train"}, True),
     ({"components"}, True),
@@ -47,6 +60,7 @@ OF_TORCH = {
         "precision",
         "rows",
         "self_attention",
+        "single_precision",
         "static_network",
         "tuning",
     )

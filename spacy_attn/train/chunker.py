@@ -19,14 +19,16 @@ from spacy_attn.classic.sequence import (
     repair_iob,
     spans_to_iob,
 )
+from spacy_attn.docbin import read_parts
 from spacy_attn.errors import ConfigError, RecordError, ResourceError, SpacyAttnError, first_line
 from spacy_attn.files import MOST_TIMES, most_bytes, open_decompressed
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, DocBin
 
 _WRITE = "write a line of word, tag and IOB label for each token, for example: bat NN I-NP"
-_SMALL_DOCBIN, _BLOCK = 2**22, 2**16  # bytes that any may unpack to; of a step
+_SMALL_DOCBIN = 2**22  # bytes that any may unpack to
+_MOST_DOCS = 2**16  # empty ones too take memory; more in a file of a byte for each
 _DOCUMENT = "-DOCSTART-"  # CoNLL-2003's line between documents
 
 
@@ -200,16 +202,13 @@ def _explain_damage(path: Path) -> Iterator[None]:
 
 def _read_docs(path: Path, task: str, spans_key: str | None) -> Iterator[list[LabelledToken]]:
     import spacy
-    from spacy.tokens import DocBin
 
     try:
-        _check_unpacked(path)
-        store = DocBin().from_disk(path)
+        store = _open_docs(path, spans_key or "chunks")
     except OSError as error:
         raise ResourceError(f"cannot read {path} ({error.strerror or error})") from error
     except Exception as error:  # zlib's, msgpack's or a KeyError
         raise _no_docbin(str(path), error) from error
-    store.user_data = []  # nobody reads it, so it is not unpacked
     number = 0
     try:
         for number, doc in enumerate(store.get_docs(spacy.blank("xx").vocab), 1):
@@ -227,21 +226,20 @@ def _no_docbin(what: str, error: Exception) -> ResourceError:
     return ResourceError(f"{what} is no DocBin ({reason}); write it again with to_disk")
 
 
-def _check_unpacked(path: Path) -> None:
-    """Refuse what spaCy, which unpacks a DocBin whole, would make much larger than its file.
+def _open_docs(path: Path, key: str) -> DocBin:
+    """A DocBin with the parts that are read, none of which can grow beyond bounds.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is that large.
-        zlib.error: it is damaged.
+        Exception: it is no DocBin; zlib and msgpack have errors of their own.
     """
-    left = _SMALL_DOCBIN + MOST_TIMES * path.stat().st_size
-    stream = zlib.decompressobj()
-    with open(path, "rb") as file:
-        while not stream.eof and (block := stream.unconsumed_tail or file.read(_BLOCK)):
-            left -= len(stream.decompress(block, _BLOCK))
-            if left < 0:
-                raise ValueError(f"it grows more than {MOST_TIMES} times when it is unpacked")
+    import srsly
+    from spacy.tokens import DocBin
+
+    parts = read_parts(path, small=_SMALL_DOCBIN, most_docs=_MOST_DOCS, spans_key=key)
+    flags = [{"has_unknown_spaces": True} if each else {} for each in parts["flags"]]
+    parts |= {"flags": flags, "strings": list(parts["strings"].values()), "cats": [{}] * len(flags)}
+    return DocBin().from_bytes(zlib.compress(srsly.msgpack_dumps(parts), 0))
 
 
 def _sentences(
