@@ -9,6 +9,7 @@
 | ``int8``, ``calibrate``   products of 8-bit integers, and the scales that they need
 | ``checkpoint``, ``loading``   an encoder read from its folder, with the change of a sense model
 | ``device``, ``processor``, ``memory``   where it runs, what that can do, what is given back
+| ``single_precision``   new tensors are float32 in a thread that trains
 | ``inspected``, ``attention_map``   which token looks at which, in Hugging Face's own model
 | ``self_attention``     the layer, written out
 | ``static_network``     that layer over static vectors: the method ``self_attention``

@@ -55,19 +55,19 @@ def gradients() -> Iterator[None]:
 
 @contextmanager
 def training() -> Iterator[None]:
-    """As :func:`gradients`, and new weights are float32.
+    """As :func:`gradients`, and new weights are float32, in this thread alone.
 
-    The default type of torch is that of all threads: another one's tensors are float32 meanwhile.
+    torch has one default type for all threads, so it stays as it is.
     """
     import torch
 
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        with gradients():
-            yield
-    finally:
-        torch.set_default_dtype(before)
+    with ExitStack() as stack:
+        stack.enter_context(gradients())
+        if torch.get_default_dtype() != torch.float32:  # a mode costs a call of each function
+            from spacy_attn.encoder.single_precision import SinglePrecision
+
+            stack.enter_context(SinglePrecision())
+        yield
 
 
 @lru_cache(maxsize=1)
