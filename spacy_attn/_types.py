@@ -7,7 +7,7 @@ wordpieces of one text, ``width`` the length of a vector, ``n_candidates`` sense
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,16 @@ class Encoder(Protocol):
 
         *Shape:* for each text (n_tokens, width)
         """
+        ...
+
+
+@runtime_checkable
+class CountingEncoder(Protocol):
+    """An encoder that counts what it does."""
+
+    @property
+    def n_tokens_encoded(self) -> int:
+        """Tokens that it has encoded until now."""
         ...
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from spacy_attn.cli.added import say_what_is_decided_otherwise
 from spacy_attn.cli.options import AS_JSON, MODEL, check_folder, check_inputs
 from spacy_attn.cli.terminal import SafeConsole, json_text, messages, visible
-from spacy_attn.errors import ConfigError, ResourceError, counted
+from spacy_attn.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from spacy_attn.wsd.inventory.check import InventoryReport
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from spacy_attn.wsd.sense import Sense
 
 _SHOWN = 10  # of each kind of finding
-_TRIED = 300  # examples of the sample that is decided, about a minute on two cores
 
 app = typer.Typer(
     help="Make an inventory of a dictionary, check it, add examples to it, show its senses.",
@@ -166,7 +165,9 @@ def check(
     sample = None
     if chosen is not None:
         with console.status("Deciding a sample ..."):
-            sample = _decide_sample(loaded, resources, chosen)
+            from spacy_attn.train.sample import decided_sample
+
+            sample = decided_sample(loaded, resources, chosen)
     if as_json:
         record = asdict(report) | {"sample": sample}
         typer.echo(json_text(record, indent=1))
@@ -318,36 +319,6 @@ def _bundled(name: str) -> Path:
     return Path(str(files("spacy_attn").joinpath("data", f"{name}.jsonl")))
 
 
-def _decide_sample(
-    inventory: Inventory, resources: Any, chosen: SenseMethod
-) -> dict[str, Any] | None:
-    """Accuracy on the inventory's own examples, each held out; None without ambiguous ones."""
-    from dataclasses import replace
-
-    from spacy_attn.train.held_out import accuracy, held_out_scores
-    from spacy_attn.wsd.inventory.jsonl import Inventory
-    from spacy_attn.wsd.method import BuiltInMethod, Needs
-
-    words = [w for w in inventory.words if _can_be_tried(inventory.candidates(*w))]
-    n = sum(len(sense.examples) for word in words for sense in inventory.candidates(*word))
-    taken = set(words[:: n // _TRIED + 1])
-    senses = tuple(s for s in inventory.senses if (s.lemma, s.pos) in taken)
-    if not senses:
-        return None
-    part = Inventory(inventory.name, senses, inventory.lang)
-    kept = replace(resources, may_keep=False)
-    needs = chosen.needs if isinstance(chosen, BuiltInMethod) else Needs()
-    by = {"method": chosen.name, "encoders": list(needs.encoders)}
-    try:
-        scores, gold = held_out_scores(
-            lambda rest: chosen.prepare(rest, kept), part, resources, n_folds=4
-        )
-    except ResourceError as error:
-        return {**by, "error": str(error)}
-    right = accuracy(scores, gold)
-    return {**by, "n_words": len(taken), "n": len(gold), "accuracy": round(right, 4)}
-
-
 def _note_of_encoders(lang: str | None, encoders: Sequence[str]) -> str | None:
     """That an encoder of English has decided words of another language, where that is known."""
     from spacy_attn.models import ACCURATE_ENCODER, DEFAULT_ENCODER
@@ -356,15 +327,6 @@ def _note_of_encoders(lang: str | None, encoders: Sequence[str]) -> str | None:
     if not english or lang in (None, "en"):
         return None
     return f"{english[0]} is an encoder of English: choose one that knows {lang} with --model NAME"
-
-
-def _can_be_tried(senses: tuple[Sense, ...]) -> bool:
-    """Whether a sense is left to choose from, and something to know it by, without an example."""
-    return (
-        len(senses) > 1
-        and all(s.definition or len(s.examples) > 1 for s in senses)
-        and any(s.examples for s in senses)
-    )
 
 
 def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.util import registry
 
-from spacy_attn._types import PlainData
+from spacy_attn._types import CountingEncoder, PlainData
 from spacy_attn.compare.dataset import read_keys
 from spacy_attn.compare.task import Answers, OnProgress, Prediction, Task
 from spacy_attn.errors import ConfigError, RecordError
@@ -170,7 +170,8 @@ def _decide(fitted: FittedMethod, batch: _Batch) -> list[Prediction]:
 
 def _n_encoded(fitted: FittedMethod) -> int:
     """Tokens that the method's encoder has encoded; an encoder that does not count has none."""
-    return int(getattr(encoder_of(fitted), "n_tokens_encoded", 0))
+    encoder = encoder_of(fitted)
+    return encoder.n_tokens_encoded if isinstance(encoder, CountingEncoder) else 0
 
 
 @dataclass(frozen=True)
