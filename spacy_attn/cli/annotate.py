@@ -30,7 +30,7 @@ from spacy_attn.jobs.fields import FIELDS, parse_fields
 from spacy_attn.jobs.job import JobPlan, annotate_files, plan_job
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobInterrupted, JobProgress, JobSummary
-from spacy_attn.jobs.places import names_folder
+from spacy_attn.jobs.output_paths import names_folder
 
 FAILED, INTERRUPTED = 1, 130  # exit codes
 _ENGINES = ("local", "ray")

@@ -33,7 +33,7 @@ from spacy_attn.jobs.fingerprint import describe_job
 from spacy_attn.jobs.interrupts import Interrupts
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobProgress, JobSummary
-from spacy_attn.jobs.places import Places, find_places
+from spacy_attn.jobs.output_paths import OutputPaths, find_output_paths
 from spacy_attn.jobs.readers import check_sources, read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.run import Run
@@ -100,7 +100,7 @@ def annotate_files(
     """
     call = _check_call(inputs, output, annotator, options or JobOptions())
     options = call.options
-    with Run(call.places, options, call.describe, total_bytes(call.sources)) as run:
+    with Run(call.paths, options, call.describe, total_bytes(call.sources)) as run:
         if run.is_done:
             return run.summary()
         with run.guarded():
@@ -167,7 +167,7 @@ def plan_job(
     return JobPlan(
         sources=call.sources,
         bytes_total=total,
-        output=call.places.name,
+        output=call.paths.name,
         fields=annotator.fields,
         n_sample=len(chunk),
         n_failed=len(_divide(chunk, rows)[1]),
@@ -196,7 +196,7 @@ class _Call:
     """A checked call."""
 
     sources: list[Source]
-    places: Places
+    paths: OutputPaths
     annotator: Annotator
     options: JobOptions
     columns: pa.Schema | None  # that Parquet carries through
@@ -219,12 +219,12 @@ class _Call:
 
     def make_sink(self) -> Sink:
         """What writes the output's format; loads the pipeline where vectors are columns."""
-        if self.places.format == "docbin":
+        if self.paths.format == "docbin":
             return DocBinSink()
         if self.csv is not None:
             return self.csv
         if self.columns is None:
-            return JsonlSink(self.places.compression)
+            return JsonlSink(self.paths.compression)
         return ParquetSink(self.columns, self.annotator.added, self.annotator.vector_width())
 
     def describe(self) -> dict[str, Any]:
@@ -232,9 +232,9 @@ class _Call:
         names = ("text_key", "encoding", "delimiter", "batch_size", "limit", "max_record_bytes")
         decisive = {name: getattr(self.options, name) for name in names}
         decisive |= {
-            "output_format": self.places.format,
-            "compression": self.places.compression,
-            "partition_size": self.places.partition_size,
+            "output_format": self.paths.format,
+            "compression": self.paths.compression,
+            "partition_size": self.paths.partition_size,
         }
         if self.csv is not None:
             decisive |= {"rows": self.options.rows, "spreadsheet": self.options.spreadsheet}
@@ -250,29 +250,29 @@ def _check_call(
         ConfigError: so it is; nothing was written, and of the inputs no more than a beginning read.
     """
     sources = find_sources(inputs, options.input_format)
-    places = find_places(str(output), options, sources)
-    if options.resume and (places.part is None or not all(s.is_file for s in sources)):
+    paths = find_output_paths(str(output), options, sources)
+    if options.resume and (paths.part is None or not all(s.is_file for s in sources)):
         raise ConfigError(
             "--resume needs files as input and output: a stream cannot be read or written twice"
         )
     check_sources(sources, options, annotator.fields)
     if options.unwrap:
         annotator = replace(annotator, unwrap=True)
-    if places.format == "docbin":
+    if paths.format == "docbin":
         annotator = replace(annotator, with_doc=True)
     columns = csv = None
-    if places.format == "parquet":
+    if paths.format == "parquet":
         columns = declare_columns(sources, options, annotator.fields)
-    elif places.format in DELIMITERS:
+    elif paths.format in DELIMITERS:
         csv = CsvSink(
-            DELIMITERS[places.format],
+            DELIMITERS[paths.format],
             name_columns(sources, options, annotator.fields),
             annotator.fields,
             by_item=options.rows == "item",
             spreadsheet=options.spreadsheet,
-            compression=places.compression,
+            compression=paths.compression,
         )
-    return _Call(sources, places, annotator, options, columns, csv)
+    return _Call(sources, paths, annotator, options, columns, csv)
 
 
 # -- chunks ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.files import is_replaceable
-from spacy_attn.jobs.places import Places, explain_unwritable
+from spacy_attn.jobs.output_paths import OutputPaths, explain_unwritable
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _BLOCK = 2**20
@@ -89,28 +89,28 @@ class PartFile:
         os.close(self._descriptor)
 
 
-def open_part(places: Places, *, replace: bool) -> PartFile:
+def open_part(paths: OutputPaths, *, replace: bool) -> PartFile:
     """The file that chunks are appended to.
 
     Raises:
         ConfigError: it cannot be made.
     """
     try:
-        if places.output is None:
+        if paths.output is None:
             if sys.stdout is None:
                 raise ConfigError("standard output is closed: name a file with -o")
             sys.stdout.flush()
             return PartFile(os.dup(sys.stdout.fileno()), can_rewind=False)
-        if places.part is None:
-            return PartFile(os.open(places.output, os.O_WRONLY), can_rewind=False)
-        return PartFile(_create(places.part, replace=replace), can_rewind=True)
+        if paths.part is None:
+            return PartFile(os.open(paths.output, os.O_WRONLY), can_rewind=False)
+        return PartFile(_create(paths.part, replace=replace), can_rewind=True)
     except FileExistsError:
         raise ConfigError(
-            f"{places.part} is left from an interrupted job: "
+            f"{paths.part} is left from an interrupted job: "
             "go on with it with --resume, or replace it with --overwrite"
         ) from None
     except OSError as error:
-        raise explain_unwritable(places, error) from None
+        raise explain_unwritable(paths, error) from None
 
 
 def open_errors(path: Path) -> PartFile:

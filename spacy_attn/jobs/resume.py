@@ -29,7 +29,7 @@ from typing import Any, Final, TypeVar
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.files import sha256_of
-from spacy_attn.jobs.places import Places
+from spacy_attn.jobs.output_paths import OutputPaths
 
 logger = logging.getLogger(__name__)
 
@@ -262,33 +262,33 @@ def _show(value: Any) -> str:
 # -- what is left of an interrupted job --------------------------------------------------
 
 
-def is_whole(places: Places, state: State) -> bool:
+def is_whole(paths: OutputPaths, state: State) -> bool:
     """Whether all that a finished job makes is there as it made it."""
-    if places.output is None:
+    if paths.output is None:
         return False
-    if places.partition_size is not None:
+    if paths.partition_size is not None:
         return True  # find_lost has looked at them
-    made = state.made.get(places.output.name)
-    return made is not None and made.fits(places.output)
+    made = state.made.get(paths.output.name)
+    return made is not None and made.fits(paths.output)
 
 
-def find_lost(places: Places, state: State, errors: Path) -> str | None:
+def find_lost(paths: OutputPaths, state: State, errors: Path) -> str | None:
     """What of the job's own files is gone or was changed, so that it has to begin anew."""
     progress = state.progress
-    if places.part is None or places.output is None:
+    if paths.part is None or paths.output is None:
         return None
-    lost = _find_lost_partition(places, state)
+    lost = _find_lost_partition(paths, state)
     if lost is not None:
         return lost
     if progress.errors and not errors.exists():
         return f"{errors} is gone"
-    if places.part.exists():
+    if paths.part.exists():
         return None
     if progress.finished:
-        if not is_whole(places, state):
-            return f"{places.name} is {'changed' if places.output.exists() else 'gone'}"
+        if not is_whole(paths, state):
+            return f"{paths.name} is {'changed' if paths.output.exists() else 'gone'}"
         return f"{errors} is changed" if _are_changed(errors, progress) else None
-    return f"{places.part} is gone" if progress.part else None
+    return f"{paths.part} is gone" if progress.part else None
 
 
 def _are_changed(errors: Path, progress: Progress) -> bool:
@@ -297,21 +297,21 @@ def _are_changed(errors: Path, progress: Progress) -> bool:
     return progress.errors > 0 and errors.is_file() and not wrote.fits(errors)
 
 
-def _find_lost_partition(places: Places, state: State) -> str | None:
+def _find_lost_partition(paths: OutputPaths, state: State) -> str | None:
     for number in range(state.progress.partitions):
-        path = places.partition(number)
+        path = paths.partition(number)
         made = state.made.get(path.name)
         if made is None or not made.fits(path):
             return f"{path} is {'changed' if path.exists() else 'gone'}"
     return None
 
 
-def step_aside(places: Places, state: State, errors: Path) -> None:
+def step_aside(paths: OutputPaths, state: State, errors: Path) -> None:
     """Before a job begins anew: its own files go, those that somebody changed get other names."""
-    if places.part is not None:
-        places.part.unlink(missing_ok=True)
-    single = [] if places.output is None else [places.output]
-    for path in single if places.partition_size is None else places.partitions():
+    if paths.part is not None:
+        paths.part.unlink(missing_ok=True)
+    single = [] if paths.output is None else [paths.output]
+    for path in single if paths.partition_size is None else paths.partitions():
         made = state.made.get(path.name)
         if made is None or not path.exists():
             continue

@@ -20,8 +20,8 @@ from spacy_attn.jobs.engines import LostWorkerError
 from spacy_attn.jobs.locks import hold
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.outcome import JobError, JobInterrupted, JobProgress, JobSummary
+from spacy_attn.jobs.output_paths import OutputPaths, unfinished_name
 from spacy_attn.jobs.partfile import PartFile, open_errors, open_part, reopen
-from spacy_attn.jobs.places import Places, unfinished_name
 from spacy_attn.jobs.records import BadRecord
 from spacy_attn.jobs.resume import Made, Manifest, Progress, State, find_lost, is_whole, step_aside
 from spacy_attn.jobs.sinks import Item, Sink
@@ -33,7 +33,7 @@ class Run:
     """Files and counts of one run. As a context it holds its locks, and nobody else writes there.
 
     Args:
-        places: where it writes.
+        paths: where it writes.
         options: of the job.
         describe: gives what decides the output; called where there is a manifest.
         bytes_total: of the input; None where it is a stream.
@@ -47,18 +47,18 @@ class Run:
 
     def __init__(
         self,
-        places: Places,
+        paths: OutputPaths,
         options: JobOptions,
         describe: Callable[[], Mapping[str, Any]],
         bytes_total: int | None,
     ) -> None:
-        self._places, self._options = places, options
+        self._paths, self._options = paths, options
         self._describe, self._bytes_total = describe, bytes_total
         self._state = State(replaces=options.overwrite)
         self._progress = Progress()
         self._out: PartFile | None = None
         self._errors: PartFile | None = None
-        self._errors_path = places.errors
+        self._errors_path = paths.errors
         self._errors_existed = False
         self._manifest: Manifest | None = None
         self._is_closed = self._is_finished = False
@@ -67,7 +67,7 @@ class Run:
     def __enter__(self) -> Run:
         with ExitStack() as locks:
             # First of all: nothing is touched that another job holds.
-            self._errors_path = locks.enter_context(hold(self._places))
+            self._errors_path = locks.enter_context(hold(self._paths))
             self._begin()
             self._locks = locks.pop_all()
         return self
@@ -78,16 +78,16 @@ class Run:
     # -- beginning -----------------------------------------------------------------------
 
     def _begin(self) -> None:
-        places, options = self._places, self._options
+        paths, options = self._paths, self._options
         if options.resume and self._resume():
             return
-        if places.exists() and not self._state.replaces:
-            is_folder = places.partition_size is not None
-            shown = f"folder {places.name} with partitions" if is_folder else places.name
+        if paths.exists() and not self._state.replaces:
+            is_folder = paths.partition_size is not None
+            shown = f"folder {paths.name} with partitions" if is_folder else paths.name
             raise ConfigError(
                 f"output {shown} exists: name another, or replace it with --overwrite"
             )
-        part = places.part
+        part = paths.part
         # A kill between the making of part and manifest leaves an empty part.
         is_left = part is not None and part.exists() and part.stat().st_size > 0
         if is_left and options.resume and self._manifest is None:
@@ -96,11 +96,11 @@ class Run:
                 "move it away, or replace it with --overwrite"
             )
         is_ours = options.overwrite or options.resume
-        self._out = open_part(places, replace=is_ours)
+        self._out = open_part(paths, replace=is_ours)
         try:
-            if places.manifest is not None:
-                self._manifest = Manifest(places.manifest, self._describe())
-                self._manifest.start(replaces=options.overwrite and places.exists())
+            if paths.manifest is not None:
+                self._manifest = Manifest(paths.manifest, self._describe())
+                self._manifest.start(replaces=options.overwrite and paths.exists())
         except BaseException as error:
             self._out.close()
             if part is not None:
@@ -109,39 +109,39 @@ class Run:
                 self._manifest.remove()
             if isinstance(error, OSError):
                 raise ConfigError(
-                    f"{error.filename or places.manifest} cannot be read or written "
+                    f"{error.filename or paths.manifest} cannot be read or written "
                     f"({error.strerror or error}): see that it can, with ls -l"
                 ) from None
             raise
 
     def _resume(self) -> bool:
         """Take up an interrupted job; False where there is none, or nothing of it is left."""
-        places = self._places
-        if places.manifest is None or places.part is None or not places.manifest.is_file():
+        paths = self._paths
+        if paths.manifest is None or paths.part is None or not paths.manifest.is_file():
             return False
-        manifest = Manifest(places.manifest, self._describe())
+        manifest = Manifest(paths.manifest, self._describe())
         state = manifest.resume()
         if state is None:
             return False
         self._manifest, self._state = manifest, state
         try:
-            lost = find_lost(places, state, self._errors_path)
+            lost = find_lost(paths, state, self._errors_path)
             if lost is not None:
                 manifest.close()
                 logger.warning("%s since the job wrote it: the job begins anew", lost)
-                step_aside(places, state, self._errors_path)
+                step_aside(paths, state, self._errors_path)
                 manifest.remove()
                 self._state = State(replaces=state.replaces)
                 return False
             self._progress = state.progress
-            if state.progress.finished and is_whole(places, state):
-                places.part.unlink(missing_ok=True)
+            if state.progress.finished and is_whole(paths, state):
+                paths.part.unlink(missing_ok=True)
                 manifest.close()
                 self.is_done = True
                 return True
             self._refuse_other_output()
             progress = state.progress
-            self._out = reopen(places.part, progress.part, progress.part_sha256)
+            self._out = reopen(paths.part, progress.part, progress.part_sha256)
             if progress.errors:
                 self._errors_existed = True
                 self._errors = reopen(self._errors_path, progress.errors, progress.errors_sha256)
@@ -152,12 +152,12 @@ class Run:
 
     def _refuse_other_output(self) -> None:
         """Say at once what would be said at the end."""
-        places = self._places
-        if places.partition_size is not None or places.output is None:
+        paths = self._paths
+        if paths.partition_size is not None or paths.output is None:
             return
-        if places.output.exists() and not self._may_replace(places.output):
+        if paths.output.exists() and not self._may_replace(paths.output):
             raise ConfigError(
-                f"output {places.name} was made by another since this job began: move it away, or "
+                f"output {paths.name} was made by another since this job began: move it away, or "
                 "begin anew with --overwrite"
             )
 
@@ -203,7 +203,7 @@ class Run:
             JobError: another has made a file of its name.
             OSError: it cannot be written.
         """
-        size = self._places.partition_size
+        size = self._paths.partition_size
         if size is not None and self._progress.pending >= size:
             self._end_partition()
 
@@ -228,7 +228,7 @@ class Run:
                     raise
                 except Exception as error:
                     reason = first_line(error)
-                    shown = f"the record cannot be written as {self._places.format}: {reason}"
+                    shown = f"the record cannot be written as {self._paths.format}: {reason}"
                     refused.append(record.failed(shown))
                 else:
                     good.append((record, row))
@@ -304,7 +304,7 @@ class Run:
         path = self._errors_path
         if not path.is_file():
             return
-        if self._places.errors_named or path.is_symlink():
+        if self._paths.errors_named or path.is_symlink():
             open_errors(path).close()
         else:
             path.unlink()
@@ -318,21 +318,21 @@ class Run:
             JobError: what was written is gone, or the output belongs to somebody else by now.
             OSError: it cannot be written.
         """
-        places = self._places
-        if places.part is not None and not self._open().is_at(places.part):
-            raise self._stop_with(f"{places.part} was removed or replaced while the job ran")
-        if places.partition_size is not None and (
+        paths = self._paths
+        if paths.part is not None and not self._open().is_at(paths.part):
+            raise self._stop_with(f"{paths.part} was removed or replaced while the job ran")
+        if paths.partition_size is not None and (
             self._progress.pending or not self._progress.partitions
         ):
             self._end_partition()
         if not self._progress.finished:
             self._note(finished=True)
-        if places.part is not None and places.output is not None:
-            if places.partition_size is None:
-                self._make(places.output)
+        if paths.part is not None and paths.output is not None:
+            if paths.partition_size is None:
+                self._make(paths.output)
             else:
                 self._check_partitions()
-            places.part.unlink(missing_ok=True)
+            paths.part.unlink(missing_ok=True)
         self._close()
         if self._manifest is not None and not self._options.resume:
             self._manifest.remove()
@@ -340,10 +340,10 @@ class Run:
 
     def _end_partition(self) -> None:
         """Turn a full part into a file of the partitioned output."""
-        places, number = self._places, self._progress.partitions
-        if places.output is not None:
-            places.output.mkdir(exist_ok=True)
-        self._make(places.partition(number))
+        paths, number = self._paths, self._progress.partitions
+        if paths.output is not None:
+            paths.output.mkdir(exist_ok=True)
+        self._make(paths.partition(number))
         out = self._open()
         # The part is empty from here on, even if cutting it is not reached.
         self._progress = replace(
@@ -355,14 +355,14 @@ class Run:
 
     def _make(self, path: Path) -> None:
         """Make a whole file of the part, and give it its name."""
-        part = self._places.part
+        part = self._paths.part
         if part is None:
             return
         out = self._open()
         if not Made(out.committed, out.sha256).fits(part):
             raise self._stop_with(f"{part} was changed while the job ran")
         may_replace = self._may_replace(path)
-        is_renamed = self.sink.is_plain and self._places.partition_size is None
+        is_renamed = self.sink.is_plain and self._paths.partition_size is None
         unfinished = part
         if not is_renamed:
             unfinished = unfinished_name(path)
@@ -395,13 +395,13 @@ class Run:
 
     def _check_partitions(self) -> None:
         """See that all are still there; those of an output that was replaced go."""
-        places = self._places
-        wanted = {places.partition(number) for number in range(self._progress.partitions)}
+        paths = self._paths
+        wanted = {paths.partition(number) for number in range(self._progress.partitions)}
         for path in sorted(wanted):
             if not path.is_file() or path.stat().st_size != self._state.made[path.name].size:
                 raise self._stop_with(f"{path} was removed or changed while the job ran")
         if self._state.replaces:
-            for path in set(places.partitions()) - wanted:
+            for path in set(paths.partitions()) - wanted:
                 path.unlink()
 
     def _stop_with(self, reason: str) -> JobError:
@@ -416,7 +416,7 @@ class Run:
             for file in self._files():
                 with suppress(OSError):
                     file.roll_back()
-        part, out = self._places.part, self._out
+        part, out = self._paths.part, self._out
         is_ours = part is not None and out is not None and not self._is_closed and out.is_at(part)
         if not self._is_closed:
             with suppress(OSError):
@@ -446,12 +446,12 @@ class Run:
 
     def summary(self) -> JobSummary:
         """What it did."""
-        part = self._places.part
+        part = self._paths.part
         return JobSummary(
             n_in=self._progress.n_in,
             n_out=self._progress.n_out,
             n_failed=self._progress.n_failed,
-            output=self._places.name,
+            output=self._paths.name,
             errors=self._errors_path if self._progress.n_failed else None,
             part=part if part is not None and part.exists() else None,
         )

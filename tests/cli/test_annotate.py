@@ -16,7 +16,7 @@ from rich.console import Console
 import spacy_attn
 from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
-from spacy_attn.jobs.places import names_folder
+from spacy_attn.jobs.output_paths import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 from tests.jobs.toy import SENSES
 

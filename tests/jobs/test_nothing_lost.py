@@ -20,7 +20,7 @@ import pytest
 import spacy_attn
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobError, JobOptions, annotate_files
-from spacy_attn.jobs.places import find_places
+from spacy_attn.jobs.output_paths import find_output_paths
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
@@ -951,7 +951,9 @@ def test_unreadable_folder_is_told(tmp_path, given, mode):
                 with pytest.raises(
                     ConfigError, match=r"o.jsonl cannot be written \(Permission den"
                 ):
-                    find_places(str(tmp_path / "d" / "closed" / "o.jsonl"), JobOptions(), inputs)
+                    find_output_paths(
+                        str(tmp_path / "d" / "closed" / "o.jsonl"), JobOptions(), inputs
+                    )
             else:
                 with pytest.raises(
                     ConfigError, match=r"closed.* cannot be read(:| \() ?Permission den"

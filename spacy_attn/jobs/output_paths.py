@@ -36,7 +36,7 @@ MANIFEST_START: Final = b'{"version": '
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class OutputPaths:
     """Where a job writes."""
 
     name: str  # the output as the caller gave it
@@ -95,7 +95,7 @@ class Places:
         return self.output.exists()
 
 
-def find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Places:
+def find_output_paths(name: str, options: JobOptions, sources: Sequence[Source]) -> OutputPaths:
     """Check and complete what the caller said about the output.
 
     Raises:
@@ -107,7 +107,7 @@ def find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Pl
         raise _unwritable(name, error) from None
 
 
-def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> Places:
+def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> OutputPaths:
     found, compression = _find_format(name, options.output_format)
     if found not in _DELIMITED and (options.rows != "record" or options.spreadsheet):
         given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"
@@ -135,11 +135,11 @@ def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> P
     else:
         errors = Path(_ERRORS_WITHOUT_OUT)
     is_named = options.errors is not None
-    places = Places(name, output, part, errors, is_named, found, compression, size)
-    _check_distinct(places, sources)
-    _check_errors(places)
-    _refuse_foreign(places)
-    return places
+    paths = OutputPaths(name, output, part, errors, is_named, found, compression, size)
+    _check_distinct(paths, sources)
+    _check_errors(paths)
+    _refuse_foreign(paths)
+    return paths
 
 
 def unfinished_name(path: Path) -> Path:
@@ -188,37 +188,37 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
     return next(item for item in get_args(OutputFormat) if item == found), compression
 
 
-def _check_distinct(places: Places, sources: Sequence[Source]) -> None:
+def _check_distinct(paths: OutputPaths, sources: Sequence[Source]) -> None:
     inputs = {follow(Path(source.name)) for source in sources if not source.is_stdin}
     identities = {identity for path in inputs if (identity := _identity(path)) is not None}
-    emptied = [places.part, places.errors, places.manifest, places.lock]
+    emptied = [paths.part, paths.errors, paths.manifest, paths.lock]
     # An output takes the place of a file: what has another name, by a hard link, stays.
-    written = [*emptied, places.output] if places.part is not None else emptied
+    written = [*emptied, paths.output] if paths.part is not None else emptied
     for path in written:
         if path is None or not is_replaceable(path):
             continue
         if follow(path) in inputs or (path in emptied and _identity(path) in identities):
             raise ConfigError(f"{path} is an input of this job: name another output with -o")
-    if places.partition_size is not None and places.output is not None:
+    if paths.partition_size is not None and paths.output is not None:
         for path in inputs:
-            if path.parent == places.output:
-                raise ConfigError(f"output {places.name} holds an input: name another with -o")
-    errors = follow(places.errors)
-    if errors in {places.output, places.part, places.manifest} and is_replaceable(errors):
+            if path.parent == paths.output:
+                raise ConfigError(f"output {paths.name} holds an input: name another with -o")
+    errors = follow(paths.errors)
+    if errors in {paths.output, paths.part, paths.manifest} and is_replaceable(errors):
         raise ConfigError(
-            f"{option_name('errors')} {places.errors} is the output itself: name another file"
+            f"{option_name('errors')} {paths.errors} is the output itself: name another file"
         )
 
 
-def _refuse_foreign(places: Places) -> None:
+def _refuse_foreign(paths: OutputPaths) -> None:
     """Refuse what has a name that the job needs beside the output, and is of no job.
 
     ``data.lock`` may be the lock file of a package, and ``data.manifest.jsonl`` that of a data set.
     """
-    locks = [places.lock]
-    if is_replaceable(places.errors):
-        locks.append(places.errors_lock(places.errors))
-    for path in [places.part, places.manifest, *locks, *places.unfinished()]:
+    locks = [paths.lock]
+    if is_replaceable(paths.errors):
+        locks.append(paths.errors_lock(paths.errors))
+    for path in [paths.part, paths.manifest, *locks, *paths.unfinished()]:
         if path is None or not os.path.lexists(path):
             continue
         with suppress(FileNotFoundError):  # a job that ends just now removes its own
@@ -226,7 +226,7 @@ def _refuse_foreign(places: Places) -> None:
             is_ours = stat.S_ISREG(status.st_mode)
             if path in locks:
                 is_ours = is_ours and status.st_size == 0
-            elif path == places.manifest:
+            elif path == paths.manifest:
                 is_ours = is_ours and is_manifest(path)
             if not is_ours:
                 raise _foreign(path)
@@ -255,12 +255,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _check_errors(places: Places) -> None:
-    path, part = places.errors, places.part
+def _check_errors(paths: OutputPaths) -> None:
+    path, part = paths.errors, paths.part
     if path.is_dir():
         raise ConfigError(f"the error file {path} is a folder: name a file with --errors")
     if not is_replaceable(path):
-        if not places.errors_named:  # it would be waited for at the first bad record
+        if not paths.errors_named:  # it would be waited for at the first bad record
             raise _foreign(path)
         return
     if part is not None and path.parent.resolve() == part.parent:
@@ -274,16 +274,16 @@ def _check_errors(places: Places) -> None:
         raise ConfigError(f"the folder {path.parent} is not writable: name a file with --errors")
 
 
-def explain_unwritable(places: Places, error: OSError) -> ConfigError:
+def explain_unwritable(paths: OutputPaths, error: OSError) -> ConfigError:
     """Why nothing can be written beside the output."""
-    folder = Path(places.name.rstrip("/")).parent if places.output is None else places.output.parent
+    folder = Path(paths.name.rstrip("/")).parent if paths.output is None else paths.output.parent
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        shown = Path(places.name.rstrip("/")).parent
+        shown = Path(paths.name.rstrip("/")).parent
         folder = shown if not shown.is_dir() else folder  # a link may lead elsewhere
         return ConfigError(
-            f"the folder of output {places.name} does not exist: make it with mkdir -p {folder}"
+            f"the folder of output {paths.name} does not exist: make it with mkdir -p {folder}"
         )
-    return _unwritable(places.name, error)
+    return _unwritable(paths.name, error)
 
 
 def _unwritable(name: str, error: OSError) -> ConfigError:
