@@ -102,12 +102,12 @@ def find_output_paths(name: str, options: JobOptions, sources: Sequence[Source])
         ConfigError: it cannot be so.
     """
     try:
-        return _find_places(name, options, sources)
+        return _find_output_paths(name, options, sources)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise _unwritable(name, error) from None
 
 
-def _find_places(name: str, options: JobOptions, sources: Sequence[Source]) -> OutputPaths:
+def _find_output_paths(name: str, options: JobOptions, sources: Sequence[Source]) -> OutputPaths:
     found, compression = _find_format(name, options.output_format)
     if found not in _DELIMITED and (options.rows != "record" or options.spreadsheet):
         given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"

@@ -37,7 +37,7 @@ TRAINED_ON_LAST = ("semcor", "written")
 class SenseSources:
     """The files of a run.
 
-    Attributes:
+    Args:
         semcor: SemCor as JSONL, or None.
         masc: MASC as JSONL, or None.
         written: folder of the written corpus, or None.
