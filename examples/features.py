@@ -13,6 +13,7 @@ import spacy
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
 
 import spacy_attn
 
@@ -39,24 +40,29 @@ class AttentionFeatures(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Iterable[str], y: object = None) -> AttentionFeatures:
         """Load the encoder; nothing is learned."""
-        self.n_features_out_ = self.transform(["a"]).shape[1]
+        if isinstance(self.words, str):
+            raise TypeError(f"words = {self.words!r}; give a tuple, such as ({self.words!r},)")
+        self.nlp_ = spacy.blank("en")
+        self.nlp_.add_pipe("attention_encoder", config=self.config or {})
+        self.n_features_out_ = self.nlp_("a")._.attn_vectors.shape[1]
         return self
 
     def transform(self, X: Iterable[str]) -> np.ndarray:
         """*Shape:* (n_texts, width)"""
-        if not hasattr(self, "nlp_"):
-            self.nlp_ = spacy.blank("en")
-            self.nlp_.add_pipe("attention_encoder", config=self.config or {})
+        check_is_fitted(self, "nlp_")
+        if isinstance(X, str):
+            raise TypeError("X is one text; give a list of texts")
         rows = []
         for doc in self.nlp_.pipe(X, batch_size=self.batch_size):
             vectors = doc._.attn_vectors
             chosen = [t.i for t in doc if self.words and t.lower_ in self.words]
             taken = vectors[chosen] if chosen else vectors
             rows.append(taken.sum(axis=0) / max(1, len(taken)))
-        return np.stack(rows)
+        return np.stack(rows) if rows else np.zeros((0, self.n_features_out_), np.float32)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """``attention0``, ``attention1``, ..."""
+        check_is_fitted(self, "n_features_out_")
         return np.array([f"attention{i}" for i in range(self.n_features_out_)], dtype=object)
 
 

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from spacy_attn.jobs import Annotator
@@ -60,6 +62,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Senses", lifespan=lifespan)
+
+
+@app.exception_handler(RequestValidationError)
+async def refuse(_: object, error: RequestValidationError) -> JSONResponse:
+    """What is wrong, without the texts: they may be long, or hold what no answer can hold."""
+    return JSONResponse(
+        {"detail": [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]}, 422
+    )
 
 
 @app.get("/health")

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -125,6 +126,53 @@ def test_the_transformer_is_one_of_scikit_learn(
     np.testing.assert_allclose(made[0], doc._.attn_vectors[1], atol=1e-4)
 
 
+def test_the_transformer_in_a_search_saved_and_in_a_frame(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    features = importlib.import_module("features").AttentionFeatures
+    pd = pytest.importorskip("pandas")
+    from sklearn.compose import make_column_transformer
+    from sklearn.exceptions import NotFittedError
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+
+    config = {"model": str(toy_model), "window": 64, "overlap": 16}
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        features(config).transform(["bat"])
+    texts = ["the bat flew", "swing the bat", "a bat flew", "he swung a bat"] * 2
+    search = GridSearchCV(
+        make_pipeline(features(config), LogisticRegression()),
+        {"attentionfeatures__words": [None, ("bat",)]},
+        cv=2,
+        error_score="raise",
+    ).fit(texts, [0, 1, 0, 1] * 2)
+    saved = pickle.loads(pickle.dumps(search.best_estimator_))  # noqa: S301 - our own
+    assert (saved.predict(texts) == search.predict(texts)).all()
+    frame = pd.DataFrame({"text": texts[:3], "year": [1, 2, 3]})
+    columns = make_column_transformer((features(config), "text"), ("passthrough", ["year"]))
+    made = columns.set_output(transform="pandas").fit_transform(frame)
+    assert made.shape == (3, 17)
+    assert [name.partition("__")[2] for name in made.columns][-2:] == ["attention15", "year"]
+
+
+def test_the_transformer_refuses_one_text_and_follows_its_settings(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    features = importlib.import_module("features").AttentionFeatures
+    config = {"model": str(toy_model), "window": 64, "overlap": 16}
+    given = features(config).fit(["a"])
+    assert given.transform([]).shape == (0, 16)
+    with pytest.raises(TypeError, match="X is one text; give a list of texts"):
+        given.transform("the bat")
+    with pytest.raises(TypeError, match=r"words = 'bat'; give a tuple, such as \('bat',\)"):
+        features(config, words="bat").fit(["a"])
+    before = given.nlp_
+    assert given.set_params(config={**config, "window": 32}).fit(["a"]).nlp_ is not before
+
+
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of the service, with an annotator that loads nothing."""
@@ -174,6 +222,35 @@ def test_the_service_has_limits(service: Any) -> None:
 
     with pytest.raises(HTTPException, match="503: too many requests wait; try again"):
         asyncio.run(one_more())
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b'{"texts": ["\\ud800"]}', "should be a valid string"),
+        (b'{"texts": [1]}', "should be a valid string"),
+        (b'{"texts": "bat"}', "should be a valid list"),
+        (b'{"text": ["bat"]}', "Field required"),
+        (b'{"texts": ["' + b"x" * 20_001 + b'"]}', "at most 20000 characters"),
+        (b"{", "JSON decode error"),
+    ],
+)
+def test_a_wrong_request_is_told_without_its_text(service: Any, body: bytes, sentence: str) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/senses", "query_string": b""}
+    scope |= {"headers": [(b"content-type", b"application/json")]}
+    asyncio.run(service.app(scope, receive, send))
+    assert sent[0]["status"] == 422
+    answer = sent[1]["body"].decode()
+    assert sentence in answer
+    assert len(answer) < 200
 
 
 @pytest.mark.slow
