@@ -92,7 +92,7 @@ def read(
     from spacy_attn.wsd.methods.registry import sense_method, with_model
 
     if against is not None:
-        sense_method(against)  # a wrong name is told before models load
+        sense_method(against, "--against")  # a wrong name is told before models load
     components = ["sense_disambiguator", *(c for n in wanted if (c := _LAYERS[n][0]) is not None)]
     needs = {*_TAGGED, *(need for name in wanted for need in _LAYERS[name][1])}
     console = messages()

@@ -307,7 +307,7 @@ function ask(i) {
   byId("answers").replaceChildren(...answersOf(i).map((sense, k) => {
     const [id, definition] = sensesOf(i)[sense];
     const place = mark[RANKED].findIndex((each, at) => at % 2 === 0 && each === sense);
-    const p = place < 0 ? "" : ` ${percent(mark[RANKED][place + 1])}`;
+    const p = place < 0 ? "" : ` ${percent(mark[RANKED][place + 1]).replace(" ", "\u00a0")}`;
     const button = make("button", {type: "button", "aria-pressed": String(given === sense)},
       k < 9 ? make("kbd", {}, String(k + 1)) : "", ` ${definition || id} `,
       make("span", {className: "id"}, `${definition ? id : ""}${p}`));
