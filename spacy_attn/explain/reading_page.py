@@ -79,6 +79,9 @@ class Page:
 
     html: str
 
+    def __repr__(self) -> str:
+        return f"Page({len(self.html):,} characters of HTML)"
+
     def _repr_html_(self) -> str:
         return (
             f'<iframe title="Senses" srcdoc="{html.escape(self.html, quote=True)}" '
@@ -94,9 +97,15 @@ def render(docs: Doc | Sequence[Doc], nlp: Any = None, *, review: bool = False) 
         docs: one or several.
         nlp: the pipeline that made them; with it, all senses have their definitions.
         review: whether the page asks for corrections.
+
+    Raises:
+        ConfigError: one is no Doc, or there is none.
     """
     component = component_of(nlp) if nlp is not None else None
     given = [docs] if isinstance(docs, Doc) else list(docs)
+    for each in given:
+        if not isinstance(each, Doc):
+            raise ConfigError(f"docs has a {type(each).__name__}: allowed are Docs, as nlp(text)")
     named = len(given) > 1
     texts = [
         read_doc(doc, f"Text {i}" if named else "", component) for i, doc in enumerate(given, 1)

@@ -46,6 +46,14 @@ def test_wrong_frames_are_refused():
         annotate_frame(pd.DataFrame({"text": ["x"]}), TOY, fields="stems")
 
 
+@pytest.mark.parametrize("texts", [pd.Series(["bat"]), ["bat"]])
+def test_what_is_no_frame_is_refused(texts):
+    with pytest.raises(ConfigError, match=r"of type (Series|list): allowed is a DataFrame with a"):
+        annotate_frame(texts, TOY)
+    with pytest.raises(ConfigError, match=r"such as pd\.DataFrame\(\{'text': texts\}\)$"):
+        senses_frame(texts, method="lesk")
+
+
 def test_fields_by_name():
     frame = annotate_frame(pd.DataFrame({"text": ["flying bats"]}), fields="stems")
     assert [item["stem"] for item in frame["stems"][0]] == ["fli", "bat"]

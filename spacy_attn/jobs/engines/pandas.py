@@ -113,6 +113,11 @@ def _rows(
     """What was found in each text of a frame; whatever the other columns hold stays as it is."""
     import pandas as pd
 
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigError(
+            f"the texts are of type {type(frame).__name__}: allowed is a DataFrame with a column "
+            f"{text_column!r}, such as pd.DataFrame({{{text_column!r}: texts}})"
+        )
     if list(frame.columns).count(text_column) != 1:
         shown = ", ".join(map(str, frame.columns[:20])) or "none"
         raise ConfigError(f"no single column {text_column!r} (columns: {shown}); name another")
