@@ -209,6 +209,12 @@ def annotate(
         _say(console, _say_interrupted(interrupt.summary))
         raise typer.Exit(INTERRUPTED) from None
     _say(console, _say_counts(summary))
+    if summary.n_unused:
+        _say(
+            console,
+            f"{counted(summary.n_unused, 'correction')} of {corrections} had no effect: the texts "
+            "do not hold the same sentence",
+        )
     if summary.n_failed:
         raise typer.Exit(FAILED)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from spacy.tokens import Doc, Span, SpanGroup
 
-from spacy_attn.components.extensions import sense_records
+from spacy_attn.components.extensions import record_of, sense_records
 from spacy_attn.wsd.inventory.corrections import Correction, letters, sense_named
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
@@ -23,7 +25,8 @@ def apply_corrections(
     """Give words of a Doc the senses that a reader has chosen.
 
     A correction is about a word in a text. It is applied where the same text stands around the
-    same word, in any Doc. A word to which no sense fits loses its sense.
+    same word, in any Doc. A word to which no sense fits loses its sense; one to which the method
+    gave none, because it was not sure enough, gets the reader's.
 
     Args:
         doc: with a span group of ``sense_disambiguator``.
@@ -44,11 +47,33 @@ def apply_corrections(
         n += 1
         if found.verdict == "sense":
             kept.append(_corrected(record, found, inventory))
-    if n:
+    left_out = list(_left_out(doc, sense_records(doc, spans_key), corrections, inventory))
+    if n := n + len(left_out):
+        kept = sorted([*kept, *left_out], key=itemgetter("start"))
         spans = [_span(doc, record, inventory) for record in kept]
         attrs = {"scores": [record["score"] for record in kept], "records": kept}
         doc.spans[spans_key] = SpanGroup(doc, name=spans_key, spans=spans, attrs=attrs)
     return n
+
+
+def _left_out(
+    doc: Doc,
+    records: Sequence[Mapping[str, Any]],
+    corrections: Mapping[str, Sequence[Correction]],
+    inventory: SenseInventory | None,
+) -> Iterator[dict[str, Any]]:
+    """The occurrences to which a reader gave a sense, and the method none."""
+    text = doc.text
+    taken = [(record["start"], record["end"]) for record in records]
+    for each in chain.from_iterable(corrections.values()):
+        at = text.find(each.text) if each.verdict == "sense" else -1
+        while at >= 0:
+            first, last = at + each.start, at + each.end
+            span = doc.char_span(first, last)
+            if span is not None and all(end <= first or last <= start for start, end in taken):
+                taken.append((first, last))
+                yield _corrected(record_of(span), each, inventory)
+            at = text.find(each.text, at + 1)
 
 
 def _correction(

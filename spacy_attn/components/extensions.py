@@ -369,13 +369,13 @@ def sense_records(doc: Doc, spans_key: str) -> list[dict[str, Any]]:
     spans = sorted((span for span in group if span.kb_id_), key=attrgetter("start_char"))
     if not spans:
         return []
-    records = [known.get(_place(span)) or _record_of(span) for span in spans]
+    records = [known.get(_place(span)) or record_of(span) for span in spans]
     group.attrs["records"] = records
     group.attrs["n_spans"] = len(group)  # more than records where a span has no id
     return records
 
 
-def _record_of(span: Span) -> dict[str, Any]:
+def record_of(span: Span) -> dict[str, Any]:
     """What a span tells of its sense."""
     wordnet_lemma, is_key, _ = span.kb_id_.partition("%")
     return {
@@ -412,7 +412,7 @@ def filter_senses(doc: Doc, keep: Callable[[Span], bool], spans_key: str = "sens
         (span for span in doc.spans[spans_key] if span.kb_id_ and keep(span)),
         key=attrgetter("start_char"),
     )
-    kept = [records.get(_place(span)) or _record_of(span) for span in spans]
+    kept = [records.get(_place(span)) or record_of(span) for span in spans]
     attrs = {"scores": [record["score"] for record in kept], "records": kept}
     doc.spans[spans_key] = SpanGroup(doc, name=spans_key, spans=spans, attrs=attrs)
 

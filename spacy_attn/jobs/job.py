@@ -43,6 +43,8 @@ from spacy_attn.jobs.sources import Source, find_sources, total_bytes
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from spacy_attn.wsd.inventory.corrections import UnusedCorrections
+
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
 _BYTES_PER_CHAR: Final = 16  # a record with more beside its text counts by its bytes
 
@@ -110,19 +112,31 @@ def annotate_files(
                 n_process = call.n_process
                 engine = InProcess() if n_process == 1 else ProcessWorkers(n_process)
             chunks = call.chunks()
+            unused = _unused_corrections(call.annotator) if run.n_chunks == 0 else None
             _skip_finished(chunks, run.n_chunks, output)
             with (
                 Interrupts() as interrupts,
                 closing(_annotate(chunks, call.annotator, engine, interrupts)) as annotated,
             ):
                 for chunk, rows in annotated:
+                    for record in chunk:
+                        if unused and isinstance(record, Record):
+                            unused.read(record.text)
                     run.write(*_divide(chunk, rows), n_bytes=sum(r.n_bytes for r in chunk))
                     if on_progress is not None:
                         on_progress(run.progress())
                     run.check_errors()
                     interrupts.release()
             run.finish()
-        return run.summary()
+        return replace(run.summary(), n_unused=len(unused or ()))
+
+
+def _unused_corrections(annotator: Annotator) -> UnusedCorrections | None:
+    if annotator.corrections is None:
+        return None
+    from spacy_attn.wsd.inventory.corrections import UnusedCorrections, read_corrections
+
+    return UnusedCorrections(read_corrections(Path(annotator.corrections)))
 
 
 def _skip_finished(chunks: Iterator[Chunk], n: int, output: str | Path) -> None:

@@ -18,6 +18,7 @@ class JobSummary:
     output: str  # as the caller gave it
     errors: Path | None  # the error file; None where nothing failed
     part: Path | None  # what an unfinished job left; None where it finished
+    n_unused: int = 0  # corrections about texts that are not in the input; 0 after --resume
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,27 @@ def read_jsonl(path):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+@pytest.mark.parametrize("n_process", ["1", "2"])
+def test_corrections_without_an_effect_are_counted(folder, n_process):
+    made = {"lemma": "bat", "sense": "", "verdict": "none"}
+    lines = [{**made, "text": "A bat.", "start": 2, "end": 5}]
+    lines += [{**made, "text": "The old bat.", "start": 8, "end": 11}]
+    lines += [{**made, "text": "Gone bat.", "start": 5, "end": 8, "verdict": "unclear"}]
+    lines += [{**made, "text": "A bat\nflew.", "start": 2, "end": 5}]
+    (folder / "fix.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "in.jsonl").write_text('{"text": "So. A bat."}\n{"text": "Now a A bat flew."}\n')
+    options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--n-process", n_process)
+    code, _, err = run(folder, "in.jsonl", *options)
+    assert (code, err.splitlines()) == (
+        0,
+        [
+            "annotated 2 of 2 records",
+            "1 correction of fix.jsonl had no effect: the texts do not hold the same sentence",
+        ],
+    )
+    assert [record["senses"] for record in read_jsonl(folder / "out.jsonl")] == [[], []]
+
+
 def test_good_records_exit_0_and_say_the_count(folder):
     (folder / "in.jsonl").write_text('{"id": 7, "body": "bat"}\n' * 1200)
     code, out, err = run(folder, "in.jsonl", "-o", "out.jsonl", "--text-key", "body")

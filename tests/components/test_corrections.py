@@ -44,6 +44,20 @@ def test_words_get_lose_and_keep_their_senses(nlp):
     assert doc[5]._.sense is None
 
 
+def test_a_word_gets_the_sense_that_the_method_was_not_sure_of(toy_inventory):
+    nlp = spacy.blank("en")
+    config = {"inventory": str(toy_inventory), "method": "first_sense", "threshold": 1.0}
+    nlp.add_pipe("sense_disambiguator", config=config)
+    doc = nlp(f"{TEXT} The bat flew.")
+    assert not doc.spans["senses"]
+    inventory = nlp.get_pipe("sense_disambiguator").inventory
+    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2
+    found = [(s.kb_id_, s.start_char, s._.sense.score) for s in doc.spans["senses"]]
+    assert found == [("bat.club", 4, 1.0), ("bat.club", 44, 1.0)]
+    assert doc[1]._.sense.definition == inventory.candidates("bat")[1].definition
+    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2  # as before
+
+
 def test_other_texts_stay_as_they_are(nlp):
     doc = nlp("His bat flew. No such word.")
     assert apply_corrections(doc, corrections_by_word(CORRECTIONS)) == 0

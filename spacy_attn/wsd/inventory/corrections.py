@@ -114,6 +114,32 @@ def corrections_by_word(corrections: Iterable[Correction]) -> dict[str, list[Cor
     return out
 
 
+class UnusedCorrections:
+    """Those about texts that were not read yet.
+
+    Args:
+        corrections: all of them.
+    """
+
+    def __init__(self, corrections: Iterable[Correction]) -> None:
+        self._left = [each for each in corrections if each.verdict != "unclear"]
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def read(self, text: str) -> None:
+        """Take out those about a text, or a part of it; wrapped lines may be joined."""
+        if not self._left:
+            return
+        joined = letters(text)
+        self._left = [
+            each
+            for each in self._left
+            if each.text not in text
+            and ("\n" not in text + each.text or letters(each.text) not in joined)
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class AddedExamples:
     """An inventory with the examples of corrections."""
