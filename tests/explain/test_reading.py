@@ -211,7 +211,7 @@ def test_a_doc_alone_knows_the_definition_of_its_sense(nlp):
     assert isinstance(render([doc, doc], nlp, review=True), Page)
     assert re.fullmatch(r"Page\([\d,]+ characters of HTML\)", repr(render(doc)))
     with pytest.raises(ConfigError, match=r"^docs has a str: allowed are Docs, as nlp\(text\)$"):
-        render([doc, "bat"])
+        render([doc, "bat"])  # type: ignore[list-item]
 
 
 def test_without_an_inventory_the_tagger_says_the_part_of_speech(nlp):
