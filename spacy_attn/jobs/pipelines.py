@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.jobs.fields import Field
@@ -88,18 +88,20 @@ def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], o
         ConfigError: a sense is not in the inventory.
     """
     from spacy_attn.components.corrections import apply_corrections
+    from spacy_attn.wsd.granularity import group_names
     from spacy_attn.wsd.inventory.corrections import (
-        check_senses,
         corrections_by_word,
+        of_inventory,
         read_corrections,
     )
 
     corrections = read_corrections(Path(path))
     with_senses = (each for _, each in nlp.pipeline if hasattr(each, "inventory"))
-    component = next(with_senses, None)
+    component: Any = next(with_senses, None)
     inventory = component.inventory if component is not None else None
-    if inventory is not None and getattr(component, "coarsen", None) is None:
-        check_senses(corrections, inventory, Path(path))
+    if component is not None and inventory is not None:
+        group_of = group_names(component.config.get("granularity", "fine"), inventory)
+        corrections = of_inventory(corrections, inventory, Path(path), group_of)
     return partial(
         apply_corrections,
         corrections=corrections_by_word(corrections),

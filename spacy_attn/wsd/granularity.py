@@ -33,10 +33,20 @@ def coarsen_for(granularity: str, inventory: SenseInventory) -> Coarsen | None:
     Raises:
         ConfigError: no such granularity, or not with this inventory.
     """
+    name_of = group_names(granularity, inventory)
+    return None if name_of is None else partial(coarsened, name_of=name_of)
+
+
+def group_names(granularity: str, inventory: SenseInventory) -> Callable[[Sense], str] | None:
+    """What names the group of a sense; None for "fine".
+
+    Raises:
+        ConfigError: no such granularity, or not with this inventory.
+    """
     check_granularity(granularity, inventory.name)
     if granularity == "coarse" and isinstance(inventory, GroupingInventory):
-        return partial(coarsened, name_of=inventory.group_of)
-    return partial(coarsened, name_of=_supersense) if granularity == "supersense" else None
+        return inventory.group_of
+    return _supersense if granularity == "supersense" else None
 
 
 def check_granularity(granularity: object, inventory: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,6 +99,34 @@ def test_a_job_refuses_senses_that_the_inventory_does_not_have(toy_inventory, tm
         annotator.annotate(["The bat flew."])
 
 
+@pytest.mark.parametrize(
+    ("sense", "found"),
+    [("bat.club", "noun.artifact"), ("noun.artifact", "noun.artifact"), ("noun.artefact", None)],
+)
+def test_where_senses_are_answered_as_one_a_correction_names_the_group(tmp_path, sense, found):
+    inventory = [
+        {"lemma": "bat", "pos": "NOUN", "sense": f"bat.{name}", "definition": name, "supersense": s}
+        for name, s in (("animal", "noun.animal"), ("club", "noun.artifact"))
+    ]
+    (tmp_path / "toy.jsonl").write_text("".join(json.dumps(line) + "\n" for line in inventory))
+    path = tmp_path / "corrections.jsonl"
+    line = {"text": "The bat flew.", "start": 4, "end": 7, "lemma": "bat", "sense": sense}
+    path.write_text(json.dumps(line))
+    annotator = Annotator(
+        "blank:en",
+        str(tmp_path / "toy.jsonl"),
+        "first_sense",
+        factory=partial(blank, granularity="supersense"),
+        corrections=str(path),
+    )
+    if found is None:
+        with pytest.raises(ConfigError, match=r"'bat' has noun\.animal, noun\.artifact; correct"):
+            annotator.annotate(["The bat flew."])
+    else:
+        rows: Any = annotator.annotate(["The bat flew."])
+        assert [(each["sense"], each["score"]) for each in rows[0]] == [(found, 1.0)]
+
+
 def test_a_reader_may_choose_a_sense_of_another_lemma():
     leaf = {"lemma": "leaf", "pos": "NOUN", "sense": "leaf.plant", "definition": "of a plant"}
     leave = {"lemma": "leave", "pos": "VERB", "sense": "leave.go", "definition": "to go away"}
@@ -115,9 +144,10 @@ def test_a_reader_may_choose_a_sense_of_another_lemma():
     assert sense.definition == other["definition"]
 
 
-def blank(pipeline, *, inventory, method):
+def blank(pipeline, *, inventory, method, **more):
     nlp = spacy.blank("en")
-    nlp.add_pipe("sense_disambiguator", config={"inventory": inventory, "method": method})
+    config = {"inventory": inventory, "method": method, **more}
+    nlp.add_pipe("sense_disambiguator", config=config)
     return nlp
 
 

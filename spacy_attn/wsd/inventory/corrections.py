@@ -13,7 +13,7 @@ sense is "" then. The last line about an occurrence counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,21 +80,50 @@ def sense_named(inventory: SenseInventory, name: str, lemma: str) -> Sense | Non
     return next((sense for sense in inventory.senses or () if sense.id == name), None)
 
 
-def check_senses(corrections: Iterable[Correction], inventory: SenseInventory, path: Path) -> None:
-    """Refuse corrections to senses that an inventory does not have.
+def of_inventory(
+    corrections: Iterable[Correction],
+    inventory: SenseInventory,
+    path: Path,
+    group_of: Callable[[Sense], str] | None = None,
+) -> list[Correction]:
+    """The corrections, with the groups of their senses where several senses are answered as one.
+
+    Args:
+        corrections: to fine senses, or to groups.
+        inventory: the senses.
+        path: of the corrections, for messages.
+        group_of: names the group of a sense.
 
     Raises:
-        ConfigError: says which, and what the word has.
+        ConfigError: the inventory does not have a sense; says which, and what the word has.
     """
-    for each in corrections:
-        if each.verdict == "sense" and sense_named(inventory, each.sense, each.lemma) is None:
-            known = [sense.id for sense in inventory.candidates(each.lemma)]
-            raise ConfigError(
-                f"corrections {path}: {each.sense!r} is no sense of the inventory "
-                f"{inventory.name!r}; {each.lemma!r} has {', '.join(known[:10]) or 'none'}; "
-                "correct the line, or name the inventory that the corrections are about"
-                f"{did_you_mean(each.sense, known)}"
-            )
+    return [
+        each if each.verdict != "sense" else _of_inventory(each, inventory, path, group_of)
+        for each in corrections
+    ]
+
+
+def _of_inventory(
+    each: Correction,
+    inventory: SenseInventory,
+    path: Path,
+    group_of: Callable[[Sense], str] | None,
+) -> Correction:
+    sense = sense_named(inventory, each.sense, each.lemma)
+    if sense is not None:
+        return each if group_of is None else replace(each, sense=group_of(sense))
+    known = list(dict.fromkeys(map(group_of or _id, inventory.candidates(each.lemma))))
+    if each.sense in known:
+        return each
+    raise ConfigError(
+        f"corrections {path}: {each.sense!r} is no sense of the inventory {inventory.name!r}; "
+        f"{each.lemma!r} has {', '.join(known[:10]) or 'none'}; correct the line, or name the "
+        f"inventory that the corrections are about{did_you_mean(each.sense, known)}"
+    )
+
+
+def _id(sense: Sense) -> str:
+    return sense.id
 
 
 def letters(text: str) -> str:
