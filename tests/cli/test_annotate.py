@@ -76,13 +76,11 @@ def test_corrections_without_an_effect_are_counted(folder, n_process):
     (folder / "in.jsonl").write_text('{"text": "So. A bat."}\n{"text": "Now a A bat flew."}\n')
     options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--n-process", n_process)
     code, _, err = run(folder, "in.jsonl", *options)
-    assert (code, err.splitlines()) == (
-        0,
-        [
-            "annotated 2 of 2 records",
-            "1 correction of fix.jsonl had no effect: the texts do not hold the same sentence",
-        ],
-    )
+    assert code == 0
+    assert err.splitlines()[-2:] == [  # before them progress, where it takes long
+        "annotated 2 of 2 records",
+        "1 correction of fix.jsonl had no effect: the texts do not hold the same sentence",
+    ]
     assert [record["senses"] for record in read_jsonl(folder / "out.jsonl")] == [[], []]
 
 
