@@ -6,8 +6,8 @@ Two conditional logit models for each kind of text, "tagged" and "parsed": which
 token is, if any, and whether a run of tokens is one word (see
 ``spacy_attn/wsd/inventory/readings.py``). They learn from SemCor's documents that ``spacy-attn
 train-senses`` does not hold out, as plain text through en_core_web_sm, some of it as headings,
-capitals and lower case, and from the written corpus (``corpus/``), of which only the tagged word
-counts. What is printed is of the held-out documents.
+capitals and lower case, and from the written corpus (``corpus/``, its ``forms`` too), of which only
+the tagged word counts. What is printed is of the held-out documents.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def shortened(text: Text, draw: random.Random) -> Text:
 
 def written(folder: Path) -> Iterator[Text]:
     """The written corpus: one word of each sentence is known."""
-    for file in sorted(folder.glob("*.tsv")):
+    for file in (*sorted(folder.glob("*.tsv")), *sorted(folder.glob("forms/*.tsv"))):
         for line in file.read_text(encoding="utf-8").splitlines():
             key, _, marked = line.partition("\t")
             before, _, rest = marked.partition("[[")

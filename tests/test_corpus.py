@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
 FILES = sorted((ROOT / "corpus").glob("*.tsv"))
+FORMS = sorted((ROOT / "corpus" / "forms").glob("*.tsv"))  # see corpus/README.md
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,9 @@ def drafts() -> ModuleType:
     return module
 
 
-def rows() -> Iterator[tuple[str, int, str, str]]:
+def rows(files: Sequence[Path] = (*FILES, *FORMS)) -> Iterator[tuple[str, int, str, str]]:
     """File, line number, sense key and sentence."""
-    for file in FILES:
+    for file in files:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             key, _, sentence = line.partition("\t")
             yield file.name, number, key, sentence
@@ -63,6 +64,21 @@ def test_each_sentence_has_one_word_between_brackets_and_a_length() -> None:
         assert sentence.count("[[") == sentence.count("]]") == 1, where
         assert sentence.isprintable(), where
         assert 4 <= len(unmarked(sentence).split()) <= 40, where
+
+
+def test_each_form_can_be_the_word_that_is_meant_and_another_one() -> None:
+    lexicon = wordnet_inventory()
+    for file, number, key, sentence in rows(FORMS):
+        form = sentence.partition("[[")[2].partition("]]")[0].lower()
+        lemmas = {lemma for lemma, _ in lexicon.words_of(form)}
+        assert key.partition("%")[0] in lemmas, f"{file}, line {number}: {key}"
+        assert len(lemmas) > 1, f"{file}, line {number}: {form}"
+
+
+def test_the_card_counts_the_forms_that_are_there() -> None:
+    forms = [s.partition("[[")[2].partition("]]")[0].lower() for *_, s in rows(FORMS)]
+    said = f"{len(forms):,} sentences with {len(set(forms)):,} forms"
+    assert said in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
 
 
 def test_no_sentence_stands_twice() -> None:
@@ -109,9 +125,9 @@ def test_no_example_of_wordnet_is_copied(drafts: ModuleType) -> None:
 
 
 def test_the_card_counts_what_is_there() -> None:
-    senses = {key for _, _, key, _ in rows()}
+    senses = {key for _, _, key, _ in rows(FILES)}
     words = {(key.partition("%")[0], key.partition("%")[2][0].replace("5", "3")) for key in senses}
-    said = f"{sum(1 for _ in rows()):,} sentences for {len(senses):,} senses"
+    said = f"{sum(1 for _ in rows(FILES)):,} sentences for {len(senses):,} senses"
     card = (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
     assert f"{said} of {len(words):,} words" in card
     assert said in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

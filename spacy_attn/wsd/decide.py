@@ -53,8 +53,9 @@ def log_posterior(
     """Log-probabilities of a target's candidates, its readings counted.
 
     Within a reading they are the softmax of the scores. Between readings, the probability that
-    each had before the text was read is multiplied by the mean of what its candidates have, to
-    the power of ``reading_weight``: 0 leaves readings as they are, 1 lets the method decide.
+    each had before the text was read is multiplied by the sum of what its candidates have, to
+    the power of ``reading_weight``: 0 leaves readings as they are; with 1 all candidates share one
+    softmax, to whose scores the logarithm of their reading's probability is added.
 
     *Shape:* (n_candidates,), the same
 
@@ -84,8 +85,7 @@ def log_posterior(
         total = sum([math.exp(score - best) for score in part])
         whole = math.log(total)
         within += [score - best - whole for score in part]
-        mean = total * math.exp(best - top) / len(part)
-        after.append(reading.probability * mean**reading_weight)
+        after.append(reading.probability * (total * math.exp(best - top)) ** reading_weight)
     scale = before / sum(after)
     sizes = [reading.n_senses for reading in target.readings]
     shares = [math.log(each * scale) if each else -math.inf for each in after]
