@@ -53,9 +53,9 @@ def log_posterior(
     """Log-probabilities of a target's candidates, its readings counted.
 
     Within a reading they are the softmax of the scores. Between readings, the probability that
-    each had before the text was read is multiplied by the sum of what its candidates have, to
-    the power of ``reading_weight``: 0 leaves readings as they are; with 1 all candidates share one
-    softmax, to whose scores the logarithm of their reading's probability is added.
+    each had before the text was read is multiplied by the sum of what its candidates have, divided
+    by the root of their number (the sum favours words of many senses, the mean those of one), to
+    the power of ``reading_weight``: 0 leaves readings as they are, 1 lets the method decide.
 
     *Shape:* (n_candidates,), the same
 
@@ -85,7 +85,8 @@ def log_posterior(
         total = sum([math.exp(score - best) for score in part])
         whole = math.log(total)
         within += [score - best - whole for score in part]
-        after.append(reading.probability * (total * math.exp(best - top)) ** reading_weight)
+        weighed = total * math.exp(best - top) / math.sqrt(len(part))
+        after.append(reading.probability * weighed**reading_weight)
     scale = before / sum(after)
     sizes = [reading.n_senses for reading in target.readings]
     shares = [math.log(each * scale) if each else -math.inf for each in after]

@@ -169,23 +169,16 @@ def test_readings_share_their_probability_by_the_softmax_within_each():
 
 @pytest.mark.parametrize("weight", [0.25, 1.0, 2.0])
 def test_a_method_decides_between_readings_by_bayes(weight):
-    """Prior times the sum of the powers to the weight, within what the readings have together."""
+    """Prior times the sum of the powers by the root of their number, to the weight."""
     scores = np.array([1.0, 0.0, 2.0])
     p = np.exp(log_posterior(_of_two_words(0.6, 0.3), scores, 0.5, weight))
     powers = np.exp(scores / 0.5)
-    likelihood = np.array([powers[:2].sum(), powers[2]]) ** weight
+    likelihood = np.array([powers[:2].sum() / np.sqrt(2), powers[2]]) ** weight
     posterior = np.array([0.6, 0.3]) * likelihood
     posterior *= 0.9 / posterior.sum()
     assert np.allclose(p[:2].sum(), posterior[0])
     assert np.allclose(p[2], posterior[1])
     assert np.allclose(p[0] / p[1], np.exp(2.0))
-
-
-def test_at_weight_one_all_candidates_share_a_softmax_with_their_readings_prior():
-    scores = np.array([1.0, 0.0, 2.0])
-    p = np.exp(log_posterior(_of_two_words(0.6, 0.3), scores, 1.0, 1.0))
-    together = log_softmax(scores + np.log([0.6, 0.6, 0.3]))
-    assert np.allclose(p, 0.9 * np.exp(together))
 
 
 def test_a_reading_whose_senses_are_all_ruled_out_has_nothing():
