@@ -7,6 +7,7 @@ also has the temperatures of the methods that read no sense model.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -96,7 +97,7 @@ def _fitted(folder: Path) -> dict[str, Any]:
         numbers = [
             n for each in kinds for n in (*Coverage(**each["coverage"]), each["reading_weight"])
         ]
-        if not all(0 < each < np.inf for each in temperatures):
+        if not all(0 < each <= sys.float_info.max for each in temperatures):
             raise ValueError("temperatures are finite numbers above 0")
         if not np.isfinite(numbers).all():
             raise ValueError("its numbers are not finite")

@@ -17,6 +17,7 @@ DAMAGED = [
     '{"temperatures": {"attention": "x"}}',
     '{"temperatures": {"attention": NaN}}',
     '{"temperatures": {"attention": 0}}',
+    '{"temperatures": {"attention": 1%s}}' % ("0" * 400),
     '{"temperatures": {"attention": [1]}}',
     COVERAGE % ('{"evil": 1}', 1),
     COVERAGE % ('{"top": "x", "size": 1, "constant": 1}', 1),

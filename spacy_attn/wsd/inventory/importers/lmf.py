@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from spacy_attn.errors import ConfigError, InventoryError, did_you_mean
+from spacy_attn.errors import ConfigError, InventoryError, SpacyAttnError, did_you_mean
 from spacy_attn.wsd.inventory.importers.records import LeftOut, Record
 from spacy_attn.wsd.inventory.importers.wordnets import names_of, of_one_language, record_of
 
@@ -186,7 +186,10 @@ def _lexicons(file: IO[bytes], place: str) -> Iterator[_Lexicon]:
                 yield lexicon
                 lexicon = None
                 element.clear()
-    except ElementTree.ParseError as error:
+    except SpacyAttnError:
+        raise
+    # The last two are of an encoding that Python does not know, or expat cannot use.
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InventoryError(f"{place} is no XML ({error}); a wordnet is in WN-LMF") from error
 
 
