@@ -9,7 +9,7 @@ file              shape, type                 holds
 ``hashes.npy``    (n_words,) uint64, sorted   BLAKE2b of each word, 8 bytes
 ``rows.npy``      (n_words,) int64            the row of the word with that hash
 ``ngrams.npy``    (n_buckets, width) float32  n-grams, fastText only
-``vectors.json``                              format, shapes, length of the n-grams
+``vectors.json``                              format, shapes, checksum, length of the n-grams
 ================  ==========================  ============================================
 """
 
@@ -116,7 +116,7 @@ def write_store(folder: Path, content: Content, more: PlainData) -> None:
     unfinished = _beside(folder)
     unfinished.mkdir()
     try:
-        n = _write_rows(unfinished, content)
+        n, checksum = _write_rows(unfinished, content)
         ngrams: PlainData | None = None
         if content.ngrams is not None:
             array = np.asarray(content.ngrams.array, dtype=np.float32)
@@ -127,6 +127,7 @@ def write_store(folder: Path, content: Content, more: PlainData) -> None:
             "version": VERSION,
             "n_words": n,
             "width": content.width,
+            "words_crc32": checksum,
             "ngrams": ngrams,
             **more,
         }
@@ -138,7 +139,8 @@ def write_store(folder: Path, content: Content, more: PlainData) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write_rows(folder: Path, content: Content) -> int:
+def _write_rows(folder: Path, content: Content) -> tuple[int, int]:
+    """The number of words, and a checksum of them."""
     all_words: list[str] = []
     with (folder / "vectors.npy").open("wb") as file:
         _write_header(file, 0, content.width)
@@ -147,8 +149,7 @@ def _write_rows(folder: Path, content: Content) -> int:
             all_words.extend(words)
         file.seek(0)
         _write_header(file, len(all_words), content.width)
-    write_words(folder, all_words)
-    return len(all_words)
+    return len(all_words), write_words(folder, all_words)
 
 
 def _write_header(file: IO[bytes], n: int, width: int) -> None:
@@ -195,7 +196,7 @@ def open_store(folder: Path, sources: Sequence[Path] = ()) -> Table:
         if n < 1 or width < 1:
             raise Damaged("it holds no words" if n < 1 else "its vectors have length 0")
         matrix = map_array(own_file(folder, "vectors.npy"), (n, width), np.float32)
-        words = open_words(folder, n)
+        words = open_words(folder, n, found.get("words_crc32"))
         ngrams = _open_ngrams(folder, found["ngrams"], width)
         by_name = {path.name: path for path in sources}
         files = tuple(by_name[name] for name in found["sources"]) if sources else ()

@@ -146,6 +146,9 @@ def change(path, at, value):
         ("rows.npy", partial(change, at=1, value=3), "names rows outside 0 to 2"),
         ("rows.npy", partial(change, at=0, value=-1), "names rows outside 0 to 2"),
         ("hashes.npy", partial(change, at=0, value=2**64 - 1), "its hashes.npy is not sorted"),
+        ("hashes.npy", partial(change, at=0, value=0), "its words are not those that were written"),
+        ("words.txt", lambda path: path.write_bytes(path.read_bytes()[::-1]), "its words are not"),
+        ("rows.npy", partial(change, at=slice(0, 2), value=2), "its words are not those"),
         ("vectors.json", lambda path: path.write_text("[" * 100_000), "one of its files is dam"),
     ],
 )
@@ -153,6 +156,19 @@ def test_damaged_numbers_are_refused(store, name, damage, reason):
     damage(store / name)
     with pytest.raises(ResourceError, match=rf"cannot be read: .*{reason}"):
         load_vectors(store)
+
+
+def without_checksum(store):
+    """As folders were written before there was one."""
+    path = store / "vectors.json"
+    told = json.loads(path.read_text())
+    del told["words_crc32"]
+    path.write_text(json.dumps(told))
+
+
+def test_a_folder_without_a_checksum_opens(store):
+    without_checksum(store)
+    assert len(load_vectors(store)) == len(WORDS)
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(1, 1 << 40), (-7, 6), (1, 1 << 31)])
@@ -182,6 +198,7 @@ def test_a_folder_maps_no_file_but_its_own(store, tmp_path):
 
 
 def test_words_that_are_no_text(store):
+    without_checksum(store)
     content = (store / "words.txt").read_bytes()
     (store / "words.txt").write_bytes(content.replace(b"Ball", b"\xff\xff\xff\xff"))
     with pytest.raises(ResourceError, match=r"word 2 of a folder of vectors is not UTF-8"):
