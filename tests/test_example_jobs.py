@@ -109,14 +109,21 @@ def test_features_of_scikit_learn(tmp_path: Path) -> None:
     assert [line.split()[-1] for line in shown] == ["bat.animal", "bat.club"]
 
 
-def test_the_transformer_is_one_of_scikit_learn(
-    toy_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The transformer class of the example."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    features = importlib.import_module("features").AttentionFeatures
+    return importlib.import_module("features").AttentionFeatures
+
+
+@pytest.fixture
+def config(toy_model: Path) -> dict[str, Any]:
+    return {"model": str(toy_model), "window": 64, "overlap": 16}
+
+
+def test_the_transformer_is_one_of_scikit_learn(features: Any, config: dict[str, Any]) -> None:
     from sklearn.base import clone
 
-    config = {"model": str(toy_model), "window": 64, "overlap": 16}
     given = clone(features(config=config, words=("bat",), batch_size=2))
     made = given.fit_transform(["the bat flew", "no such word", "bat", ""])
     assert not made[3].any()
@@ -127,10 +134,8 @@ def test_the_transformer_is_one_of_scikit_learn(
 
 
 def test_the_transformer_in_a_search_saved_and_in_a_frame(
-    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+    features: Any, config: dict[str, Any]
 ) -> None:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    features = importlib.import_module("features").AttentionFeatures
     pd = pytest.importorskip("pandas")
     from sklearn.compose import make_column_transformer
     from sklearn.exceptions import NotFittedError
@@ -138,7 +143,6 @@ def test_the_transformer_in_a_search_saved_and_in_a_frame(
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
 
-    config = {"model": str(toy_model), "window": 64, "overlap": 16}
     with pytest.raises(NotFittedError, match="not fitted yet"):
         features(config).transform(["bat"])
     texts = ["the bat flew", "swing the bat", "a bat flew", "he swung a bat"] * 2
@@ -158,11 +162,8 @@ def test_the_transformer_in_a_search_saved_and_in_a_frame(
 
 
 def test_the_transformer_refuses_one_text_and_follows_its_settings(
-    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+    features: Any, config: dict[str, Any]
 ) -> None:
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    features = importlib.import_module("features").AttentionFeatures
-    config = {"model": str(toy_model), "window": 64, "overlap": 16}
     given = features(config).fit(["a"])
     assert given.transform([]).shape == (0, 16)
     with pytest.raises(TypeError, match="X is one text; give a list of texts"):

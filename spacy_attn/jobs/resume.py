@@ -180,7 +180,7 @@ class Manifest:
 
     def _refuse_other(self, begun: dict[str, Any]) -> None:
         now = json.loads(json.dumps({"version": _VERSION, **self._job}))
-        changes = _differences({name: begun[name] for name in begun if name != _SUM}, now)
+        changes = _differences(_values(begun), now)
         if changes:
             raise ConfigError(
                 f"{self.path} belongs to another job: {'; '.join(changes[:3])}; "
@@ -192,13 +192,17 @@ def _checksum(line: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(line).encode())
 
 
+def _values(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: line[name] for name in line if name != _SUM}
+
+
 def _unsealed(line: dict[str, Any]) -> dict[str, Any]:
     """A line without its checksum.
 
     Raises:
         TypeError: it is another than was written.
     """
-    values = {name: line[name] for name in line if name != _SUM}
+    values = _values(line)
     if line.get(_SUM) != _checksum(values):
         raise TypeError(f"{line} was changed")
     return values

@@ -99,18 +99,18 @@ def write_words(folder: Path, words: Sequence[str]) -> int:
             encoded = word.encode("utf-8", "surrogatepass")
             starts[row + 1] = starts[row] + file.write(encoded + b"\n")
             hashes[row] = _hash(encoded)
-    order = np.argsort(hashes, kind="stable")
+    rows = np.argsort(hashes, kind="stable").astype(np.int64)
+    hashes = hashes[rows]
     np.save(folder / "starts.npy", starts)
-    np.save(folder / "hashes.npy", hashes[order])
-    np.save(folder / "rows.npy", order.astype(np.int64))
-    return _checksum((folder / "words.txt").read_bytes(), starts, hashes[order], order)
+    np.save(folder / "hashes.npy", hashes)
+    np.save(folder / "rows.npy", rows)
+    return _checksum((folder / "words.txt").read_bytes(), starts, hashes, rows)
 
 
-def _checksum(text: bytes | mmap.mmap, starts: Ints1d, *others: NDArray[Any]) -> int:
-    """Of 400,000 words in 10 ms."""
+def _checksum(text: bytes | mmap.mmap, *arrays: NDArray[Any]) -> int:
     found = zlib.crc32(text)
-    for array in (starts, *others):
-        found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, found)
+    for array in arrays:
+        found = zlib.crc32(array.view(np.uint8).data, found)
     return found
 
 
