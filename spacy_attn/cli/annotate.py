@@ -35,6 +35,7 @@ from spacy_attn.jobs.output_paths import names_folder
 FAILED, INTERRUPTED = 1, 130  # exit codes
 _ENGINES = ("local", "ray")
 _LINE_SECONDS = 30.0  # between two lines of progress where stderr is no terminal
+_UNCOUNTED = "corrections that had no effect are not counted"
 #: Options of a job that Ray Data has too, where it reads and writes a folder itself.
 _OF_RAY_DATA = {"text_key", "unwrap", "n_process", "output_format", "limit"}
 
@@ -209,7 +210,9 @@ def annotate(
         _say(console, _say_interrupted(interrupt.summary))
         raise typer.Exit(INTERRUPTED) from None
     _say(console, _say_counts(summary))
-    if summary.n_unused:
+    if summary.n_unused is None:
+        _say(console, f"{_UNCOUNTED}: the job was finished before")
+    elif summary.n_unused:
         _say(
             console,
             f"{counted(summary.n_unused, 'correction')} of {corrections} had no effect: the texts "
@@ -276,6 +279,12 @@ def _annotate_with_ray(
         output_format=options.output_format or "parquet",
         limit=options.limit,
     )
+    if annotator.corrections is not None:
+        _say(
+            console,
+            f"{_UNCOUNTED} where Ray writes a folder; with a file as output, such as OUT.jsonl, "
+            "they are",
+        )
     counts = f"annotated {summary.n_in - summary.n_failed:,} of {counted(summary.n_in, 'record')}"
     if summary.n_failed:
         _say(console, f"{counts}, {summary.n_failed:,} failed: see the column error in {output}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_attn.components.extensions import record_of, sense_records
-from spacy_attn.wsd.inventory.corrections import Correction, letters, sense_named
+from spacy_attn.wsd.inventory.corrections import (
+    Correction,
+    CorrectionIndex,
+    letters,
+    sense_named,
+)
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 
 CORRECTED = "correction"  # the method of a sense that a reader chose
@@ -18,7 +22,7 @@ CORRECTED = "correction"  # the method of a sense that a reader chose
 
 def apply_corrections(
     doc: Doc,
-    corrections: Mapping[str, Sequence[Correction]],
+    corrections: CorrectionIndex,
     inventory: SenseInventory | None = None,
     spans_key: str = "senses",
 ) -> int:
@@ -30,7 +34,7 @@ def apply_corrections(
 
     Args:
         doc: with a span group of ``sense_disambiguator``.
-        corrections: by word, as :func:`.corrections_by_word` gives them.
+        corrections: of this Doc and of others.
         inventory: gives the definitions of the chosen senses.
         spans_key: name of the group.
 
@@ -38,8 +42,8 @@ def apply_corrections(
         The number of words that were decided by a reader.
     """
     text, kept, n = doc.text, [], 0
+    about = corrections.within(text)
     for record in sense_records(doc, spans_key):
-        about = corrections.get(letters(text[record["start"] : record["end"]]), ())
         found = _correction(record, text, about)
         if found is None:
             kept.append(record)
@@ -47,7 +51,7 @@ def apply_corrections(
         n += 1
         if found.verdict == "sense":
             kept.append(_corrected(record, found, inventory))
-    left_out = list(_left_out(doc, sense_records(doc, spans_key), corrections, inventory))
+    left_out = list(_left_out(doc, sense_records(doc, spans_key), about, inventory))
     if n := n + len(left_out):
         kept = sorted([*kept, *left_out], key=itemgetter("start"))
         spans = [_span(doc, record, inventory) for record in kept]
@@ -59,13 +63,13 @@ def apply_corrections(
 def _left_out(
     doc: Doc,
     records: Sequence[Mapping[str, Any]],
-    corrections: Mapping[str, Sequence[Correction]],
+    corrections: Sequence[Correction],
     inventory: SenseInventory | None,
 ) -> Iterator[dict[str, Any]]:
     """The occurrences to which a reader gave a sense, and the method none."""
     text = doc.text
     taken = [(record["start"], record["end"]) for record in records]
-    for each in chain.from_iterable(corrections.values()):
+    for each in corrections:
         at = text.find(each.text) if each.verdict == "sense" else -1
         while at >= 0:
             first, last = at + each.start, at + each.end

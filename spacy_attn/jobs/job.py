@@ -104,7 +104,8 @@ def annotate_files(
     options = call.options
     with Run(call.paths, options, call.describe, total_bytes(call.sources)) as run:
         if run.is_done:
-            return run.summary()
+            n_unused = 0 if call.annotator.corrections is None else None
+            return replace(run.summary(), n_unused=n_unused)
         with run.guarded():
             run.sink = call.make_sink()
             run.end_full_partition()  # a kill may have come before it was counted
@@ -112,23 +113,22 @@ def annotate_files(
                 n_process = call.n_process
                 engine = InProcess() if n_process == 1 else ProcessWorkers(n_process)
             chunks = call.chunks()
-            unused = _unused_corrections(call.annotator) if run.n_chunks == 0 else None
-            _skip_finished(chunks, run.n_chunks, output)
+            unused = _unused_corrections(call.annotator)
+            for chunk in _finished(chunks, run.n_chunks, output):
+                _note_read(unused, chunk)
             with (
                 Interrupts() as interrupts,
                 closing(_annotate(chunks, call.annotator, engine, interrupts)) as annotated,
             ):
                 for chunk, rows in annotated:
-                    for record in chunk:
-                        if unused and isinstance(record, Record):
-                            unused.read(record.text)
+                    _note_read(unused, chunk)
                     run.write(*_divide(chunk, rows), n_bytes=sum(r.n_bytes for r in chunk))
                     if on_progress is not None:
                         on_progress(run.progress())
                     run.check_errors()
                     interrupts.release()
             run.finish()
-        return replace(run.summary(), n_unused=len(unused or ()))
+        return replace(run.summary(), n_unused=0 if unused is None else len(unused))
 
 
 def _unused_corrections(annotator: Annotator) -> UnusedCorrections | None:
@@ -139,14 +139,25 @@ def _unused_corrections(annotator: Annotator) -> UnusedCorrections | None:
     return UnusedCorrections(read_corrections(Path(annotator.corrections)))
 
 
-def _skip_finished(chunks: Iterator[Chunk], n: int, output: str | Path) -> None:
-    """Go past what an interrupted job finished already."""
+def _note_read(unused: UnusedCorrections | None, chunk: Chunk) -> None:
+    """Take out the corrections about the texts of a chunk."""
+    if unused is None:
+        return
+    for record in chunk:
+        if isinstance(record, Record):
+            unused.read(record.text)
+
+
+def _finished(chunks: Iterator[Chunk], n: int, output: str | Path) -> Iterator[Chunk]:
+    """What an interrupted job finished already, which is read and not annotated again."""
     for _ in range(n):
-        if next(chunks, None) is None:
+        chunk = next(chunks, None)
+        if chunk is None:
             raise ConfigError(
                 f"the manifest of {output} tells of more records than the input has: begin anew "
                 "with --overwrite"
             )
+        yield chunk
 
 
 def plan_job(

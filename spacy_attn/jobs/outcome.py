@@ -18,7 +18,9 @@ class JobSummary:
     output: str  # as the caller gave it
     errors: Path | None  # the error file; None where nothing failed
     part: Path | None  # what an unfinished job left; None where it finished
-    n_unused: int = 0  # corrections about texts that are not in the input; 0 after --resume
+    # Corrections about texts that are not in the input; None where they were not counted, because
+    # the job was resumed and had been finished before.
+    n_unused: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], o
     from spacy_attn.components.corrections import apply_corrections
     from spacy_attn.wsd.granularity import group_names
     from spacy_attn.wsd.inventory.corrections import (
-        corrections_by_word,
+        CorrectionIndex,
         of_inventory,
         read_corrections,
     )
@@ -104,7 +104,7 @@ def correction_of(nlp: Language, path: str, spans_key: str) -> Callable[[Doc], o
         corrections = of_inventory(corrections, inventory, Path(path), group_of)
     return partial(
         apply_corrections,
-        corrections=corrections_by_word(corrections),
+        corrections=CorrectionIndex(corrections),
         inventory=inventory,
         spans_key=spans_key,
     )

@@ -84,6 +84,24 @@ def test_corrections_without_an_effect_are_counted(folder, n_process):
     assert [record["senses"] for record in read_jsonl(folder / "out.jsonl")] == [[], []]
 
 
+def test_they_are_counted_after_an_interruption_too(folder):
+    made = {"lemma": "bat", "sense": "", "verdict": "none", "start": 2, "end": 5}
+    lines = [{**made, "text": text} for text in ("A bat.", "A bat!", "A bat?")]
+    (folder / "fix.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "in.txt").write_text("A bat.\nexplode\nA bat!\n")
+    options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--batch-size", "1", "--resume")
+    code, _, err = run(folder, "in.txt", *options, "--max-errors", "0")
+    assert (code, "go on with --resume" in err) == (1, True)
+    code, _, err = run(folder, "in.txt", *options)
+    assert err.endswith(
+        "1 correction of fix.jsonl had no effect: the texts do not hold the same sentence\n"
+    )
+    code, _, err = run(folder, "in.txt", *options)
+    assert err.endswith(
+        "corrections that had no effect are not counted: the job was finished before\n"
+    )
+
+
 def test_good_records_exit_0_and_say_the_count(folder):
     (folder / "in.jsonl").write_text('{"id": 7, "body": "bat"}\n' * 1200)
     code, out, err = run(folder, "in.jsonl", "-o", "out.jsonl", "--text-key", "body")

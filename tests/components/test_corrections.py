@@ -13,7 +13,7 @@ from spacy_attn.components.corrections import apply_corrections
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.fingerprint import describe_job
-from spacy_attn.wsd.inventory.corrections import Correction, corrections_by_word
+from spacy_attn.wsd.inventory.corrections import Correction, CorrectionIndex
 
 TEXT = "The bat flew. A bat! Money in the bank."
 CORRECTIONS = [
@@ -36,7 +36,7 @@ def test_words_get_lose_and_keep_their_senses(nlp):
     doc = nlp(TEXT)
     inventory = nlp.get_pipe("sense_disambiguator").inventory
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.animal", "bat.animal", "bank.money"]
-    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2
+    assert apply_corrections(doc, CorrectionIndex(CORRECTIONS), inventory) == 2
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bank.money"]
     sense = doc[1]._.sense
     assert (sense.id, sense.score, sense.method) == ("bat.club", 1.0, "correction")
@@ -52,18 +52,18 @@ def test_a_word_gets_the_sense_that_the_method_was_not_sure_of(toy_inventory):
     doc = nlp(f"{TEXT} The bat flew.")
     assert not doc.spans["senses"]
     inventory = nlp.get_pipe("sense_disambiguator").inventory
-    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2
+    assert apply_corrections(doc, CorrectionIndex(CORRECTIONS), inventory) == 2
     found = [(s.kb_id_, s.start_char, s._.sense.score) for s in doc.spans["senses"]]
     assert found == [("bat.club", 4, 1.0), ("bat.club", 44, 1.0)]
     assert doc[1]._.sense.definition == inventory.candidates("bat")[1].definition
-    assert apply_corrections(doc, corrections_by_word(CORRECTIONS), inventory) == 2  # as before
+    assert apply_corrections(doc, CorrectionIndex(CORRECTIONS), inventory) == 2  # as before
 
 
 def test_other_texts_stay_as_they_are(nlp):
     doc = nlp("His bat flew. No such word.")
-    assert apply_corrections(doc, corrections_by_word(CORRECTIONS)) == 0
+    assert apply_corrections(doc, CorrectionIndex(CORRECTIONS)) == 0
     assert doc.spans["senses"][0].kb_id_ == "bat.animal"
-    assert apply_corrections(nlp("nothing"), corrections_by_word(CORRECTIONS)) == 0
+    assert apply_corrections(nlp("nothing"), CorrectionIndex(CORRECTIONS)) == 0
 
 
 def test_a_job_applies_them_and_knows_that_its_output_depends_on_them(toy_inventory, tmp_path):
@@ -138,7 +138,7 @@ def test_a_reader_may_choose_a_sense_of_another_lemma():
     other = {"leaf": leave, "leave": leaf}[sense.lemma]
     chosen = Correction("The leaves fell.", 4, 10, sense.lemma, other["sense"])
     found = nlp.get_pipe("sense_disambiguator").inventory
-    assert apply_corrections(doc, corrections_by_word([chosen]), found) == 1
+    assert apply_corrections(doc, CorrectionIndex([chosen]), found) == 1
     sense = doc[1]._.sense
     assert (sense.id, sense.lemma) == (other["sense"], other["lemma"])
     assert sense.definition == other["definition"]
@@ -154,7 +154,7 @@ def blank(pipeline, *, inventory, method, **more):
 def test_a_correction_of_wrapped_lines_finds_the_joined_text(nlp):
     wrapped = Correction("The grey bat fl-\new to its\ncave.", 9, 12, "bat", "bat.club")
     doc = nlp("Before. The grey bat flew to its cave. The grey bat slept.")
-    assert apply_corrections(doc, corrections_by_word([wrapped])) == 1
+    assert apply_corrections(doc, CorrectionIndex([wrapped])) == 1
     assert [s.kb_id_ for s in doc.spans["senses"]] == ["bat.club", "bat.animal"]
 
 

@@ -13,7 +13,7 @@ sense is "" then. The last line about an occurrence counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.sense import Example, Sense
 
 VERDICTS = ("sense", "none", "unclear")
+_BEGINNING = 12  # letters of a correction's text by which it is found
 _AROUND = 2000  # characters each side that are kept of a text that is too long for an example
 
 
@@ -131,16 +132,37 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-def corrections_by_word(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
-    """The corrections of each word as written, less those of which the reader cannot tell.
+class CorrectionIndex:
+    """Corrections by the beginnings of their texts: a text is read once, however many there are.
 
-    The lemma would not do: a reader may choose *saw* where the method took "saw" for *see*.
+    Those of which the reader cannot tell are left out.
+
+    Args:
+        corrections: all of them.
     """
-    out: dict[str, list[Correction]] = {}
-    for each in corrections:
-        if each.verdict != "unclear":
-            out.setdefault(letters(each.text[each.start : each.end]), []).append(each)
-    return out
+
+    def __init__(self, corrections: Iterable[Correction]) -> None:
+        self._known = [each for each in corrections if each.verdict != "unclear"]
+        self._by_beginning: dict[str, list[tuple[int, str]]] = {}  # number, letters of the text
+        for i, each in enumerate(self._known):
+            whole = letters(each.text)
+            self._by_beginning.setdefault(whole[:_BEGINNING], []).append((i, whole))
+        self._lengths = sorted(set(map(len, self._by_beginning)))
+
+    def __iter__(self) -> Iterator[Correction]:
+        return iter(self._known)
+
+    def within(self, text: str) -> list[Correction]:
+        """Those whose letters and digits stand in a text, in their order."""
+        joined = letters(text) if self._known else ""
+        found = {
+            i
+            for length in self._lengths
+            for at in range(len(joined) - length + 1)
+            for i, whole in self._by_beginning.get(joined[at : at + length], ())
+            if joined.startswith(whole, at)
+        }
+        return [self._known[i] for i in sorted(found)]
 
 
 class UnusedCorrections:
@@ -151,22 +173,20 @@ class UnusedCorrections:
     """
 
     def __init__(self, corrections: Iterable[Correction]) -> None:
-        self._left = [each for each in corrections if each.verdict != "unclear"]
+        self._index = CorrectionIndex(corrections)
+        self._left = set(self._index)
 
     def __len__(self) -> int:
         return len(self._left)
 
     def read(self, text: str) -> None:
         """Take out those about a text, or a part of it; wrapped lines may be joined."""
-        if not self._left:
-            return
-        joined = letters(text)
-        self._left = [
-            each
-            for each in self._left
-            if each.text not in text
-            and ("\n" not in text + each.text or letters(each.text) not in joined)
-        ]
+        if self._left:
+            self._left.difference_update(
+                each
+                for each in self._index.within(text)
+                if "\n" in text + each.text or each.text in text
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import pytest
 from spacy_attn.errors import InventoryError
 from spacy_attn.wsd.inventory.corrections import (
     Correction,
+    CorrectionIndex,
+    UnusedCorrections,
     add_examples,
-    corrections_by_word,
     read_corrections,
     write_with_examples,
 )
@@ -41,7 +42,7 @@ def test_the_last_line_about_an_occurrence_counts(write):
         Correction("The bat!", 4, 7, "bat", "", "none"),
         Correction("A bat!", 2, 5, "bat", "", "unclear"),
     ]
-    assert corrections_by_word(found) == {"bat": found[:2]}
+    assert list(CorrectionIndex(found)) == found[:2]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,23 @@ def test_the_last_line_about_an_occurrence_counts(write):
 def test_a_broken_line_is_refused(write, line, reason):
     with pytest.raises(InventoryError, match=f"line 1, {reason}"):
         read_corrections(write(line))
+
+
+def test_corrections_are_found_by_the_texts_that_hold_them():
+    """As a search for each of them finds it, whatever the length of its text."""
+    texts = ["A bat!", "The old bat flew\nfar away.", "&", "The old bat", "Bat."]
+    known = [Correction(text, 0, 1, "bat", "bat.club") for text in texts]
+    index = CorrectionIndex(known)
+    assert index.within("So it is. The old bat flew far away. The old bat flew.") == known[1:4]
+    assert index.within("A bat! A bat! Batman.") == [known[0], known[2], known[4]]
+    assert index.within("") == [known[2]]  # it has no letters: who asks looks at the text itself
+    assert CorrectionIndex([]).within("A bat!") == []
+    left = UnusedCorrections(known)
+    assert len(left) == 5
+    left.read("Batman. The old bat flew far away.")  # the line of a correction may be joined
+    assert len(left) == 3
+    left.read("Bat. A bat! R & D")
+    assert len(left) == 0
 
 
 def test_of_a_long_text_the_example_is_what_stands_around():
