@@ -71,7 +71,7 @@ def read_wn(
                 lemma,
                 word.pos,
                 sense.id,
-                definition=synset.definition() or "",
+                definition=_definition(synset, of.language),
                 examples=[*sense.examples(), *synset.examples()],
                 forms=forms,
                 supersense=synset.lexfile() or "",
@@ -80,6 +80,16 @@ def read_wn(
                 seen=seen,
                 left_out=left_out,
             )
+
+
+def _definition(synset: Any, language: str) -> str:
+    """Of a synset of ``wn``: the first one in the language of its lexicon, else the first."""
+    try:
+        found = [(each.text, each.language) for each in synset.definitions(data=True)]
+    except TypeError:  # of an older wn, which gives texts alone
+        return str(synset.definition() or "")
+    own = [text for text, named in found if not named or named == language]
+    return (own or [text for text, _ in found] or [""])[0]
 
 
 def of_one_language(lexicons: Sequence[L], place: str, lang: str | None) -> list[L]:
