@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spacy_attn.wsd.sense import Sense
 
 _SHOWN = 10  # of each kind of finding
+_ENOUGH = 100  # decisions from which a share in percent says more than their number
 
 app = typer.Typer(
     help="Make an inventory of a dictionary, check it, add examples to it, show its senses.",
@@ -366,11 +367,13 @@ def _print_report(report: InventoryReport, sample: dict[str, Any] | None) -> Non
     elif "error" in sample:
         _say(out, f"  no sample: {sample['error']}")
     else:
+        n, accuracy = sample["n"], sample["accuracy"]
+        share = f" ({accuracy:.0%})" if n >= _ENOUGH else ""
         _say(
             out,
-            f"  {sample['method']}{encoder} decides {sample['accuracy']:.1%} of "
-            f"{counted(sample['n'], 'held-out example')} of {counted(sample['n_words'], 'word')} "
-            "correctly",
+            f"  {sample['method']}{encoder} decides {round(accuracy * n):,} of "
+            f"{counted(n, 'held-out example')} of {counted(sample['n_words'], 'word')} "
+            f"correctly{share}",
         )
     if note := _note_of_encoders(report.lang, sample["encoders"] if sample else ()):
         _say(out, f"  {note}")

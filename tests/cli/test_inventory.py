@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -50,8 +51,25 @@ def test_check(mine, capsys):
         "  senses without a definition: 0",
         "  words with one sense: 0",
     ]
-    assert lines[-1].startswith("  lesk_extended decides ")
-    assert lines[-1].endswith(" of 2 held-out examples of 1 word correctly")
+    assert re.fullmatch(
+        "  lesk_extended decides [012] of 2 held-out examples of 1 word correctly", lines[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "accuracy", "said"),
+    [
+        (4, 1.0, "4 of 4 held-out examples of 2 words correctly"),
+        (99, 0.6667, "66 of 99 held-out examples of 2 words correctly"),
+        (100, 0.885, "88 of 100 held-out examples of 2 words correctly (88%)"),
+        (312, 0.8814, "275 of 312 held-out examples of 2 words correctly (88%)"),
+    ],
+)
+def test_a_share_is_said_of_a_large_sample_only(mine, capsys, monkeypatch, n, accuracy, said):
+    sample = {"method": "lesk", "encoders": [], "n_words": 2, "n": n, "accuracy": accuracy}
+    monkeypatch.setattr("spacy_attn.train.sample.decided_sample", lambda *_: sample)
+    assert main(["inventory", "check", str(mine), "--method", "lesk"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"  lesk decides {said}"
 
 
 def test_check_as_json_and_without_a_sample(mine, capsys):
