@@ -19,6 +19,12 @@ from typing import IO, Any, BinaryIO, Final, cast
 # far beyond that is no data.
 MOST_TIMES: Final = 50
 _ALWAYS: Final = 1 << 24  # bytes that any file may have, for small ones of zeros
+_UNPACKING: Final = {
+    b"\x1f\x8b": "gunzip -c",
+    b"\x28\xb5\x2f\xfd": "zstd -dc",
+    b"\xfd7zXZ\0": "xz -dc",
+    b"PK\x03\x04": "unzip -p",
+}
 
 
 def regular_file(path: Path | str) -> Path:
@@ -176,6 +182,11 @@ def locked(path: Path | str, *, wait: bool = True, remove: bool = False) -> Iter
             with suppress(OSError):
                 path.unlink()  # while it is held: whoever waits for it notices
         lock.release()
+
+
+def unpacking(beginning: bytes) -> str | None:
+    """The command that unpacks what begins so; None where it is not compressed."""
+    return next((how for mark, how in _UNPACKING.items() if beginning.startswith(mark)), None)
 
 
 def is_gzip(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +10,9 @@ from typing import Annotated
 import typer
 
 from spacy_attn.cli.options import GRANULARITY, INVENTORY, METHOD, MODEL, PIPELINE, check_folder
-from spacy_attn.cli.terminal import messages
+from spacy_attn.cli.terminal import messages, refuse_packed
 from spacy_attn.errors import ConfigError, allowed_names
-from spacy_attn.files import atomic_write
+from spacy_attn.files import atomic_write, unpacking
 
 _LAYERS = {
     "entities": (None, ("tok2vec", "ner")),
@@ -125,6 +126,13 @@ def _texts(files: list[str]) -> dict[str, str]:
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
+            if name == "-":
+                refuse_packed(raw)
+            elif (command := unpacking(raw)) is not None:
+                raise ConfigError(
+                    f"{name} is compressed; unpack it first: {command} {shlex.quote(name)} > "
+                    "TEXT.txt"
+                ) from error
             raise ConfigError(
                 f"{name}: byte {error.start + 1} is not UTF-8; save it as UTF-8"
             ) from error

@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from spacy_attn.errors import ConfigError
+from spacy_attn.files import unpacking
 
 IS_QUIET: Final[ContextVar[bool]] = ContextVar("is_quiet", default=False)  # by --quiet
 
@@ -93,6 +94,18 @@ def given_texts(texts: Iterable[str], what: str = "text") -> list[str]:
     return found
 
 
+def refuse_packed(beginning: bytes) -> None:
+    """Refuse standard input that is compressed.
+
+    Raises:
+        ConfigError: with the command that unpacks it.
+    """
+    if (command := unpacking(beginning)) is not None:
+        raise ConfigError(
+            f"standard input is compressed; unpack it first: {command} FILE | spacy-attn ..."
+        )
+
+
 def lines_of_stdin() -> list[str]:
     """The lines of standard input.
 
@@ -104,6 +117,7 @@ def lines_of_stdin() -> list[str]:
     try:
         return [line.rstrip("\r\n") for line in sys.stdin]
     except UnicodeDecodeError as error:
+        refuse_packed(error.object)
         raise ConfigError("stdin holds bytes that are not UTF-8; save it as UTF-8") from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from spacy_attn.errors import ConfigError, did_you_mean
+from spacy_attn.files import unpacking
 from spacy_attn.jobs.delimited import (
     delimiter_of,
     guess_delimiter,
@@ -86,7 +87,7 @@ def check_sources(sources: Sequence[Source], options: JobOptions, added: Sequenc
         if not source.is_file:
             continue
         if source.format not in ("parquet", "docbin"):
-            _refuse_wide_encodings(source)
+            _refuse_by_beginning(source)
         if source.format in TABULAR:
             _check_columns(source, table_schema(source, options), options, added)
 
@@ -156,12 +157,19 @@ def _plain_name(column: str) -> str:
     return column.strip(" \t'\"").lower()
 
 
-def _refuse_wide_encodings(source: Source) -> None:
+def _refuse_by_beginning(source: Source) -> None:
+    """Refuse what is compressed without a name that says so, and UTF-16."""
     try:
         with open_input(source) as (stream, _):
-            encoding = _wide_encoding(stream.read(4))
+            beginning = stream.read(8)
     except OSError:
         return  # reading will tell
+    if (command := unpacking(beginning)) is not None:
+        raise ConfigError(
+            f"input {source.name} is compressed, and its name does not end in .gz or .zst: rename "
+            f"it, or unpack it with {command} {shlex.quote(source.name)} > OUT"
+        )
+    encoding = _wide_encoding(beginning[:4])
     if encoding is not None:
         raise ConfigError(
             f"input {source.name} begins like {encoding.upper()}, which {option_name('encoding')} "

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from spacy_attn.errors import explain_missing_package
+from spacy_attn.errors import ConfigError, explain_missing_package
+from spacy_attn.files import unpacking
 
 if TYPE_CHECKING:
     from spacy_attn.jobs.sources import Source
@@ -28,9 +29,11 @@ def open_input(source: Source) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
 
     Raises:
         OSError: it cannot be opened.
+        ConfigError: it is standard input, and compressed.
         ResourceError: what unpacks it is not installed.
     """
     if source.is_stdin:
+        _refuse_packed(sys.stdin.buffer)
         yield sys.stdin.buffer, lambda: 0
         return
     with open(source.name, "rb") as packed:
@@ -54,6 +57,17 @@ def open_input(source: Source) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
 
         unpack = _gunzip(counted) if source.compression == "gzip" else _unzstd(counted, source)
         yield io.BufferedReader(_Unpacked(unpack), _UNPACKED), advanced
+
+
+def _refuse_packed(stdin: Any) -> None:
+    """Say of compressed bytes what they are: each of their lines would be a bad record."""
+    peek = getattr(stdin, "peek", None)
+    command = unpacking(peek(8)) if peek is not None else None
+    if command is not None:
+        raise ConfigError(
+            f"standard input is compressed; unpack it first: {command} FILE | spacy-attn "
+            "annotate - ..."
+        )
 
 
 class _Unpacked(io.RawIOBase):

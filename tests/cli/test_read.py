@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -45,6 +46,18 @@ def test_standard_input_and_granularity(tmp_path, monkeypatch):
     data = data_of(page)
     assert data["texts"][0][0] == "standard input"
     assert {sense for sense, *_ in data["senses"]} >= {"noun.animal", "noun.artifact"}
+
+
+def test_compressed_bytes_are_said_to_be_so(tmp_path, monkeypatch, capsys):
+    packed = gzip.compress(b"Swing the bat!")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed)))
+    page = str(tmp_path / "page.html")
+    assert main(["read", "-", "-o", page, *FAST]) == 2
+    assert "standard input is compressed; unpack it first: gunzip -c" in capsys.readouterr().err
+    path = tmp_path / "story.txt.gz"
+    path.write_bytes(packed)
+    assert main(["read", str(path), "-o", page, *FAST]) == 2
+    assert f"compressed; unpack it first: gunzip -c {path} > TEXT.txt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

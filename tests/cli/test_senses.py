@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import logging
@@ -236,6 +237,11 @@ def test_bytes_that_are_no_text(run, monkeypatch):
     code, _, err = run("-", "--methods", "lesk")
     assert code == 2
     assert one_sentence(err).startswith("stdin holds bytes that are not UTF-8")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"the bat"))))
+    code, _, err = run("-", "--methods", "lesk")
+    assert code == 2
+    unpacked = "standard input is compressed; unpack it first: gunzip -c FILE | spacy-attn ..."
+    assert one_sentence(err) == unpacked
 
 
 def test_a_missing_and_a_broken_inventory(run, toy, tmp_path):

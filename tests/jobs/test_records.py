@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -270,3 +271,15 @@ def test_stdin_is_read_as_bytes_and_left_open(monkeypatch):
     (record,) = read_records(Source("-", "jsonl"), JobOptions())
     assert record.text == "café"
     assert not stream.closed
+
+
+def test_compressed_bytes_without_a_name_that_says_so_are_refused(tmp_path, monkeypatch):
+    packed = gzip.compress(b'{"text": "bat"}\n')
+    stdin = SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(packed)))
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(ConfigError, match=r"^standard input is compressed; unpack .*: gunzip -c"):
+        list(read_records(Source("-", "jsonl"), JobOptions()))
+    path = tmp_path / "a b.jsonl"
+    path.write_bytes(packed)
+    with pytest.raises(ConfigError, match=r"or unpack it with gunzip -c '.*/a b\.jsonl' > OUT$"):
+        check_sources([Source(str(path), "jsonl")], JobOptions(), ["senses"])

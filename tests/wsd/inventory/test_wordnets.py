@@ -9,6 +9,7 @@ import pytest
 
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.wsd.inventory.importers.run import import_inventory
+from spacy_attn.wsd.inventory.importers.wordnets import _definition
 from spacy_attn.wsd.sense import Example, Sense
 from tests.wsd.inventory.given import imported, written
 
@@ -154,6 +155,12 @@ def test_wordnets_of_odd_shapes(tmp_path, body, senses):
         assert [sense.id for sense in imported(tmp_path, path)[1].senses] == senses
 
 
+def test_a_compressed_file_whose_name_does_not_say_so(tmp_path):
+    path = written(tmp_path, "w.xml", gzip.compress(LMF.encode()))
+    with pytest.raises(InventoryError, match=r"w\.xml is compressed; unpack .*with gunzip -c$"):
+        import_inventory(path, tmp_path / "x.jsonl")
+
+
 def test_of_several_lexicons_all_are_taken_and_named(tmp_path):
     summary, inventory = imported(tmp_path, written(tmp_path, "w.xml", SEVERAL))
     assert [sense.id for sense in inventory.senses] == ["toy-bat-1", "toy-bat-2", "med-cell-1"]
@@ -236,20 +243,39 @@ HEAD = (
 )
 
 
+@pytest.mark.parametrize("is_of_library", [False, True])
 @pytest.mark.parametrize(
     ("languages", "definition"),
     [(("de", "en"), "2"), (("de", ""), "2"), (("de", "fr"), "1"), (("", "en"), "1")],
 )
-def test_the_definition_in_the_language_of_the_lexicon(tmp_path, languages, definition):
+def test_the_definition_in_the_language_of_the_lexicon(
+    tmp_path, wn, languages, definition, is_of_library
+):
     texts = "".join(
         f'<Definition language="{language}">{n}</Definition>'
         for n, language in enumerate(languages, 1)
     ).replace(' language=""', "")
-    synset = f'<Synset id="s" partOfSpeech="n">{texts}</Synset>'
+    synset = f'<Synset id="s" ili="" partOfSpeech="n">{texts}</Synset>'
     entry = f'{ENTRY}<Sense id="a" synset="s"/></LexicalEntry>'
-    lexicon = f'<Lexicon id="x" language="en">{entry}{synset}</Lexicon>'
-    _, inventory = imported(tmp_path, written(tmp_path, "w.xml", lexicon))
+    named = 'label="X" language="en" email="a@b.c" license="MIT" version="1"'
+    lexicon = f'<Lexicon id="x" {named}>{entry}{synset}</Lexicon>'
+    path = written(tmp_path, "w.xml", f"{HEAD}<LexicalResource>{lexicon}</LexicalResource>")
+    if is_of_library:
+        wn.add(path, progress_handler=None)
+    _, inventory = imported(tmp_path, "wn:x" if is_of_library else path)
     assert [sense.definition for sense in inventory.senses] == [definition]
+
+
+@pytest.mark.parametrize("texts", [["a flying animal", "ein Tier"], []])
+def test_an_older_wn_names_no_languages(texts):
+    class Synset:
+        def definition(self):
+            return texts[0] if texts else None
+
+        def definitions(self):
+            return texts
+
+    assert _definition(Synset(), "en") == "".join(texts[:1])
 
 
 def test_the_wn_library_gives_the_same(tmp_path, wn):

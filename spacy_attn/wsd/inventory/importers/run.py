@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from spacy_attn.errors import ConfigError, InventoryError, allowed_names
-from spacy_attn.files import atomic_write, open_decompressed
+from spacy_attn.files import atomic_write, open_decompressed, unpacking
 from spacy_attn.models.languages import check_code
 from spacy_attn.wsd.inventory.examples import example_of, place_elsewhere, whole_words
 from spacy_attn.wsd.inventory.importers.glossary import read_glossary
@@ -142,6 +143,10 @@ def _format_of(path: Path) -> str:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_decompressed(path) as file:
+            beginning = file.peek(8) if isinstance(file, io.BufferedReader) else b""
+            if (command := unpacking(beginning)) is not None:
+                shown = "standard input" if path == Path("/dev/stdin") else path
+                raise InventoryError(f"{shown} is compressed; unpack it first, with {command}")
             yield file
     except OSError as error:
         raise InventoryError(f"{path} cannot be read: {error.strerror or error}") from error
