@@ -84,6 +84,7 @@ def read_wn(
 
 def _definition(synset: Any, language: str) -> str:
     """Of a synset of ``wn``: the first one in the language of its lexicon, else the first."""
+    found: list[tuple[str, str | None]]
     try:
         found = [(each.text, each.language) for each in synset.definitions(data=True)]
     except TypeError:  # of an older wn, which gives texts alone
