@@ -1,6 +1,6 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
-const [TEXT, START, END, WORD, RANKED, SENTENCE, METHOD, OTHER, CUES] = Array(9).keys();
+const [TEXT, START, END, WORD, RANKED, SENTENCE, METHOD, OTHER, CUES, NONE] = Array(10).keys();
 const LISTED = 100;  // words that are listed at first
 const byId = (id) => document.getElementById(id);
 const main = byId("text"), card = byId("card");
@@ -52,6 +52,10 @@ const fill = (i) => {
   const mark = data.marks[i], senses = sensesOf(i), ranked = mark[RANKED];
   const list = make("ol");
   for (let k = 0; k < ranked.length; k += 2) list.append(rowOf(senses[ranked[k]], ranked[k + 1], k === 0));
+  if (mark[NONE]) {
+    list.append(make("li", {className: "row"}, make("span", {className: "id"}, "none of these"),
+      make("span", {className: "p"}, percent(mark[NONE]))));
+  }
   const parts = [
     make("button", {type: "button", className: "close", onclick: close}, "close"),
     make("h3", {}, written(i)),

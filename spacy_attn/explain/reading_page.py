@@ -146,7 +146,10 @@ def _data(texts: Sequence[ReadText], review: bool) -> dict[str, Any]:
 
 
 def _mark(mark: Mark, row: int) -> list[Any]:
-    """``start, end, word, [sense, percent, ...], sentence, method, other, cues``."""
+    """``start, end, word, [sense, percent, ...], sentence, method, other, cues``.
+
+    At the end the percent that no sense is meant, where there are any.
+    """
     ids = {sense.id: i for i, sense in enumerate(mark.word.senses)}
     ranked: list[float] = []
     for name, probability in mark.ranked[:_RANKED]:
@@ -156,7 +159,10 @@ def _mark(mark: Mark, row: int) -> list[Any]:
         name, probability = mark.other
         other = [ids.get(name, -1), round(100 * probability), name]
     cues = [[text, round(weight, 2)] for text, weight in mark.cues]
-    return [mark.start, mark.end, row, ranked, list(mark.sentence), mark.method, other, cues]
+    total = sum(probability for _, probability in mark.ranked)
+    none = round(100 * (1 - total)) if total == total else 0
+    found = [mark.start, mark.end, row, ranked, list(mark.sentence), mark.method, other, cues]
+    return [*found, none] if none > 0 else found
 
 
 def _json(data: Any) -> str:

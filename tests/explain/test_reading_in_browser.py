@@ -15,7 +15,7 @@ from spacy_attn.explain.reading import Choice, Mark, ReadText, Word
 from spacy_attn.explain.reading_page import reading_page
 from spacy_attn.wsd.inventory.corrections import read_corrections
 from spacy_attn.wsd.inventory.labelled import read_labelled
-from tests.explain.test_page_in_browser import emulate
+from tests.explain.test_page_in_browser import colour, emulate, luminance
 from tests.explain.test_reading import HOSTILE, mark
 
 pytest.importorskip("jinja2")
@@ -124,6 +124,29 @@ def test_axe_finds_nothing(browser, opened, texts, review, scheme):
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
+def test_each_mark_is_seen_and_known_without_colour(browser, opened):
+    """Three to one is what WCAG 2.2 asks of signs that are no text (1.4.11)."""
+    one = Word("One", "NOUN", (Choice("one.n", "a number"),))
+    marks = [mark(TEXT, one, {"one.n": 1.0}), mark(TEXT, BAT, {"bat.animal": 1.0, "bat.club": 0.0})]
+    marks += [mark(TEXT, BAT, {"bat.club": 0.7, "bat.animal": 0.3}, 16)]
+    marks += [mark(TEXT, BANK, {sense.id: 1 / 12 for sense in BANK.senses})]
+    opened([ReadText("", TEXT, tuple(marks))])
+    names = [f"#m{i}" for i in range(4)]
+    look = "return getComputedStyle(document.querySelector(arguments[0])).textDecorationStyle"
+    styles = [run(browser, look, name) for name in names]
+    assert styles == ["dotted", "solid", "dashed", "wavy"]
+    try:
+        for scheme in ("light", "dark"):
+            emulate(browser, scheme)
+            paper = luminance(colour(browser, "body", "backgroundColor"))
+            for name in names:
+                ink = luminance(colour(browser, name, "textDecorationColor"))
+                ratio = (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05)
+                assert ratio > 3, (scheme, name, ratio)
+    finally:
+        emulate(browser, "light")
+
+
 def test_a_click_and_the_keyboard_show_the_card(browser, opened, texts):
     opened(texts)
     assert card(browser) == ""
@@ -141,6 +164,17 @@ def test_a_click_and_the_keyboard_show_the_card(browser, opened, texts):
     press(browser, "Escape")
     assert card(browser) == ""
     assert run(browser, "return document.querySelectorAll('main b[tabindex=\"0\"]').length") == 1
+
+
+def test_the_card_says_how_probable_it_is_that_no_sense_is_meant(browser, opened):
+    marks = [mark(TEXT, BAT, {"bat.animal": 0.8, "bat.club": 0.12})]
+    marks += [mark(TEXT, BAT, {"bat.club": 0.75, "bat.animal": 0.25}, 16)]
+    opened([ReadText("", TEXT, tuple(marks))])
+    browser.find_element("css selector", "#m0").click()
+    assert card(browser).endswith("none of these\n8 %")
+    press(browser, "Escape")
+    browser.find_element("css selector", "#m1").click()
+    assert "none of these" not in card(browser)
 
 
 def test_layers_are_switched_on(browser, opened, texts):
