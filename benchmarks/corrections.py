@@ -3,8 +3,10 @@
     python -m benchmarks.corrections
 
 The texts are the sentences of SemCor and MASC in which a word of *homographs* has a sense that an
-entry of *homographs* names by its key of WordNet. Every second one is for the reader, who is
-simulated by the gold labels; the others and the bundled test set measure. The method decides the
+entry of *homographs* names by its key of WordNet. Every second word is for the reader, who is
+simulated by the gold labels; the others and the bundled test set measure. The others are of the
+same documents, some of the same sentence, and SemCor has trained the sense model of "attention":
+they show what corrections do for the rest of a text, not for other texts. The method decides the
 reader's sentences, the reader corrects the 100 or 500 least certain of them or as many drawn at
 random (mean of five draws), the corrections become examples (``inventory add``), and the method is
 prepared anew. The reader confirms what is right, as on the reading page. Nothing is tuned.
@@ -134,6 +136,7 @@ def run() -> Result:
     resources = replace(own, models=Remembering(own.models), may_keep=False)
     words = labelled(inventory, resources)
     reader, others = words.part(0), words.part(1)
+    # Other words: of other sentences, and of those in which the reader corrects another word.
     sets = {"other sentences": others, "test set": test_set(inventory, resources, nlp)}
     rows = []
     for method in METHODS:

@@ -93,7 +93,7 @@ def corrections() -> str:
     result = load("corrections")
     n = result["n"]
     return page(
-        f"Accuracy on *homographs* after a simulated reader has corrected sentences of SemCor and "
+        f"Accuracy on *homographs* after a simulated reader has corrected words of SemCor and "
         f"MASC ({result['n_reader']:,} for the reader, {n['other sentences']:,} others to "
         "measure). *wrong*: what the method had wrong of the words that the reader saw. Random: "
         "mean of five draws.",
@@ -103,7 +103,7 @@ def corrections() -> str:
             Column("corrected", "corrected", whole),
             Column("which", "order"),
             Column("wrong, %", lambda row: row.get("wrong"), percent),
-            Column("other sentences", "other sentences", percent),
+            Column("other words", "other sentences", percent),
             Column(f"test set ({n['test set']:,})", "test set", percent),
         ),
         made_with(".corrections"),
