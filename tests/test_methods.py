@@ -138,6 +138,10 @@ def test_what_is_no_method_is_refused(wrong):
         ("leks", ", ...}; did you mean 'lesk'?"),
         ("spacy_attn.lesk.v0", ", ...}; did you mean 'spacy_attn.lesk.v1'?"),
         ("zzzzzz", ", ...}"),
+        (
+            "lesk, tfidf",
+            ", ...}; give one of them: several are for --methods A,B of compare and senses",
+        ),
     ],
 )
 def test_a_wrong_method_is_told_the_nearest_name(wrong, end):

@@ -115,6 +115,9 @@ def sense_method(
     short = short_names()
     names = [*short, *sorted(_registered() - set(short.values()))]
     near = did_you_mean(method, names) or did_you_mean(method, short.values())
+    parts = re.split(r"[,;\s]+", method) if isinstance(method, str) else []
+    if len(parts) > 1 and set(parts) <= {*names, *short.values()}:
+        near = "; give one of them: several are for --methods A,B of compare and senses"
     raise ConfigError(
         f"{setting} = {method!r}; allowed are {', '.join(names)}, or "
         f'{{"@sense_methods": "NAME", ...}}{near}'
