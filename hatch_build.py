@@ -1,11 +1,18 @@
-"""README.md for an index page: its links, which are paths in the repository, made absolute."""
+"""What hatchling does not do by itself.
+
+README.md for an index page: its links, which are paths in the repository, made absolute. And
+``top_level.txt`` of the wheel, in which ``spacy package`` looks for the packages that the factories
+of a pipeline are of: without it, a packaged pipeline would not require this one.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 _LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)]+)\)")
@@ -34,3 +41,20 @@ class AbsoluteLinks(MetadataHookInterface):
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
         source = metadata["urls"]["Source"]
         metadata["readme"] = {"content-type": "text/markdown", "text": absolute(text, source)}
+
+
+class TopLevel(BuildHookInterface[Any]):
+    """Gives the wheel a ``top_level.txt``."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the file, to an editable wheel too."""
+        self._folder = TemporaryDirectory()
+        path = Path(self._folder.name, "top_level.txt")
+        path.write_text("spacy_attn\n", encoding="utf-8")
+        name = "force_include_editable" if version == "editable" else "force_include"
+        metadata = f"{self.build_config.builder.artifact_project_id}.dist-info"
+        build_data[name][str(path)] = f"{metadata}/{path.name}"
+
+    def finalize(self, *_: object) -> None:
+        """Remove it when it is in the wheel."""
+        self._folder.cleanup()

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,11 +34,33 @@ def test_the_changelog_names_the_model_that_ships(model):
     assert digest in CHANGELOG.read_text(encoding="utf-8")
 
 
-def test_links_of_the_description_are_absolute_and_lead_to_files():
+@pytest.fixture
+def build():
     pytest.importorskip("hatchling")
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
+    return build
+
+
+@pytest.mark.parametrize(
+    ("version", "name"), [("standard", "force_include"), ("editable", "force_include_editable")]
+)
+def test_spacy_package_finds_of_which_package_a_factory_is(build, version, name):
+    """Spacy reads ``top_level.txt`` of each distribution, and hatchling writes none."""
+    builder = SimpleNamespace(artifact_project_id="spacy_attn-0.1.0")
+    given = SimpleNamespace(builder=builder)
+    hook = build.TopLevel(str(ROOT), {}, given, None, "", "wheel")
+    data = {"force_include": {}, "force_include_editable": {}}
+    hook.initialize(version, data)
+    ((path, target),) = data[name].items()
+    assert target == "spacy_attn-0.1.0.dist-info/top_level.txt"
+    assert Path(path).read_text() == "spacy_attn\n"
+    hook.finalize(version, data, "")
+    assert not Path(path).exists()
+
+
+def test_links_of_the_description_are_absolute_and_lead_to_files(build):
     text = build.absolute((ROOT / "README.md").read_text(encoding="utf-8"), "https://example.org/a")
     links = re.findall(r"\]\(([^)#]+)", text)
     assert len(links) > 30
