@@ -21,6 +21,7 @@ from spacy_attn.jobs import Annotator
 
 BATCH = 64  # texts that are annotated together
 WAITING = 256  # requests that wait; more are refused with 503
+SECONDS = 30.0  # until a request is refused with 503; then nobody works for it any more
 Text = Annotated[str, Field(max_length=20_000)]
 
 annotator = Annotator(method=os.environ.get("SENSE_METHOD", "attention"))
@@ -39,14 +40,14 @@ async def work() -> None:
         batch = [await waiting.get()]
         while not waiting.empty() and sum(len(texts) for texts, _ in batch) < BATCH:
             batch.append(waiting.get_nowait())
+        batch = [(texts, answer) for texts, answer in batch if not answer.done()]  # not too late
         texts = [text for texts, _ in batch for text in texts]
         try:
-            found = iter(await asyncio.to_thread(annotator.annotate, texts))
+            found = iter(await asyncio.to_thread(annotator.annotate, texts) if texts else ())
             for texts, answer in batch:
-                if not answer.done():  # the client may have gone
-                    answer.set_result([next(found) for _ in texts])
-                else:
-                    [next(found) for _ in texts]
+                own = [next(found) for _ in texts]
+                if not answer.done():
+                    answer.set_result(own)
         except Exception as error:
             for _, answer in batch:
                 if not answer.done():
@@ -84,4 +85,8 @@ async def senses(request: Request) -> dict[str, list[Any]]:
         waiting.put_nowait((request.texts, answer))
     except asyncio.QueueFull:
         raise HTTPException(503, "too many requests wait; try again") from None
-    return {"senses": await answer}
+    try:
+        async with asyncio.timeout(SECONDS):
+            return {"senses": await answer}
+    except TimeoutError:
+        raise HTTPException(503, f"no answer in {SECONDS:g} s; try again") from None

@@ -225,6 +225,26 @@ def test_the_service_has_limits(service: Any) -> None:
         asyncio.run(one_more())
 
 
+def test_a_request_that_waited_too_long_is_refused_and_not_worked_for(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastapi import HTTPException
+
+    monkeypatch.setattr(service, "SECONDS", 0.01)
+
+    async def late_and_next() -> Any:
+        with pytest.raises(HTTPException, match=r"503: no answer in 0\.01 s; try again"):
+            await service.senses(service.Request(texts=["late"]))
+        worker = asyncio.create_task(service.work())
+        monkeypatch.setattr(service, "SECONDS", 10.0)
+        found = await service.senses(service.Request(texts=["next"]))
+        worker.cancel()
+        return found
+
+    assert asyncio.run(late_and_next()) == {"senses": [["next"]]}
+    assert service.annotator.calls == [["next"]]
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
