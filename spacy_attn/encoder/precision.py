@@ -121,7 +121,12 @@ def explain_precision(shape: Shape, device: str, scales: Scales | None) -> str:
     if len(names) == 1:
         return picked
     times = layer_times(shape, names)
-    return f"{picked} ({', '.join(f'{name} {1e3 * times[name]:.2g}' for name in names)} ms a layer)"
+    return f"{picked} ({', '.join(f'{n} {_milliseconds(times[n])}' for n in names)} ms a layer)"
+
+
+def _milliseconds(seconds: float) -> str:
+    """With two digits, and none cut off: "4.8e+02" is not read at a glance."""
+    return f"{1e3 * seconds:.2g}" if seconds < 0.01 else f"{1e3 * seconds:,.0f}"
 
 
 @lru_cache(maxsize=64)

@@ -129,10 +129,16 @@ def test_a_broken_entry_is_measured_anew(timings, cache, value):
     assert len(timings[1]) == 2
 
 
-def test_the_report_has_the_times(timings):
-    timings[0].update(float32=0.002, bfloat16=0.003, int8=0.001)
-    said = explain_precision(SHAPE, "cpu", SCALES)
-    assert said == "'auto' is int8 on cpu (float32 2, bfloat16 3, int8 1 ms a layer)"
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((0.002, 0.003, 0.001), "float32 2, bfloat16 3, int8 1 ms a layer"),
+        ((1.234, 0.4764, 0.0042), "float32 1,234, bfloat16 476, int8 4.2 ms a layer"),
+    ],
+)
+def test_the_report_has_the_times(timings, seconds, said):
+    timings[0].update(zip(("float32", "bfloat16", "int8"), seconds, strict=True))
+    assert explain_precision(SHAPE, "cpu", SCALES) == f"'auto' is int8 on cpu ({said})"
     assert explain_precision(SHAPE, "mps", SCALES) == "'auto' is float32 on mps"
 
 
