@@ -1,11 +1,12 @@
 """The report in a real browser: headless Chromium, driven by selenium.
 
-apt-get install chromium chromium-driver; pip install selenium
+apt-get install chromium chromium-driver; pip install selenium axe-core-python
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,21 @@ def test_no_error_and_no_request_but_the_page(browser, tmp_path, make):
     assert url in urls
     assert [each for each in urls if each != url and not each.startswith("data:")] == []
     assert browser.execute_script("return document.scripts.length") == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page, scheme):
+    axe = pytest.importorskip("axe_core_python")
+    emulate(page, scheme)
+    try:
+        page.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+        page.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+        found = page.execute_async_script(
+            "const done = arguments[0]; axe.run().then((r) => done(r.violations))"
+        )
+    finally:
+        emulate(page, "light")
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 def test_tab_reaches_menus_and_points(page):
