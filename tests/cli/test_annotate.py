@@ -14,8 +14,10 @@ import pytest
 from rich.console import Console
 
 import spacy_attn
+from spacy_attn.cli import main
 from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
 from spacy_attn.jobs import JobProgress
+from spacy_attn.jobs.engines.ray import RaySummary
 from spacy_attn.jobs.output_paths import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 from tests.jobs.toy import SENSES
@@ -100,6 +102,22 @@ def test_they_are_counted_after_an_interruption_too(folder):
     assert err.endswith(
         "corrections that had no effect are not counted: the job was finished before\n"
     )
+
+
+def test_where_ray_writes_a_folder_they_are_said_not_to_be_counted(folder, monkeypatch, capsys):
+    pytest.importorskip("pyarrow")
+    summary = RaySummary(n_in=2, n_failed=0, output="out")
+    monkeypatch.setattr("spacy_attn.jobs.engines.ray.annotate_with_ray", lambda *_, **__: summary)
+    monkeypatch.chdir(folder)
+    (folder / "fix.jsonl").write_text("")
+    call = ["annotate", "in.jsonl", "-o", "out", "--engine", "ray"]
+    assert main([*call, "--corrections", "fix.jsonl"]) == 0
+    assert capsys.readouterr().err == (
+        "corrections that had no effect are not counted where Ray writes a folder; with a file as "
+        "output, such as OUT.jsonl, they are\nannotated 2 of 2 records\n"
+    )
+    assert main(call) == 0
+    assert capsys.readouterr().err == "annotated 2 of 2 records\n"
 
 
 def test_good_records_exit_0_and_say_the_count(folder):
