@@ -110,15 +110,18 @@ def lines_of_stdin() -> list[str]:
     """The lines of standard input.
 
     Raises:
-        ConfigError: it is closed, or holds bytes that are not UTF-8.
+        ConfigError: it is closed, compressed, or holds bytes that are not UTF-8.
     """
     if sys.stdin is None:
         raise ConfigError("standard input is closed: give the texts in place of -")
     try:
-        return [line.rstrip("\r\n") for line in sys.stdin]
+        lines = [line.rstrip("\r\n") for line in sys.stdin]
     except UnicodeDecodeError as error:
         refuse_packed(error.object)
         raise ConfigError("stdin holds bytes that are not UTF-8; save it as UTF-8") from error
+    # In some locales Python takes all bytes, and those that are no UTF-8 as halves of surrogates.
+    refuse_packed("".join(lines[:1]).encode("utf-8", "surrogateescape"))
+    return lines
 
 
 def _with_symbols(text: str) -> str:

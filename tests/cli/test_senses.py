@@ -237,7 +237,12 @@ def test_bytes_that_are_no_text(run, monkeypatch):
     code, _, err = run("-", "--methods", "lesk")
     assert code == 2
     assert one_sentence(err).startswith("stdin holds bytes that are not UTF-8")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"the bat"))))
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the locale decides
+def test_compressed_bytes(run, monkeypatch, errors):
+    stdin = io.TextIOWrapper(io.BytesIO(gzip.compress(b"the bat")), "utf-8", errors)
+    monkeypatch.setattr(sys, "stdin", stdin)
     code, _, err = run("-", "--methods", "lesk")
     assert code == 2
     unpacked = "standard input is compressed; unpack it first: gunzip -c FILE | spacy-attn ..."
