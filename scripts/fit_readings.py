@@ -6,8 +6,8 @@ Two conditional logit models for each kind of text, "tagged" and "parsed": which
 token is, if any, and whether a run of tokens is one word (see
 ``spacy_attn/wsd/inventory/readings.py``). They learn from SemCor's documents that ``spacy-attn
 train-senses`` does not hold out, as plain text through en_core_web_sm, some of it as headings,
-capitals and lower case, and from the written corpus (``corpus/``, its ``forms`` too), of which only
-the tagged word counts. What is printed is of the held-out documents.
+capitals and lower case, and from the written corpus (``corpus/``, its ``forms`` and ``multiwords``
+too), of which only the tagged word counts. What is printed is of the held-out documents.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ OUT = ROOT / "spacy_attn" / "data" / "readings.json.gz"
 _NAMES = {"person", "group", "location", "other"}  # what SemCor calls names
 _BEFORE = frozenset([*".,;:!?)%'", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m"])
 _QUOTES = {"``": '"', "''": '"'}
+_ONE_WORD = ("written", "runs")  # texts of which one word is tagged
 _SMALL = frozenset("of the and in on for to a an with by or at from".split())
 
 
@@ -70,7 +71,7 @@ class Text:
 
     text: str
     units: list[Unit]
-    kind: str  # "semcor", "written", or how a text of SemCor was rewritten
+    kind: str  # "semcor", "written", "runs" (multiwords and parts), or how SemCor was rewritten
     is_held_out: bool = False
 
 
@@ -145,7 +146,8 @@ def shortened(text: Text, draw: random.Random) -> Text:
 
 def written(folder: Path) -> Iterator[Text]:
     """The written corpus: one word of each sentence is known."""
-    for file in (*sorted(folder.glob("*.tsv")), *sorted(folder.glob("forms/*.tsv"))):
+    for file in sorted(folder.rglob("*.tsv")):
+        kind = "runs" if file.parent.name == "multiwords" else "written"
         for line in file.read_text(encoding="utf-8").splitlines():
             key, _, marked = line.partition("\t")
             before, _, rest = marked.partition("[[")
@@ -153,7 +155,7 @@ def written(folder: Path) -> Iterator[Text]:
             name, _, numbers = key.partition("%")
             lemma, start = name.replace("_", " "), len(before)
             unit = Unit(start, start + len(word), lemma, POS_OF_TYPE[numbers[0]])
-            yield Text(before + word + after, [unit], "written")
+            yield Text(before + word + after, [unit], kind)
 
 
 # -- examples --------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ class Examples:
             for run in runs_from(tagged, k, self.inventory):
                 self._add_run(tagged, run, unit_of, size, text)
             unit = unit_of[at]
-            if text.kind == "written" if unit is None else size[unit] > 1:
+            if text.kind in _ONE_WORD if unit is None else size[unit] > 1:
                 continue
             words = self.inventory.words_of(tagged.facts[at].form, tagged.facts[at].lemma)
             if not words or tagged.facts[at].shape == PART_OF_CODE:
@@ -230,6 +232,8 @@ class Examples:
                 return
         if meant is None and text.kind == "written":
             return
+        if text.kind == "runs" and not any(units):  # elsewhere in the sentence
+            return
         if meant is not None and (meant.lemma, meant.pos) not in words:
             return
         right = 0 if meant is None else 1 + words.index((meant.lemma, meant.pos))
@@ -250,7 +254,7 @@ class Examples:
                 count = self._count(lemma, pos, text, i == right)
                 features = reading_features(facts, lemma, pos, count, n_lemmas[pos] == 1)
                 options.append([*features, *neighbour_features(pos, *around)])
-            yield Choice(options, right, text.kind == "written", text.is_held_out)
+            yield Choice(options, right, text.kind in _ONE_WORD, text.is_held_out)
 
     def choices_of_runs(self) -> Iterator[Choice]:
         """Of each run the features of its readings. Counts leave out the run itself."""
@@ -264,12 +268,13 @@ class Examples:
                 features = multiword_features(
                     tagged.context, tagged.facts, run, lemma, pos, count, (one, n)
                 )
-                options.append(list(features))
+                # As many runs of this corpus are one word as not: that says nothing of others.
+                options.append([*features, *["half"] * (text.kind == "runs")])
             yield Choice(options, right, text.kind == "written", text.is_held_out)
 
     def _count(self, lemma: str, pos: str, text: Text, is_right: bool) -> int:
         count = self.inventory.count_of(lemma, pos)
-        return max(0, count - (is_right and text.kind != "written"))
+        return max(0, count - (is_right and text.kind not in _ONE_WORD))
 
 
 # -- the model -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
 FILES = sorted((ROOT / "corpus").glob("*.tsv"))
+RUNS = sorted((ROOT / "corpus" / "multiwords").glob("*.tsv"))
 FORMS = sorted((ROOT / "corpus" / "forms").glob("*.tsv"))  # see corpus/README.md
 
 
@@ -33,7 +34,7 @@ def drafts() -> ModuleType:
     return module
 
 
-def rows(files: Sequence[Path] = (*FILES, *FORMS)) -> Iterator[tuple[str, int, str, str]]:
+def rows(files: Sequence[Path] = (*FILES, *FORMS, *RUNS)) -> Iterator[tuple[str, int, str, str]]:
     """File, line number, sense key and sentence."""
     for file in files:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
@@ -79,6 +80,18 @@ def test_the_card_counts_the_forms_that_are_there() -> None:
     forms = [s.partition("[[")[2].partition("]]")[0].lower() for *_, s in rows(FORMS)]
     said = f"{len(forms):,} sentences with {len(set(forms)):,} forms"
     assert said in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
+
+
+def test_runs_that_are_one_word_and_runs_that_are_none_are_as_many_as_the_card_says() -> None:
+    runs = Counter(key.partition("%")[0] for *_, key, _ in rows(RUNS))
+    n_whole = sum(n for lemma, n in runs.items() if "_" in lemma)
+    n_entries = sum("_" in lemma for lemma in runs)
+    said = f"{sum(runs.values()):,} sentences with {n_entries:,} runs"
+    assert said in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
+    assert 0.45 < n_whole / sum(runs.values()) < 0.55
+    for file, number, key, sentence in rows(RUNS):
+        marked = sentence.partition("[[")[2].partition("]]")[0]
+        assert ("_" in key) == (" " in marked), f"{file}, line {number}: {sentence}"
 
 
 def test_no_sentence_stands_twice() -> None:
