@@ -85,7 +85,7 @@ def main() -> None:
     trainer, base, base_sha256 = trained(folder, others, notes["base_model"], config)
     wordnet, inventory = trainer.table.wordnet, wordnet_inventory()
     split = split_corpora(list(read_semcor(SEMCOR, wordnet)), [], [])
-    rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.target)
+    rows = rows_of(split.held_out["semcor"], trainer.tokenizer, trainer.table.word_target)
     resources = blank_resources(load_inventory("homographs"))
     sentences = labelled(split.held_out["semcor"], wordnet)
     dataset = ambiguous(dataset_of("semcor, held out", sentences), inventory)

@@ -139,7 +139,7 @@ def main() -> None:
     tokenizer = trainer_of(0).tokenizer
 
     def rows(sentences: list[TaggedSentence]) -> list[Row]:
-        return rows_of(passages(sentences), tokenizer, table.target)
+        return rows_of(passages(sentences), tokenizer, table.word_target)
 
     documents = [d for d in split.train if d[0].genre == "semcor"]
     semcor = [("semcor", rows(document)) for document in documents[::4]]

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,11 +273,20 @@ TOY_SYNSETS = [
 @pytest.fixture(scope="session")
 def toy_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in WordNet's file format with seven synsets."""
-    folder = tmp_path_factory.mktemp("wordnet")
+    return write_wordnet(tmp_path_factory.mktemp("wordnet"), TOY_SYNSETS)
+
+
+def write_wordnet(folder: Path, synsets: Sequence[tuple[str, list[str], str, str, int]]) -> Path:
+    """Write synsets in WordNet's file format.
+
+    Args:
+        folder: they go there.
+        synsets: of each the key of its first sense, words, definition, example and count.
+    """
     data = {name: "  1 toy\n" for name in ("noun", "verb", "adj", "adv")}
     index = []
     ranks: dict[str, int] = {}
-    for key, words, definition, example, count in TOY_SYNSETS:
+    for key, words, definition, example, count in synsets:
         lemma, _, rest = key.partition("%")
         name = {"1": "noun", "2": "verb"}[rest[0]]
         offset = len(data[name].encode())

@@ -187,7 +187,7 @@ def train_senses(
     check_inputs("--senses-from", senses_from)
     check_inputs("--teacher", *teachers)
     check_inputs("--average", *(average or ()), may_be_folder=True)
-    if written is not None and not any(written.glob("*.tsv")):
+    if written is not None and not any(written.rglob("*.tsv")):
         raise ConfigError(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )

@@ -155,6 +155,8 @@ def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
 def read_written(folder: Path) -> Iterator[TaggedSentence]:
     """The written corpus: ``*.tsv``, a line each: sense key, tab, ``The [[bat]] flew.``
 
+    Files of folders inside are read too.
+
     Tokens are those of spaCy's English tokenizer.
 
     Raises:
@@ -163,7 +165,8 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
     import spacy
 
     make_doc = spacy.blank("en").make_doc
-    for file in sorted(folder.glob("*.tsv")):
+    for file in sorted(folder.rglob("*.tsv")):
+        name = file.relative_to(folder).with_suffix("").as_posix()
         for number, line in enumerate(regular_file(file).read_text("utf-8").splitlines(), 1):
             key, _, marked = line.partition("\t")
             before, opened, rest = marked.partition("[[")
@@ -178,7 +181,7 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
             assert span is not None  # noqa: S101 - expanded to whole tokens
             target = (span.start, span.end, [key])
             yield TaggedSentence(
-                f"{file.stem}-{number}", "written", [token.text for token in doc], [target]
+                f"{name}-{number}", "written", [token.text for token in doc], [target]
             )
 
 

@@ -32,7 +32,7 @@ from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors, rows_of
 from spacy_attn.wsd.methods.sense_head import SenseHead
 
 _AT_ONCE = 8192  # rows
@@ -131,9 +131,9 @@ def pack_senses(vectors: Floats2d, table: SenseTable, width: int) -> PackedSense
     """
     project = main_directions(vectors, table.choices(), min(width, vectors.shape[1]))
     rounded, scales = _rounded(vectors[table.chosen] @ project.T)
-    rows = np.full(table.n_synsets, -1, dtype=np.int32)
-    rows[table.chosen] = np.arange(len(table.chosen), dtype=np.int32)
-    return PackedSenses(project, rows, rounded, scales)
+    has_vector = np.zeros(table.n_synsets, dtype=bool)
+    has_vector[table.chosen] = True
+    return PackedSenses(project, rows_of(has_vector), rounded, scales)
 
 
 def _rounded(low: Floats2d) -> tuple[NDArray[np.int8], Floats1d]:
@@ -219,8 +219,9 @@ def write_sense_model(
     """
     network, table = trainer.network, trainer.table
     packed = None
-    if start is not None:
-        packed = keep_senses(SenseVectors.load(start), SenseHead.load(start).scale, network, width)
+    before = SenseVectors.load(start) if start is not None else None
+    if start is not None and before is not None and (before.rows[table.chosen] >= 0).all():
+        packed = keep_senses(before, SenseHead.load(start).scale, network, width)
     if packed is None:
         packed = pack_senses(sense_vectors(network, table.n_synsets), table, width)
     change = encoder_change(trainer.encoder, base, rank)
@@ -234,6 +235,7 @@ def write_sense_model(
         "wordnet": {
             "lexicon": table.lexicon.digest,
             "n_senses": table.lexicon.n_senses,
+            "n_synsets": table.n_synsets,
             "temperature": temperature,
             "prior": prior,
         },
@@ -256,11 +258,43 @@ def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, T
     """What :class:`~spacy_attn.wsd.methods.attention_wordnet.SenseVectors` reads."""
     return {
         "wordnet.project": torch.from_numpy(packed.project).half(),
-        "wordnet.rows": torch.from_numpy(packed.rows),
+        "wordnet.rows": torch.from_numpy(np.packbits(packed.rows >= 0)),  # see rows_of
         "wordnet.vectors": torch.from_numpy(packed.vectors),
         "wordnet.scales": torch.from_numpy(packed.scales).half(),
         "wordnet.seen": torch.from_numpy(np.packbits(seen)),
     }
+
+
+def add_vectors(path: Path, rows: Sequence[int], low: Floats2d, **notes: Any) -> None:
+    """Give a sense model vectors of synsets that have none; all else stays.
+
+    Args:
+        path: the sense model.
+        rows: the synsets.
+        low: their vectors, scale and all, in the space of the others. *Shape:* (n, width)
+        notes: go into the manifest.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load
+
+    before = SenseVectors.load(path)
+    with safe_open(path, "pt") as file:
+        manifest = json.loads(file.metadata()["manifest"])
+    has_vector = before.rows >= 0
+    where = np.concatenate([np.flatnonzero(has_vector), np.asarray(rows, dtype=np.int64)])
+    order = np.argsort(where)
+    has_vector[list(rows)] = True
+    rounded, scales = _rounded(low)
+    old = before.rows[before.rows >= 0]
+    packed = PackedSenses(
+        before.project,
+        rows_of(has_vector),
+        np.concatenate([before.vectors[old], rounded])[order],
+        np.concatenate([before.scales[old], scales])[order],
+    )
+    manifest["wordnet"]["n_synsets"] = len(before.rows)
+    tensors = load(path.read_bytes()) | _sense_tensors(packed, before.seen)
+    write_tensors(path, tensors, {**manifest, **notes})
 
 
 def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> None:

@@ -42,7 +42,7 @@ def add_labels(
 ) -> None:
     """A user's labels as rows: every tenth is held out."""
     table = trainer.table
-    target = table.own_target if table.inventory is not None else table.target
+    target = table.own_target if table.inventory is not None else table.word_target
     out = sentences[::HELD_OUT]
     kept = [sentence for i, sentence in enumerate(sentences) if i % HELD_OUT]
     weight = trainer.config.weight("own")

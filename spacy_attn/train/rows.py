@@ -38,6 +38,9 @@ class Row:
     targets: list[RowTarget]
 
 
+TargetOf = Callable[[Sequence[str], int, int, list[str]], RowTarget | None]
+
+
 def passages(sentences: Iterable[TaggedSentence], longest: int = PASSAGE) -> list[TaggedSentence]:
     """Sentences of a document that follow one another, joined as the encoder reads them.
 
@@ -65,7 +68,7 @@ def passages(sentences: Iterable[TaggedSentence], longest: int = PASSAGE) -> lis
 def rows_of(
     sentences: Sequence[TaggedSentence],
     tokenizer: Any,
-    target: Callable[[int, int, list[str]], RowTarget | None],
+    target: TargetOf,
     max_pieces: int = 192,
 ) -> list[Row]:
     """Wordpieces and candidates of each sentence.
@@ -73,7 +76,7 @@ def rows_of(
     Args:
         sentences: what was annotated.
         tokenizer: a fast one.
-        target: makes a target of start, end and allowed senses; None leaves it out.
+        target: makes a target of the tokens, start, end and allowed senses; None leaves it out.
         max_pieces: where a long one is cut; targets behind are left out.
     """
     out = []
@@ -90,7 +93,7 @@ def rows_of(
             starts, n_tokens = sentence_starts(sentence.tokens), len(sentence.tokens)
             targets = []
             for found in sentence.targets:
-                made = target(*found)
+                made = target(sentence.tokens, *found)
                 if made is not None:
                     low, high = sentence_of(starts, made.start, n_tokens)
                     targets.append(replace(made, first=low, last=high))

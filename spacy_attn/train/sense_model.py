@@ -31,7 +31,7 @@ from spacy_attn.train.export import (
 )
 from spacy_attn.train.finished import is_finished, run_of
 from spacy_attn.train.own_labels import add_labels, labelled_sentences
-from spacy_attn.train.rows import Row, rows_of
+from spacy_attn.train.rows import Row, TargetOf, rows_of
 from spacy_attn.train.sense_config import TrainConfig
 from spacy_attn.train.sense_sources import (
     TRAINED_ON_LAST,
@@ -119,13 +119,7 @@ def train_sense_model(
         config = replace(config, prior=before.prior)
     say = _stages(report)
     say("reading WordNet")
-    lexicon, data = WordNetInventory(), sources.data
-    is_own = data is not None and str(sources.inventory) != "wordnet"
-    own = load_inventory(sources.inventory) if is_own else None
-    labels = labels_to_train_on(data, own or lexicon) if data else []
-    wordnet = WordNet()
-    table = SenseTable(wordnet, lexicon, own, {label.sense for label in labels})
-    sentences = labelled_sentences(labels, table)
+    table, sentences = _senses(sources)
     say("loading the encoder")
     _note_emulation(config, report)
     resolved = resolve_encoder(model)
@@ -144,13 +138,13 @@ def train_sense_model(
         report=report,
     )
     say("reading corpora")
-    corpora = sources.corpora(wordnet)
+    corpora = sources.corpora(table.wordnet)
     if corpora is not None and everything:
         add_everything(corpora)
     if corpora is not None and untagged:
-        add_untagged(corpora, wordnet, limit, say)
+        add_untagged(corpora, table.wordnet, limit, say)
     documents, held_out = _material(corpora, sources.teachers, trainer, limit, report)
-    if data is not None:
+    if sources.data is not None:
         add_labels(sentences, trainer, documents, held_out)
     say("training")
     trainer.train(documents, lambda: _evaluate(trainer, held_out), report)
@@ -172,7 +166,7 @@ def train_sense_model(
     seen = seen_senses(table, corpora, config)
     if before is not None:
         seen |= before.seen
-    chosen_on = own or load_inventory("homographs")
+    chosen_on = table.inventory or load_inventory("homographs")
     n_labels = len(documents) + len(held_out.get("own", ()))
     kept = _kept_few_shot(sources.start, n_labels, chosen_on) if corpora is None else None
     write_sense_model(
@@ -194,6 +188,17 @@ def train_sense_model(
         # A run that is stopped before this has not finished.
         set_few_shot(path, choose_few_shot_settings(model, path, chosen_on, *_WINDOW), run=run)
     return path
+
+
+def _senses(sources: SenseSources) -> tuple[SenseTable, list[TaggedSentence]]:
+    """The senses to train on, and a user's labels as sentences."""
+    lexicon, data = WordNetInventory(), sources.data
+    is_own = data is not None and str(sources.inventory) != "wordnet"
+    own = load_inventory(sources.inventory) if is_own else None
+    labels = labels_to_train_on(data, own or lexicon) if data else []
+    named = {label.sense for label in labels}
+    table = SenseTable(WordNet(), lexicon, own, named, rivals=sources.semcor is not None)
+    return table, labelled_sentences(labels, table)
 
 
 def _note_emulation(config: TrainConfig, report: Report | None) -> None:
@@ -365,10 +370,10 @@ def _rows(
     """Documents to train on, as they are read, and what is held out, by name."""
     table, tokenizer, config = trainer.table, trainer.tokenizer, trainer.config
 
-    def rows(sentences: Sequence[TaggedSentence]) -> list[Row]:
-        return rows_of(sentences, tokenizer, table.target, config.max_pieces)
+    def rows(sentences: Sequence[TaggedSentence], target: TargetOf) -> list[Row]:
+        return rows_of(sentences, tokenizer, target, config.max_pieces)
 
-    made = iter(rows([sentence for d in read for sentence in d]))
+    made = iter(rows([sentence for d in read for sentence in d], table.target))
     documents = [(d[0].genre, list(islice(made, len(d)))) for d in read]
     weighed = balanced(
         documents,
@@ -378,7 +383,10 @@ def _rows(
         shift=config.shift,
         untagged=config.weight_untagged,
     )
-    held_out = {name: rows(joined(some, config)) for name, some in corpora.held_out.items()}
+    held_out = {
+        name: rows(joined(some, config), table.word_target)
+        for name, some in corpora.held_out.items()
+    }
     return weighed, held_out
 
 

@@ -110,7 +110,7 @@ class SenseSources:
         )
 
     def _written_files(self) -> list[Path]:
-        return sorted(self.written.glob("*.tsv")) if self.written else []
+        return sorted(self.written.rglob("*.tsv")) if self.written else []
 
 
 def joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:

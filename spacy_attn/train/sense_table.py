@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn.train.rows import RowTarget
+from spacy_attn.wsd.inventory.forms import english_forms, plain_form
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import SUPERSENSES, WordNet, WordNetSense
@@ -54,6 +55,8 @@ class SenseTable:
         inventory: a user's own senses, or None.
         labelled: the ids of those that labels name; words without a label need no text. None takes
             all senses.
+        rivals: whether words with one sense that share a form with another word get a vector too:
+            "glasses" is one, or the plural of *glass*.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class SenseTable:
         lexicon: WordNetInventory,
         inventory: Inventory | None = None,
         labelled: Collection[str] | None = None,
+        *,
+        rivals: bool = False,
     ) -> None:
         self.wordnet, self.lexicon, self.inventory = wordnet, lexicon, inventory
         self.n_synsets = int(lexicon.synset_of_row.max()) + 1
@@ -71,10 +76,14 @@ class SenseTable:
         words = {(s.lemma, s.pos) for s in own if labelled is None or s.id in labelled}
         self._own_texts = [sense for sense in own if (sense.lemma, sense.pos) in words]
         self.n_rows = first + len(own)
-        _, owner, n = np.unique(lexicon.word_of_row, return_inverse=True, return_counts=True)
-        #: Synsets of words that have another sense of the same part of speech.
-        self.chosen: list[int] = np.unique(lexicon.synset_of_row[n[owner] > 1]).tolist()
+        chosen = lexicon.ambiguous_synsets().tolist()
+        #: Synsets of words that have another sense of the same part of speech, and of rivals.
+        self.chosen: list[int] = sorted({*chosen, *(_rivals(lexicon) if rivals else ())})
         self._rows_of = cache(self._candidate_rows)
+        self._words_of_form = cache(self._rows_of_words)
+        #: ``log(1 + count)`` of the candidates of each word of WordNet, and of each form that was
+        #: asked for. *Shape:* of each (n_candidates,)
+        self.log_counts = self._counts_of_words()
 
     @cached_property
     def _index(self) -> _Index:
@@ -121,8 +130,50 @@ class SenseTable:
         }
         return tuple(synset[each.key] for each in self.wordnet.candidates(lemma, pos))
 
-    def target(self, start: int, end: int, keys: list[str]) -> RowTarget | None:
-        """A word annotated with sense keys of WordNet; None where there is no choice."""
+    def target(
+        self, tokens: Sequence[str], start: int, end: int, keys: list[str]
+    ) -> RowTarget | None:
+        """A word annotated with sense keys of WordNet, and all words that its form can be.
+
+        A word without a tag, which may be any of its senses, has no other candidates.
+
+        Args:
+            tokens: of the sentence.
+            start: first token.
+            end: behind the last one.
+            keys: the allowed senses.
+
+        Returns:
+            None where there is no choice.
+        """
+        of_word = self.word_target(tokens, start, end, keys)
+        if end - start > 1 or (of_word is not None and all(of_word.allowed)):
+            return of_word
+        words = self.lexicon.words_of(plain_form(tokens[start]))
+        sense = self.wordnet.senses[keys[0]]
+        if len(words) < 2 or (sense.lemma, sense.pos) not in words:
+            return of_word
+        rows = self._words_of_form(words)
+        right = {self.synset[key] for key in keys}
+        if len(rows) < 2 or right.issuperset(rows):
+            return of_word
+        return RowTarget(start, end, rows, tuple(row in right for row in rows))
+
+    def _rows_of_words(self, words: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        """The synsets of some words, each once, with its counts together."""
+        counts: dict[int, int] = {}
+        for word in words:
+            for sense in self.lexicon.candidates(*word):
+                row = int(self.lexicon.synset_of_row[sense.row])
+                counts[row] = counts.get(row, 0) + int(self.lexicon.counts[sense.row])
+        self.log_counts[tuple(counts)] = np.log1p(np.array([*counts.values()], dtype=np.float32))
+        return tuple(counts)
+
+    def word_target(
+        self, tokens: Sequence[str], start: int, end: int, keys: list[str]
+    ) -> RowTarget | None:
+        """The same where the lemma and the part of speech are given."""
+        del tokens  # the word is known
         sense = self.wordnet.senses[keys[0]]
         candidates = self.wordnet.candidates(sense.lemma, sense.pos)
         if len(candidates) < 2:
@@ -130,8 +181,11 @@ class SenseTable:
         rows = self._rows_of(sense.lemma, sense.pos)
         return RowTarget(start, end, rows, tuple(c.key in keys for c in candidates))
 
-    def own_target(self, start: int, end: int, ids: list[str]) -> RowTarget | None:
+    def own_target(
+        self, tokens: Sequence[str], start: int, end: int, ids: list[str]
+    ) -> RowTarget | None:
         """A word annotated with a sense of the user's inventory."""
+        del tokens
         senses = self.inventory.senses if self.inventory is not None else ()
         sense = next(s for s in senses if s.id == ids[0])
         candidates = [s for s in senses if (s.lemma, s.pos) == (sense.lemma, sense.pos)]
@@ -140,11 +194,7 @@ class SenseTable:
         rows = tuple(self._own[c.id] for c in candidates)
         return RowTarget(start, end, rows, tuple(c.id in ids for c in candidates))
 
-    def log_counts(self) -> dict[tuple[int, ...], NDArray[np.float32]]:
-        """``log(1 + count)`` of the candidates of each word of WordNet.
-
-        *Shape:* of each (n_candidates,)
-        """
+    def _counts_of_words(self) -> dict[tuple[int, ...], NDArray[np.float32]]:
         logs = np.log1p(self.lexicon.counts.astype(np.float32))
         synset = self.lexicon.synset_of_row
         return {tuple(synset[rows].tolist()): logs[rows] for rows in self._ambiguous()}
@@ -152,8 +202,8 @@ class SenseTable:
     def texts(self, rows: Iterable[int] | None = None) -> dict[int, str]:
         """The text that stands for each row that needs a vector of its own.
 
-        These are the synsets between which a word chooses, their hypernyms, and a user's senses of
-        words with labels.
+        These are the synsets between which a word or a form chooses, their hypernyms, and a user's
+        senses of words with labels.
 
         Args:
             rows: the synsets that are needed; None takes all between which a word chooses.
@@ -249,3 +299,25 @@ class SenseTable:
     def _words(self, row: int) -> list[str]:
         words = self.wordnet.synonyms(self._sense(row))[:_SYNONYMS]
         return [word.replace("_", " ") for word in words]
+
+
+def _rivals(lexicon: WordNetInventory) -> set[int]:
+    """The synsets of words with one sense that share a form with another word.
+
+    Forms of which WordNet's corpora hold no word at all are left out: most are as rare in texts,
+    and each vector takes space in the package.
+    """
+    forms = set()
+    for lemma, pos in lexicon.words:
+        if " " not in lemma:
+            forms |= {lemma, *english_forms(lemma, pos)}
+    out = set()
+    for form in forms:
+        words = lexicon.words_of(form)
+        if len(words) < 2 or not any(lexicon.count_of(*word) for word in words):
+            continue
+        for word in words:
+            candidates = lexicon.candidates(*word)
+            if len(candidates) == 1:
+                out.add(int(lexicon.synset_of_row[candidates[0].row]))
+    return out

@@ -132,7 +132,7 @@ class SenseTrainer:
             if over := kinds["hypernym"][:3] or kinds["similar"][:3]:
                 above[row] = glosses[over].mean(0)
         counts = config.prior and table.inventory is None
-        self.log_counts = table.log_counts() if counts else {}
+        self.log_counts = table.log_counts if counts else {}
         self.network = SenseNetwork(glosses, above, (related, shares), given, other)
         self.network.to(self.device)
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
@@ -348,7 +348,8 @@ class SenseTrainer:
         config, kept = self.config, self._kept_occurrences(documents)
         if kept is not None and config.fits_senses:
             targets, needed = met_targets(documents, kept), self.table.chosen
-            if self.network.has_other:  # a user's definitions need the map, and no sense does
+            # Where senses have vectors from elsewhere, a user's definitions alone need the map.
+            if self.network.has_other or self.network.has_given:
                 needed = rows_of_some_words(targets, _FOR_THE_MAP, config.seed)
             glosses = self._gloss_vectors(needed)
             shares = {name: getattr(config, name) for name in SHARES}

@@ -93,6 +93,43 @@ def log_posterior(
     return np.asarray(np.array(within) + np.repeat(shares, sizes))
 
 
+def without_opinion(
+    target: Target, scores: Floats1d, is_known: NDArray[np.bool_], temperature: float = 1.0
+) -> Floats1d:
+    """The scores with which readings that a method cannot score keep their probability.
+
+    The senses of such a reading get scores that make it as good as the others in the mean.
+
+    *Shape:* scores and is_known (n_candidates,) -> the same
+
+    Args:
+        target: the word and its candidates.
+        scores: log-scores from a method; those that are not known count for nothing.
+        is_known: which of them are.
+        temperature: see :func:`log_posterior`.
+    """
+    weights: list[float] = []
+    totals: list[float] = []
+    start = 0
+    for reading in target.readings:
+        end = start + reading.n_senses
+        if is_known[start:end].all():
+            part = np.asarray(scores[start:end], dtype=np.float64) / temperature
+            top = part.max()
+            whole = float(top + np.log(np.exp(part - top).sum()) - math.log(len(part)) / 2)
+            weights.append(reading.probability)
+            totals.append(whole)
+        start = end
+    mean = 0.0
+    if totals:
+        top = max(totals)
+        powers = [math.exp(each - top) for each in totals]
+        mean = top + math.log(float(np.average(powers, weights=weights)))
+    sizes = np.repeat([r.n_senses for r in target.readings], [r.n_senses for r in target.readings])
+    even = mean - (np.log(sizes) / 2 if len(sizes) else 0.0)  # together as good as the mean
+    return np.where(is_known, scores, temperature * even).astype(np.float32)
+
+
 def check_threshold(threshold: Any) -> None:
     """Refuse what is no probability.
 

@@ -24,6 +24,7 @@ from spacy_attn.train.averaging import average_with
 from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.export import (
+    add_vectors,
     encoder_change,
     low_rank,
     main_directions,
@@ -55,8 +56,9 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.occurrence import occurrences
-from spacy_attn.wsd.methods.sense_head import SenseHead
+from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 from spacy_attn.wsd.vectors import Texts
+from tests.conftest import write_wordnet
 
 CONFIG = TrainConfig(
     epochs=3,
@@ -111,12 +113,15 @@ def write(one, path, toy_model, **changes):
 
 
 def test_the_table_knows_candidates_texts_and_what_was_seen(table):
-    target = table.target(1, 2, ["bat%1:06:00::"])
+    tokens = "the bat flew at night".split()
+    target = table.target(tokens, 1, 2, ["bat%1:06:00::"])
+    assert target == table.word_target(tokens, 1, 2, ["bat%1:06:00::"])
     assert target.allowed == (False, True)
     assert [table.synset[key] for key in ("bat%1:05:00::", "bat%1:06:00::")] == list(
         target.candidates
     )
-    assert table.target(0, 2, ["river_bank%1:17:00::"]) is None  # one sense alone
+    river = "river banks".split()
+    assert table.target(river, 0, 2, ["river_bank%1:17:00::"]) is None  # one sense alone
     texts = table.texts()
     assert set(texts) == set(table.chosen)
     assert texts[target.candidates[0]] == (
@@ -305,6 +310,74 @@ def test_the_prior_is_part_of_the_scores_in_training_and_in_use(tmp_path, toy_mo
         assert any(added)
         more = (row - before)[: len(added)]
         assert torch.allclose(more, torch.tensor(added, dtype=torch.float32), atol=1e-5)
+
+
+GLASSES = [
+    ("glass%1:06:00::", ["glass"], "a thing to drink from", "", 4),
+    ("glass%1:27:00::", ["glass"], "what windows are made of", "", 0),
+    ("glasses%1:06:00::", ["glasses"], "they help to see", "", 3),
+    ("run%2:38:00::", ["run"], "move fast", "", 9),
+    ("run%1:04:00::", ["run"], "a race", "", 1),
+    ("zarf%1:06:00::", ["zarf"], "a holder of cups", "", 0),
+    ("zarf%2:35:00::", ["zarf"], "put it into one", "", 0),
+]
+
+
+@pytest.fixture(scope="module")
+def glasses(tmp_path_factory):
+    """A table with words of one sense that share a form with another word."""
+    wordnet = write_wordnet(tmp_path_factory.mktemp("glasses"), GLASSES)
+    path = tmp_path_factory.mktemp("lexicon") / "glasses.npz"
+    build_lexicon(WordNet(wordnet), path)
+    return SenseTable(WordNet(wordnet), WordNetInventory(path, wordnet), rivals=True)
+
+
+def test_a_form_chooses_among_all_words_that_it_can_be(glasses):
+    tokens = "she wears glasses".split()
+    cup, pane, specs = (glasses.synset[key] for key in [each[0] for each in GLASSES[:3]])
+    target = glasses.target(tokens, 2, 3, ["glasses%1:06:00::"])
+    assert dict(zip(target.candidates, target.allowed, strict=True)) == {
+        cup: False,
+        pane: False,
+        specs: True,
+    }
+    assert glasses.word_target(tokens, 2, 3, ["glasses%1:06:00::"]) is None  # one sense
+    counts = dict(zip(target.candidates, glasses.log_counts[target.candidates], strict=True))
+    assert counts == pytest.approx({cup: math.log(5), pane: 0.0, specs: math.log(4)})
+    other = glasses.target("two glasses".split(), 1, 2, ["glass%1:06:00::"])
+    assert other.candidates == target.candidates
+    assert dict(zip(other.candidates, other.allowed, strict=True))[cup]
+    # Of a word without a tag all senses are allowed: other words say nothing of it.
+    every = [each[0] for each in GLASSES[:2]]
+    assert glasses.target("two glasses".split(), 1, 2, every).candidates == (cup, pane)
+
+
+def test_words_with_one_sense_have_a_vector_where_a_form_is_another_word_too(glasses):
+    run = {glasses.synset["run%2:38:00::"], glasses.synset["run%1:04:00::"]}
+    zarf = {glasses.synset["zarf%1:06:00::"], glasses.synset["zarf%2:35:00::"]}
+    assert run | {glasses.synset["glasses%1:06:00::"]} <= set(glasses.chosen)
+    assert zarf.isdisjoint(glasses.chosen)  # no corpus of WordNet holds the form
+    only_words = SenseTable(glasses.wordnet, glasses.lexicon).chosen
+    assert only_words == [glasses.synset[each[0]] for each in GLASSES[:2]]
+
+
+def test_vectors_of_rivals_are_added_and_the_others_stay(tmp_path, toy_model, table):
+    one = trainer(tmp_path, toy_model, table)
+    one.train(documents(one), dict)
+    path = tmp_path / "senses.safetensors"
+    write(one, path, toy_model)
+    before = SenseVectors.load(path)
+    new = [row for row in range(table.n_synsets) if before.rows[row] < 0]
+    assert new
+    low = np.random.default_rng(0).normal(size=(len(new), before.project.shape[0]))
+    add_vectors(path, new, low.astype(np.float32), given_words_as="earlier")
+    after = SenseVectors.load(path)
+    whole = after.vectors[after.rows] * after.scales[after.rows][:, None]
+    old = [row for row in range(table.n_synsets) if before.rows[row] >= 0]
+    kept = before.vectors[before.rows[old]] * before.scales[before.rows[old]][:, None]
+    assert np.array_equal(whole[old], kept)
+    assert np.abs(whole[new] - low).max() <= np.abs(low).max() / 127
+    assert read_arrays(path, "head", ())[0]["given_words_as"] == "earlier"
 
 
 def test_partial_labels_count_together(tmp_path, toy_model, table):

@@ -16,6 +16,7 @@ from spacy_attn.wsd.decide import (
     fit_temperature,
     log_posterior,
     log_softmax,
+    without_opinion,
 )
 from spacy_attn.wsd.sense import Sense
 
@@ -179,6 +180,19 @@ def test_a_method_decides_between_readings_by_bayes(weight):
     assert np.allclose(p[:2].sum(), posterior[0])
     assert np.allclose(p[2], posterior[1])
     assert np.allclose(p[0] / p[1], np.exp(2.0))
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_a_reading_that_a_method_cannot_score_keeps_its_probability(weight):
+    word = _of_two_words(0.6, 0.3)
+    known = np.array([True, True, False])
+    scores = without_opinion(word, np.array([1.0, 0.0, 99.0], dtype=np.float32), known, 0.5)
+    assert scores[:2].tolist() == [1.0, 0.0]
+    p = np.exp(log_posterior(word, scores, 0.5, weight))
+    assert p[2] == pytest.approx(0.3)
+    assert p[0] / p[1] == pytest.approx(np.exp(2.0))
+    nothing = without_opinion(word, scores, np.zeros(3, dtype=bool), 0.5)
+    assert np.exp(log_posterior(word, nothing, 0.5, weight))[2] == pytest.approx(0.3)
 
 
 def test_a_reading_whose_senses_are_all_ruled_out_has_nothing():

@@ -194,6 +194,14 @@ class WordNetInventory:
             for pos in dict.fromkeys(_POS_OF_TYPE[int(t)] for t in types[first[i] : first[i + 1]])
         ]
 
+    def ambiguous_synsets(self) -> NDArray[np.int64]:
+        """The synsets of words that have several senses of a part of speech, in order.
+
+        *Shape:* (n,)
+        """
+        _, owner, n = np.unique(self.word_of_row, return_inverse=True, return_counts=True)
+        return np.unique(self.synset_of_row[n[owner] > 1]).astype(np.int64)
+
     def words_of(self, form: str, given: str = "") -> tuple[tuple[str, str], ...]:
         """(lemma, part of speech) of each word that a form can be, of all parts of speech.
 

@@ -6,7 +6,9 @@ the definition's vector plus what the sense-annotated corpora taught. The log-sc
 ``z . s + prior * log(1 + count)``: the trained vector of the occurrence by that of its synset (a
 bi-encoder as in Blevins and Zettlemoyer 2020), and a little of how often WordNet's corpora hold the
 sense, for the model learns from texts that were written for rare senses too. It decides among the
-candidates of the lemma. Definitions are not needed at run time.
+candidates of the lemma, and between the words that a form can be where all have vectors: a word
+with one sense that no vector stands for keeps the probability that it had before. Definitions are
+not needed at run time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 from spacy_attn._types import Encoder, Floats1d, Floats2d
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Target
+from spacy_attn.wsd.decide import without_opinion
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import LogOdds
 from spacy_attn.wsd.methods.calibration import UNFITTED, Calibration
@@ -50,7 +54,7 @@ class SenseVectors:
     """
 
     project: Floats2d
-    rows: NDArray[np.int32]  # of each synset of the lexicon; -1 where no word needs to choose
+    rows: NDArray[np.int32]  # of each synset of the lexicon; -1: it has no vector
     vectors: NDArray[np.int8]
     scales: Floats1d
     seen: NDArray[np.bool_]  # whether a sense stands in the corpora of the training
@@ -78,11 +82,14 @@ class SenseVectors:
         try:
             manifest, arrays = read_arrays(path, "wordnet", names)
             n_vectors = len(arrays["vectors"])
-            if len(arrays["scales"]) != n_vectors or arrays["rows"].max(initial=-1) >= n_vectors:
+            rows = arrays["rows"]
+            if rows.dtype == np.uint8:
+                rows = rows_of(np.unpackbits(rows, count=manifest["wordnet"]["n_synsets"]))
+            if len(arrays["scales"]) != n_vectors or rows.max(initial=-1) >= n_vectors:
                 raise ValueError(f"it has {n_vectors} vectors, and rows beyond them")
             return cls(
                 arrays["project"].astype(np.float32),
-                arrays["rows"],
+                rows,
                 arrays["vectors"],
                 arrays["scales"].astype(np.float32),
                 np.unpackbits(arrays["seen"], count=manifest["wordnet"]["n_senses"]).astype(bool),
@@ -95,6 +102,14 @@ class SenseVectors:
                 f"{path} has no sense vectors of WordNet ({type(error).__name__}: {error}); give "
                 "one that spacy-attn train-senses made from SemCor, or sense_model = null"
             ) from error
+
+
+def rows_of(has_vector: NDArray[Any]) -> NDArray[np.int32]:
+    """The rows of the synsets that have a vector, in their order; -1 for the others.
+
+    *Shape:* (n_synsets,), the same
+    """
+    return np.where(has_vector, np.cumsum(has_vector, dtype=np.int32) - 1, -1).astype(np.int32)
 
 
 class AllWordsAttention:
@@ -167,15 +182,16 @@ class AllWordsAttention:
         """See :class:`~spacy_attn.wsd.method.DifferentiableMethod`."""
         senses = target.candidates[chosen], target.candidates[other]
         rows = self._row_of_sense[np.array([sense.row for sense in senses])]
-        one, two = self._vectors.vectors[rows] * self._vectors.scales[rows][:, None]
+        known = (rows >= 0)[:, None]  # a sense without a vector follows no word of the text
+        one, two = self._vectors.vectors[rows] * self._vectors.scales[rows][:, None] * known
         gloss = (one - two) @ self._vectors.project / self.temperature
         nothing = np.zeros(2 * self.encoder.width, dtype=np.float32)
         bounds = bounds_of(texts[target.context], target, self.head.context_radius)
         first, second = self._prior_of(np.array([sense.row for sense in senses]))
         bias = float(first - second) / self.temperature
         no_senses = np.zeros((0, len(gloss)), dtype=np.float32)
-        known = no_senses[:, 0], no_senses, no_senses[:, 0]
-        return LogOdds(nothing, bias, gloss, self.head.target, self.head.context, *known, bounds)
+        empty = no_senses[:, 0], no_senses, no_senses[:, 0]
+        return LogOdds(nothing, bias, gloss, self.head.target, self.head.context, *empty, bounds)
 
     def _prior_of(self, senses: NDArray[np.int64]) -> Floats1d:
         """What the frequencies of senses add. *Shape:* rows of senses (n,) -> (n,)"""
@@ -192,5 +208,10 @@ class AllWordsAttention:
             "nw,nw->n", self._vectors.vectors[rows], np.repeat(z, sizes, axis=0), dtype=np.float32
         )
         scores = dots * self._vectors.scales[rows] + self._prior_of(senses)
-        ends = pairwise(accumulate(sizes, initial=0))
-        return [scores[first:end] for first, end in ends]
+        is_known, ends = rows >= 0, pairwise(accumulate(sizes, initial=0))
+        return [
+            scores[first:end]
+            if is_known[first:end].all()
+            else without_opinion(target, scores[first:end], is_known[first:end], self.temperature)
+            for target, (first, end) in zip(targets, ends, strict=True)
+        ]

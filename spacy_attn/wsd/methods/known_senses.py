@@ -62,11 +62,14 @@ class KnownSenses:
             return cls.none(len(lemmas), width)
         assert lexicon.synset_of_row is not None  # noqa: S101 - a lexicon has rows
         assert lexicon.counts is not None  # noqa: S101
+        # Other vectors were fitted to tell words apart, and are no features of a word's senses.
+        between = np.zeros(len(vectors.rows), dtype=bool)
+        between[lexicon.ambiguous_synsets()] = True
         rows: list[int] = []
         bounds: dict[str, tuple[int, int]] = {}
         for lemma in dict.fromkeys(lemmas):
             found = [sense.row for sense in lexicon.candidates(lemma)]
-            found = [row for row in found if vectors.rows[lexicon.synset_of_row[row]] >= 0]
+            found = [row for row in found if between[lexicon.synset_of_row[row]]]
             if len(found) > 1:
                 bounds[lemma] = (len(rows), len(rows) + len(found))
                 rows += found
