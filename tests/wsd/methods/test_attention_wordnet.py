@@ -10,11 +10,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from spacy_attn.errors import ResourceError
-from spacy_attn.wsd.context import Context, Target
+from spacy_attn.wsd.context import Context, Reading, Target
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.methods import attention_wordnet
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
+from spacy_attn.wsd.methods.calibration import Calibration
 from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
 from tests.wsd.given import given
@@ -96,6 +97,32 @@ def test_frequent_senses_are_a_little_ahead(lexicon):
     odds = method.log_odds(text, target, 0, 1)
     z = np.array([0.6, 0.8])
     assert odds.gloss @ z + odds.bias == pytest.approx((scores[0] - scores[1]) / 2.0, rel=1e-5)
+
+
+def test_a_word_without_a_vector_keeps_its_probability(lexicon):
+    """It had the vector of the last synset: a row of -1 is an index too."""
+    bat = lexicon.candidates("bat", "NOUN")
+    (river_bank,) = lexicon.candidates("river bank", "NOUN")
+    given_vectors = sense_vectors(lexicon)
+    rows = given_vectors.rows.copy()
+    rows[lexicon.synset_of_row[river_bank.row]] = -1
+    readings = (Reading("bat", "NOUN", len(bat), 0.5, 2), Reading("river bank", "NOUN", 1, 0.4, 2))
+    target = Target(0, 1, 2, "bat", (*bat, river_bank), readings)
+    text = given([context("a bat b")], [np.array([[2, 4], [1, 0], [2, 4]], dtype=np.float32)])
+    calibration = Calibration(reading_weight=1.0)
+    found = []
+    for last in (1, 100):  # whatever stands in the last row
+        vectors = given_vectors.vectors.copy()
+        vectors[-1] = last
+        fitted = replace(given_vectors, rows=rows, vectors=vectors)
+        method = AllWordsAttention(
+            lexicon, NoEncoder(), HEAD, fitted, temperature=1.0, calibration=calibration
+        )
+        (decision,) = disambiguate(method, text, [target])
+        found.append(dict(decision.ranked)[river_bank.id])
+        odds = method.log_odds(text, target, 0, len(bat))
+        assert np.isfinite(odds.gloss).all()
+    assert found == pytest.approx([0.4, 0.4])
 
 
 def test_one_candidate_needs_no_vectors(lexicon):
