@@ -220,7 +220,7 @@ def test_a_target_knows_its_sentence_and_a_long_row_is_cut_at_a_token(toy_model)
     found = [(1, 2, ["x"]), (6, 7, ["x"]), (8, 9, ["x"])]
     said = TaggedSentence("a", "semcor", tokens, found)
 
-    def target(start: int, end: int, keys: list[str]) -> RowTarget:
+    def target(tokens: list[str], start: int, end: int, keys: list[str]) -> RowTarget:
         return RowTarget(start, end, (0, 1), (True, False))
 
     (row,) = rows_of([said], tokenizer, target)
