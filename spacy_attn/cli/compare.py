@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from spacy_attn.cli.options import METHODS
-from spacy_attn.cli.terminal import SafeConsole, messages, visible
+from spacy_attn.cli.terminal import SafeConsole, line_a_minute, messages, visible
 from spacy_attn.errors import ConfigError, ResourceError, did_you_mean
 from spacy_attn.files import regular_file
 from spacy_attn.models import ACCURATE
@@ -309,16 +309,18 @@ def _config(name: str, text: str) -> dict[str, Any]:
 def _progress(
     console: SafeConsole,
 ) -> Iterator[tuple[Callable[[str, int, int], None], Callable[[int], None]]]:
-    """One bar over all questions to all systems; silent where stderr is not a terminal."""
+    """One bar over all questions to all systems; a line a minute where there is no terminal."""
     columns = [BarColumn(20), TaskProgressColumn(), TimeElapsedColumn()]
     columns += [TextColumn("{task.description}")]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task("reading", total=None)
         asked: list[str] = []
+        still = line_a_minute(console)
 
         def show(name: str, done: int, total: int) -> None:
             if bars.tasks[0].total is None:
                 return  # still reading
+            still(f"{name}: {done} of {total}")
             if name not in asked:
                 asked.append(name)
             part = done / total if total else 0.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from spacy_attn.errors import ConfigError
 from spacy_attn.files import unpacking
 
+_MINUTE = 60.0  # seconds
 IS_QUIET: Final[ContextVar[bool]] = ContextVar("is_quiet", default=False)  # by --quiet
 
 
@@ -50,6 +52,29 @@ class SafeConsole(Console):
                 yield segment
             else:
                 yield Segment(_with_symbols(segment.text), segment.style)
+
+
+def line_a_minute(
+    console: Console, clock: Callable[[], float] = time.monotonic
+) -> Callable[[str], None]:
+    """What shows in a log, where there is no bar, that long work goes on.
+
+    Args:
+        console: lines go there unless it is a terminal.
+        clock: seconds.
+
+    Returns:
+        A function that takes a line each time something is done, and prints one a minute.
+    """
+    before = clock()
+
+    def say(line: str) -> None:
+        nonlocal before
+        if not console.is_terminal and clock() - before >= _MINUTE:
+            before = clock()
+            console.print(line, markup=False, soft_wrap=True)
+
+    return say
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from spacy_attn.cli.terminal import messages
+from spacy_attn.cli.terminal import line_a_minute, messages
 
 
 def bar_columns() -> tuple[ProgressColumn, ...]:
@@ -28,6 +28,8 @@ def bar_columns() -> tuple[ProgressColumn, ...]:
 def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar of batches with the loss, and a line for every other record, such as an epoch's end.
 
+    Where there is no terminal, a line a minute stands for the bar.
+
     Args:
         first: what is done before the first batch.
 
@@ -39,7 +41,7 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     """
     console = messages()
     with Progress(*bar_columns(), console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(first, total=None)
+        bar, still = progress.add_task(first, total=None), line_a_minute(console)
         last = ""
 
         def enter(stage: str) -> None:
@@ -56,18 +58,18 @@ def training_progress(first: str) -> Iterator[Callable[[dict[str, Any]], None]]:
                 enter(record["stage"])
                 done, total = record.get("done", 0), record.get("total")
                 progress.update(bar, description=record["stage"], completed=done, total=total)
+                if total:
+                    still(f"{record['stage']}: {done} of {total}")
             elif "note" in record:
                 console.print(record["note"], markup=False, soft_wrap=True)
             elif "batch" in record:
                 what = f"epoch {record['epoch'] + 1}" + (
                     f", {record['of']}" if "of" in record else ""
                 )
-                progress.update(
-                    bar,
-                    description=f"{what}, loss {record['loss']:.3f}",
-                    completed=record["batch"],
-                    total=record["batches"],
-                )
+                what = f"{what}, loss {record['loss']:.3f}"
+                done, total = record["batch"], record["batches"]
+                progress.update(bar, description=what, completed=done, total=total)
+                still(f"{what}: {done} of {total} batches")
             else:
                 line = ", ".join(f"{key} {value}" for key, value in record.items())
                 console.print(line, markup=False, soft_wrap=True)

@@ -18,9 +18,10 @@ import typer
 import typer.rich_utils  # before a test sets TERMINAL_WIDTH, which it reads once
 from typer.testing import CliRunner
 
+from spacy_attn.cli import terminal
 from spacy_attn.cli.app import _Group, _options, app, main
 from spacy_attn.cli.options import METHODS
-from spacy_attn.cli.terminal import IS_QUIET, messages
+from spacy_attn.cli.terminal import IS_QUIET, line_a_minute, messages
 from spacy_attn.cli.training import training_progress
 from spacy_attn.errors import ConfigError, RecordError, ResourceError
 
@@ -329,4 +330,26 @@ def test_a_line_of_a_training_is_one_line_in_a_log(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "reading",
         "epoch 1, loss 0.118, own:accuracy 1.0, own:first_sense 1.0, to [a]",
+    ]
+
+
+def test_a_log_has_a_line_a_minute(capsys):
+    now = [0.0]
+    say = line_a_minute(messages(), lambda: now[0])
+    for second in (10, 59, 60, 70, 119, 120, 121):
+        now[0] = float(second)
+        say(f"after {second} [s]")
+    assert capsys.readouterr().err.splitlines() == ["after 60 [s]", "after 120 [s]"]
+
+
+def test_a_training_says_in_a_log_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "_MINUTE", 0.0)
+    with training_progress("training") as report:
+        report({"epoch": 0, "batch": 25, "batches": 1648, "loss": 0.5344, "seconds": 1.0})
+        report({"stage": "asking teacher 1 of 2", "done": 20_000, "total": 40_000})
+    assert capsys.readouterr().err.splitlines() == [
+        "training",
+        "epoch 1, loss 0.534: 25 of 1648 batches",
+        "asking teacher 1 of 2",
+        "asking teacher 1 of 2: 20000 of 40000",
     ]
