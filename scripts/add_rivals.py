@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from calibrate import MODELS  # type: ignore[import-not-found]  # beside
+from calibrate_readings import context_of  # type: ignore[import-not-found]  # beside
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
@@ -102,14 +103,6 @@ def occurrences_of(
                 z.append(method.target_vectors(Texts(contexts), asked) @ vectors.project.T)
         print(len(out), "occurrences", flush=True)
     return out, np.concatenate(z)
-
-
-def context_of(tokens: list[str]) -> Context:
-    """Tokens as a text with blanks between them."""
-    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)]).tolist()
-    offsets = [(at, at + len(token)) for at, token in zip(starts, tokens, strict=False)]
-    blank = [""] * len(tokens)
-    return Context(" ".join(tokens), tokens, offsets, blank, blank)
 
 
 def shifts(token: str, target: RowTarget, table: SenseTable, prior: float) -> Floats1d:
@@ -221,6 +214,10 @@ def main() -> None:
     encoder, path = MODELS[given.model]
     vectors, wordnet = SenseVectors.load(path), WordNet()
     table = SenseTable(wordnet, wordnet_inventory(), rivals=True)
+    rivals = [row for row in table.chosen if vectors.rows[row] < 0]
+    if not rivals:
+        print(f"{path} has the vectors of all rivals already")
+        return
     sources = SenseSources(semcor=given.semcor, written=ROOT / "corpus", tagged=given.tagged)
     corpora, config = sources.corpora(wordnet), TrainConfig()
     assert corpora is not None  # noqa: S101 - SemCor is given
@@ -230,7 +227,6 @@ def main() -> None:
     method = attention_v1(encoder, str(path)).prepare(wordnet_inventory(), resources)
     assert isinstance(method, AllWordsAttention)  # noqa: S101 - of WordNet
     found, z = occurrences_of([(train, False), (held_out, True)], table, vectors, method)
-    rivals = [row for row in table.chosen if vectors.rows[row] < 0]
     index = np.full(len(vectors.rows), -1)
     index[rivals] = np.arange(len(rivals))
     order = sorted(range(len(found)), key=lambda i: len(found[i].rows))  # little padding

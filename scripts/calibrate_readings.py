@@ -108,10 +108,7 @@ def given(
     contexts: list[Context] = []
     targets, gold = [], []
     for i, sentence in enumerate(sentences):
-        starts = np.cumsum([0, *(len(token) + 1 for token in sentence.tokens)]).tolist()
-        offsets = [(at, at + len(t)) for at, t in zip(starts, sentence.tokens, strict=False)]
-        blank = [""] * len(sentence.tokens)
-        contexts.append(Context(" ".join(sentence.tokens), sentence.tokens, offsets, blank, blank))
+        contexts.append(context_of(sentence.tokens))
         for start, end, keys in sentence.targets:
             lemma = keys[0].partition("%")[0].replace("_", " ")
             pos = next(s.pos for s in inventory.candidates(lemma) if s.id == keys[0])
@@ -120,6 +117,14 @@ def given(
                 targets.append(Target(i, start, end, lemma, candidates))
                 gold.append([k for k, sense in enumerate(candidates) if sense.id in keys])
     return contexts, targets, gold
+
+
+def context_of(tokens: list[str]) -> Context:
+    """Tokens as a text with blanks between them."""
+    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)]).tolist()
+    offsets = [(at, at + len(token)) for at, token in zip(starts, tokens, strict=False)]
+    blank = [""] * len(tokens)
+    return Context(" ".join(tokens), tokens, offsets, blank, blank)
 
 
 def reading_weight(

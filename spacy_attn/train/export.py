@@ -32,7 +32,7 @@ from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
 from spacy_attn.wsd.decide import fit_temperature
 from spacy_attn.wsd.inventory.jsonl import Inventory
-from spacy_attn.wsd.methods.attention_wordnet import SenseVectors, rows_of
+from spacy_attn.wsd.methods.attention_wordnet import SenseVectors, vector_rows
 from spacy_attn.wsd.methods.sense_head import SenseHead
 
 _AT_ONCE = 8192  # rows
@@ -133,7 +133,7 @@ def pack_senses(vectors: Floats2d, table: SenseTable, width: int) -> PackedSense
     rounded, scales = _rounded(vectors[table.chosen] @ project.T)
     has_vector = np.zeros(table.n_synsets, dtype=bool)
     has_vector[table.chosen] = True
-    return PackedSenses(project, rows_of(has_vector), rounded, scales)
+    return PackedSenses(project, vector_rows(has_vector), rounded, scales)
 
 
 def _rounded(low: Floats2d) -> tuple[NDArray[np.int8], Floats1d]:
@@ -258,7 +258,7 @@ def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, T
     """What :class:`~spacy_attn.wsd.methods.attention_wordnet.SenseVectors` reads."""
     return {
         "wordnet.project": torch.from_numpy(packed.project).half(),
-        "wordnet.rows": torch.from_numpy(np.packbits(packed.rows >= 0)),  # see rows_of
+        "wordnet.rows": torch.from_numpy(np.packbits(packed.rows >= 0)),  # see vector_rows
         "wordnet.vectors": torch.from_numpy(packed.vectors),
         "wordnet.scales": torch.from_numpy(packed.scales).half(),
         "wordnet.seen": torch.from_numpy(np.packbits(seen)),
@@ -274,12 +274,8 @@ def add_vectors(path: Path, rows: Sequence[int], low: Floats2d, **notes: Any) ->
         low: their vectors, scale and all, in the space of the others. *Shape:* (n, width)
         notes: go into the manifest.
     """
-    from safetensors import safe_open
-    from safetensors.torch import load
-
     before = SenseVectors.load(path)
-    with safe_open(path, "pt") as file:
-        manifest = json.loads(file.metadata()["manifest"])
+    manifest, tensors = _contents(path)
     has_vector = before.rows >= 0
     where = np.concatenate([np.flatnonzero(has_vector), np.asarray(rows, dtype=np.int64)])
     order = np.argsort(where)
@@ -288,13 +284,23 @@ def add_vectors(path: Path, rows: Sequence[int], low: Floats2d, **notes: Any) ->
     old = before.rows[before.rows >= 0]
     packed = PackedSenses(
         before.project,
-        rows_of(has_vector),
+        vector_rows(has_vector),
         np.concatenate([before.vectors[old], rounded])[order],
         np.concatenate([before.scales[old], scales])[order],
     )
     manifest["wordnet"]["n_synsets"] = len(before.rows)
-    tensors = load(path.read_bytes()) | _sense_tensors(packed, before.seen)
+    tensors |= _sense_tensors(packed, before.seen)
     write_tensors(path, tensors, {**manifest, **notes})
+
+
+def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The manifest and the tensors of a sense model."""
+    from safetensors import safe_open
+    from safetensors.torch import load
+
+    with safe_open(path, "pt") as file:
+        manifest: dict[str, Any] = json.loads(file.metadata()["manifest"])
+    return manifest, load(path.read_bytes())
 
 
 def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> None:
@@ -305,12 +311,8 @@ def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> Non
         few_shot: see :func:`write_sense_model`.
         notes: as there.
     """
-    from safetensors import safe_open
-    from safetensors.torch import load
-
-    with safe_open(path, "pt") as file:
-        manifest = json.loads(file.metadata()["manifest"])
-    write_tensors(path, load(path.read_bytes()), {**manifest, **notes, "few_shot": dict(few_shot)})
+    manifest, tensors = _contents(path)
+    write_tensors(path, tensors, {**manifest, **notes, "few_shot": dict(few_shot)})
 
 
 def choose_few_shot_settings(

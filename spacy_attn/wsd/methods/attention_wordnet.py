@@ -84,7 +84,7 @@ class SenseVectors:
             n_vectors = len(arrays["vectors"])
             rows = arrays["rows"]
             if rows.dtype == np.uint8:
-                rows = rows_of(np.unpackbits(rows, count=manifest["wordnet"]["n_synsets"]))
+                rows = vector_rows(np.unpackbits(rows, count=manifest["wordnet"]["n_synsets"]))
             if len(arrays["scales"]) != n_vectors or rows.max(initial=-1) >= n_vectors:
                 raise ValueError(f"it has {n_vectors} vectors, and rows beyond them")
             return cls(
@@ -104,7 +104,7 @@ class SenseVectors:
             ) from error
 
 
-def rows_of(has_vector: NDArray[Any]) -> NDArray[np.int32]:
+def vector_rows(has_vector: NDArray[Any]) -> NDArray[np.int32]:
     """The rows of the synsets that have a vector, in their order; -1 for the others.
 
     *Shape:* (n_synsets,), the same
