@@ -6,8 +6,9 @@ Two conditional logit models for each kind of text, "tagged" and "parsed": which
 token is, if any, and whether a run of tokens is one word (see
 ``spacy_attn/wsd/inventory/readings.py``). They learn from SemCor's documents that ``spacy-attn
 train-senses`` does not hold out, as plain text through en_core_web_sm, some of it as headings,
-capitals and lower case, and from the written corpus (``corpus/``, its ``forms`` and ``multiwords``
-too), of which only the tagged word counts. What is printed is of the held-out documents.
+capitals and lower case; from the running texts of ``corpus/texts``; and from the written corpus
+(``corpus/``, its ``forms`` and ``multiwords`` too), of which only the tagged word counts. What is
+printed is of the held-out documents of SemCor and of the held-out texts.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from spacy_attn import load_pipeline
 from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import context_of
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.train.corpora import read_records, read_semcor, split_corpora
+from spacy_attn.train.corpora import read_records, read_semcor, read_texts, split_corpora
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.multiwords import Run, multiword_features, runs_from
 from spacy_attn.wsd.inventory.readings import (
@@ -52,6 +53,7 @@ _NAMES = {"person", "group", "location", "other"}  # what SemCor calls names
 _BEFORE = frozenset([*".,;:!?)%'", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m"])
 _QUOTES = {"``": '"', "''": '"'}
 _ONE_WORD = ("written", "runs")  # texts of which one word is tagged
+_ALL_WORDS = ("semcor", "texts")  # those of which all are, as they were written
 _SMALL = frozenset("of the and in on for to a an with by or at from".split())
 
 
@@ -71,7 +73,7 @@ class Text:
 
     text: str
     units: list[Unit]
-    kind: str  # "semcor", "written", "runs" (multiwords and parts), or how SemCor was rewritten
+    kind: str  # "semcor", "texts", "written", "runs" (multiwords and parts), or how it was rewritten
     is_held_out: bool = False
 
 
@@ -96,6 +98,21 @@ def semcor(path: Path) -> Iterator[Text]:
             lemma = name.replace("_", " ")
             units.append(Unit(start, end, lemma, POS_OF_TYPE[rest[0]] if rest else "", is_name))
         yield Text(text, units, "semcor", record["doc"] in held_out)
+
+
+def running(folder: Path) -> Iterator[Text]:
+    """The running texts: all nouns, main verbs, adjectives and adverbs are tagged."""
+    split = split_corpora([], [], [], list(read_texts(folder)))
+    held_out = {sentence.doc for sentence in split.held_out.get("texts", ())}
+    for file in sorted(folder.rglob("*.jsonl")):
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        for number, record in enumerate(read_records(file), 1):
+            units = []
+            for start, end, keys in record["senses"]:
+                lemma, _, rest = (keys or [""])[0].partition("%")
+                pos = POS_OF_TYPE[rest[0]] if rest else ""
+                units.append(Unit(start, end, lemma.replace("_", " "), pos))
+            yield Text(record["text"], units, "texts", f"{name}-{number}" in held_out)
 
 
 def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -237,7 +254,7 @@ class Examples:
         if meant is not None and (meant.lemma, meant.pos) not in words:
             return
         right = 0 if meant is None else 1 + words.index((meant.lemma, meant.pos))
-        if text.kind == "semcor" and not text.is_held_out:
+        if text.kind in _ALL_WORDS and not text.is_held_out:
             for lemma in run.lemmas:
                 self.seen[lemma][1] += 1
             if meant is not None:
@@ -262,7 +279,7 @@ class Examples:
             options: list[list[str]] = [[]]
             for i, (lemma, pos) in enumerate(words, 1):
                 one, n = self.seen[lemma]
-                if text.kind == "semcor" and not text.is_held_out:
+                if text.kind in _ALL_WORDS and not text.is_held_out:
                     one, n = one - (right > 0 and words[right - 1][0] == lemma), n - 1
                 count = self._count(lemma, pos, text, i == right)
                 features = multiword_features(
@@ -274,7 +291,7 @@ class Examples:
 
     def _count(self, lemma: str, pos: str, text: Text, is_right: bool) -> int:
         count = self.inventory.count_of(lemma, pos)
-        return max(0, count - (is_right and text.kind not in _ONE_WORD))
+        return max(0, count - (is_right and text.kind not in (*_ONE_WORD, "texts")))
 
 
 # -- the model -------------------------------------------------------------------------------

@@ -136,16 +136,16 @@ class _DirectBert:
 
         from spacy_attn.encoder.packed import PackedBert
 
-        with safe_open(self._path, framework="pt") as file:
-
-            def weights(name: str) -> torch.Tensor:
+        def weights(name: str) -> torch.Tensor:
+            # Opened anew: what was read of a mapped file counts as memory until it is closed.
+            with safe_open(self._path, framework="pt") as file:
                 tensor: torch.Tensor = file.get_tensor(name).float()
-                check_finite(tensor, f"{name} of encoder {self._name!r}")
-                change = None if adapter is None else adapter.change(name, tensor.shape)
-                return tensor if change is None else tensor + change
+            check_finite(tensor, f"{name} of encoder {self._name!r}")
+            change = None if adapter is None else adapter.change(name, tensor.shape)
+            return tensor if change is None else tensor + change
 
-            dtype = getattr(torch, precision)
-            return PackedBert(self._config, weights, dtype, layers, device, choice, ops)
+        dtype = getattr(torch, precision)
+        return PackedBert(self._config, weights, dtype, layers, device, choice, ops)
 
 
 class _HuggingFaceModel:

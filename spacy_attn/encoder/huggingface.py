@@ -315,6 +315,7 @@ class HuggingFaceEncoder:
         else:
             self._forward = checkpoint.forward("float32", layers, device, adapter, scales.ops())
             precision = f"int8x{scales.identity[:8]}"
+        release_freed_memory()
         self._identity = (
             f"{Path(self.settings.model).name}@{weights[:16]}"
             f"/adapter@{changed_by}"

@@ -5,10 +5,10 @@ senses must not teach that they are frequent. So
 
 * a word of a sense with ``n`` tags weighs ``min(1, cap / n) * n ** -balance``, times the weight of
   its corpus;
-* while training on a corpus ``c`` other than the natural one (SemCor), ``shift`` times ``log
-  p_c(sense) - log p_natural(sense)`` is added to the scores: the corpus' own frequencies explain
-  its answers, and the vectors need not (Menon et al., "Long-tail learning via logit adjustment",
-  ICLR 2021). Nothing is added when the model is used.
+* while training on a corpus ``c`` other than the natural ones (SemCor, running texts), ``shift``
+  times ``log p_c(sense) - log p_natural(sense)`` is added to the scores: the corpus' own
+  frequencies explain its answers, and the vectors need not (Menon et al., "Long-tail learning via
+  logit adjustment", ICLR 2021). Nothing is added when the model is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from spacy_attn.train.rows import Row, RowTarget
 
-NATURAL = "semcor"
+NATURAL = frozenset({"semcor", "texts"})
 _SMOOTHING = 0.5  # tags that every sense has in every corpus
 
 Corpus = tuple[str, list[Row]]  # genre, and the rows of one document
@@ -52,7 +52,9 @@ def balanced(
     total: Counter[Sense] = Counter()
     for each in counts.values():
         total.update(each)
-    natural = counts.get(NATURAL, Counter())
+    natural: Counter[Sense] = Counter()
+    for genre in NATURAL:
+        natural.update(counts.get(genre, ()))
     number = 0
     out = []
     for genre, rows in documents:
@@ -65,7 +67,7 @@ def balanced(
                     n = max(total[sense] for sense in allowed)
                     own = (min(1.0, cap / n) if cap else 1.0) * n**-balance
                 moved: tuple[float, ...] = ()
-                if shift and genre != NATURAL and allowed:
+                if shift and genre not in NATURAL and allowed:
                     moved = _shifts(target, counts[genre], natural, shift)
                 targets.append(
                     replace(target, weight=own * weight(genre), shift=moved, number=number)

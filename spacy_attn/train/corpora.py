@@ -2,8 +2,8 @@
 
 SemCor, MASC and further tagged files come as JSONL, one sentence a line (see
 ``benchmarks/README.md`` for sources and licences); WordNet's example sentences come from the
-user's own WordNet; the written corpus is the project's own text (``corpus/README.md``). All become
-:class:`TaggedSentence`.
+user's own WordNet; the written corpus and its running texts are the project's own
+(``corpus/README.md``). All become :class:`TaggedSentence`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import random
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from spacy_attn.errors import RecordError
 from spacy_attn.files import open_decompressed, regular_file
+from spacy_attn.sentences import sentence_starts
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 #: How a word of a tagged file got its sense, where a person or the file's own entry said so.
@@ -29,7 +31,7 @@ _GENRES = {
     "pmb4_gold_en": "pmb",
     "oewn_new_examples": "oewn",
 }
-_WRITTEN_HELD_OUT = 5  # one of so many written words
+_WRITTEN_HELD_OUT = 5  # one of so many written words, and of the running texts
 _N_GENRES = 3  # of MASC that are held out
 _SEED = 1  # decides which
 
@@ -185,6 +187,46 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
             )
 
 
+def read_texts(folder: Path) -> Iterator[TaggedSentence]:
+    """The written corpus' running texts: ``*.jsonl`` in the folder and its folders.
+
+    A line is ``{"text": "...", "senses": [[start, end, [key, ...]], ...]}``, in characters; every
+    noun, main verb, adjective and adverb is there, without keys where no sense fits. Each line is a
+    document; tokens and sentences are those of :func:`~spacy_attn.sentences.sentence_starts`.
+
+    Raises:
+        RecordError: a line is no JSON, or has no such fields.
+    """
+    import spacy
+
+    make_doc = spacy.blank("en").make_doc
+    for file in sorted(folder.rglob("*.jsonl")):
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        for number, record in enumerate(read_records(file), 1):
+            try:
+                doc, senses = make_doc(record["text"]), record["senses"]
+                spans = [(doc.char_span(start, end), keys) for start, end, keys in senses]
+            except (KeyError, TypeError, ValueError) as error:
+                raise RecordError(
+                    f"{file}, line {number}: must have a text and senses as [start, end, keys]"
+                ) from error
+            known = [(span, list(keys)) for span, keys in spans if span is not None]
+            if len(known) < len(spans):
+                raise RecordError(f"{file}, line {number}: a sense does not stand on whole tokens")
+            inside = {i for span, _ in known for i in range(span.start + 1, span.end)}
+            starts = [i for i in sentence_starts([t.text for t in doc]) if i not in inside]
+            for first, end in pairwise([*starts, len(doc)]):
+                solid = [i for i in range(first, end) if not doc[i].is_space]
+                place = {i: k for k, i in enumerate(solid)}
+                targets = [
+                    (place[span.start], place[span.end - 1] + 1, keys)
+                    for span, keys in known
+                    if keys and first <= span.start < end
+                ]
+                tokens = [doc[i].text for i in solid]
+                yield TaggedSentence(f"{name}-{number}", "texts", tokens, targets)
+
+
 def _is_form(token: str, lemma: str) -> bool:
     stem = lemma if len(lemma) <= 3 else lemma[:-1]
     return token.startswith(stem) and len(token) <= len(lemma) + 3
@@ -204,14 +246,15 @@ def split_corpora(
     examples: list[TaggedSentence],
     written: Sequence[TaggedSentence] = (),
 ) -> Split:
-    """Hold out a tenth of SemCor's documents, some genres of MASC, a fifth of the written words.
+    """Hold out a tenth of SemCor's documents, some genres of MASC, a fifth of what was written.
 
     Args:
         semcor: sentences of SemCor.
         masc: sentences of MASC; may be empty.
         examples: WordNet's example sentences and other tagged ones; all are trained on.
         written: the written corpus. A word is held out with all its written sentences, by a hash
-            of its lemma, so that the split stays when the corpus grows.
+            of its lemma, and a running text by a hash of its name, so that the split stays when
+            the corpus grows.
     """
     docs = sorted({s.doc for s in semcor})
     random.Random(_SEED).shuffle(docs)  # noqa: S311 - a split, not a secret
@@ -230,11 +273,15 @@ def split_corpora(
     held_out = {"semcor": [s for s in semcor if s.doc in out_docs]}
     for genre in sorted(out_genres):
         held_out[f"masc:{genre}"] = [s for s in masc if s.genre == genre]
-    if written:
-        held_out["written"] = [s for s in written if _is_held_out(s)]
+    for genre in ("written", "texts"):
+        some = [s for s in written if s.genre == genre and _is_held_out(s)]
+        if some:
+            held_out[genre] = some
     return Split(list(documents.values()), held_out)
 
 
 def _is_held_out(sentence: TaggedSentence) -> bool:
-    lemma = sentence.targets[0][2][0].partition("%")[0]
-    return zlib.crc32(lemma.encode()) % _WRITTEN_HELD_OUT == 0
+    name = sentence.doc
+    if sentence.genre == "written":
+        name = sentence.targets[0][2][0].partition("%")[0]
+    return zlib.crc32(name.encode()) % _WRITTEN_HELD_OUT == 0

@@ -37,6 +37,7 @@ class TrainConfig:
     weight_wordnet: float = 1.0
     weight_own: float = 1.0  # of a user's own labels
     weight_written: float = 1.0
+    weight_texts: float = 1.0  # of the written corpus' running texts
     weight_wngt: float = 1.0  # WordNet's glosses of verbs and adverbs, tagged by hand
     weight_silver: float = 0.2  # those of nouns and adjectives, tagged by rule
     weight_pmb: float = 0.5  # the Parallel Meaning Bank
@@ -70,6 +71,7 @@ class TrainConfig:
             "oewn": self.weight_wordnet,
             "own": self.weight_own,
             "written": self.weight_written,
+            "texts": self.weight_texts,
             "wngt": self.weight_wngt,
             "silver": self.weight_silver,
             "pmb": self.weight_pmb,

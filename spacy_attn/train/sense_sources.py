@@ -18,6 +18,7 @@ from spacy_attn.train.corpora import (
     read_masc,
     read_semcor,
     read_tagged,
+    read_texts,
     read_wordnet_examples,
     read_written,
     split_corpora,
@@ -30,7 +31,7 @@ from spacy_attn.train.teacher import with_untagged
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 
 #: Of what is held out, these are trained on with ``everything``.
-TRAINED_ON_LAST = ("semcor", "written")
+TRAINED_ON_LAST = ("semcor", "written", "texts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +107,17 @@ class SenseSources:
                 *read_wordnet_examples(wordnet),
                 *(sentence for path in self.tagged for sentence in read_tagged(path, wordnet)),
             ],
-            written=list(read_written(self.written)) if self.written else [],
+            written=[
+                sentence
+                for read in (read_written, read_texts)
+                for sentence in (read(self.written) if self.written else ())
+            ],
         )
 
     def _written_files(self) -> list[Path]:
-        return sorted(self.written.rglob("*.tsv")) if self.written else []
+        if self.written is None:
+            return []
+        return sorted([*self.written.rglob("*.tsv"), *self.written.rglob("*.jsonl")])
 
 
 def joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:
@@ -137,7 +144,7 @@ def add_untagged(
 ) -> None:
     """In place: the words without a tag too. SemCor has a tag for all."""
     say("tagging parts of speech")
-    some = [d for d in corpora.train[:limit] if d[0].genre != NATURAL]
+    some = [d for d in corpora.train[:limit] if d[0].genre not in NATURAL]
     tagged = with_untagged([sentence for d in some for sentence in d], wordnet)
     for document in some:
         document[:] = islice(tagged, len(document))

@@ -15,6 +15,7 @@ from spacy_attn.train.corpora import (
     read_records,
     read_semcor,
     read_tagged,
+    read_texts,
     read_wordnet_examples,
     read_written,
     split_corpora,
@@ -203,6 +204,64 @@ def test_another_line_is_refused_with_its_number(tmp_path, line):
     (tmp_path / "000.tsv").write_text(f"x\tA [[good]] one.\n{line}\n")
     with pytest.raises(RecordError, match=r"000\.tsv, line 2: must be a sense key, a tab and"):
         list(read_written(tmp_path))
+
+
+def test_a_running_text_is_cut_into_sentences(tmp_path):
+    line = {
+        "text": "TWO BATS\n\nThey took the jacket off. A bat flew.",
+        "senses": [
+            [4, 8, ["bat%1:05:00::"]],
+            [15, 19, ["take_off%2:29:00::"]],
+            [24, 30, []],
+            [38, 41, ["bat%1:05:00::", "bat%1:06:00::"]],
+        ],
+    }
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "news.jsonl").write_text(json.dumps(line) + "\n")
+    assert list(read_texts(tmp_path)) == [
+        TaggedSentence("texts/news-1", "texts", ["TWO", "BATS"], [(1, 2, ["bat%1:05:00::"])]),
+        TaggedSentence(
+            "texts/news-1",
+            "texts",
+            ["They", "took", "the", "jacket", "off", "."],
+            [(1, 2, ["take_off%2:29:00::"])],
+        ),
+        TaggedSentence(
+            "texts/news-1",
+            "texts",
+            ["A", "bat", "flew", "."],
+            [(1, 2, ["bat%1:05:00::", "bat%1:06:00::"])],
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ('{"text": "A bat flew."}', r"n\.jsonl, line 1: must have a text and senses as"),
+        ('{"text": "A bat flew.", "senses": [[2, 5]]}', "line 1: must have a text and senses as"),
+        ('{"text": "A bat flew.", "senses": [[2, 4, ["k"]]]}', "does not stand on whole tokens"),
+        ("{", r"n\.jsonl, line 1: not JSON"),
+    ],
+)
+def test_another_record_is_refused_with_its_number(tmp_path, line, match):
+    (tmp_path / "n.jsonl").write_text(line + "\n")
+    with pytest.raises(RecordError, match=match):
+        list(read_texts(tmp_path))
+
+
+def test_a_running_text_is_held_out_whole():
+    texts = [
+        TaggedSentence(f"texts/a-{i}", "texts", ["A", "bat"], [(1, 2, ["bat%1:05:00::"])])
+        for i in range(40)
+        for _ in range(2)
+    ]
+    split = split_corpora([], [], [], written=texts)
+    kept = {s.doc for document in split.train for s in document}
+    out = {s.doc for s in split.held_out["texts"]}
+    assert not kept & out
+    assert kept | out == {s.doc for s in texts}
+    assert 2 < len(out) < 20
 
 
 packed = partial(gzip.compress, mtime=0)  # the names of tests have no time in them
