@@ -97,6 +97,9 @@ def train_senses(
     weight_wordnet: Annotated[
         float, typer.Option(min=0.0, help="Weight of WordNet's example sentences; 0: not read.")
     ] = 1.0,
+    weight_texts: Annotated[
+        float, typer.Option(min=0.0, help="Weight of the running texts of the written corpus.")
+    ] = 1.0,
     batch_pieces: Annotated[int, typer.Option(min=64, help="Wordpieces in a batch.")] = 1024,
     rank: Annotated[
         int, typer.Option(min=1, help="Rank of the saved change of the encoder.")
@@ -207,6 +210,7 @@ def train_senses(
         frozen_layers=frozen_layers,
         weight_masc=weight_masc,
         weight_wordnet=weight_wordnet,
+        weight_texts=weight_texts,
         batch_pieces=batch_pieces,
         precision=precision,
         seed=seed,
