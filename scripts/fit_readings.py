@@ -73,7 +73,9 @@ class Text:
 
     text: str
     units: list[Unit]
-    kind: str  # "semcor", "texts", "written", "runs" (multiwords and parts), or how it was rewritten
+    kind: (
+        str  # "semcor", "texts", "written", "runs" (multiwords and parts), or how it was rewritten
+    )
     is_held_out: bool = False
 
 
