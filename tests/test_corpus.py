@@ -7,20 +7,23 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
-from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_wordnet
+from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet, find_wordnet
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
 FILES = sorted((ROOT / "corpus").glob("*.tsv"))
 RUNS = sorted((ROOT / "corpus" / "multiwords").glob("*.tsv"))
 FORMS = sorted((ROOT / "corpus" / "forms").glob("*.tsv"))  # see corpus/README.md
+TEXTS = sorted((ROOT / "corpus" / "texts").glob("*.jsonl"))
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +45,59 @@ def rows(files: Sequence[Path] = (*FILES, *FORMS, *RUNS)) -> Iterator[tuple[str,
             yield file.name, number, key, sentence
 
 
+def running() -> Iterator[tuple[str, str, list[tuple[int, int, list[str]]]]]:
+    """Where a running text stands, the text and its senses."""
+    for file in TEXTS:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            record = json.loads(line)
+            yield f"{file.name}, line {number}", record["text"], record["senses"]
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Where each sentence and each running text stands, and its words."""
+    for file, number, _, sentence in rows():
+        yield f"{file}, line {number}", unmarked(sentence)
+    for where, text, _ in running():
+        yield where, text
+
+
 def unmarked(sentence: str) -> str:
     return sentence.replace("[[", "").replace("]]", "")
 
 
+@cache
+def keys_of(lemma: str, pos: str) -> frozenset[str]:
+    senses = wordnet_inventory().candidates(lemma.replace("_", " "), pos)
+    return frozenset(sense.id for sense in senses)
+
+
+def is_key(key: str) -> bool:
+    lemma, _, rest = key.partition("%")
+    return key in keys_of(lemma, POS_OF_TYPE[rest[0]])
+
+
 def test_every_key_is_one_of_wordnet() -> None:
-    lexicon = wordnet_inventory()
-    pos = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
-    known: dict[tuple[str, str], set[str]] = {}
     for file, number, key, _ in rows():
-        lemma, _, rest = key.partition("%")
-        word = lemma.replace("_", " "), pos[rest[0]]
-        if word not in known:
-            known[word] = {sense.id for sense in lexicon.candidates(*word)}
-        assert key in known[word], f"{file}, line {number}: {key}"
+        assert is_key(key), f"{file}, line {number}: {key}"
+
+
+def test_every_sense_of_a_running_text_is_one_of_wordnet_and_stands_on_a_word() -> None:
+    for where, text, senses in running():
+        for (_, end, _), (start, *_) in pairwise(senses):
+            assert end <= start, where
+        for start, end, keys in senses:
+            word = text[start:end]
+            assert all(map(is_key, keys)), f"{where}: {keys}"
+            assert word == word.strip() != "", f"{where}: {word}"
+            assert "\n\n" not in word, f"{where}: {word}"
+
+
+def test_no_running_text_stands_twice_and_the_card_counts_them() -> None:
+    found = list(running())
+    assert len({text for _, text, _ in found}) == len(found)
+    n_labels = sum(len(senses) for *_, senses in found)
+    said = f"{len(found):,}\ntexts with {n_labels:,} labels"
+    assert said in (ROOT / "corpus" / "README.md").read_text(encoding="utf-8")
 
 
 def test_each_sentence_has_one_word_between_brackets_and_a_length() -> None:
@@ -99,14 +141,16 @@ def test_no_sentence_stands_twice() -> None:
     assert [sentence for sentence, n in counts.items() if n > 1] == []
 
 
-def test_nothing_is_shared_with_the_bundled_test_set(drafts: ModuleType) -> None:
+def test_nothing_is_shared_with_the_test_sets_of_the_project(drafts: ModuleType) -> None:
     lines = (ROOT / "spacy_attn" / "data" / "homographs.test.jsonl").read_text("utf-8").splitlines()
+    ours = [json.loads(line)["text"] for line in lines]
+    ours += [p.read_text("utf-8") for p in (ROOT / "benchmarks" / "texts").glob("*.txt")]
     held = set()
-    for line in lines:
-        held |= drafts.ngrams(drafts.words_of(json.loads(line)["text"]), 8)
-    for file, number, _, sentence in rows():
-        shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 8) & held
-        assert not shared, f"{file}, line {number}: {shared}"
+    for text in ours:
+        held |= drafts.ngrams(drafts.words_of(text), 8)
+    for where, text in texts():
+        shared = drafts.ngrams(drafts.words_of(text), 8) & held
+        assert not shared, f"{where}: {shared}"
 
 
 @pytest.mark.slow
@@ -115,9 +159,9 @@ def test_nothing_is_shared_with_the_evaluation_sets(drafts: ModuleType) -> None:
     held = set()
     for text in drafts.evaluation(DATA):
         held |= drafts.ngrams(drafts.words_of(text), 8)
-    for file, number, _, sentence in rows():
-        shared = drafts.ngrams(drafts.words_of(unmarked(sentence)), 8) & held
-        assert not shared, f"{file}, line {number}: {shared}"
+    for where, text in texts():
+        shared = drafts.ngrams(drafts.words_of(text), 8) & held
+        assert not shared, f"{where}: {shared}"
 
 
 @pytest.mark.slow
