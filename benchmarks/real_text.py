@@ -14,6 +14,9 @@ senses beside the label that both marked. All labellers are language models too.
 A word is right if the component gives one of its synsets. What it does not find is wrong.
 *accepted* counts the senses of ``also`` as right too.
 
+The held-out texts of the written corpus (``corpus/texts``, a fifth) are a third set: no model has
+read them, but temperatures and the weight of readings were chosen on them.
+
 Three more files, by another writer who did not see the code: ``cases.jsonl`` (520 sentences in
 which tagger, lemmatizer or word list decide wrongly; what should come out), ``none.jsonl`` (uses
 that no sense of an inventory covers, and uses of the same words that one does), ``bats.jsonl``.
@@ -34,19 +37,46 @@ from benchmarks.common import ACCURATE_METHOD, ROOT, SEED, Result, publish, run_
 from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import interval
 from spacy_attn.models import resolve_pipeline
+from spacy_attn.train.corpora import read_records, read_texts, split_corpora
 from spacy_attn.wsd.inventory.synsets import synset_of
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec
 
 TEXTS = ROOT / "benchmarks" / "texts"
+CORPUS = ROOT / "corpus"
 SURE = 0.95
 
 
-def measured(nlp: Language, half: str) -> Result:
-    """What a pipeline says of the texts of one half."""
+#: Texts by name, and their labels.
+Labelled = tuple[dict[str, str], list[dict[str, Any]]]
+
+
+def half_of(half: str) -> Labelled:
+    """The texts for development ("dev"), or those that are for measuring alone ("test")."""
     labels = [label for label in lines_of("labels") if label["text"].startswith(half)]
     names = sorted({label["text"] for label in labels})
-    texts = [(TEXTS / f"{name}.txt").read_text(encoding="utf-8") for name in names]
-    docs = dict(zip(names, nlp.pipe(texts), strict=True))
+    return {n: (TEXTS / f"{n}.txt").read_text(encoding="utf-8") for n in names}, labels
+
+
+def held_out_texts() -> Labelled:
+    """Those of the written corpus that no model is trained on."""
+    split = split_corpora([], [], [], list(read_texts(CORPUS)))
+    held_out = {sentence.doc for sentence in split.held_out["texts"]}
+    texts, labels = {}, []
+    for file in sorted(CORPUS.rglob("*.jsonl")):
+        for number, record in enumerate(read_records(file), 1):
+            name = f"{file.relative_to(CORPUS).with_suffix('').as_posix()}-{number}"
+            if name in held_out:
+                texts[name] = record["text"]
+                labels += [
+                    {"text": name, "start": start, "end": end, "senses": keys}
+                    for start, end, keys in record["senses"]
+                ]
+    return texts, labels
+
+
+def measured(nlp: Language, texts: dict[str, str], labels: list[dict[str, Any]]) -> Result:
+    """What a pipeline says of some texts."""
+    docs = dict(zip(texts, nlp.pipe(texts.values()), strict=True))
     counts: Counter[str] = Counter()
     right, accepted = [], []
     for label in labels:
@@ -157,16 +187,17 @@ def bats(pipelines: dict[str, Language]) -> dict[str, list[int]]:
 
 
 def run() -> Result:
-    """The default method, the accurate model and the first sense, on both halves."""
+    """The default method, the accurate model and the first sense, on all sets of texts."""
     rows = []
+    sets = {"dev": half_of("dev"), "test": half_of("test"), "held out": held_out_texts()}
     methods: dict[str, MethodSpec] = {name: name for name in ("first_sense", "attention")}
     methods["attention, accurate"] = ACCURATE_METHOD
     for name, method in methods.items():
         for pipeline in (None, resolve_pipeline()):
             nlp = load_pipeline(pipeline, inventory="wordnet", method=method)
-            for half in ("dev", "test"):
+            for half, labelled in sets.items():
                 row = {"method": name, "parser": pipeline is not None, "half": half}
-                rows.append({**row, **measured(nlp, half)})
+                rows.append({**row, **measured(nlp, *labelled)})
     of_default, of_accurate = (
         {
             name: load_pipeline(resolve_pipeline(), inventory=name, method=method)
@@ -188,6 +219,7 @@ def run() -> Result:
 
 def main() -> None:
     files = [SENSE_MODEL, DATA / "readings.json.gz", TEXTS / "labels.jsonl"]
+    files += sorted(CORPUS.rglob("*.jsonl"))
     publish("real-text", run(), ".real_text", files, seed=SEED)
 
 

@@ -1,19 +1,20 @@
 """Fit how the attention method decides between words and tells that no sense is meant.
 
-    python scripts/calibrate_readings.py --semcor ../shared/data/semcor.jsonl.gz
-    python scripts/calibrate_readings.py --semcor ../shared/data/semcor.jsonl.gz --model accurate
+    python scripts/calibrate_readings.py
+    python scripts/calibrate_readings.py --model accurate
 
 Adds to ``calibration.json`` beside the sense model (in ``spacy_attn/data``, or in
 ``models/accurate/spacy_attn_accurate``), for WordNet and for inventories with examples:
 
 * ``coverage``: whether one of a word's senses is meant at all, from its best score. Uses that no
   sense covers are made from uses that one does: the right sense is taken from the candidates
-  (SemCor's held-out documents; the examples of *homographs* without one sense of each word).
+  (the held-out texts of ``corpus/texts``; the examples of *homographs* without one sense of each
+  word). How frequent such uses are the texts say.
 * ``reading_weight``: how far scores decide between the readings of a word; of a few values the one
-  that finds most of the right senses in SemCor's held-out documents as plain text.
+  that finds most of the right senses in the held-out texts, read as plain text.
 
 Run it again after ``calibrate.py`` and after ``fit_readings.py``. A model that was trained on
-everything knows the held-out documents: the part for WordNet stays as it was for the model that it
+everything knows the held-out texts: the part for WordNet stays as it was for the model that it
 went on from.
 """
 
@@ -35,22 +36,22 @@ from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import contexts_of, resources_of
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.corpora import TaggedSentence, read_semcor, split_corpora
+from spacy_attn.train.corpora import TaggedSentence, read_records, read_texts, split_corpora
 from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
+from spacy_attn.train.rows import passages
 from spacy_attn.wsd.context import Context, Target, tokens_within
 from spacy_attn.wsd.decide import decide_all
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
-from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
 from spacy_attn.wsd.methods.sense_head import read_arrays
 from spacy_attn.wsd.vectors import Texts
 
-#: Share of uses that no sense covers. WordNet: 49 of the 650 words of twelve texts written for
-#: development. For inventories of some words no count is known; theirs lack more.
-UNCOVERED = {"wordnet": 0.075, "examples": 0.1}
+#: Share of uses that no sense of an inventory of some words covers; no count is known.
+UNCOVERED = 0.1
+CORPUS = Path(__file__).parents[1] / "corpus"
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -80,10 +81,10 @@ def coverage(
 # -- WordNet ---------------------------------------------------------------------------------
 
 
-def of_wordnet(path: Path, encoder: str, sense_model: Path) -> dict[str, Any]:
-    """Both for WordNet, on SemCor's held-out documents."""
-    wordnet, inventory = WordNet(), wordnet_inventory()
-    sentences = split_corpora(list(read_semcor(path, wordnet)), [], []).held_out["semcor"]
+def of_wordnet(encoder: str, sense_model: Path) -> dict[str, Any]:
+    """Both for WordNet, on the held-out texts."""
+    inventory = wordnet_inventory()
+    sentences = passages(split_corpora([], [], [], list(read_texts(CORPUS))).held_out["texts"])
     nlp = load_pipeline(resolve_pipeline())
     nlp.disable_pipe("sense_disambiguator")
     method = attention_v1(encoder, str(sense_model))
@@ -95,10 +96,17 @@ def of_wordnet(path: Path, encoder: str, sense_model: Path) -> dict[str, Any]:
         for each, right in zip(scores, gold, strict=True)
         if len(each) - len(right) > 1
     ]
-    found = coverage(scores, without, UNCOVERED["wordnet"])
+    found = coverage(scores, without, share_uncovered())
     docs = nlp.pipe([context.text for context in contexts])
     weight = reading_weight(fitted, inventory, list(contexts_of(docs)), contexts, targets, gold)
     return {"coverage": found, "reading_weight": weight}
+
+
+def share_uncovered() -> float:
+    """Of the labelled words of the texts those of which no sense of WordNet is true."""
+    records = [each for file in sorted(CORPUS.rglob("*.jsonl")) for each in read_records(file)]
+    labels = [keys for record in records for _, _, keys in record["senses"]]
+    return labels.count([]) / len(labels)
 
 
 def given(
@@ -181,7 +189,7 @@ def of_examples(encoder: str, sense_model: Path) -> dict[str, Any]:
                     targets.append(Target(len(contexts), first, end, sense.lemma, candidates))
                     contexts.append(context)
         uncovered += prepare(part).score(Texts(contexts), targets)
-    return {"coverage": coverage(covered, uncovered, UNCOVERED["examples"]), "reading_weight": 1.0}
+    return {"coverage": coverage(covered, uncovered, UNCOVERED), "reading_weight": 1.0}
 
 
 def main() -> None:
@@ -189,20 +197,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--semcor", type=Path, required=True)
     parser.add_argument("--model", choices=MODELS, default="default")
     given = parser.parse_args()
     encoder, sense_model = MODELS[given.model]
-    command = "python scripts/calibrate_readings.py --semcor FILE"
+    command = "python scripts/calibrate_readings.py"
     command += "" if sense_model == SENSE_MODEL else f" --model {given.model}"
     if read_arrays(sense_model, "head", ())[0].get("everything"):
         kept = json.loads(sense_model.with_name(CALIBRATION).read_text(encoding="utf-8"))
         wordnet = kept["attention"]["wordnet"]
-        print("WordNet: kept, for the model was trained on the held-out documents too", flush=True)
+        print("WordNet: kept, for the model was trained on the held-out texts too", flush=True)
     else:
-        wordnet = of_wordnet(given.semcor, encoder, sense_model)
+        wordnet = of_wordnet(encoder, sense_model)
     found = {"wordnet": wordnet, "examples": of_examples(encoder, sense_model)}
-    files = [given.semcor, sense_model, DATA / "readings.json.gz"]
+    files = [*sorted(CORPUS.rglob("*.jsonl")), sense_model, DATA / "readings.json.gz"]
     noted = {**found, "manifest": manifest(command, files, seed=0)}
     add_to_calibration(sense_model, {"attention": noted})
     print(json.dumps(found, indent=1))
