@@ -26,7 +26,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from calibrate import MODELS  # type: ignore[import-not-found]  # beside
-from calibrate_readings import context_of  # type: ignore[import-not-found]  # beside
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats1d, Floats2d
@@ -103,6 +102,14 @@ def occurrences_of(
                 z.append(method.target_vectors(Texts(contexts), asked) @ vectors.project.T)
         print(len(out), "occurrences", flush=True)
     return out, np.concatenate(z)
+
+
+def context_of(tokens: list[str]) -> Context:
+    """Tokens as a text with blanks between them."""
+    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)]).tolist()
+    offsets = [(at, at + len(token)) for at, token in zip(starts, tokens, strict=False)]
+    blank = [""] * len(tokens)
+    return Context(" ".join(tokens), tokens, offsets, blank, blank)
 
 
 def shifts(token: str, target: RowTarget, table: SenseTable, prior: float) -> Floats1d:

@@ -36,9 +36,9 @@ from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import contexts_of, resources_of
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.corpora import TaggedSentence, read_records, read_texts, split_corpora
+from spacy_attn.train.corpora import held_out_texts, text_records
 from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
-from spacy_attn.train.rows import passages
+from spacy_attn.train.sense_sources import held_out_that_was_read
 from spacy_attn.wsd.context import Context, Target, tokens_within
 from spacy_attn.wsd.decide import decide_all
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
@@ -84,12 +84,12 @@ def coverage(
 def of_wordnet(encoder: str, sense_model: Path) -> dict[str, Any]:
     """Both for WordNet, on the held-out texts."""
     inventory = wordnet_inventory()
-    sentences = passages(split_corpora([], [], [], list(read_texts(CORPUS))).held_out["texts"])
     nlp = load_pipeline(resolve_pipeline())
     nlp.disable_pipe("sense_disambiguator")
-    method = attention_v1(encoder, str(sense_model))
-    fitted = method.prepare(inventory, resources_of(nlp))
-    contexts, targets, gold = given(sentences, inventory)
+    records = list(held_out_texts(CORPUS).values())
+    contexts = list(contexts_of(nlp.pipe([record["text"] for record in records])))
+    targets, gold = given(records, contexts, inventory)
+    fitted = attention_v1(encoder, str(sense_model)).prepare(inventory, resources_of(nlp))
     scores = fitted.score(Texts(contexts), targets)
     without = [
         np.delete(each, right)
@@ -97,60 +97,49 @@ def of_wordnet(encoder: str, sense_model: Path) -> dict[str, Any]:
         if len(each) - len(right) > 1
     ]
     found = coverage(scores, without, share_uncovered())
-    docs = nlp.pipe([context.text for context in contexts])
-    weight = reading_weight(fitted, inventory, list(contexts_of(docs)), contexts, targets, gold)
+    weight = reading_weight(fitted, inventory, contexts, targets, gold)
     return {"coverage": found, "reading_weight": weight}
 
 
 def share_uncovered() -> float:
     """Of the labelled words of the texts those of which no sense of WordNet is true."""
-    records = [each for file in sorted(CORPUS.rglob("*.jsonl")) for each in read_records(file)]
-    labels = [keys for record in records for _, _, keys in record["senses"]]
+    labels = [keys for _, record in text_records(CORPUS) for *_, keys in record["senses"]]
     return labels.count([]) / len(labels)
 
 
 def given(
-    sentences: Sequence[TaggedSentence], inventory: WordNetInventory
-) -> tuple[list[Context], list[Target], list[list[int]]]:
-    """Contexts, targets with two candidates or more, and the indexes of the right ones."""
-    contexts: list[Context] = []
+    records: Sequence[dict[str, Any]], contexts: Sequence[Context], inventory: WordNetInventory
+) -> tuple[list[Target], list[list[int]]]:
+    """Targets with two candidates or more, and the indexes of the right ones."""
     targets, gold = [], []
-    for i, sentence in enumerate(sentences):
-        contexts.append(context_of(sentence.tokens))
-        for start, end, keys in sentence.targets:
+    for i, (record, context) in enumerate(zip(records, contexts, strict=True)):
+        for start, end, keys in record["senses"]:
+            if not keys:
+                continue
             lemma = keys[0].partition("%")[0].replace("_", " ")
             pos = next(s.pos for s in inventory.candidates(lemma) if s.id == keys[0])
             candidates = inventory.candidates(lemma, pos)
             if len(candidates) > 1:
-                targets.append(Target(i, start, end, lemma, candidates))
+                targets.append(Target(i, *tokens_within(context, start, end), lemma, candidates))
                 gold.append([k for k, sense in enumerate(candidates) if sense.id in keys])
-    return contexts, targets, gold
-
-
-def context_of(tokens: list[str]) -> Context:
-    """Tokens as a text with blanks between them."""
-    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)]).tolist()
-    offsets = [(at, at + len(token)) for at, token in zip(starts, tokens, strict=False)]
-    blank = [""] * len(tokens)
-    return Context(" ".join(tokens), tokens, offsets, blank, blank)
+    return targets, gold
 
 
 def reading_weight(
     fitted: FittedMethod,
     inventory: WordNetInventory,
     contexts: Sequence[Context],
-    originals: Sequence[Context],
     targets: Sequence[Target],
     gold: Sequence[Sequence[int]],
 ) -> float:
     """The weight that finds most of the right senses in plain text."""
-    found = [target for i, context in enumerate(contexts) for target in inventory.find(context, i)]
+    found = [each for i, context in enumerate(contexts) for each in inventory.find(context, i)]
     several = [target for target in found if len(target.candidates) > 1]
     scores = fitted.score(Texts(contexts), several)
-    place = {(t.context, contexts[t.context].offsets[t.start][0]): k for k, t in enumerate(several)}
+    place = {(target.context, target.start): k for k, target in enumerate(several)}
     right_at = {
-        (t.context, originals[t.context].offsets[t.start][0]): {t.candidates[i].id for i in right}
-        for t, right in zip(targets, gold, strict=True)
+        (target.context, target.start): {target.candidates[i].id for i in right}
+        for target, right in zip(targets, gold, strict=True)
     }
     shares = {}
     for weight in WEIGHTS:
@@ -202,7 +191,7 @@ def main() -> None:
     encoder, sense_model = MODELS[given.model]
     command = "python scripts/calibrate_readings.py"
     command += "" if sense_model == SENSE_MODEL else f" --model {given.model}"
-    if read_arrays(sense_model, "head", ())[0].get("everything"):
+    if "texts" in held_out_that_was_read(read_arrays(sense_model, "head", ())[0]):
         kept = json.loads(sense_model.with_name(CALIBRATION).read_text(encoding="utf-8"))
         wordnet = kept["attention"]["wordnet"]
         print("WordNet: kept, for the model was trained on the held-out texts too", flush=True)

@@ -32,7 +32,13 @@ from spacy_attn import load_pipeline
 from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import context_of
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.train.corpora import read_records, read_semcor, read_texts, split_corpora
+from spacy_attn.train.corpora import (
+    held_out_texts,
+    read_records,
+    read_semcor,
+    split_corpora,
+    text_records,
+)
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.multiwords import Run, multiword_features, runs_from
 from spacy_attn.wsd.inventory.readings import (
@@ -105,17 +111,14 @@ def semcor(path: Path) -> Iterator[Text]:
 
 def running(folder: Path) -> Iterator[Text]:
     """The running texts: all nouns, main verbs, adjectives and adverbs are tagged."""
-    split = split_corpora([], [], [], list(read_texts(folder)))
-    held_out = {sentence.doc for sentence in split.held_out.get("texts", ())}
-    for file in sorted(folder.rglob("*.jsonl")):
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        for number, record in enumerate(read_records(file), 1):
-            units = []
-            for start, end, keys in record["senses"]:
-                lemma, _, rest = (keys or [""])[0].partition("%")
-                pos = POS_OF_TYPE[rest[0]] if rest else ""
-                units.append(Unit(start, end, lemma.replace("_", " "), pos))
-            yield Text(record["text"], units, "texts", f"{name}-{number}" in held_out)
+    held_out = held_out_texts(folder)
+    for name, record in text_records(folder):
+        units = []
+        for start, end, keys in record["senses"]:
+            lemma, _, rest = (keys or [""])[0].partition("%")
+            pos = POS_OF_TYPE[rest[0]] if rest else ""
+            units.append(Unit(start, end, lemma.replace("_", " "), pos))
+        yield Text(record["text"], units, "texts", name in held_out)
 
 
 def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -451,11 +454,12 @@ def main() -> None:
         multi = fit(examples.choices_of_runs(), least=4, penalty=1e-5, epochs=15)
         measured[f"{kind} runs"] = report(kind, examples.choices_of_runs(), multi)
         models[kind] = {"single": single, "multi": multi}
+    files = [path, *sorted(folder.rglob("*.tsv")), *sorted(folder.rglob("*.jsonl"))]
     result = {
         "models": models,
         "seen": {lemma: seen for lemma, seen in sorted(examples.seen.items())},
         "held_out": measured,
-        "manifest": manifest("python scripts/fit_readings.py --semcor FILE", [path], seed=0),
+        "manifest": manifest("python scripts/fit_readings.py --semcor FILE", files, seed=0),
     }
     packed = json.dumps(result, separators=(",", ":")).encode()
     OUT.write_bytes(gzip.compress(packed, 9, mtime=0))

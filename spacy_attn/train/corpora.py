@@ -187,44 +187,74 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
             )
 
 
-def read_texts(folder: Path) -> Iterator[TaggedSentence]:
-    """The written corpus' running texts: ``*.jsonl`` in the folder and its folders.
+def text_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and record of each running text: a line of a ``*.jsonl`` in the folder or its folders.
 
-    A line is ``{"text": "...", "senses": [[start, end, [key, ...]], ...]}``, in characters; every
-    noun, main verb, adjective and adverb is there, without keys where no sense fits. Each line is a
-    document; tokens and sentences are those of :func:`~spacy_attn.sentences.sentence_starts`.
+    A record is ``{"text": "...", "senses": [[start, end, [key, ...]], ...]}``, in characters and in
+    order. Every noun, main verb, adjective and adverb that WordNet knows is there, without keys
+    where no sense fits.
 
     Raises:
-        RecordError: a line is no JSON, or has no such fields.
+        RecordError: a line is no JSON, or no such record.
+    """
+    for file in sorted(folder.rglob("*.jsonl")):
+        for number, record in enumerate(read_records(file), 1):
+            if not _is_text(record):
+                raise RecordError(
+                    f"{file}, line {number}: must have a text and senses in order, each as "
+                    "[start, end, [key, ...]]"
+                )
+            yield f"texts/{file.stem}-{number}", record
+
+
+def held_out_texts(folder: Path) -> dict[str, dict[str, Any]]:
+    """The running texts that :func:`split_corpora` holds out, by name."""
+    return {name: record for name, record in text_records(folder) if _is_drawn(name)}
+
+
+def _is_text(record: Any) -> bool:
+    try:
+        text, at = record["text"], 0
+        for start, end, keys in record["senses"]:
+            if not (at <= start < end <= len(text) and isinstance(keys, list)):
+                return False
+            if not all(isinstance(key, str) for key in keys):
+                return False
+            at = end
+    except (KeyError, TypeError, ValueError):
+        return False
+    return isinstance(text, str)
+
+
+def read_texts(folder: Path, wordnet: WordNet) -> Iterator[TaggedSentence]:
+    """The running texts, cut by :func:`~spacy_attn.sentences.sentence_starts`.
+
+    Each is a document, with spaCy's tokens; a blank line stays one, for it ends a sentence. Keys
+    that are not in WordNet 3.0 are left out.
+
+    Raises:
+        RecordError: a line is no JSON, no such record, or has a sense that cuts a token.
     """
     import spacy
 
     make_doc = spacy.blank("en").make_doc
-    for file in sorted(folder.rglob("*.jsonl")):
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        for number, record in enumerate(read_records(file), 1):
-            try:
-                doc, senses = make_doc(record["text"]), record["senses"]
-                spans = [(doc.char_span(start, end), keys) for start, end, keys in senses]
-            except (KeyError, TypeError, ValueError) as error:
-                raise RecordError(
-                    f"{file}, line {number}: must have a text and senses as [start, end, keys]"
-                ) from error
-            known = [(span, list(keys)) for span, keys in spans if span is not None]
-            if len(known) < len(spans):
-                raise RecordError(f"{file}, line {number}: a sense does not stand on whole tokens")
-            inside = {i for span, _ in known for i in range(span.start + 1, span.end)}
-            starts = [i for i in sentence_starts([t.text for t in doc]) if i not in inside]
-            for first, end in pairwise([*starts, len(doc)]):
-                solid = [i for i in range(first, end) if not doc[i].is_space]
-                place = {i: k for k, i in enumerate(solid)}
-                targets = [
-                    (place[span.start], place[span.end - 1] + 1, keys)
-                    for span, keys in known
-                    if keys and first <= span.start < end
-                ]
-                tokens = [doc[i].text for i in solid]
-                yield TaggedSentence(f"{name}-{number}", "texts", tokens, targets)
+    for name, record in text_records(folder):
+        doc = make_doc(record["text"])
+        spans = []
+        for start, end, keys in record["senses"]:
+            span = doc.char_span(start, end)
+            if span is None:
+                raise RecordError(f"{name}: the sense {start} to {end} does not stand on tokens")
+            spans.append((span, [key for key in keys if key in wordnet.senses]))
+        inside = {i for span, _ in spans for i in range(span.start + 1, span.end)}
+        starts = [i for i in sentence_starts([t.text for t in doc]) if i not in inside]
+        for first, end in pairwise([*starts, len(doc)]):
+            targets = [
+                (span.start - first, span.end - first, keys)
+                for span, keys in spans
+                if keys and first <= span.start < end
+            ]
+            yield TaggedSentence(name, "texts", [t.text for t in doc[first:end]], targets)
 
 
 def _is_form(token: str, lemma: str) -> bool:
@@ -253,8 +283,8 @@ def split_corpora(
         masc: sentences of MASC; may be empty.
         examples: WordNet's example sentences and other tagged ones; all are trained on.
         written: the written corpus. A word is held out with all its written sentences, by a hash
-            of its lemma, and a running text by a hash of its name, so that the split stays when
-            the corpus grows.
+            of its lemma, and a running text by a hash of file and line, so that the split stays
+            when words and lines are added.
     """
     docs = sorted({s.doc for s in semcor})
     random.Random(_SEED).shuffle(docs)  # noqa: S311 - a split, not a secret
@@ -281,7 +311,10 @@ def split_corpora(
 
 
 def _is_held_out(sentence: TaggedSentence) -> bool:
-    name = sentence.doc
     if sentence.genre == "written":
-        name = sentence.targets[0][2][0].partition("%")[0]
+        return _is_drawn(sentence.targets[0][2][0].partition("%")[0])
+    return _is_drawn(sentence.doc)
+
+
+def _is_drawn(name: str) -> bool:
     return zlib.crc32(name.encode()) % _WRITTEN_HELD_OUT == 0

@@ -39,6 +39,7 @@ from spacy_attn.train.sense_sources import (
     add_everything,
     add_untagged,
     documents_read,
+    held_out_that_was_read,
     joined,
     seen_senses,
 )
@@ -54,6 +55,7 @@ from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
 
 RESULT = "senses.safetensors"
 _WINDOW = 256, 64  # wordpieces of a window and of an overlap, while settings are chosen
+_RUNNING = frozenset({"semcor", "texts"})  # held-out text that is like what senses are asked of
 _FEW_SHOT = {"ridge": 1.0, "gloss_weight": 0.1}  # until they are chosen
 
 Report = Callable[[dict[str, Any]], None]
@@ -154,12 +156,15 @@ def train_sense_model(
         trainer.fit_senses(documents)
         if config.final_prior is not None:
             trainer.config = config = replace(config, prior=config.final_prior)
-    temperature = _temperature(trainer, held_out, before, everything=everything)
+    read = frozenset(TRAINED_ON_LAST if everything else ())
+    if sources.start is not None:
+        read |= held_out_that_was_read(read_arrays(sources.start, "head", ())[0])
+    temperature = _temperature(trainer, held_out, before, read)
     say("writing the model")
     notes = {
         "base_model": model,
         "corpora": sources.hashes(),
-        "everything": everything,
+        "held_out_that_was_read": sorted(read),
         "curve": trainer.curve,
         "averaged": averaged,
     }
@@ -226,14 +231,13 @@ def _temperature(
     trainer: SenseTrainer,
     held_out: dict[str, list[Row]],
     before: SenseVectors | None,
-    *,
-    everything: bool,
+    read: frozenset[str],
 ) -> float:
-    """Fitted on what is held out; where nothing is, that of the model to go on from."""
-    if everything and before is not None:
+    """Fitted on what is held out; where all of it was read, that of the model to go on from."""
+    unread = {name: rows for name, rows in held_out.items() if name not in read}
+    if before is not None and held_out.keys() & _RUNNING and not unread.keys() & _RUNNING:
         return before.temperature
-    known = TRAINED_ON_LAST if everything else ()
-    return temperature_of(trainer, {n: rows for n, rows in held_out.items() if n not in known})
+    return temperature_of(trainer, unread)
 
 
 def _kept_few_shot(

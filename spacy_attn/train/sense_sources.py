@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,12 +108,13 @@ class SenseSources:
                 *read_wordnet_examples(wordnet),
                 *(sentence for path in self.tagged for sentence in read_tagged(path, wordnet)),
             ],
-            written=[
-                sentence
-                for read in (read_written, read_texts)
-                for sentence in (read(self.written) if self.written else ())
-            ],
+            written=self._written(wordnet),
         )
+
+    def _written(self, wordnet: WordNet) -> list[TaggedSentence]:
+        if self.written is None:
+            return []
+        return [*read_written(self.written), *read_texts(self.written, wordnet)]
 
     def _written_files(self) -> list[Path]:
         if self.written is None:
@@ -132,6 +134,13 @@ def documents_read(
     return [joined(d, config) for d in corpora.train[:limit] if config.weight(d[0].genre)]
 
 
+def held_out_that_was_read(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """What a finished model, or the one that it went on from, read of what is held out."""
+    # Manifests of models from before the running texts only say whether it was everything.
+    whole = ("semcor", "written") if manifest.get("everything") else ()
+    return frozenset(manifest.get("held_out_that_was_read", whole))
+
+
 def add_everything(corpora: Split) -> None:
     """In place: what is held out is trained on too."""
     corpora.train.extend(
@@ -142,7 +151,7 @@ def add_everything(corpora: Split) -> None:
 def add_untagged(
     corpora: Split, wordnet: WordNet, limit: int | None, say: Callable[[str], None]
 ) -> None:
-    """In place: the words without a tag too. SemCor has a tag for all."""
+    """In place: the words without a tag too. SemCor and running texts have a tag for all."""
     say("tagging parts of speech")
     some = [d for d in corpora.train[:limit] if d[0].genre not in NATURAL]
     tagged = with_untagged([sentence for d in some for sentence in d], wordnet)

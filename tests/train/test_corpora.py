@@ -11,6 +11,7 @@ import pytest
 from spacy_attn.errors import RecordError
 from spacy_attn.train.corpora import (
     TaggedSentence,
+    held_out_texts,
     read_masc,
     read_records,
     read_semcor,
@@ -206,31 +207,31 @@ def test_another_line_is_refused_with_its_number(tmp_path, line):
         list(read_written(tmp_path))
 
 
-def test_a_running_text_is_cut_into_sentences(tmp_path):
+ANIMAL, CLUB = "bat%1:05:00::", "bat%1:06:00::"
+
+
+def test_a_running_text_is_cut_into_sentences(tmp_path, toy_wordnet):
     line = {
-        "text": "TWO BATS\n\nThey took the jacket off. A bat flew.",
+        "text": "TWO BATS\n\nThe bats caught the bass off. A bat flew.",
         "senses": [
             [4, 8, ["bat%1:05:00::"]],
-            [15, 19, ["take_off%2:29:00::"]],
-            [24, 30, []],
-            [38, 41, ["bat%1:05:00::", "bat%1:06:00::"]],
+            [14, 18, ["bat%1:05:00::", "no%1:00:00::"]],
+            [30, 34, []],
+            [42, 45, ["bat%1:05:00::", "bat%1:06:00::"]],
         ],
     }
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "news.jsonl").write_text(json.dumps(line) + "\n")
-    assert list(read_texts(tmp_path)) == [
-        TaggedSentence("texts/news-1", "texts", ["TWO", "BATS"], [(1, 2, ["bat%1:05:00::"])]),
+    assert list(read_texts(tmp_path, WordNet(toy_wordnet))) == [
+        TaggedSentence("texts/news-1", "texts", ["TWO", "BATS", "\n\n"], [(1, 2, [ANIMAL])]),
         TaggedSentence(
             "texts/news-1",
             "texts",
-            ["They", "took", "the", "jacket", "off", "."],
-            [(1, 2, ["take_off%2:29:00::"])],
+            ["The", "bats", "caught", "the", "bass", "off", "."],
+            [(1, 2, [ANIMAL])],
         ),
         TaggedSentence(
-            "texts/news-1",
-            "texts",
-            ["A", "bat", "flew", "."],
-            [(1, 2, ["bat%1:05:00::", "bat%1:06:00::"])],
+            "texts/news-1", "texts", ["A", "bat", "flew", "."], [(1, 2, [ANIMAL, CLUB])]
         ),
     ]
 
@@ -238,16 +239,32 @@ def test_a_running_text_is_cut_into_sentences(tmp_path):
 @pytest.mark.parametrize(
     ("line", "match"),
     [
-        ('{"text": "A bat flew."}', r"n\.jsonl, line 1: must have a text and senses as"),
-        ('{"text": "A bat flew.", "senses": [[2, 5]]}', "line 1: must have a text and senses as"),
-        ('{"text": "A bat flew.", "senses": [[2, 4, ["k"]]]}', "does not stand on whole tokens"),
+        ('{"text": "A bat flew."}', r"n\.jsonl, line 1: must have a text and senses in order"),
+        ('{"text": "A bat flew.", "senses": [[2, 5]]}', "line 1: must have a text and senses"),
+        ('{"text": "A bat flew.", "senses": [[2, 5, "key"]]}', "line 1: must have a text and"),
+        ('{"text": "A bat flew.", "senses": [[2, 5, [1]]]}', "line 1: must have a text and"),
+        ('{"text": "A bat flew.", "senses": [[5, 2, []]]}', "line 1: must have a text and"),
+        ('{"text": "A bat flew.", "senses": [[2, 50, []]]}', "line 1: must have a text and"),
+        ('{"text": "A bat.", "senses": [[2, 5, []], [0, 1, []]]}', "must have a text and senses"),
+        ('{"text": 5, "senses": []}', "line 1: must have a text and senses"),
+        ('{"text": "A bat flew.", "senses": [[2, 4, []]]}', "the sense 2 to 4 does not stand on"),
         ("{", r"n\.jsonl, line 1: not JSON"),
     ],
 )
-def test_another_record_is_refused_with_its_number(tmp_path, line, match):
+def test_another_record_is_refused_with_its_place(tmp_path, toy_wordnet, line, match):
     (tmp_path / "n.jsonl").write_text(line + "\n")
     with pytest.raises(RecordError, match=match):
-        list(read_texts(tmp_path))
+        list(read_texts(tmp_path, WordNet(toy_wordnet)))
+
+
+def test_held_out_texts_are_those_of_the_split(tmp_path, toy_wordnet):
+    line = json.dumps({"text": "A bat flew.", "senses": [[2, 5, ["bat%1:05:00::"]]]})
+    (tmp_path / "n.jsonl").write_text(f"{line}\n" * 30)
+    texts = list(read_texts(tmp_path, WordNet(toy_wordnet)))
+    held_out = {s.doc for s in split_corpora([], [], [], texts).held_out["texts"]}
+    assert set(held_out_texts(tmp_path)) == held_out
+    # The split is part of what models are measured on: it must not move.
+    assert sorted(held_out)[:3] == ["texts/n-16", "texts/n-2", "texts/n-21"]
 
 
 def test_a_running_text_is_held_out_whole():
