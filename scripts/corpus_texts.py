@@ -5,8 +5,8 @@
     python scripts/corpus_texts.py build drafts/ -o corpus/texts/news.jsonl
 
 A draft is ``NAME.txt``, its labels ``NAME.ans``. ``show`` prints the senses of all words that the
-folder has not shown before, then each text with numbers: ``stock/12`` needs an answer, ``over/13?``
-may have one. Answers are separated by white space:
+folder has not shown before, then each text with numbers: ``stock/12`` needs an answer (a word with
+one sense has it without one), ``over/13?`` may have one. Answers are separated by white space:
 
     1=n1 2=v3           the first sense of the noun, the third of the verb (a, r: adjective, adverb)
     5=glass.n.2         of this lemma, where the form can be several
@@ -157,7 +157,7 @@ def show(folder: Path, names: Sequence[str]) -> Iterator[str]:
 def labels_of(text: Numbered, answers: str) -> tuple[list[tuple[int, int, list[str]]], list[str]]:
     """First and last token and keys of each label, and what is wrong with the answers."""
     token_of = {number: i for i, number in text.number.items()}
-    labels, wrong, done = [], [], set()
+    labels, wrong, done = [], [], set[int]()
     for answer in answers.split():
         match = _ANSWER.fullmatch(answer)
         first = token_of.get(int(match[1])) if match else None
@@ -165,7 +165,11 @@ def labels_of(text: Numbered, answers: str) -> tuple[list[tuple[int, int, list[s
         if match is None or first is None or last is None or last < first:
             wrong.append(f"{answer}: no answer, or no such number")
             continue
-        done.update((first, last) if match[2] == "+" else range(first, last + 1))
+        here = {first, last} if match[2] == "+" else set(range(first, last + 1))
+        if here & done:
+            wrong.append(f"{answer}: a word of it has an answer already")
+            continue
+        done |= here
         if match[4] == "-":
             continue
         try:

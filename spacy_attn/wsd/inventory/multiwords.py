@@ -164,7 +164,8 @@ def multiword_features(
         lemma: of the reading.
         pos: part of speech of the reading.
         count: how often WordNet's corpora hold the lemma with this part of speech.
-        seen: how often the run is one word in SemCor, and how often it stands there at all.
+        seen: how often the run is one word in SemCor and the running texts, and how often it stands
+            there at all.
     """
     tokens = run.tokens
     first, last = facts[tokens[0]], facts[tokens[-1]]
