@@ -31,7 +31,11 @@ def train_senses(
     ] = None,
     masc: Annotated[Path | None, typer.Option(help="MASC as JSONL (.gz), likewise.")] = None,
     written: Annotated[
-        Path | None, typer.Option(help="Folder of the written corpus (corpus in the repository).")
+        Path | None,
+        typer.Option(
+            help="Folder of written sentences (*.tsv) and running texts (*.jsonl): corpus in the "
+            "repository."
+        ),
     ] = None,
     tagged: Annotated[
         list[Path] | None,
@@ -83,7 +87,10 @@ def train_senses(
     shift: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="How much of a corpus' own frequencies of senses is discounted."
+            min=0.0,
+            max=1.0,
+            help="How much of a corpus' own frequencies of senses is discounted; not of SemCor "
+            "and running texts.",
         ),
     ] = 0.5,
     cap: Annotated[int, typer.Option(min=0, help="Tags of a sense that count fully; 0: all.")] = 0,

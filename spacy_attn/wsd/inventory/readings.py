@@ -4,7 +4,7 @@
 start of a heading a noun, a verb or a name. Each possibility is a reading; "no word of the
 inventory" is one more. A conditional logit model (McFadden 1974) over what the pipeline says of the
 token and its neighbours gives each a probability; the method that reads the sentence decides among
-those that remain. The weights are fitted on SemCor and on the project's written corpus by
+those that remain. The weights are fitted on SemCor and on the project's corpus by
 ``scripts/fit_readings.py``.
 """
 
