@@ -43,6 +43,7 @@ from spacy_attn.wsd.context import Context, Target, tokens_within
 from spacy_attn.wsd.decide import decide_all
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
+from spacy_attn.wsd.inventory.wordnet_files import word_of
 from spacy_attn.wsd.method import FittedMethod
 from spacy_attn.wsd.methods.attention import attention_v1
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL
@@ -116,8 +117,7 @@ def given(
         for start, end, keys in record["senses"]:
             if not keys:
                 continue
-            lemma = keys[0].partition("%")[0].replace("_", " ")
-            pos = next(s.pos for s in inventory.candidates(lemma) if s.id == keys[0])
+            lemma, pos = word_of(keys[0])
             candidates = inventory.candidates(lemma, pos)
             if len(candidates) > 1:
                 targets.append(Target(i, *tokens_within(context, start, end), lemma, candidates))

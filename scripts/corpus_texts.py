@@ -27,6 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from spacy.language import Language
 from spacy.tokens import Doc, Token
 
 from spacy_attn import load_pipeline
@@ -108,7 +109,7 @@ def numbered(text: str) -> Numbered:
 
 
 @cache
-def _pipeline():  # type: ignore[no-untyped-def]
+def _pipeline() -> Language:
     nlp = load_pipeline()
     nlp.disable_pipe("sense_disambiguator")
     return nlp

@@ -50,7 +50,7 @@ from spacy_attn.wsd.inventory.readings import (
     reading_features,
 )
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory, wordnet_inventory
-from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet
+from spacy_attn.wsd.inventory.wordnet_files import WordNet, word_of
 from spacy_attn.wsd.sense import POS_TAGS
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +61,7 @@ _QUOTES = {"``": '"', "''": '"'}
 _ONE_WORD = ("written", "runs")  # texts of which one word is tagged
 _ALL_WORDS = ("semcor", "texts")  # those of which all are, as they were written
 _WEIGHTS = {"texts": 3.0}  # in the loss; SemCor is of 1961 and has few kinds of text
+_NO_WORD = ("", "")  # lemma and part of speech of what has no sense
 _SMALL = frozenset("of the and in on for to a an with by or at from".split())
 
 
@@ -101,11 +102,9 @@ def semcor(path: Path) -> Iterator[Text]:
         senses = dict(record["senses"])
         units = []
         for i, (start, end) in enumerate(spans):
-            key = senses.get(i, [""])[0]
-            name, _, rest = key.partition("%")
-            is_name = name in _NAMES and record["pos"][i] == "NNP"
-            lemma = name.replace("_", " ")
-            units.append(Unit(start, end, lemma, POS_OF_TYPE[rest[0]] if rest else "", is_name))
+            word = word_of(senses[i][0]) if i in senses else _NO_WORD
+            is_name = word[0] in _NAMES and record["pos"][i] == "NNP"
+            units.append(Unit(start, end, *word, is_name))
         yield Text(text, units, "semcor", record["doc"] in held_out)
 
 
@@ -113,11 +112,10 @@ def running(folder: Path) -> Iterator[Text]:
     """The running texts: all nouns, main verbs, adjectives and adverbs are tagged."""
     held_out = held_out_texts(folder)
     for name, record in text_records(folder):
-        units = []
-        for start, end, keys in record["senses"]:
-            lemma, _, rest = (keys or [""])[0].partition("%")
-            pos = POS_OF_TYPE[rest[0]] if rest else ""
-            units.append(Unit(start, end, lemma.replace("_", " "), pos))
+        units = [
+            Unit(start, end, *(word_of(keys[0]) if keys else _NO_WORD))
+            for start, end, keys in record["senses"]
+        ]
         yield Text(record["text"], units, "texts", name in held_out)
 
 
@@ -175,9 +173,7 @@ def written(folder: Path) -> Iterator[Text]:
             key, _, marked = line.partition("\t")
             before, _, rest = marked.partition("[[")
             word, _, after = rest.partition("]]")
-            name, _, numbers = key.partition("%")
-            lemma, start = name.replace("_", " "), len(before)
-            unit = Unit(start, start + len(word), lemma, POS_OF_TYPE[numbers[0]])
+            unit = Unit(len(before), len(before) + len(word), *word_of(key))
             yield Text(before + word + after, [unit], kind)
 
 

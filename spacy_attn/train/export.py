@@ -357,12 +357,11 @@ def temperature_of(trainer: SenseTrainer, held_out: Mapping[str, Sequence[Row]])
 
     Of today's texts where there are some; sentences written for rare senses say little of others.
     """
-    scores, gold = [], []
     others = [name for name in held_out if name != "written"]
-    for name, rows in held_out.items():
-        if name not in (["texts"] if "texts" in others else others or ["written"]):
-            continue
-        for target, row in trainer.predict(rows):
+    asked = ["texts"] if "texts" in held_out else others or list(held_out)
+    scores, gold = [], []
+    for name in asked:
+        for target, row in trainer.predict(held_out[name]):
             if sum(target.allowed) == 1:
                 scores.append(row)
                 gold.append(target.allowed.index(True))

@@ -35,6 +35,14 @@ SUPERSENSES = (
 
 #: The part of speech of the type that a sense key has behind its lemma.
 POS_OF_TYPE = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
+
+
+def word_of(key: str) -> tuple[str, str]:
+    """Lemma, with blanks, and part of speech of a sense key: ("hot dog", "NOUN")."""
+    lemma, _, rest = key.partition("%")
+    return lemma.replace("_", " "), POS_OF_TYPE[rest[0]]
+
+
 _POS_OF_LETTER = {"n": "NOUN", "v": "VERB", "a": "ADJ", "s": "ADJ", "r": "ADV"}
 _FILES = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
 _WORD = re.compile(r"\w+")
