@@ -37,7 +37,6 @@ from spacy_attn.errors import SpacyAttnError
 from spacy_attn.models import DEFAULT_PIPELINE, resolve_pipeline
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.methods.registry import SENSE_MODEL, with_model
-from spacy_attn.wsd.methods.sense_head import read_arrays
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -142,9 +141,7 @@ def earlier_models(make: Callable[[], str]) -> tuple[str, list[str]]:
     text = make()
     files = [result.get("manifest", {}).get("files", {}) for result in _loaded]
     used = {each.get(SENSE_MODEL.name) for each in files}
-    # Of given words the present model says what the one that it was made from said.
-    same = read_arrays(SENSE_MODEL, "head", ())[0].get("given_words_as")
-    return text, sorted(used - {None, same, sha256(SENSE_MODEL)})
+    return text, sorted(used - {None, sha256(SENSE_MODEL)})
 
 
 def is_quick() -> bool:

@@ -33,6 +33,7 @@ from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import context_of
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.train.corpora import (
+    corpus_files,
     held_out_texts,
     read_records,
     read_semcor,
@@ -167,7 +168,7 @@ def shortened(text: Text, draw: random.Random) -> Text:
 
 def written(folder: Path) -> Iterator[Text]:
     """The written corpus: one word of each sentence is known."""
-    for file in sorted(folder.rglob("*.tsv")):
+    for file in corpus_files(folder, ".tsv"):
         kind = "runs" if file.parent.name == "multiwords" else "written"
         for line in file.read_text(encoding="utf-8").splitlines():
             key, _, marked = line.partition("\t")
@@ -450,7 +451,7 @@ def main() -> None:
         multi = fit(examples.choices_of_runs(), least=4, penalty=1e-5, epochs=15)
         measured[f"{kind} runs"] = report(kind, examples.choices_of_runs(), multi)
         models[kind] = {"single": single, "multi": multi}
-    files = [path, *sorted(folder.rglob("*.tsv")), *sorted(folder.rglob("*.jsonl"))]
+    files = [path, *corpus_files(folder, ".tsv"), *corpus_files(folder, ".jsonl")]
     result = {
         "models": models,
         "seen": {lemma: seen for lemma, seen in sorted(examples.seen.items())},

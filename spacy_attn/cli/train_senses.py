@@ -197,7 +197,9 @@ def train_senses(
     check_inputs("--senses-from", senses_from)
     check_inputs("--teacher", *teachers)
     check_inputs("--average", *(average or ()), may_be_folder=True)
-    if written is not None and not any(written.rglob("*.tsv")):
+    from spacy_attn.train.corpora import corpus_files
+
+    if written is not None and not corpus_files(written, ".tsv"):
         raise ConfigError(
             f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
         )

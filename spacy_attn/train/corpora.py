@@ -9,6 +9,7 @@ user's own WordNet; the written corpus and its running texts are the project's o
 from __future__ import annotations
 
 import json
+import os
 import random
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -154,6 +155,18 @@ def read_wordnet_examples(wordnet: WordNet) -> Iterator[TaggedSentence]:
                     break
 
 
+def corpus_files(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder and of those inside, in order; links to folders are followed."""
+    found, seen = list[Path](), set[Path]()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        if (real := Path(root).resolve()) in seen:  # a link back
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(root, name) for name in names if name.endswith(suffix)]
+    return sorted(found)
+
+
 def read_written(folder: Path) -> Iterator[TaggedSentence]:
     """The written corpus: ``*.tsv``, a line each: sense key, tab, ``The [[bat]] flew.``
 
@@ -167,7 +180,7 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
     import spacy
 
     make_doc = spacy.blank("en").make_doc
-    for file in sorted(folder.rglob("*.tsv")):
+    for file in corpus_files(folder, ".tsv"):
         name = file.relative_to(folder).with_suffix("").as_posix()
         for number, line in enumerate(regular_file(file).read_text("utf-8").splitlines(), 1):
             key, _, marked = line.partition("\t")
@@ -197,7 +210,7 @@ def text_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         RecordError: a line is no JSON, or no such record.
     """
-    for file in sorted(folder.rglob("*.jsonl")):
+    for file in corpus_files(folder, ".jsonl"):
         for number, record in enumerate(read_records(file), 1):
             if not _is_text(record):
                 raise RecordError(

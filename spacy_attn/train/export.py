@@ -265,34 +265,6 @@ def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, T
     }
 
 
-def add_vectors(path: Path, rows: Sequence[int], low: Floats2d, **notes: Any) -> None:
-    """Give a sense model vectors of synsets that have none; all else stays.
-
-    Args:
-        path: the sense model.
-        rows: the synsets.
-        low: their vectors, scale and all, in the space of the others. *Shape:* (n, width)
-        notes: go into the manifest.
-    """
-    before = SenseVectors.load(path)
-    manifest, tensors = _contents(path)
-    has_vector = before.rows >= 0
-    where = np.concatenate([np.flatnonzero(has_vector), np.asarray(rows, dtype=np.int64)])
-    order = np.argsort(where)
-    has_vector[list(rows)] = True
-    rounded, scales = _rounded(low)
-    old = before.rows[before.rows >= 0]
-    packed = PackedSenses(
-        before.project,
-        vector_rows(has_vector),
-        np.concatenate([before.vectors[old], rounded])[order],
-        np.concatenate([before.scales[old], scales])[order],
-    )
-    manifest["wordnet"]["n_synsets"] = len(before.rows)
-    tensors |= _sense_tensors(packed, before.seen)
-    write_tensors(path, tensors, {**manifest, **notes})
-
-
 def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The manifest and the tensors of a sense model."""
     from safetensors import safe_open

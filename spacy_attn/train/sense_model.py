@@ -42,6 +42,7 @@ from spacy_attn.train.sense_sources import (
     held_out_that_was_read,
     joined,
     seen_senses,
+    sizes,
 )
 from spacy_attn.train.sense_table import SenseTable
 from spacy_attn.train.senses import SenseTrainer
@@ -358,6 +359,8 @@ def _material(
     if corpora is None:
         return [], {}
     read = documents_read(corpora, trainer.config, limit)
+    if report:
+        report({"stage": f"learning from {sizes(read)}"})
     documents, held_out = _rows(corpora, read, trainer)
     if teachers:
         sentences = [sentence for document in read for sentence in document]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ from spacy_attn.train.balance import NATURAL
 from spacy_attn.train.corpora import (
     Split,
     TaggedSentence,
+    corpus_files,
     read_masc,
     read_semcor,
     read_tagged,
@@ -119,7 +121,8 @@ class SenseSources:
     def _written_files(self) -> list[Path]:
         if self.written is None:
             return []
-        return sorted([*self.written.rglob("*.tsv"), *self.written.rglob("*.jsonl")])
+        suffixes = (".tsv", ".jsonl")
+        return sorted(file for each in suffixes for file in corpus_files(self.written, each))
 
 
 def joined(sentences: Sequence[TaggedSentence], config: TrainConfig) -> list[TaggedSentence]:
@@ -157,6 +160,18 @@ def add_untagged(
     tagged = with_untagged([sentence for d in some for sentence in d], wordnet)
     for document in some:
         document[:] = islice(tagged, len(document))
+
+
+def sizes(documents: Sequence[Sequence[TaggedSentence]]) -> str:
+    """What there is to learn from: "semcor: 37,176 sentences, 226,036 labels; texts: ..."."""
+    sentences, labels = Counter[str](), Counter[str]()
+    for document in documents:
+        for sentence in document:
+            sentences[sentence.genre] += 1
+            labels[sentence.genre] += len(sentence.targets)
+    return "; ".join(
+        f"{genre}: {n:,} sentences, {labels[genre]:,} labels" for genre, n in sentences.items()
+    )
 
 
 def seen_senses(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:

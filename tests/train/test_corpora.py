@@ -11,6 +11,7 @@ import pytest
 from spacy_attn.errors import RecordError
 from spacy_attn.train.corpora import (
     TaggedSentence,
+    corpus_files,
     held_out_texts,
     read_masc,
     read_records,
@@ -208,6 +209,19 @@ def test_another_line_is_refused_with_its_number(tmp_path, line):
 
 
 ANIMAL, CLUB = "bat%1:05:00::", "bat%1:06:00::"
+
+
+def test_a_link_to_a_folder_is_followed_once(tmp_path):
+    corpus, apart = tmp_path / "corpus", tmp_path / "apart"
+    for folder, name in ((corpus, "b.tsv"), (apart / "more", "a.tsv"), (apart, "a.jsonl")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (corpus / "texts").symlink_to(apart)
+    (apart / "back").symlink_to(corpus)
+
+    files = corpus_files(corpus, ".tsv")
+
+    assert [file.relative_to(corpus).as_posix() for file in files] == ["b.tsv", "texts/more/a.tsv"]
 
 
 def test_a_running_text_is_cut_into_sentences(tmp_path, toy_wordnet):

@@ -24,7 +24,6 @@ from spacy_attn.train.averaging import average_with
 from spacy_attn.train.balance import balanced
 from spacy_attn.train.corpora import TaggedSentence
 from spacy_attn.train.export import (
-    add_vectors,
     encoder_change,
     low_rank,
     main_directions,
@@ -56,7 +55,7 @@ from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from spacy_attn.wsd.methods.attention_wordnet import AllWordsAttention, SenseVectors
 from spacy_attn.wsd.methods.occurrence import occurrences
-from spacy_attn.wsd.methods.sense_head import SenseHead, read_arrays
+from spacy_attn.wsd.methods.sense_head import SenseHead
 from spacy_attn.wsd.vectors import Texts
 from tests.conftest import write_wordnet
 
@@ -359,25 +358,6 @@ def test_words_with_one_sense_have_a_vector_where_a_form_is_another_word_too(gla
     assert zarf.isdisjoint(glasses.chosen)  # no corpus of WordNet holds the form
     only_words = SenseTable(glasses.wordnet, glasses.lexicon).chosen
     assert only_words == [glasses.synset[each[0]] for each in GLASSES[:2]]
-
-
-def test_vectors_of_rivals_are_added_and_the_others_stay(tmp_path, toy_model, table):
-    one = trainer(tmp_path, toy_model, table)
-    one.train(documents(one), dict)
-    path = tmp_path / "senses.safetensors"
-    write(one, path, toy_model)
-    before = SenseVectors.load(path)
-    new = [row for row in range(table.n_synsets) if before.rows[row] < 0]
-    assert new
-    low = np.random.default_rng(0).normal(size=(len(new), before.project.shape[0]))
-    add_vectors(path, new, low.astype(np.float32), given_words_as="earlier")
-    after = SenseVectors.load(path)
-    whole = after.vectors[after.rows] * after.scales[after.rows][:, None]
-    old = [row for row in range(table.n_synsets) if before.rows[row] >= 0]
-    kept = before.vectors[before.rows[old]] * before.scales[before.rows[old]][:, None]
-    assert np.array_equal(whole[old], kept)
-    assert np.abs(whole[new] - low).max() <= np.abs(low).max() / 127
-    assert read_arrays(path, "head", ())[0]["given_words_as"] == "earlier"
 
 
 def test_partial_labels_count_together(tmp_path, toy_model, table):
