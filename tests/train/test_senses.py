@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 from dataclasses import fields, replace
 from functools import partial
 
@@ -688,6 +689,10 @@ def test_train_sense_model_from_files(tmp_path, toy_model, toy_world, capfd):
     assert stages[:3] == ["reading WordNet", "loading the encoder", "encoding definitions"]
     first = next(record for record in seen if record.get("stage") == "encoding definitions")
     assert first["done"] == 0 < first["total"]  # told before the first text is encoded
+    (told,) = [stage for stage in stages if stage.startswith("learning from ")]
+    assert re.fullmatch(
+        r"learning from semcor: \d+ sentences, \d+ labels; wordnet: .* labels", told
+    )
     assert stages[-1] == "choosing the settings for examples"
     assert measured(seen)["semcor:first_sense"] == pytest.approx(3 / 5)
     assert "Loading weights" not in capfd.readouterr().err  # the bar of transformers
