@@ -37,7 +37,7 @@ from benchmarks.common import ACCURATE_METHOD, ROOT, SEED, Result, publish, run_
 from spacy_attn import load_pipeline
 from spacy_attn.compare.metrics import interval
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.train.corpora import held_out_texts
+from spacy_attn.train.corpora import corpus_files, held_out_texts
 from spacy_attn.wsd.inventory.synsets import synset_of
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec
 
@@ -213,7 +213,7 @@ def run() -> Result:
 
 def main() -> None:
     files = [SENSE_MODEL, DATA / "readings.json.gz", TEXTS / "labels.jsonl"]
-    files += sorted(CORPUS.rglob("*.jsonl"))
+    files += corpus_files(CORPUS, ".jsonl")
     publish("real-text", run(), ".real_text", files, seed=SEED)
 
 

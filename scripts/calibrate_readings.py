@@ -36,7 +36,7 @@ from spacy_attn.compare.manifest import manifest
 from spacy_attn.components.adapter import contexts_of, resources_of
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.settings import EncoderSettings
-from spacy_attn.train.corpora import held_out_texts, text_records
+from spacy_attn.train.corpora import corpus_files, held_out_texts, text_records
 from spacy_attn.train.held_out import blank_resources, few_shot_attention, held_out_scores
 from spacy_attn.train.sense_sources import held_out_that_was_read
 from spacy_attn.wsd.context import Context, Target, tokens_within
@@ -198,7 +198,7 @@ def main() -> None:
     else:
         wordnet = of_wordnet(encoder, sense_model)
     found = {"wordnet": wordnet, "examples": of_examples(encoder, sense_model)}
-    files = [*sorted(CORPUS.rglob("*.jsonl")), sense_model, DATA / "readings.json.gz"]
+    files = [*corpus_files(CORPUS, ".jsonl"), sense_model, DATA / "readings.json.gz"]
     noted = {**found, "manifest": manifest(command, files, seed=0)}
     add_to_calibration(sense_model, {"attention": noted})
     print(json.dumps(found, indent=1))

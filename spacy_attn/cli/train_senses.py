@@ -198,17 +198,16 @@ def train_senses(
     check_inputs("--teacher", *teachers)
     check_inputs("--average", *(average or ()), may_be_folder=True)
     from spacy_attn.train.corpora import corpus_files
-
-    if written is not None and not corpus_files(written, ".tsv"):
-        raise ConfigError(
-            f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
-        )
     from spacy_attn.train.run_folder import held_folder
     from spacy_attn.train.sense_config import TrainConfig, check_material
     from spacy_attn.wsd.inventory.labelled import labels_to_train_on
     from spacy_attn.wsd.inventory.open import load_inventory
     from spacy_attn.wsd.inventory.sources import check_source
 
+    if written is not None and not corpus_files(written, ".tsv"):
+        raise ConfigError(
+            f"{written} holds no *.tsv; give the folder corpus of a clone of the repository"
+        )
     check_source(inventory)
     check_material(semcor, data)
     if data is not None:

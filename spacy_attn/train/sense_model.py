@@ -360,7 +360,7 @@ def _material(
         return [], {}
     read = documents_read(corpora, trainer.config, limit)
     if report:
-        report({"stage": f"learning from {sizes(read)}"})
+        report({"stage": f"learning from {sizes(corpora, trainer.config, limit)}"})
     documents, held_out = _rows(corpora, read, trainer)
     if teachers:
         sentences = [sentence for document in read for sentence in document]

@@ -134,7 +134,14 @@ def documents_read(
     corpora: Split, config: TrainConfig, limit: int | None
 ) -> list[list[TaggedSentence]]:
     """What is read of each document to train on."""
-    return [joined(d, config) for d in corpora.train[:limit] if config.weight(d[0].genre)]
+    return [joined(d, config) for d in _with_weight(corpora, config, limit)]
+
+
+def _with_weight(
+    corpora: Split, config: TrainConfig, limit: int | None = None
+) -> list[list[TaggedSentence]]:
+    """The documents that count in the loss."""
+    return [d for d in corpora.train[:limit] if config.weight(d[0].genre)]
 
 
 def held_out_that_was_read(manifest: Mapping[str, Any]) -> frozenset[str]:
@@ -162,10 +169,10 @@ def add_untagged(
         document[:] = islice(tagged, len(document))
 
 
-def sizes(documents: Sequence[Sequence[TaggedSentence]]) -> str:
-    """What there is to learn from: "semcor: 37,176 sentences, 226,036 labels; texts: ..."."""
+def sizes(corpora: Split, config: TrainConfig, limit: int | None) -> str:
+    """What there is to learn from: "semcor: 2,000 sentences, 9,000 labels; texts: ..."."""
     sentences, labels = Counter[str](), Counter[str]()
-    for document in documents:
+    for document in _with_weight(corpora, config, limit):
         for sentence in document:
             sentences[sentence.genre] += 1
             labels[sentence.genre] += len(sentence.targets)
@@ -176,6 +183,6 @@ def sizes(documents: Sequence[Sequence[TaggedSentence]]) -> str:
 
 def seen_senses(table: SenseTable, corpora: Split | None, config: TrainConfig) -> NDArray[np.bool_]:
     """The senses with a tag in what is trained on. *Shape:* (n_senses,)"""
-    trained = [d for d in corpora.train if config.weight(d[0].genre)] if corpora else []
+    trained = _with_weight(corpora, config) if corpora else []
     tags = [allowed for d in trained for sentence in d for _, _, allowed in sentence.targets]
     return table.seen([allowed[0] for allowed in tags if len(allowed) == 1])
