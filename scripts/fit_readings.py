@@ -39,6 +39,7 @@ from spacy_attn.train.corpora import (
     read_semcor,
     split_corpora,
     text_records,
+    written_records,
 )
 from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory.multiwords import Run, multiword_features, runs_from
@@ -168,14 +169,9 @@ def shortened(text: Text, draw: random.Random) -> Text:
 
 def written(folder: Path) -> Iterator[Text]:
     """The written corpus: one word of each sentence is known."""
-    for file in corpus_files(folder, ".tsv"):
-        kind = "runs" if file.parent.name == "multiwords" else "written"
-        for line in file.read_text(encoding="utf-8").splitlines():
-            key, _, marked = line.partition("\t")
-            before, _, rest = marked.partition("[[")
-            word, _, after = rest.partition("]]")
-            unit = Unit(len(before), len(before) + len(word), *word_of(key))
-            yield Text(before + word + after, [unit], kind)
+    for name, key, text, start, end in written_records(folder):
+        kind = "runs" if name.startswith("multiwords/") else "written"
+        yield Text(text, [Unit(start, end, *word_of(key))], kind)
 
 
 # -- examples --------------------------------------------------------------------------------

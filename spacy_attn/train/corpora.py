@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spacy_attn.errors import RecordError
 from spacy_attn.files import open_decompressed, regular_file
@@ -167,19 +167,24 @@ def corpus_files(folder: Path, suffix: str) -> list[Path]:
     return sorted(found)
 
 
-def read_written(folder: Path) -> Iterator[TaggedSentence]:
+class WrittenRecord(NamedTuple):
+    """A sentence that was written for one sense of a word; where the word stands, in characters."""
+
+    name: str
+    key: str
+    text: str
+    start: int
+    end: int
+
+
+def written_records(folder: Path) -> Iterator[WrittenRecord]:
     """The written corpus: ``*.tsv``, a line each: sense key, tab, ``The [[bat]] flew.``
 
-    Files of folders inside are read too.
-
-    Tokens are those of spaCy's English tokenizer.
+    Files of folders inside are read too: the name begins with the folder.
 
     Raises:
         RecordError: a line has no key, or not one word in double brackets.
     """
-    import spacy
-
-    make_doc = spacy.blank("en").make_doc
     for file in corpus_files(folder, ".tsv"):
         name = file.relative_to(folder).with_suffix("").as_posix()
         for number, line in enumerate(regular_file(file).read_text("utf-8").splitlines(), 1):
@@ -191,13 +196,25 @@ def read_written(folder: Path) -> Iterator[TaggedSentence]:
                     f"{file}, line {number}: must be a sense key, a tab and a sentence with one "
                     "word in double brackets, such as The [[bat]] flew at night."
                 )
-            doc = make_doc(before + word + after)
-            span = doc.char_span(len(before), len(before) + len(word), alignment_mode="expand")
-            assert span is not None  # noqa: S101 - expanded to whole tokens
-            target = (span.start, span.end, [key])
-            yield TaggedSentence(
-                f"{name}-{number}", "written", [token.text for token in doc], [target]
-            )
+            start, end = len(before), len(before) + len(word)
+            yield WrittenRecord(f"{name}-{number}", key, before + word + after, start, end)
+
+
+def read_written(folder: Path) -> Iterator[TaggedSentence]:
+    """The written corpus (:func:`written_records`), in tokens of spaCy's English tokenizer.
+
+    Raises:
+        RecordError: a line has no key, or not one word in double brackets.
+    """
+    import spacy
+
+    make_doc = spacy.blank("en").make_doc
+    for name, key, text, start, end in written_records(folder):
+        doc = make_doc(text)
+        span = doc.char_span(start, end, alignment_mode="expand")
+        assert span is not None  # noqa: S101 - expanded to whole tokens
+        target = (span.start, span.end, [key])
+        yield TaggedSentence(name, "written", [token.text for token in doc], [target])
 
 
 def text_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

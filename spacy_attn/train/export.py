@@ -265,16 +265,6 @@ def _sense_tensors(packed: PackedSenses, seen: NDArray[np.bool_]) -> dict[str, T
     }
 
 
-def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The manifest and the tensors of a sense model."""
-    from safetensors import safe_open
-    from safetensors.torch import load
-
-    with safe_open(path, "pt") as file:
-        manifest: dict[str, Any] = json.loads(file.metadata()["manifest"])
-    return manifest, load(path.read_bytes())
-
-
 def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> None:
     """Note other settings for examples in a sense model; all else stays.
 
@@ -283,7 +273,12 @@ def set_few_shot(path: Path, few_shot: Mapping[str, float], **notes: Any) -> Non
         few_shot: see :func:`write_sense_model`.
         notes: as there.
     """
-    manifest, tensors = _contents(path)
+    from safetensors import safe_open
+    from safetensors.torch import load
+
+    with safe_open(path, "pt") as file:
+        manifest: dict[str, Any] = json.loads(file.metadata()["manifest"])
+    tensors = load(path.read_bytes())
     write_tensors(path, tensors, {**manifest, **notes, "few_shot": dict(few_shot)})
 
 
