@@ -6,7 +6,8 @@
 
 A draft is ``NAME.txt``, its labels ``NAME.ans``. ``show`` prints the senses of all words that the
 folder has not shown before, then each text with numbers: ``stock/12`` needs an answer (a word with
-one sense has it without one), ``over/13?`` may have one. Answers are separated by white space:
+one sense has it without one), ``over/13?`` may have one (a particle of a verb too). Answers are
+separated by white space:
 
     1=n1 2=v3           the first sense of the noun, the third of the verb (a, r: adjective, adverb)
     5=glass.n.2         of this lemma, where the form can be several
@@ -41,6 +42,7 @@ _CLITICS = {"'s": ("be", "have"), "'re": ("be",), "'m": ("be",), "'ve": ("have",
 _AUXILIARIES = ("be", "have", "do")
 _OPEN = frozenset({"NOUN", "VERB", "ADJ", "ADV"})
 _MOST_TOKENS = 4  # of a word
+_PARTICLES = frozenset("aside apart away back by down in off on out over through up".split())
 _ANSWER = re.compile(r"(\d+)(?:([-+])(\d+))?=(\S+)")
 _SENSE = re.compile(r"(?:(.+)\.)?([nvar])\.?(\d+)")
 
@@ -102,7 +104,8 @@ def numbered(text: str) -> Numbered:
     of_tokens = {token.i: lemmas_of(token) for token in doc if token.text.strip()}
     lemmas = {i: found for i, found in of_tokens.items() if found}
     needed = frozenset(i for i in lemmas if doc[i].pos_ in _OPEN)
-    for i in (i for ends in runs for i in ends):
+    particles = [token.i for token in doc if token.lower_ in _PARTICLES]  # "took it off"
+    for i in (*(i for ends in runs for i in ends), *particles):
         lemmas.setdefault(i, {})
     number = {i: n for n, i in enumerate(sorted(lemmas), 1)}
     return Numbered(doc, number, lemmas, needed, runs)
