@@ -15,6 +15,7 @@ from spacy_attn.wsd.inventory.multiwords import Compounds, Run, multiword_featur
 from spacy_attn.wsd.inventory.readings import (
     NONE,
     PART_OF_CODE,
+    Around,
     Facts,
     TaggedText,
     reading_features,
@@ -27,7 +28,7 @@ _LEAST = 0.02  # of the probability of a token's readings, below which one is dr
 # Probability of "no word of the inventory" at which a token gets no sense.
 _MOST_NONE = 0.85
 _MOST_NONE_OF_NAMES = 0.5  # of proper nouns: Mr Baker is no baker
-_MOST_NONE_OF_RUNS = 0.5  # of several tokens, which otherwise are words of their own
+_MOST_NONE_OF_RUNS = 0.4  # of several tokens, which otherwise are words of their own
 _SURE_NONE = 0.95  # the same of a verb and a particle at which they are not taken for one word
 _SURE_WHOLE_NONE = 0.1  # the most of it where a hyphen joins the run, or the parse a particle
 
@@ -138,15 +139,13 @@ class WordFinder:
         readings = self._readings(text.facts[at], text.kind, text.neighbours(at))
         return [Found(lemma, pos, p * share, at + 1) for lemma, pos, p in readings]
 
-    def _read(
-        self, facts: Facts, kind: str, around: tuple[bool, str, str]
-    ) -> tuple[tuple[str, str, float], ...]:
+    def _read(self, facts: Facts, kind: str, around: Around) -> tuple[tuple[str, str, float], ...]:
         """Lemma, part of speech and probability of each reading between such neighbours."""
         scored = self._words(facts, kind)
         if scored is None:
             return ()
         model = reading_model(kind)
-        words = [_Word(lemma, pos, s + model.around(pos, *around)) for lemma, pos, s in scored]
+        words = [_Word(lemma, pos, s + model.around(pos, around)) for lemma, pos, s in scored]
         chosen, none = _probable(words[1:], words[0].score)
         is_name = facts.pos == "PROPN"
         most = _MOST_NONE_OF_NAMES if is_name else _MOST_NONE

@@ -115,6 +115,17 @@ def _shape(token: str, begins: bool, heading: bool, shouted: bool, low: bool, gl
     return ("first" if begins else "title") + tail
 
 
+class Around(NamedTuple):
+    """What stands around a token."""
+
+    begins: bool  # a sentence
+    before: str  # part of speech
+    after: str
+    of_closed: str = (
+        ""  # form, and tag of what follows adverbs, where the token is of a closed class
+    )
+
+
 def log_step(count: int) -> int:
     """The logarithm of a count to base 2 in steps, 8 at most."""
     return min(8, count.bit_length())
@@ -160,13 +171,15 @@ def reading_features(
         yield f"other|{pos}"
 
 
-def neighbour_features(pos: str, begins: bool, before: str, after: str) -> tuple[str, str, str]:
-    """What the parts of speech around say of a reading."""
-    return (
-        f"<{before}|{pos}",
-        f">{after}|{pos}",
-        f"<>{before},{after}|{pos}" if not begins else f"^{after}|{pos}",
-    )
+def neighbour_features(pos: str, around: Around) -> Iterator[str]:
+    """What the tokens around say of a reading: "had" is an auxiliary before a participle."""
+    begins, before, after, of_closed = around
+    yield f"<{before}|{pos}"
+    yield f">{after}|{pos}"
+    yield f"<>{before},{after}|{pos}" if not begins else f"^{after}|{pos}"
+    if of_closed:
+        yield f"c={of_closed}|{pos}"
+        yield f"c<{before},{of_closed.partition('>')[0]}|{pos}"
 
 
 class Weights:
@@ -193,9 +206,9 @@ class ReadingModel:
     multi: Weights
     seen: Mapping[str, tuple[int, int]]  # of a lemma of several words; see multiword_features
 
-    def around(self, pos: str, begins: bool, before: str, after: str) -> float:
-        """What the parts of speech around say of a reading; see :func:`neighbour_features`."""
-        return self.single.score(neighbour_features(pos, begins, before, after))
+    def around(self, pos: str, around: Around) -> float:
+        """What the tokens around say of a reading; see :func:`neighbour_features`."""
+        return self.single.score(neighbour_features(pos, around))
 
 
 @lru_cache(maxsize=1)
@@ -217,6 +230,12 @@ def reading_model(kind: str) -> ReadingModel:
 #: Coarse tags of words that are seldom a noun, verb, adjective or adverb of a dictionary.
 _CLOSED = frozenset({"AUX", "DET", "PRON", "ADP", "CCONJ", "SCONJ", "PART", "NUM", "PUNCT", "SYM"})
 
+#: Forms that are a main verb or help one.
+_VERBS_THAT_HELP = frozenset(
+    "be am is are was were been being 'm 're 's "
+    "have has had having 've 'd do does did done doing".split()
+)
+
 
 class TaggedText:
     """A tagged text and what its tags and letters say of each token.
@@ -236,12 +255,17 @@ class TaggedText:
         self.has_hyphens = any(facts.form == "-" for facts in self.facts)
         self._place = {at: k for k, at in enumerate(self.solid)}
 
-    def neighbours(self, at: int) -> tuple[bool, str, str]:
-        """Whether a token begins a sentence, and the parts of speech before and after it."""
-        k = self._place[at]
-        before = self.facts[self.solid[k - 1]].pos if k else ""
-        after = self.facts[self.solid[k + 1]].pos if k + 1 < len(self.solid) else ""
-        return at in self._starts, before, after
+    def neighbours(self, at: int) -> Around:
+        """What stands around a token."""
+        k, facts, solid = self._place[at], self.facts, self.solid
+        before = facts[solid[k - 1]].pos if k else ""
+        after = facts[solid[k + 1]].pos if k + 1 < len(solid) else ""
+        of_closed = ""
+        if facts[at].pos in _CLOSED or facts[at].form in _VERBS_THAT_HELP:
+            rest = (facts[i] for i in solid[k + 1 : k + 4])
+            tag = next((each.tag for each in rest if each.pos not in ("ADV", "PART")), "")
+            of_closed = f"{facts[at].form}>{tag}"
+        return Around(at in self._starts, before, after, of_closed)
 
     def parts_of_speech(self, at: int, count: int, held: Collection[str]) -> dict[str, float]:
         """The probability that a token is a noun, verb, adjective or adverb of a dictionary.
@@ -262,7 +286,7 @@ class TaggedText:
             if is_slip and pos not in held:
                 continue
             features = reading_features(facts, facts.lemma, pos, count, True)
-            scores[pos] = model.single.score(features) + model.around(pos, *around)
+            scores[pos] = model.single.score(features) + model.around(pos, around)
         if facts.pos not in _CLOSED:
             # It stands in the inventory, names and all: only what it is else is open.
             del scores[NONE]
