@@ -69,6 +69,24 @@ def test_what_is_right(expect, said, right):
     assert is_right(expect, said) is right
 
 
+@pytest.mark.parametrize(
+    ("text", "with_sense"),
+    [
+        ("He worked late because he had bills to pay.", True),
+        ("Catfish was all she had.", True),
+        ("We had nothing, but we had the river.", True),
+        ("The report has an index.", True),
+        ("She had never seen the river.", False),
+        ("He has gone home.", False),
+        ("Have you paid the bills?", False),
+    ],
+)
+def test_have_is_a_main_verb_or_helps_one(text, with_sense):
+    doc = load_pipeline(inventory="wordnet")(text)
+    verb = next(token for token in doc if token.lemma_ == "have" or token.lower_ in ("had", "has"))
+    assert (verb._.sense is not None) is with_sense
+
+
 def test_cases_that_were_right_stay_right():
     """As many of each kind as were measured; two may turn over with another processor."""
     whole = resolve_pipeline()

@@ -17,7 +17,14 @@ from spacy_attn.wsd.context import Context
 from spacy_attn.wsd.inventory import readings
 from spacy_attn.wsd.inventory.build_lexicon import build_lexicon
 from spacy_attn.wsd.inventory.multiwords import runs_from
-from spacy_attn.wsd.inventory.readings import ReadingModel, TaggedText, Weights, facts_of
+from spacy_attn.wsd.inventory.readings import (
+    Around,
+    ReadingModel,
+    TaggedText,
+    Weights,
+    facts_of,
+    neighbour_features,
+)
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet
 from tests.wsd.given import tagged
@@ -83,6 +90,33 @@ def test_white_space_does_not_part_a_word(toy):
     )
     (target,) = toy.find(context)
     assert (target.start, target.end, target.lemma) == (0, 3, "river bank")
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "of_closed"),
+    [
+        ("he/PRON had/AUX bills/NOUN", 1, "had>NOUN"),
+        ("he/PRON had/VERB never/ADV seen/VERB bats/NOUN", 1, "had>VERB"),
+        ("put/VERB it/PRON down/ADP", 2, "down>"),
+        ("he/PRON had/AUX bills/NOUN", 2, ""),
+    ],
+)
+def test_what_follows_a_closed_word_is_known(toy, text, at, of_closed):
+    around = TaggedText(tagged(text)).neighbours(at)
+    assert around.of_closed == of_closed
+    features = list(neighbour_features("VERB", around))
+    assert (f"c={of_closed}|VERB" in features) == bool(of_closed)
+
+
+def test_what_stands_around_a_token_is_a_feature_for_each_part_of_speech():
+    assert list(neighbour_features("VERB", Around(False, "PRON", "NOUN", "had>NNS"))) == [
+        "<PRON|VERB",
+        ">NOUN|VERB",
+        "<>PRON,NOUN|VERB",
+        "c=had>NNS|VERB",
+        "c<PRON,had|VERB",
+    ]
+    assert list(neighbour_features("-", Around(True, "", "ADJ"))) == ["<|-", ">ADJ|-", "^ADJ|-"]
 
 
 def test_no_tags_no_words(toy):
