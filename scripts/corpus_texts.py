@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc, Span, Token
 
 from spacy_attn import load_pipeline
 from spacy_attn.wsd.inventory.forms import plain_form, word_pieces
@@ -192,6 +192,15 @@ def labels_of(text: Numbered, answers: str) -> tuple[list[tuple[int, int, list[s
     return sorted(labels), wrong
 
 
+def seen(span: Span) -> tuple[int, int]:
+    """First and end character of a span, less the line break that its token may hold."""
+    text = span.text
+    return (
+        span.start_char + len(text) - len(text.lstrip()),
+        span.end_char - len(text) + len(text.rstrip()),
+    )
+
+
 def key_of(lemmas: dict[str, list[str]], said: str) -> str:
     """The sense key of "n1" or "glass.n.1".
 
@@ -239,7 +248,7 @@ def main() -> None:
             print(f"{name}: {each}")
         n_labels, n_wrong = n_labels + len(labels), n_wrong + len(wrong)
         doc = text.doc
-        found = [[doc[a].idx, doc[b].idx + len(doc[b]), keys] for a, b, keys in labels]
+        found = [[*seen(doc[a : b + 1]), keys] for a, b, keys in labels]
         lines.append(json.dumps({"text": doc.text, "senses": found}, ensure_ascii=False) + "\n")
     print(f"{len(names)} texts, {n_labels} labels, {n_wrong} faults")
     if n_wrong:

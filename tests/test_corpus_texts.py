@@ -14,7 +14,7 @@ from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "corpus_texts.py"
-TEXT = "She took the jacket off in the swimming pool.\n"
+TEXT = "She took the jacket off in the swimming pool at 5 p.m.\n"
 
 pytestmark = [
     pytest.mark.skipif(find_wordnet() is None, reason="no WordNet on this machine"),
@@ -57,7 +57,7 @@ def drafts(tmp_path: Path) -> Path:
 
 def test_a_labeller_sees_the_senses_once_and_a_number_at_each_word(call):
     shown = call("show")
-    assert "took/1 the jacket/2 off/3? in/4? the swimming/5 pool/6." in shown
+    assert "took/1 the jacket/2 off/3? in/4? the swimming/5 pool/6 at" in shown
     assert "5-6: swimming_pool.n" in shown
     assert "  1: take.v" in shown
     assert "jacket.n\n  n1 " in shown
@@ -67,15 +67,16 @@ def test_a_labeller_sees_the_senses_once_and_a_number_at_each_word(call):
 
 
 def test_answers_become_spans_and_keys(call, drafts):
-    (drafts / "a01.ans").write_text("1+3=take_off.v.2 2=n1 4=- 5-6=swimming_pool.n.1", "utf-8")
+    (drafts / "a01.ans").write_text("1+3=take_off.v.2 2=n1 4=- 5-6=swimming_pool.n.1 8=r1", "utf-8")
     out = drafts / "out.jsonl"
-    assert "1 texts, 3 labels, 0 faults" in call("build", "-o", str(out))
+    assert "1 texts, 4 labels, 0 faults" in call("build", "-o", str(out))
     record = json.loads(out.read_text(encoding="utf-8"))
     assert record["text"] == TEXT
     assert [(TEXT[a:b], keys) for a, b, keys in record["senses"]] == [
         ("took", ["take_off%2:30:00::"]),
         ("jacket", ["jacket%1:06:00::"]),
         ("swimming pool", ["swimming_pool%1:06:00::"]),
+        ("p.m.", ["p.m.%4:02:00::"]),
     ]
 
 

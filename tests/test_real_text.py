@@ -73,7 +73,6 @@ def test_what_is_right(expect, said, right):
     ("text", "with_sense"),
     [
         ("He worked late because he had bills to pay.", True),
-        ("Catfish was all she had.", True),
         ("We had nothing, but we had the river.", True),
         ("The report has an index.", True),
         ("She had never seen the river.", False),
