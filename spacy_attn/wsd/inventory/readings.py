@@ -282,7 +282,8 @@ class TaggedText:
         facts, model, around = self.facts[at], self.model, self.neighbours(at)
         scores = {}
         for pos in (*POS_TAGS, NONE):
-            is_slip = pos in ("ADJ", "ADV") and not model.single.knows(f"w={facts.form}|{pos}")
+            seen = (f"w={facts.form}|{pos}", f"ft={facts.form},{pos}")  # small weights are left out
+            is_slip = pos in ("ADJ", "ADV") and not any(map(model.single.knows, seen))
             if is_slip and pos not in held:
                 continue
             features = reading_features(facts, facts.lemma, pos, count, True)
