@@ -296,9 +296,8 @@ class Examples:
                 )
                 # As many runs of one corpus are one word as not, and SemCor takes more for one word
                 # than a reader of today does: that says nothing of other texts.
-                options.append(
-                    [*features, f"{text.kind}|{pos}"][: None if text.kind in _OWN else -1]
-                )
+                own = [f"{text.kind}|{pos}"] if text.kind in _OWN else []
+                options.append([*features, *own])
             yield Choice(options, right, text.kind == "written", text.is_held_out, text.kind)
 
     def _count(self, lemma: str, pos: str, text: Text, is_right: bool) -> int:

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ import pytest
 
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.inventory.wordnet_files import POS_OF_TYPE, WordNet, find_wordnet
+from tests.scripts import script
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SPACY_ATTN_DATA", ROOT.parent / "shared" / "data"))
@@ -29,12 +29,7 @@ TEXTS = sorted((ROOT / "corpus" / "texts").glob("*.jsonl"))
 @pytest.fixture(scope="module")
 def drafts() -> ModuleType:
     """The script that checks drafts: the same rules hold for what it has built."""
-    spec = spec_from_file_location("corpus_drafts", ROOT / "scripts" / "corpus_drafts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("corpus_drafts")
 
 
 def rows(files: Sequence[Path] = (*FILES, *FORMS, *RUNS)) -> Iterator[tuple[str, int, str, str]]:

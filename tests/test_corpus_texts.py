@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
 from spacy_attn.models import resolve_pipeline
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
+from tests.scripts import script
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "corpus_texts.py"
 TEXT = "She took the jacket off in the swimming pool at 5 p.m.\n"
 
 pytestmark = [
@@ -25,13 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def main() -> Callable[[], None]:
     """What the script runs; its pipeline is loaded once."""
-    spec = spec_from_file_location("corpus_texts", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["corpus_texts"] = module  # its NamedTuple looks there
-    spec.loader.exec_module(module)
-    run: Callable[[], None] = module.main
+    run: Callable[[], None] = script("corpus_texts").main
     return run
 
 
@@ -40,7 +33,7 @@ def call(main, drafts, monkeypatch, capsys):
     """Calls the script on the drafts and returns what it prints."""
 
     def run(command: str, *arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", [SCRIPT.name, command, str(drafts), *arguments])
+        monkeypatch.setattr(sys, "argv", ["corpus_texts.py", command, str(drafts), *arguments])
         main()
         printed: str = capsys.readouterr().out
         return printed

@@ -69,6 +69,12 @@ def test_what_is_right(expect, said, right):
     assert is_right(expect, said) is right
 
 
+@pytest.fixture(scope="module")
+def all_words():
+    """The default pipeline with WordNet."""
+    return load_pipeline(inventory="wordnet")
+
+
 @pytest.mark.parametrize(
     ("text", "with_sense"),
     [
@@ -80,8 +86,8 @@ def test_what_is_right(expect, said, right):
         ("Have you paid the bills?", False),
     ],
 )
-def test_have_is_a_main_verb_or_helps_one(text, with_sense):
-    doc = load_pipeline(inventory="wordnet")(text)
+def test_have_is_a_main_verb_or_helps_one(all_words, text, with_sense):
+    doc = all_words(text)
     verb = next(token for token in doc if token.lemma_ == "have" or token.lower_ in ("had", "has"))
     assert (verb._.sense is not None) is with_sense
 

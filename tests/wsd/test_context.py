@@ -74,7 +74,7 @@ def test_by_lemma():
 
 @pytest.mark.parametrize(
     ("tag", "first"),
-    [("NOUN", BATS), ("PROPN", BATS), ("VERB", ["bat.hit"])],
+    [("NOUN", BATS), ("PROPN", BATS), ("VERB", ["bat.hit"]), ("AUX", BATS)],  # behind "the"
 )
 def test_the_part_of_speech_is_evidence_for_its_senses(tag, first):
     (target,) = find_targets(context("the bat", "the bat", f"DET {tag}"), INVENTORY)
@@ -104,7 +104,7 @@ def test_what_is_surely_another_part_of_speech_is_no_target():
 
 @pytest.mark.parametrize(
     ("tag", "senses"),
-    [("NOUN", BATS), ("PROPN", BATS), ("VERB", ["bat.hit"])],
+    [("NOUN", BATS), ("PROPN", BATS), ("VERB", ["bat.hit"]), ("AUX", ["bat.hit"])],
 )
 def test_in_other_languages_the_part_of_speech_chooses_the_candidates(tag, senses):
     german = Inventory("toy", INVENTORY.senses, "de")

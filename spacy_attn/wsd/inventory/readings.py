@@ -121,9 +121,7 @@ class Around(NamedTuple):
     begins: bool  # a sentence
     before: str  # part of speech
     after: str
-    of_closed: str = (
-        ""  # form, and tag of what follows adverbs, where the token is of a closed class
-    )
+    of_closed: str = ""  # of a closed class: "form>tag" of what follows it, adverbs left out
 
 
 def log_step(count: int) -> int:
