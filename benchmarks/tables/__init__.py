@@ -95,7 +95,7 @@ def section_of(name: str) -> str:
         return text
     names = " and ".join(f"`{model[:12]}`" for model in models)
     note = f"At least in part measured with the sense model before the present one ({names}…)."
-    return f"{text}\n\n{note}"
+    return f"{note}\n\n{text}"  # above the figures that it is about
 
 
 def replace_between(text: str, name: str, new: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -24,6 +24,10 @@ from benchmarks.tables.markdown import (
 SUMMARY = ("first_sense", "word2vec", "cascade", "attention", "ensemble")
 FROZEN = ("lesk_extended", "word2vec", "cascade", "attention", "ensemble")
 NOT_CLASSIC = ("attention", "cascade", "ensemble")
+SINGLE = ("attention", "word2vec", "ensemble")
+SEVERAL = (*SINGLE, "cascade")
+COMPARISON = "results/senses.md#accuracy-and-cost"
+OWN_DICTIONARY = "[your own dictionary](results/senses.md#your-own-dictionary)"
 
 
 def _rows(name: str, part: str | None = None) -> dict[str, Result]:
@@ -98,41 +102,56 @@ def accurate() -> str:
 def which_method() -> str:
     """Which method for which need, with the figures behind each."""
     rows, words = _rows("comparison"), _rows("all-words", "given")
-    few = load("comparison")["learning_curve"]["systems"]
     trained = _rows("coarsewsd20")["attention, chosen on training data"]
-    all_ = {name: percent(row["accuracy"]) for name, row in rows.items()}
-    plain = {name: percent(row["strata"]["plain"]) for name, row in rows.items()}
-    cross = {name: percent(row["strata"]["cross"]) for name, row in rows.items()}
-    one = {name: percent(points[0]["accuracy"]) for name, points in few.items()}
+    all_ = {name: row["accuracy"] for name, row in rows.items()}
+    plain = {name: row["strata"]["plain"] for name, row in rows.items()}
+    cross = {name: row["strata"]["cross"] for name, row in rows.items()}
+    few = load("comparison")["learning_curve"]["systems"]
+    one = {name: points[0]["accuracy"] for name, points in few.items()}
+    own = {row["method"]: row for row in load("dictionaries")["dictionaries"]}
+    no_example = {name: row["definitions"][0]["accuracy"] for name, row in own.items()}
+    no_definition = {name: row["examples"][0]["accuracy"] for name, row in own.items()}
     speed = {name: f"{row['words_per_second']:,.0f} words/s" for name, row in rows.items()}
     encoded = percent(rows["cascade"]["share_of_tokens_encoded"])
     misled = percent(max(row["strata"]["distractor"] for row in rows.values()))
     needs = {
         "The highest accuracy": f"`ensemble`, which combines `attention`, `word2vec` and "
-        f"`lesk_extended` ({all_['ensemble']} over all; `attention` {all_['attention']}) at "
-        f"{speed['ensemble']}.",
-        "A single model, without static vectors": f"`attention` ({plain['attention']} on plain "
-        f"sentences; `word2vec` {plain['word2vec']}, `lesk_extended` {plain['lesk_extended']}).",
-        "Faster": f"`cascade` ({all_['cascade']} over all at {speed['cascade']}, attention on "
-        f"{encoded} % of the tokens).",
-        "No encoder at all": f"`word2vec` ({all_['word2vec']} at {speed['word2vec']}); without "
-        f"vectors `lesk_extended` ({all_['lesk_extended']} at {speed['lesk_extended']}).",
-        "Only one example of each sense": f"`ensemble` ({one['ensemble']}) or `cascade` "
-        f"({one['cascade']}); `attention` has {one['attention']}, `word2vec` {one['word2vec']}.",
-        "Hundreds of labelled sentences for a word": "a classifier over the vectors "
-        f"({percent(trained['accuracy'])} on CoarseWSD-20), or `spacy-attn train-senses --data`.",
+        f"`lesk_extended` ({percent(all_['ensemble'])} over all; `attention` "
+        f"{percent(all_['attention'])}) at {speed['ensemble']}.",
+        "A single model, without static vectors": "`attention` "
+        f"({percent(plain['attention'])} on plain sentences; `word2vec` "
+        f"{percent(plain['word2vec'])}, `lesk_extended` {percent(plain['lesk_extended'])}).",
+        "Faster": f"`cascade` ({percent(all_['cascade'])} over all at {speed['cascade']}, "
+        f"attention on {encoded} % of the tokens).",
+        "No encoder at all": f"`word2vec` ({percent(all_['word2vec'])} at {speed['word2vec']}); "
+        f"without vectors `lesk_extended` ({percent(all_['lesk_extended'])} at "
+        f"{speed['lesk_extended']}).",
+        "Own senses with definitions alone": f"{_ranked(no_example, SINGLE)}, as measured for "
+        f"{OWN_DICTIONARY}.",
+        "Own senses with one example of each and no definition": f"{_ranked(no_definition, SINGLE)}"
+        f", as measured for {OWN_DICTIONARY}.",
+        "Own senses with definitions and one example of each": f"{_ranked(one, SEVERAL)} "
+        f"in the [learning curve]({COMPARISON}).",
+        "Hundreds of labelled sentences for a word": "`spacy-attn train-senses --data`, or a "
+        f"classifier over the vectors ({percent(trained['accuracy'])} on CoarseWSD-20), such as "
+        "scikit-learn's with `examples/features.py`.",
         "All words of a text": f'`attention` with `"wordnet"` '
         f"({percent(words['attention']['accuracy'])} on ALLamended; the first sense has "
         f"{percent(words['first_sense']['accuracy'])}).",
-        "The cue is in another sentence": f"`word2vec` ({cross['word2vec']}) or `ensemble` "
-        f"({cross['ensemble']}); `cascade` has {cross['cascade']}, `attention` "
-        f"{cross['attention']}.",
+        "The cue is in another sentence": f"{_ranked(cross, SEVERAL)}.",
         "A misleading word is near": f"no method is good at it (the best has {misled}); set "
         "`threshold`.",
         "A wrong answer is worse than none": "set `threshold`; `compare --tune 0.95` finds it.",
         "Measure on your own text": "`spacy-attn compare labels.jsonl --inventory senses.jsonl`.",
     }
     return "\n".join(f"- **{need}**: {answer}" for need, answer in needs.items())
+
+
+def _ranked(accuracy: dict[str, float], names: Sequence[str]) -> str:
+    """Methods with their accuracies, the best first."""
+    best, *others = sorted(names, key=lambda name: -accuracy[name])
+    rest = ", ".join(f"`{name}` {percent(accuracy[name])}" for name in others)
+    return f"`{best}` ({percent(accuracy[best])}); {rest}"
 
 
 def classic_and_attention() -> str:
