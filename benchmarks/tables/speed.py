@@ -299,7 +299,7 @@ def jobs() -> str:
     return page(
         table(
             [{"name": name, **row} for name, row in result["kinds"].items()],
-            Column("senses or field", "name"),
+            Column("what is annotated", "name"),
             Column(
                 "million words a day and core",
                 lambda row: row["documents_per_second"] * n_words * 86400 / 1e6,
