@@ -41,6 +41,7 @@ def contexts_of(docs: Iterable[Doc]) -> Iterator[Context]:
         is_parsed, has_entities = doc.has_annotation("DEP"), doc.has_annotation("ENT_IOB")
         pairs = zip(tokens, spaces, strict=True)
         yield Context(
+            # doc.text, from the strings that have been read already
             text="".join([f"{token} " if space else token for token, space in pairs]),
             tokens=tokens,
             offsets=list(zip(starts, ends, strict=True)),

@@ -200,7 +200,11 @@ class SenseDisambiguator:
         return self._fitted[role]
 
     def annotate(self, docs: list[Doc]) -> None:
-        """Find the targets of some Docs, decide, and write the span groups."""
+        """Find the targets of some Docs, decide, and write the span groups.
+
+        The last component that reads an ``attention_encoder`` with ``keep = false`` also drops its
+        vectors from the Docs.
+        """
         self._install()  # a spawned child starts without extensions
         answers_of_docs = self._answers(docs)  # its vectors are freed before records are made
         reads_last = self.reads_last

@@ -1,8 +1,8 @@
-"""Weights that travel with a saved pipeline, so that it loads on a machine with nothing else.
+"""Weights that travel with a saved pipeline, so that it loads where its models are not installed.
 
 ``nlp.to_disk`` writes them where a component is told to (``store_weights``): model folders and
-sense models, safetensors all of them. In a loaded pipeline they stand in the place of what the
-config names; the config itself stays as it was.
+sense models, safetensors all of them; static vectors are not copied. In a loaded pipeline they
+stand in the place of what the config names; the config itself stays as it was.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class HuggingFaceEncoder:
 
     @property
     def identity(self) -> str:
-        """Model, hash of the weights, hash of the adapter, layers, precision.
+        """Model, hash of the weights, hash of the adapter, layers, precision; loads the model.
 
         Equal means equal vectors, for texts that fit into a window; how longer texts are cut
         (``window``, ``overlap``) is no part of it.

@@ -1,4 +1,4 @@
-"""Ways to weigh the words of a context, all by the same names and over the same words.
+"""Attribution methods: weights of the words of a context, all over the same words.
 
 Those that can be checked speak of the decision: ``occlusion``, ``integrated_gradients`` and
 ``gradient_x_input`` give log-odds for the chosen sense against the runner-up. The others show

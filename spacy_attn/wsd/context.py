@@ -52,7 +52,7 @@ class Target:
 
     What the tokens can be ("glasses": *glasses* or *glass*) are readings, the likeliest first.
     Their probabilities sum to at most 1; what lacks is that no word of the inventory is meant.
-    No readings: the word is given.
+    No readings: the word is given, or was found without weighing its part of speech.
     """
 
     context: int  # index among the contexts given with it

@@ -79,7 +79,7 @@ def disambiguate_or_back_off(
         back_off: gives the method that decides the others; None leaves them without an answer.
         coarsen: makes of each decision one among groups of senses; the threshold is of these.
 
-    Returns:
+    Yields:
         The answers of the first method, then those of the other.
     """
     unsure = []

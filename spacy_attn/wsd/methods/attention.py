@@ -190,6 +190,9 @@ def with_an_example(sense: Sense) -> Sense:
 class Attention:
     """See the module.
 
+    Making one encodes the examples and definitions of the inventory, unless a folder of
+    ``prepared`` has their vectors.
+
     Args:
         inventory: the senses.
         resources: the pipeline's tokenizer.

@@ -213,9 +213,9 @@ def sense_model_of(encoder: str) -> str:
 
 
 def weights_of(method: SenseMethod) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """What a saved pipeline must hold to need nothing else: encoders, by name, and sense models.
+    """The models that a saved pipeline must hold: encoders, by name, and sense models.
 
-    The bundled models are not among them, nor what a user's own method reads.
+    The bundled models are not among them, nor static vectors, nor what a user's own method reads.
     """
     if not isinstance(method, BuiltInMethod):
         return (), ()
