@@ -1,6 +1,21 @@
 """Classic NLP and attention side by side in one spaCy pipeline.
 
 ``import spacy_attn`` is light: spaCy and torch come with the first use of a name.
+
+The parts are ``wsd`` (senses without spaCy), ``encoder``, ``classic``, ``components`` (the spaCy
+factories), ``train``, ``explain``, ``compare``, ``jobs``, ``cli`` and ``models`` (where models
+are). Modules that several parts use:
+
+| ``backends``   the encoders and static vectors that sense methods ask for
+| ``settings``   the settings of an encoder
+| ``sentences``  where sentences and passages begin
+| ``batches``    streams cut into lists that fit into memory
+| ``docbin``     the parts of a DocBin, unpacked in bounded memory
+| ``files``      files written whole or not at all, locked, hashed, decompressed in bounds
+| ``patterns``   the files that an argument means
+| ``errors``     the exceptions, one tree
+| ``_types``     type aliases and Protocols
+| ``__main__``   ``python -m spacy_attn``
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ import pickle
 import re
 import sys
 from functools import partial
-from importlib.metadata import entry_points
 
 import catalogue
 import numpy as np
@@ -71,21 +70,6 @@ def decide(method, inventory, text):
 
 
 # -- names ------------------------------------------------------------------------------
-
-
-def test_short_names_are_the_newest_of_the_registered_versions():
-    registered = {e.name for e in entry_points(group="spacy_attn_sense_methods")}
-    newest = {}
-    for name in sorted(n for n in registered if n.startswith("spacy_attn.")):
-        package, short, version = name.split(".")
-        newest[short] = max(newest.get(short, ""), f"{package}.{short}.{version}")
-    assert newest == short_names()
-
-
-@pytest.mark.parametrize("short", short_names())
-def test_a_method_knows_its_short_name(short):
-    assert sense_method(short).name == short
-    assert sense_method(short_names()[short]).name == short
 
 
 @pytest.mark.parametrize("short", LIGHT)

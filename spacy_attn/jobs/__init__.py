@@ -1,9 +1,29 @@
 """Files in, annotated files out, without loading spaCy before the first text.
 
-In reading order: ``sources`` and ``readers`` (with ``streams lines delimited tables
-parquet_pages``) give ``records``; the ``annotator`` finds the ``fields``; ``sinks`` and
-``csv_sink`` write them; ``job`` does it all for files, ``run`` keeps them safe, ``resume`` and
-``fingerprint`` take up what was interrupted. ``engines`` annotate elsewhere.
+In reading order:
+
+| ``options``        the options of a job
+| ``sources``        which files are inputs, of which format
+| ``readers``        reads a source, whatever its format
+| ``streams``, ``lines``, ``delimited``   bytes; JSONL and text; CSV and TSV
+| ``tables``, ``parquet_pages``, ``docbin``   Parquet; the size of its pages; DocBin
+| ``records``        what is read, and what is written back
+| ``annotator``      finds the fields in texts
+| ``fields``         what can be written for each text
+| ``pipelines``      a pipeline made ready for jobs
+| ``pieces``         long texts in pieces
+| ``unwrap``, ``wrapped_docs``   wrapped lines joined; Docs of the text as given
+| ``arrow``          the same for Arrow tables
+
+| ``job``            the whole job for files
+| ``run``            its files, kept safe
+| ``outcome``        what a job says of itself
+| ``sinks``, ``csv_sink``   how each format is written
+| ``columns``        the columns that are carried through
+| ``output_paths``, ``partfile``   where a job writes; files that grow by chunks
+| ``resume``, ``fingerprint``   how far a job is; what decides its output
+| ``locks``, ``interrupts``   one job for each output; Ctrl-C
+| ``engines``        annotate in other processes, on Ray, on Spark, in pandas
 """
 
 from __future__ import annotations

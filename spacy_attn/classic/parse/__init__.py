@@ -11,6 +11,11 @@ alternatives, ``#`` before a comment, ``%start X`` for another start symbol than
 side. Papers: M. Kay, Algorithm schemata and data structures in syntactic processing, Xerox
 PARC, 1980 (charts); C. D. Manning and H. Schütze, Foundations of Statistical NLP, 1999, ch. 11
 (Viterbi for PCFGs).
+
+| ``grammar``  grammars, checked
+| ``parser``   a grammar and the limits for its use
+| ``bounded``  NLTK's two parsers, their work counted
+| ``trees``    trees as bracketed strings
 """
 
 from spacy_attn.classic.parse.grammar import EXAMPLE_GRAMMAR, MAX_SYMBOLS, is_grammar_text

@@ -3,6 +3,11 @@
 A greedy left-to-right tagger over NLTK's averaged perceptron (Collins 2002; NLTK's is Matthew
 Honnibal's), with feature templates of our own: words, tags and shapes around the token, and the
 labels of the two tokens before it.
+
+| ``features``  of a token
+| ``labels``    IOB labels and the spans that they describe
+| ``tagger``    labels from the left to the right
+| ``training``  trains a tagger
 """
 
 from spacy_attn.classic.sequence.labels import (

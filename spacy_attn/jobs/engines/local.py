@@ -1,6 +1,6 @@
-"""Processes that annotate tables for a job: spawned here, or anything else of this Protocol.
+"""Engines of this machine: the process of the job, or child processes.
 
-The job hands them tables and takes the results in order; it gives no more than a few tables to
+The job hands them lists of texts and takes the rows in order; it gives no more than a few lists to
 each, so that memory stays bounded. Ray's actors are in :mod:`spacy_attn.jobs.engines.ray`.
 """
 
