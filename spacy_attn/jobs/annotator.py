@@ -18,6 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
+from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.fields import (
     DOC_FIELD,
@@ -333,7 +334,8 @@ class Annotator:
         def read(doc: Doc, text: str) -> Row:
             return {name: reader(doc, text) for name, reader in readers.items()}
 
-        runs = _runs([piece for each in pieces for _, piece in each])
+        all_pieces = (piece for each in pieces for _, piece in each)
+        runs = batches(all_pieces, _n_chars, _BATCH_CHARS, _BATCH_TEXTS)
         found = iter([row for run in runs for row in self._annotate(run, read)])
         rows: list[Row | TextError] = []
         for each in pieces:
@@ -408,18 +410,8 @@ def _check_method(method: MethodSpec | None, setting: str) -> None:
         sense_method(cast("MethodSpec", method), setting)
 
 
-def _runs(texts: Sequence[Any]) -> Iterator[list[Any]]:
-    """Texts that go through the pipeline together."""
-    run: list[Any] = []
-    n_chars = 0
-    for text in texts:
-        run.append(text)
-        n_chars += len(text) if isinstance(text, str) else 0
-        if len(run) >= _BATCH_TEXTS or n_chars >= _BATCH_CHARS:
-            yield run
-            run, n_chars = [], 0
-    if run:
-        yield run
+def _n_chars(text: object) -> int:
+    return len(text) if isinstance(text, str) else 0
 
 
 @contextmanager

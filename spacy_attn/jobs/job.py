@@ -18,9 +18,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.arrow import bytes_of
@@ -240,7 +242,8 @@ class _Call:
             for source in self.sources
             for record in read_records(source, self.options, self.annotator.fields)
         )
-        return _cut_chunks(_take(records, self.options.limit), self.options.batch_size)
+        first = islice(records, self.options.limit)
+        return batches(first, _n_chars, _CHUNK_CHARS, self.options.batch_size)
 
     def make_sink(self) -> Sink:
         """What writes the output's format; loads the pipeline where vectors are columns."""
@@ -303,30 +306,7 @@ def _check_call(
 # -- chunks ----------------------------------------------------------------------------
 
 
-def _take(records: Iterable[Record | BadRecord], limit: int | None) -> Iterator[Any]:
-    for number, record in enumerate(records):
-        if limit is not None and number >= limit:
-            return
-        yield record
-        if limit is not None and number + 1 == limit:
-            return  # without reading one more
-
-
-def _cut_chunks(records: Iterable[Record | BadRecord], batch_size: int) -> Iterator[Chunk]:
-    """Runs of records: ``batch_size`` of them, or as many as reach _CHUNK_CHARS."""
-    chunk: Chunk = []
-    n_chars = 0
-    for record in records:
-        chunk.append(record)
-        n_chars += _size(record)
-        if len(chunk) >= batch_size or n_chars >= _CHUNK_CHARS:
-            yield chunk
-            chunk, n_chars = [], 0
-    if chunk:
-        yield chunk
-
-
-def _size(record: Record | BadRecord) -> int:
+def _n_chars(record: Record | BadRecord) -> int:
     if isinstance(record, BadRecord):
         return len(record.raw)
     if record.row is not None:

@@ -16,7 +16,7 @@ from spacy.tokens import DocBin
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobOptions, annotate_files
-from spacy_attn.jobs.job import _cut_chunks
+from spacy_attn.jobs.job import _check_call
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.sources import find_sources
@@ -377,9 +377,8 @@ def test_what_is_large_beside_the_text_is_held_in_smaller_chunks(folder, suffix)
     line = {"jsonl": json.dumps({"text": "bat", "x": "y" * 10**6}), "csv": f"bat,{'y' * 10**6}"}
     head = "text,x\n" if suffix == "csv" else ""
     (folder / f"a.{suffix}").write_text(head + f"{line[suffix]}\n" * 40)
-    (source,) = find_sources([f"a.{suffix}"])
-    records = read_records(source, JobOptions())
-    assert [len(chunk) for chunk in _cut_chunks(records, 256)] == [16, 16, 8]
+    call = _check_call([f"a.{suffix}"], "out.jsonl", TOY, JobOptions())
+    assert [len(chunk) for chunk in call.chunks()] == [16, 16, 8]
 
 
 IMPORTS = """
