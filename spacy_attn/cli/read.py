@@ -13,16 +13,9 @@ from spacy_attn.cli.options import GRANULARITY, INVENTORY, METHOD, MODEL, PIPELI
 from spacy_attn.cli.terminal import messages, refuse_packed
 from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.files import atomic_write, unpacking
+from spacy_attn.jobs.fields import FIELDS
 
-_LAYERS = {
-    "entities": (None, ("tok2vec", "ner")),
-    "chunks": ("nltk_chunker", ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")),
-    "relations": (
-        "relation_extractor",
-        ("tok2vec", "tagger", "attribute_ruler", "lemmatizer", "parser", "ner"),
-    ),
-}
-_TAGGED = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
+_LAYERS = ("entities", "chunks", "relations")  # of the fields of a job
 
 
 def read(
@@ -94,8 +87,9 @@ def read(
 
     if against is not None:
         sense_method(against, "--against")  # a wrong name is told before models load
-    components = ["sense_disambiguator", *(c for n in wanted if (c := _LAYERS[n][0]) is not None)]
-    needs = {*_TAGGED, *(need for name in wanted for need in _LAYERS[name][1])}
+    shown = [FIELDS[name] for name in ("senses", *wanted)]
+    components = [each.component for each in shown if each.component is not None]
+    needs = {need for each in shown for need in each.needs}
     console = messages()
     with console.status("Reading ..."):
         config = {} if granularity == "fine" else {"granularity": granularity}

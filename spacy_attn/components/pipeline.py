@@ -11,7 +11,7 @@ from spacy.language import Language
 
 from spacy_attn.errors import ConfigError
 from spacy_attn.models import resolve_pipeline
-from spacy_attn.models.catalogue import DEFAULT_PIPELINE
+from spacy_attn.models.catalogue import DEFAULT_PIPELINE, TAGGING
 from spacy_attn.models.languages import no_tokenizer
 from spacy_attn.models.resolve import repair_command
 from spacy_attn.wsd.granularity import check_granularity
@@ -20,9 +20,6 @@ from spacy_attn.wsd.methods.registry import MethodSpec, sense_method
 
 logger = logging.getLogger("spacy_attn")
 
-# What senses need of an English pipeline: the tagger says noun or verb, the lemmatizer
-# finds "bat" in "bats"; parser and NER cost more time than both.
-_NEEDED = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
 _DISAMBIGUATOR = "sense_disambiguator"
 
 
@@ -32,7 +29,7 @@ def load_pipeline(
     inventory: InventorySource = "homographs",
     method: MethodSpec = "attention",
     components: Sequence[str] = (_DISAMBIGUATOR,),
-    needs: Collection[str] = _NEEDED,
+    needs: Collection[str] = TAGGING,
     **config: Any,
 ) -> Language:
     """A spaCy pipeline with a ``sense_disambiguator``; one that it has already is kept.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.fields import (
+    DISAMBIGUATOR,
     DOC_FIELD,
     ERROR_FIELD,
     FIELDS,
@@ -28,8 +29,6 @@ from spacy_attn.jobs.fields import (
     TextError,
     parse_fields,
     read_doc,
-    read_sense_details,
-    read_senses,
 )
 from spacy_attn.jobs.options import option_name
 from spacy_attn.jobs.pieces import cut, join, may_cut
@@ -59,8 +58,6 @@ _BATCH_CHARS: Final = 200_000  # a tagger takes about a gigabyte for them
 _PIECE_CHARS: Final = 100_000  # of a longer text, where it may be cut
 _MORE_SETTINGS: Final = ("threshold", "backoff", "names", "granularity")
 _METHODS: Final = "spacy_attn_sense_methods"  # group of entry points
-_SENSES: Final = "sense_disambiguator"
-_READERS: Final = {"senses": read_senses, "sense_details": read_sense_details}
 _OF_PROCESS: Final = ("_nlp", "_found_width", "_correct")  # made anew in each process
 
 
@@ -206,7 +203,7 @@ class Annotator:
 
         wanted = [FIELDS[name] for name in self.fields]
         # Vectors come first, so that senses read them instead of encoding again.
-        in_order = sorted(wanted, key=lambda f: (f.component == _SENSES, f.name != "vectors"))
+        in_order = sorted(wanted, key=lambda f: (f.component == DISAMBIGUATOR, not f.is_array))
         components = [each.component for each in in_order if each.component is not None]
         nlp = load_pipeline(
             self.pipeline,
@@ -277,17 +274,13 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
-        read = {name: FIELDS[name].read for name in self.fields}
-        for name, reader in _READERS.items():
-            if name in read:
-                read[name] = partial(reader, spans_key=self.spans_key)
+        read = {name: self._reader(name) for name in self.fields}
         if self.with_doc:
             read[DOC_FIELD] = read_doc
-
         return self._annotate_all(texts, read)
 
     def annotate(self, texts: Sequence[str]) -> list[Result]:
-        """The senses of each text, in order, as plain data.
+        """The senses of each text, whatever :attr:`fields` says, in order, as plain data.
 
         Each sense is ``{"start", "end", "text", "lemma", "sense", "score"}``: character
         offsets into the text as given (end exclusive), and a probability rounded to six
@@ -298,8 +291,13 @@ class Annotator:
         Raises:
             ConfigError, InventoryError, ResourceError: as :meth:`load`; no text is at fault.
         """
-        rows = self._annotate_all(texts, {"senses": partial(read_senses, spans_key=self.spans_key)})
+        rows = self._annotate_all(texts, {"senses": self._reader("senses")})
         return [row if isinstance(row, TextError) else row["senses"] for row in rows]
+
+    def _reader(self, name: str) -> Reader:
+        of = FIELDS[name]
+        is_of_senses = of.component == DISAMBIGUATOR
+        return partial(of.read, spans_key=self.spans_key) if is_of_senses else of.read
 
     def _annotate_all(
         self, texts: Sequence[Any], readers: Mapping[str, Reader]
@@ -361,25 +359,17 @@ class Annotator:
     def _annotate_batch(self, nlp: Language, texts: list[str], read: Reader) -> list[Any]:
         if not texts:
             return []
-        if len(texts) > 1:
-            try:
-                with _memory_zone(nlp):
-                    return self._run(nlp, texts, read)
-            except NOT_THE_TEXT:
-                raise
-            except Exception:  # noqa: S110  # whatever it was, one by one shows whose it is
-                pass
-        return [self._annotate_one(nlp, text, read) for text in texts]
-
-    def _annotate_one(self, nlp: Language, text: str, read: Reader) -> Any:
         try:
             with _memory_zone(nlp):
-                return self._run(nlp, [text], read)[0]
+                return self._run(nlp, texts, read)
         except NOT_THE_TEXT:
             raise
         except Exception as error:
-            # Only words are kept: the exception's frames hold Docs of the closed zone.
-            return TextError(f"the pipeline failed: {describe(error)}")
+            if len(texts) == 1:
+                # Only words are kept: the exception's frames hold Docs of the closed zone.
+                return [TextError(f"the pipeline failed: {describe(error)}")]
+        # Whatever it was, one by one shows whose it is.
+        return [self._annotate_batch(nlp, [text], read)[0] for text in texts]
 
     def _run(self, nlp: Language, texts: list[str], read: Reader) -> list[Any]:
         """Results are built inside the memory zone and hold nothing that lives in it."""

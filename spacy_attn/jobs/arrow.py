@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spacy_attn.errors import ConfigError, explain_missing_package
-from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, TextError, vectors_type
+from spacy_attn.jobs.fields import DOC_FIELD, ERROR_FIELD, FIELDS, TextError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def _type_of(name: str, width: int | None) -> pa.DataType:
         return pa.string()
     if name == DOC_FIELD:
         return pa.large_binary()
-    return vectors_type(width or 0) if name == "vectors" else FIELDS[name].arrow_type()
+    return FIELDS[name].arrow_type(width or 0)
 
 
 def field_array(name: str, values: Sequence[Any], width: int | None = None) -> pa.Array:
@@ -52,7 +52,7 @@ def field_array(name: str, values: Sequence[Any], width: int | None = None) -> p
     import pyarrow as pa
 
     kind = _type_of(name, width)
-    if name != "vectors":
+    if name not in FIELDS or not FIELDS[name].is_array:
         return pa.array(values, kind)
     lengths = [0 if value is None else len(value) for value in values]
     parts = [value.ravel() for value in values if value is not None]

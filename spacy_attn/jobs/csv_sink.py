@@ -127,31 +127,20 @@ def item_columns(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: there are several fields, or one whose items are no records.
     """
-    if len(names) != 1 or names[0] == "vectors":
+    columns = FIELDS[names[0]].columns if len(names) == 1 else None
+    if columns is None:
         raise ConfigError(
             f"--rows item is for one field of records, here are {', '.join(names)}: name one, "
             "such as --fields senses"
         )
-    kind = FIELDS[names[0]].arrow_type().value_type
-    empty = {
-        part.name: {inner.name: None for inner in part.type} if _is_struct(part.type) else None
-        for part in kind
-    }
-    return tuple(name for name, _ in _flat(empty))
-
-
-def _is_struct(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_struct(kind))
+    return tuple(name for name, _ in _flat(columns))
 
 
 def _flat(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Columns of an item; a part of a text gives three: ``subject, subject_start, subject_end``."""
+    """Columns of an item; a record in it gives several: ``subject, subject_start, subject_end``."""
     for name, value in item.items():
         if isinstance(value, Mapping):
-            yield name, value["text"]
-            yield f"{name}_start", value["start"]
-            yield f"{name}_end", value["end"]
+            for part in sorted(value, key="text".__ne__):  # which is the first, if there is one
+                yield name if part == "text" else f"{name}_{part}", value[part]
         else:
             yield _RENAMED.get(name, name), value

@@ -8,12 +8,14 @@ zone in which the Doc was made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from spacy_attn.errors import ConfigError, allowed_names
 from spacy_attn.jobs.docbin import quick_packing
+from spacy_attn.models.catalogue import TAGGING
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
 
 ERROR_FIELD: Final = "error"  # why a text failed; null where it did not
 DOC_FIELD: Final = "doc"  # the whole Doc as bytes, for DocBin
+DISAMBIGUATOR: Final = "sense_disambiguator"
 _SCORE_DIGITS: Final = 6
 _RUNNERS_UP: Final = 3
 
 Row: TypeAlias = dict[str, Any]  # what was found in a text: plain data by the names of fields
+#: The type of each column of a record: a name of Arrow's, such a mapping, or [one of both].
+Columns: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,40 @@ class Field:
     """Something that a job can write."""
 
     name: str
-    read: Callable[[Doc, str], Any]  # from a Doc with its text; of senses see readers()
-    arrow_type: Callable[[], pa.DataType]  # of its column
-    component: str | None = None  # factory that writes it, added where the pipeline lacks it
+    read: Callable[..., Any]  # from a Doc with its text; of DISAMBIGUATOR with spans_key too
+    columns: Columns | None  # of its records; None: an array with a row for each token
+    #: Factory that writes it, added where the pipeline lacks it. It has to read no further than
+    #: sentences: a long text goes through it in pieces.
+    component: str | None = None
     needs: tuple[str, ...] = ()  # components of en_core_web_sm that are read for it
     written_by: tuple[str, ...] = ()  # factories of which the pipeline has to have one
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an array of float32 and not a list of records."""
+        return self.columns is None
+
+    def arrow_type(self, width: int = 0) -> pa.DataType:
+        """Of its column, in a table with a row for each text.
+
+        Args:
+            width: of the rows of an array.
+        """
+        import pyarrow as pa
+
+        if self.columns is None:
+            return pa.list_(pa.list_(pa.float32(), width))
+        return _arrow_type([self.columns])
+
+
+def _arrow_type(kind: str | Columns | list[Any]) -> pa.DataType:
+    import pyarrow as pa
+
+    if isinstance(kind, str):
+        return pa.type_for_alias(kind)
+    if isinstance(kind, list):
+        return pa.list_(_arrow_type(kind[0]))
+    return pa.struct([(name, _arrow_type(inner)) for name, inner in kind.items()])
 
 
 def parse_fields(wanted: str | Sequence[str]) -> tuple[str, ...]:
@@ -91,11 +125,6 @@ def read_senses(
     return [{**_read_sense(record, text), **_read_details(record)} for record in records]
 
 
-def read_sense_details(doc: Doc, text: str, spans_key: str = "senses") -> list[PlainData]:
-    """As :func:`read_senses`, with details."""
-    return read_senses(doc, text, spans_key, details=True)
-
-
 def _read_details(record: PlainData) -> PlainData:
     """The definition, and the senses that came after the chosen one."""
     ranked = zip(record["ranked"], record["probabilities"], strict=True)
@@ -139,7 +168,7 @@ def _read_chunks(doc: Doc, text: str) -> list[PlainData]:
 
 
 def _read_stems(doc: Doc, text: str) -> list[PlainData]:
-    if not doc.has_extension("stem") and len(doc) and not doc[0].has_extension("stem"):
+    if len(doc) and not doc[0].has_extension("stem"):
         raise ConfigError("the pipeline writes no stems: add nltk_stemmer to it")
     return [
         {
@@ -202,64 +231,51 @@ def read_doc(doc: Doc, text: str) -> bytes:
     return data
 
 
-# -- types of columns --------------------------------------------------------------------
+# -- places ------------------------------------------------------------------------------
 
 
-def _records(*columns: str) -> Callable[[], pa.DataType]:
-    """The type of lists of records: whole numbers, scores, flags, parts of a text, else text."""
+def moved(value: Any, place: Callable[[int, int], PlainData]) -> Any:
+    """What was read, with other places.
 
-    def make() -> pa.DataType:
-        import pyarrow as pa
-
-        part = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("text", pa.string())])
-        types = {
-            "start": pa.int32(),
-            "end": pa.int32(),
-            "score": pa.float64(),
-            "negated": pa.bool_(),
-            "subject": part,
-            "object": part,
-            "runners_up": pa.list_(pa.struct([("sense", pa.string()), ("score", pa.float64())])),
-        }
-        return pa.list_(pa.struct([(name, types.get(name, pa.string())) for name in columns]))
-
-    return make
-
-
-def vectors_type(width: int = 0) -> pa.DataType:
-    """The type of vectors: a list of rows of this width."""
-    import pyarrow as pa
-
-    return pa.list_(pa.list_(pa.float32(), width))
+    Args:
+        value: records with ``start`` and ``end``, and records and lists of them in these; what
+            has no place stays as it is.
+        place: gives of a start and an end those that take their place, and perhaps ``text``.
+    """
+    if isinstance(value, list):
+        return [moved(item, place) for item in value]
+    if not isinstance(value, dict):
+        return value
+    record = {name: moved(item, place) for name, item in value.items()}
+    if isinstance(value.get("start"), int) and isinstance(value.get("end"), int):
+        changed = place(value["start"], value["end"])
+        record |= {name: changed[name] for name in changed if name in record}
+    return record
 
 
 # -- the table ---------------------------------------------------------------------------
 
-# The tagger says noun or verb, the lemmatizer finds "bat" in "bats"; parser and NER cost more
-# time than both.
-_TAGGED: Final = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
+_PLACE: Final = {"start": "int32", "end": "int32", "text": "string"}
+_LABELLED: Final = {**_PLACE, "label": "string"}
+_SENSE: Final = {**_PLACE, "lemma": "string", "sense": "string", "score": "float64"}
+_DETAILS: Final = {"definition": "string", "runners_up": [{"sense": "string", "score": "float64"}]}
 
 FIELDS: Final[dict[str, Field]] = {
     field.name: field
     for field in (
-        Field("senses", read_senses,
-              _records("start", "end", "text", "lemma", "sense", "score"),
-              component="sense_disambiguator", needs=_TAGGED),
-        Field("sense_details", read_sense_details,
-              _records("start", "end", "text", "lemma", "sense", "score", "definition",
-                       "runners_up"),
-              component="sense_disambiguator", needs=_TAGGED),
-        Field("entities", _read_entities, _records("start", "end", "text", "label"),
-              needs=("tok2vec", "ner"), written_by=("ner", "beam_ner", "nltk_ner", "entity_ruler")),
-        Field("stems", _read_stems, _records("start", "end", "text", "stem"),
-              component="nltk_stemmer"),
-        Field("chunks", _read_chunks, _records("start", "end", "text", "label"),
-              component="nltk_chunker", needs=_TAGGED),
+        Field("senses", read_senses, _SENSE, component=DISAMBIGUATOR, needs=TAGGING),
+        Field("sense_details", partial(read_senses, details=True), {**_SENSE, **_DETAILS},
+              component=DISAMBIGUATOR, needs=TAGGING),
+        Field("entities", _read_entities, _LABELLED, needs=("tok2vec", "ner"),
+              written_by=("ner", "beam_ner", "nltk_ner", "entity_ruler")),
+        Field("stems", _read_stems, {**_PLACE, "stem": "string"}, component="nltk_stemmer"),
+        Field("chunks", _read_chunks, _LABELLED, component="nltk_chunker", needs=TAGGING),
         Field("relations", _read_relations,
-              _records("subject", "relation", "object", "negated", "pattern"),
-              component="relation_extractor", needs=(*_TAGGED, "parser", "ner")),
-        Field("tokens", _read_tokens, _records("start", "end", "text", "lemma", "tag"),
-              needs=_TAGGED),
-        Field("vectors", _read_vectors, vectors_type, component="attention_encoder"),
+              {"subject": _PLACE, "relation": "string", "object": _PLACE, "negated": "bool",
+               "pattern": "string"},
+              component="relation_extractor", needs=(*TAGGING, "parser", "ner")),
+        Field("tokens", _read_tokens, {**_PLACE, "lemma": "string", "tag": "string"},
+              needs=TAGGING),
+        Field("vectors", _read_vectors, None, component="attention_encoder"),
     )
 }  # fmt: skip

@@ -8,21 +8,23 @@ but for what is near a cut.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy_attn.jobs.fields import Row
+from spacy_attn.jobs.fields import FIELDS, Row, moved
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+    from spacy_attn._types import PlainData
 
 _ENDS: Final = ("\n\n", "\n", ". ", "? ", "! ", " ")
 #: Factories that read sentences, or less, and write nothing about a whole Doc.
 _LOCAL: Final = frozenset(
     "attribute_ruler beam_ner beam_parser entity_ruler lemmatizer morphologizer ner parser "
     "sentencizer senter span_ruler tagger tok2vec trainable_lemmatizer "
-    "attention_encoder attention_lemmatizer nltk_chunker nltk_ner nltk_parser nltk_stemmer "
-    "relation_extractor sense_disambiguator word2vec".split()
-)
+    "attention_lemmatizer nltk_ner nltk_parser word2vec".split()
+).union(field.component for field in FIELDS.values() if field.component is not None)
 
 
 def may_cut(nlp: Language) -> bool:
@@ -58,16 +60,11 @@ def _join_field(values: Sequence[Any], starts: Sequence[int]) -> Any:
     if isinstance(values[0], np.ndarray):
         return np.concatenate(values)
     return [
-        _shift(item, start) for value, start in zip(values, starts, strict=True) for item in value
+        item
+        for value, start in zip(values, starts, strict=True)
+        for item in moved(value, partial(_shifted, by=start))
     ]
 
 
-def _shift(item: dict[str, Any], by: int) -> dict[str, Any]:
-    """A record whose places are those of the whole text."""
-    moved = dict(item)
-    for name, value in item.items():
-        if name in ("start", "end"):
-            moved[name] = value + by
-        elif isinstance(value, dict):
-            moved[name] = _shift(value, by)
-    return moved
+def _shifted(start: int, end: int, by: int) -> PlainData:
+    return {"start": start + by, "end": end + by}

@@ -25,10 +25,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from spacy_attn.jobs.fields import moved
 from spacy_attn.jobs.records import find_surrogate
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+    from spacy_attn._types import PlainData
 
 WordTest: TypeAlias = Callable[[str], bool]  # whether a text in lower case is a word
 
@@ -260,17 +263,13 @@ def move_to_given(value: Any, unwrapped: Unwrapped) -> Any:
     """Results with the places of the text as given, and with its characters as ``text``.
 
     Args:
-        value: of a row: records with ``start`` and ``end``, lists of them; others stay.
+        value: see :func:`~spacy_attn.jobs.fields.moved`.
         unwrapped: the text in which they were found.
     """
-    if isinstance(value, list):
-        return [move_to_given(item, unwrapped) for item in value]
-    if not isinstance(value, dict):
-        return value
-    moved = {name: move_to_given(item, unwrapped) for name, item in value.items()}
-    if isinstance(value.get("start"), int) and isinstance(value.get("end"), int):
-        start, end = unwrapped.start(value["start"]), unwrapped.end(value["end"])
-        moved |= {"start": start, "end": max(start, end)}
-        if "text" in value:
-            moved["text"] = unwrapped.given[start : moved["end"]]
-    return moved
+
+    def place(start: int, end: int) -> PlainData:
+        first = unwrapped.start(start)
+        behind = max(first, unwrapped.end(end))
+        return {"start": first, "end": behind, "text": unwrapped.given[first:behind]}
+
+    return moved(value, place)

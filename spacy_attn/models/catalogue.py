@@ -14,6 +14,9 @@ DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 ACCURATE_ENCODER = "sentence-transformers/all-mpnet-base-v2"
 ACCURATE = "accurate"  # the sense model for it, a package of its own
 DEFAULT_PIPELINE = "en_core_web_sm"
+# Its components that senses need: the tagger says noun or verb, the lemmatizer finds "bat" in
+# "bats"; parser and NER cost more time than all of them.
+TAGGING = ("tok2vec", "tagger", "attribute_ruler", "lemmatizer")
 GLOVE = "glove-6b-50d"
 
 INSTALL_MODELS = 'pip install "spacy-attn[models]"'

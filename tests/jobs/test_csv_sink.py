@@ -16,7 +16,7 @@ import pytest
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs import JobOptions, annotate_files
 from spacy_attn.jobs.csv_sink import CsvSink, item_columns
-from spacy_attn.jobs.fields import FIELDS
+from spacy_attn.jobs.fields import FIELDS, Field
 from spacy_attn.jobs.readers import read_records
 from spacy_attn.jobs.records import Record, as_text
 from spacy_attn.jobs.sources import find_sources
@@ -179,7 +179,7 @@ def test_a_row_for_each_sense(folder):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in FIELDS if name != "vectors"])
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if not field.is_array])
 def test_items_of_every_field_have_columns(name):
     columns = item_columns([name])
     assert "text" not in columns
@@ -199,6 +199,12 @@ def test_parts_of_a_relation_have_columns():
     assert sink.encode([(record, {"relations": [found]})]) == (
         b"Ann slept.,Ann,0,3,slept,,,,false,p\n"
     )
+
+
+def test_a_record_in_an_item_needs_no_place(monkeypatch):
+    columns = {"head": {"lemma": "string", "text": "string"}, "role": "string"}
+    monkeypatch.setitem(FIELDS, "roles", Field("roles", str, columns))
+    assert item_columns(["roles"]) == ("head", "head_lemma", "role")
 
 
 def test_runners_up_are_json():

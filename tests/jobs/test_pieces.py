@@ -48,6 +48,14 @@ def test_places_are_those_of_the_whole():
     assert joined["vectors"].shape == (3, 3)
 
 
+def test_places_in_lists_within_records_are_those_of_the_whole():
+    rows = [{"found": [{"parts": [{"start": 1, "end": 2}], "score": 0.5}]}] * 2
+    assert join(rows, [0, 10])["found"] == [
+        {"parts": [{"start": 1, "end": 2}], "score": 0.5},
+        {"parts": [{"start": 11, "end": 12}], "score": 0.5},
+    ]
+
+
 def test_only_what_is_known_to_read_sentences_is_cut():
     nlp = spacy.blank("en")
     nlp.add_pipe("nltk_stemmer")
