@@ -12,13 +12,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.jobs.options import JobOptions
 from spacy_attn.jobs.readers import read_records, table_schema
 from spacy_attn.jobs.records import Record, find_surrogate
-from spacy_attn.jobs.sources import TABULAR, Source
+from spacy_attn.jobs.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,20 +91,24 @@ def _with_others(names: Sequence[str], sources: Sequence[Source]) -> tuple[str, 
 def _declare(source: Source, options: JobOptions, added: Sequence[str]) -> pa.Schema:
     import pyarrow as pa
 
-    if source.format in TABULAR and source.is_file:
-        return table_schema(source, options)
-    if source.format in TABULAR:
-        raise ConfigError(
-            f"{source.format} from a stream ({source.name}) cannot become Parquet or CSV, whose "
-            "columns are declared first: give a file, or write JSONL"
-        )
-    if source.format != "jsonl":
-        return pa.schema([("text", pa.string())])
-    columns = _sample(source, options, added)
-    del columns[options.text_key]
-    found = {name: _type_of(values) for name, values in columns.items()}
-    fields = [(name, kind) for name, kind in found.items() if kind is not None]
-    return pa.schema([(options.text_key, pa.string()), *fields])
+    match source.format:
+        case "csv" | "tsv" | "parquet":
+            if source.is_file:
+                return table_schema(source, options)
+            raise ConfigError(
+                f"{source.format} from a stream ({source.name}) cannot become Parquet or CSV, "
+                "whose columns are declared first: give a file, or write JSONL"
+            )
+        case "txt" | "txt-file" | "docbin":
+            return pa.schema([("text", pa.string())])
+        case "jsonl":
+            columns = _sample(source, options, added)
+            del columns[options.text_key]
+            found = {name: _type_of(values) for name, values in columns.items()}
+            fields = [(name, kind) for name, kind in found.items() if kind is not None]
+            return pa.schema([(options.text_key, pa.string()), *fields])
+        case _:
+            assert_never(source.format)
 
 
 def _sample(source: Source, options: JobOptions, added: Sequence[str]) -> dict[str, list[Any]]:

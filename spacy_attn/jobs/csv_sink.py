@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from spacy_attn.jobs.fields import Row
     from spacy_attn.jobs.records import Record
 
-DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 _RENAMED: Final = {"text": "word"}  # of an item: its text, beside that of the record
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 

@@ -24,7 +24,7 @@ from typing import IO, Any, Final
 from spacy_attn.errors import ConfigError, counted
 from spacy_attn.jobs.lines import BOM
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS, BadRecord, Record, refuse_long
-from spacy_attn.jobs.sources import Source
+from spacy_attn.jobs.sources import DELIMITERS, Source
 from spacy_attn.jobs.streams import open_input
 
 _BLOCK: Final = 2**16
@@ -46,9 +46,7 @@ def check_delimiter(delimiter: str | None) -> None:
 
 def delimiter_of(source: Source, wanted: str | None) -> str:
     """What divides the columns of a source."""
-    if wanted is not None:
-        return wanted
-    return "\t" if source.format == "tsv" else ","
+    return DELIMITERS[source.format] if wanted is None else wanted
 
 
 def guess_delimiter(header: list[str], delimiter: str, text_key: str) -> str | None:

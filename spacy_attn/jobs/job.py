@@ -18,16 +18,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
 from spacy_attn.batches import batches
 from spacy_attn.errors import ConfigError
 from spacy_attn.jobs.annotator import Annotator
 from spacy_attn.jobs.arrow import bytes_of
 from spacy_attn.jobs.columns import declare_columns, name_columns
-from spacy_attn.jobs.csv_sink import DELIMITERS, CsvSink
+from spacy_attn.jobs.csv_sink import CsvSink
 from spacy_attn.jobs.engines import Engine, Rows
 from spacy_attn.jobs.engines.local import InProcess, ProcessWorkers
 from spacy_attn.jobs.fields import TextError
@@ -40,11 +41,9 @@ from spacy_attn.jobs.readers import check_sources, read_records
 from spacy_attn.jobs.records import BadRecord, Record
 from spacy_attn.jobs.run import Run
 from spacy_attn.jobs.sinks import DocBinSink, JsonlSink, ParquetSink, Sink
-from spacy_attn.jobs.sources import Source, find_sources, total_bytes
+from spacy_attn.jobs.sources import DELIMITERS, Source, find_sources, total_bytes
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from spacy_attn.wsd.inventory.corrections import UnusedCorrections
 
 _CHUNK_CHARS: Final = 1_000_000  # a chunk of long texts is closed before it has its records
@@ -226,8 +225,7 @@ class _Call:
     paths: OutputPaths
     annotator: Annotator
     options: JobOptions
-    columns: pa.Schema | None  # that Parquet carries through
-    csv: CsvSink | None  # made before any work, so that columns that do not fit are refused
+    make_sink: Callable[[], Sink]
 
     @property
     def n_process(self) -> int:
@@ -245,16 +243,6 @@ class _Call:
         first = islice(records, self.options.limit)
         return batches(first, _n_chars, _CHUNK_CHARS, self.options.batch_size)
 
-    def make_sink(self) -> Sink:
-        """What writes the output's format; loads the pipeline where vectors are columns."""
-        if self.paths.format == "docbin":
-            return DocBinSink()
-        if self.csv is not None:
-            return self.csv
-        if self.columns is None:
-            return JsonlSink(self.paths.compression)
-        return ParquetSink(self.columns, self.annotator.added, self.annotator.vector_width())
-
     def describe(self) -> dict[str, Any]:
         """All that decides the output."""
         names = ("text_key", "encoding", "delimiter", "batch_size", "limit", "max_record_bytes")
@@ -264,7 +252,7 @@ class _Call:
             "compression": self.paths.compression,
             "partition_size": self.paths.partition_size,
         }
-        if self.csv is not None:
+        if self.paths.format in DELIMITERS:
             decisive |= {"rows": self.options.rows, "spreadsheet": self.options.spreadsheet}
         return describe_job(self.sources, self.annotator, decisive)
 
@@ -288,19 +276,35 @@ def _check_call(
         annotator = replace(annotator, unwrap=True)
     if paths.format == "docbin":
         annotator = replace(annotator, with_doc=True)
-    columns = csv = None
-    if paths.format == "parquet":
-        columns = declare_columns(sources, options, annotator.fields)
-    elif paths.format in DELIMITERS:
-        csv = CsvSink(
-            DELIMITERS[paths.format],
-            name_columns(sources, options, annotator.fields),
-            annotator.fields,
-            by_item=options.rows == "item",
-            spreadsheet=options.spreadsheet,
-            compression=paths.compression,
-        )
-    return _Call(sources, paths, annotator, options, columns, csv)
+    make_sink = _sink_maker(sources, paths, annotator, options)
+    return _Call(sources, paths, annotator, options, make_sink)
+
+
+def _sink_maker(
+    sources: list[Source], paths: OutputPaths, annotator: Annotator, options: JobOptions
+) -> Callable[[], Sink]:
+    """What makes that which writes the format; refuses at once columns that do not fit."""
+    match paths.format:
+        case "jsonl":
+            return partial(JsonlSink, paths.compression)
+        case "docbin":
+            return DocBinSink
+        case "csv" | "tsv":
+            csv = CsvSink(
+                DELIMITERS[paths.format],
+                name_columns(sources, options, annotator.fields),
+                annotator.fields,
+                by_item=options.rows == "item",
+                spreadsheet=options.spreadsheet,
+                compression=paths.compression,
+            )
+            return lambda: csv
+        case "parquet":
+            columns = declare_columns(sources, options, annotator.fields)
+            # The pipeline is loaded to know the width of vectors.
+            return lambda: ParquetSink(columns, annotator.added, annotator.vector_width())
+        case _:
+            assert_never(paths.format)
 
 
 # -- chunks ----------------------------------------------------------------------------

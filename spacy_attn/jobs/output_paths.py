@@ -19,17 +19,16 @@ from typing import Final, get_args
 from spacy_attn.errors import ConfigError, explain_missing_package
 from spacy_attn.files import is_replaceable
 from spacy_attn.jobs.options import JobOptions, OutputFormat, option_name
-from spacy_attn.jobs.sources import COMPRESSIONS, Source
+from spacy_attn.jobs.sources import COMPRESSIONS, DELIMITERS, Source
 
 STDOUT: Final = "-"
-_SUFFIXES: Final = {
+_SUFFIXES: Final[dict[OutputFormat, str]] = {
     "jsonl": ".jsonl",
     "parquet": ".parquet",
     "csv": ".csv",
     "tsv": ".tsv",
     "docbin": ".spacy",
 }
-_DELIMITED: Final = ("csv", "tsv")
 _ALSO_JSONL: Final = ("", ".ndjson")  # a folder or a device has no suffix
 _ERRORS_WITHOUT_OUT: Final = "annotate.errors.jsonl"
 MANIFEST_START: Final = b'{"version": '
@@ -109,7 +108,7 @@ def find_output_paths(name: str, options: JobOptions, sources: Sequence[Source])
 
 def _find_output_paths(name: str, options: JobOptions, sources: Sequence[Source]) -> OutputPaths:
     found, compression = _find_format(name, options.output_format)
-    if found not in _DELIMITED and (options.rows != "record" or options.spreadsheet):
+    if found not in DELIMITERS and (options.rows != "record" or options.spreadsheet):
         given = "--spreadsheet" if options.spreadsheet else f"--rows {options.rows}"
         raise ConfigError(f"{given} is for CSV and TSV: name an output such as OUT.csv")
     size = options.partition_size
@@ -180,9 +179,9 @@ def _find_format(name: str, wanted: str | None) -> tuple[OutputFormat, str | Non
         )
     by_suffix = {suffix: known for known, suffix in _SUFFIXES.items()}
     found = by_suffix.get(suffix, "jsonl") if wanted is None else wanted
-    if compression is not None and found not in ("jsonl", *_DELIMITED):
+    if compression is not None and found not in ("jsonl", *DELIMITERS):
         raise ConfigError(f"output {name}: {found} is compressed already; leave the ending off")
-    if found in ("parquet", *_DELIMITED) or compression is not None:
+    if found in ("parquet", *DELIMITERS) or compression is not None:
         with explain_missing_package(f"output {name}"):
             import pyarrow  # noqa: F401
     return next(item for item in get_args(OutputFormat) if item == found), compression

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spacy_attn.errors import ConfigError, did_you_mean
 from spacy_attn.files import unpacking
@@ -19,7 +19,7 @@ from spacy_attn.jobs.docbin import read_docbin
 from spacy_attn.jobs.lines import read_file, read_lines
 from spacy_attn.jobs.options import JobOptions, option_name
 from spacy_attn.jobs.records import BadRecord, Record
-from spacy_attn.jobs.sources import TABULAR, Source
+from spacy_attn.jobs.sources import SEEKING, TABULAR, Source
 from spacy_attn.jobs.streams import open_input
 from spacy_attn.jobs.tables import is_text, parquet_schema, read_parquet
 
@@ -60,16 +60,20 @@ def read_records(
         OSError: the file cannot be read.
     """
     text_key, encoding, limit = options.text_key, options.encoding, options.max_record_bytes
-    if source.format in ("jsonl", "txt"):
-        return read_lines(source, text_key, encoding, frozenset(added), limit)
-    if source.format == "txt-file":
-        return read_file(source, encoding, limit)
-    if source.format == "docbin":
-        return read_docbin(source, limit)
-    if source.format == "parquet":
-        return read_parquet(source, text_key, limit)
-    delimiter = delimiter_of(source, options.delimiter)
-    return read_delimited(source, text_key, encoding, delimiter, limit)
+    match source.format:
+        case "jsonl" | "txt":
+            return read_lines(source, text_key, encoding, frozenset(added), limit)
+        case "txt-file":
+            return read_file(source, encoding, limit)
+        case "docbin":
+            return read_docbin(source, limit)
+        case "parquet":
+            return read_parquet(source, text_key, limit)
+        case "csv" | "tsv":
+            delimiter = delimiter_of(source, options.delimiter)
+            return read_delimited(source, text_key, encoding, delimiter, limit)
+        case _:
+            assert_never(source.format)
 
 
 def check_sources(sources: Sequence[Source], options: JobOptions, added: Sequence[str]) -> None:
@@ -86,7 +90,7 @@ def check_sources(sources: Sequence[Source], options: JobOptions, added: Sequenc
     for source in sources:
         if not source.is_file:
             continue
-        if source.format not in ("parquet", "docbin"):
+        if source.format not in SEEKING:
             _refuse_by_beginning(source)
         if source.format in TABULAR:
             _check_columns(source, table_schema(source, options), options, added)

@@ -28,10 +28,11 @@ SUFFIXES: Final[Mapping[str, Format]] = {
     ".parquet": "parquet",
     ".spacy": "docbin",
 }
-TABULAR: Final = ("csv", "tsv", "parquet")
+DELIMITERS: Final[Mapping[str, str]] = {"csv": ",", "tsv": "\t"}
+TABULAR: Final = (*DELIMITERS, "parquet")
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd"}
 # These need to go back and forth in their file: neither from a stream nor compressed as a whole.
-_SEEKING: Final = ("parquet", "docbin")
+SEEKING: Final = ("parquet", "docbin")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"  # in the name of a partition's folder
 
 
@@ -116,7 +117,7 @@ def _find_source(name: str, input_format: str | None, given: str) -> Source:
             + (f", or leave it out by a pattern narrower than {given}" if given != name else "")
         )
     source = Source(name, known, compression, _partition(name, known))
-    if known in _SEEKING and (compression is not None or not source.is_file):
+    if known in SEEKING and (compression is not None or not source.is_file):
         shown = "standard input" if name == STDIN else f"the pipe or device {name}"
         if compression is not None:
             shown = f"the compressed file {name}"
