@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Protocol
 
 from spacy_attn.wsd.context import Context, Target
@@ -65,35 +65,31 @@ def find_targets(context: Context, inventory: Forms, index: int = 0) -> list[Tar
         if not most:
             continue
         run = list(islice(_solid(context.tokens, at), most))
-        tried = (run[:n] for n in range(len(run), 0, -1))
-        matches = chain.from_iterable(
-            _weighed(tagged, inventory, index, part)
-            if tagged is not None and len(part) == 1
-            else _matches(context, inventory, index, part)
-            for part in tried
-        )
-        found = next(matches, None)
-        if found is not None:
-            targets.append(found)
-            behind = found.end
+        for n in range(len(run), 0, -1):
+            if tagged is not None and n == 1:
+                found = _weighed(tagged, inventory, index, at)
+            else:
+                found = _matched(context, inventory, index, run[:n])
+            if found is not None:
+                targets.append(found)
+                behind = found.end
+                break
     return targets
 
 
-def _weighed(
-    tagged: TaggedText, inventory: Forms, index: int, run: Sequence[int]
-) -> Iterator[Target]:
+def _weighed(tagged: TaggedText, inventory: Forms, index: int, at: int) -> Target | None:
     """The target that one token is, with a reading for each word that it can be."""
-    context, (at,) = tagged.context, run
-    words = _words(context, inventory, run)
+    words = _words(tagged.context, inventory, [at])
     if not words:
-        return
+        return None
     probable = tagged.parts_of_speech(at, _COMMON, {pos for _, pos in words})
     kept = [(lemma, pos) for lemma, pos in words if probable[pos] >= _LEAST]
     share = Counter(pos for _, pos in kept)
     kept.sort(key=lambda word: -probable[word[1]])
     found = [Found(lemma, pos, probable[pos] / share[pos], at + 1) for lemma, pos in kept]
-    if sum(word.probability for word in found) >= _LEAST_OF_ALL:
-        yield target_of(inventory, index, at, found)
+    if sum(word.probability for word in found) < _LEAST_OF_ALL:
+        return None
+    return target_of(inventory, index, at, found)
 
 
 def longest_match(inventory: Forms, form: str) -> int:
@@ -107,20 +103,19 @@ def _solid(tokens: Sequence[str], at: int) -> Iterator[int]:
     return (i for i in range(at, len(tokens)) if tokens[i].strip())
 
 
-def _matches(
-    context: Context, inventory: Forms, index: int, run: Sequence[int]
-) -> Iterator[Target]:
-    """A target for each word that these tokens can be, by their tags alone."""
+def _matched(context: Context, inventory: Forms, index: int, run: Sequence[int]) -> Target | None:
+    """The target that these tokens are, by their tags alone."""
     words = _words(context, inventory, run)
     for lemma, pos in words:
         tag = context.tags[run[0] if pos == "VERB" else run[-1]]
         if not tag or _TAGS.get(tag, tag) == pos:
             candidates = inventory.candidates(lemma, pos if tag else None)
-            yield Target(index, run[0], run[-1] + 1, lemma, candidates)
+            return Target(index, run[0], run[-1] + 1, lemma, candidates)
     for lemma, pos in words:
         if pos == "NOUN" and context.tags[run[-1]] not in _NEVER_A_NOUN:
             candidates = inventory.candidates(lemma, pos)
-            yield Target(index, run[0], run[-1] + 1, lemma, candidates)
+            return Target(index, run[0], run[-1] + 1, lemma, candidates)
+    return None
 
 
 def _words(context: Context, inventory: Forms, run: Sequence[int]) -> list[tuple[str, str]]:
