@@ -106,7 +106,7 @@ def test_a_users_method_goes_by_its_registered_name(last_v1, inventory):
         sense_method("toy.first.v1")
 
 
-@pytest.mark.parametrize("wrong", ["Lesk", "", "spacy_attn.lesk.v0", 3, None, {"x": 1}, object])
+@pytest.mark.parametrize("wrong", ["Lesk", "", "spacy_attn.lesk.v0", 3, None, object])
 def test_what_is_no_method_is_refused(wrong):
     sentence = (
         f"method = {wrong!r}; allowed are random, first_sense, lesk, lesk_extended, tfidf, "
@@ -131,6 +131,11 @@ def test_what_is_no_method_is_refused(wrong):
 def test_a_wrong_method_is_told_the_nearest_name(wrong, end):
     with pytest.raises(ConfigError, match=f"{re.escape(end)}$"):
         sense_method(wrong)
+
+
+def test_a_block_that_names_no_method_is_told_how_to():
+    with pytest.raises(ConfigError, match=r'^backoff = \{"x": 1\} has no "@sense_methods", which'):
+        sense_method({"x": 1}, "backoff")
 
 
 def test_the_error_names_the_setting():

@@ -17,7 +17,7 @@ import numpy as np
 from spacy_attn._types import PlainData
 from spacy_attn.compare.dataset import Dataset, Instance, Tag
 from spacy_attn.compare.metrics import Bools1d, interval
-from spacy_attn.compare.systems import MethodSystem, resolve_method
+from spacy_attn.compare.systems import MethodSystem
 from spacy_attn.compare.task import Answers, OnProgress, Prediction, Task, gold_task, right_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.sentences import sentence_of, sentence_starts
@@ -25,7 +25,7 @@ from spacy_attn.wsd.context import Context, tokens_within
 from spacy_attn.wsd.engine import disambiguate
 from spacy_attn.wsd.inventory.jsonl import Inventory
 from spacy_attn.wsd.method import BuiltInMethod, FittedMethod
-from spacy_attn.wsd.methods.registry import MethodSpec
+from spacy_attn.wsd.methods.registry import MethodSpec, sense_method
 from spacy_attn.wsd.vectors import Texts
 
 SIZES = (1, 3, 6)  # examples of each sense
@@ -38,7 +38,7 @@ DISTANCES = (0, 10, 25, 50, 100, 200, 400)  # tokens
 
 def learns(spec: MethodSpec) -> bool:
     """Whether a method may do better with more examples."""
-    method = resolve_method(spec)
+    method = sense_method(spec)
     return not isinstance(method, BuiltInMethod) or method.learns
 
 
@@ -66,7 +66,7 @@ def learning_points(
     inventory = task.inventory
     if not isinstance(inventory, Inventory):
         raise ConfigError("a learning curve needs an inventory with examples")
-    method = resolve_method(system.spec)
+    method = sense_method(system.spec)
     resources = replace(task.resources, may_keep=False)
     texts = Texts(task.contexts)  # encoded once for all points
     points, n_done = [], 0

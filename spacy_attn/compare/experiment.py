@@ -35,7 +35,6 @@ from spacy_attn.compare.systems import (
     MethodSystem,
     PublishedPredictions,
     check_method,
-    resolve_method,
 )
 from spacy_attn.compare.task import Answers, System, Task, end_to_end_task, gold_task, tagged_by
 from spacy_attn.compare.tune import check_precision, tune
@@ -48,7 +47,7 @@ from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
-from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, short_names
+from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, sense_method, short_names
 from spacy_attn.wsd.sense import Sense
 
 _RESULTS = "results.json"
@@ -167,7 +166,7 @@ class Options:
             ConfigError: names the option and its allowed values.
         """
         for spec in self.methods.values():
-            resolve_method(spec)
+            sense_method(spec)
         if self.file is not None and not self.file.is_file():
             raise ConfigError(
                 f"{self.file} does not exist or is no file; give labelled .jsonl or NAME.data.xml, "

@@ -5,7 +5,6 @@ A sense method of your own needs no system: register it under ``spacy_attn_sense
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,30 +18,14 @@ from spacy.util import registry
 from spacy_attn._types import CountingEncoder, PlainData
 from spacy_attn.compare.dataset import read_keys
 from spacy_attn.compare.task import Answers, OnProgress, Prediction, Task
-from spacy_attn.errors import ConfigError, RecordError
+from spacy_attn.errors import RecordError
 from spacy_attn.wsd.context import Context, Target
 from spacy_attn.wsd.engine import disambiguate
-from spacy_attn.wsd.method import FittedMethod, SenseMethod, encoder_of
+from spacy_attn.wsd.method import FittedMethod, encoder_of
 from spacy_attn.wsd.methods.registry import MethodSpec, files_of, sense_method, short_names
 
 _BATCH = 256  # texts scored together
 _WARM_UP = 16  # texts scored before the clock runs
-
-
-def resolve_method(spec: MethodSpec) -> SenseMethod:
-    """The method of a name or of a config block.
-
-    Raises:
-        ConfigError: no such method, or a setting that it does not have.
-    """
-    if isinstance(spec, str):
-        return sense_method(spec)
-    if "@sense_methods" not in spec:
-        raise ConfigError(
-            f'method = {json.dumps(spec)} has no "@sense_methods", which names the method, such '
-            'as {"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
-        )
-    return sense_method(spec)
 
 
 def method_config(spec: MethodSpec, **settings: Any) -> dict[str, Any]:
@@ -60,7 +43,7 @@ def check_method(nlp: Language, inventory: str, spec: MethodSpec) -> None:
     Raises:
         ConfigError: says which are allowed.
     """
-    resolve_method(spec)
+    sense_method(spec)
     nlp.create_pipe("sense_disambiguator", config={"inventory": inventory, "method": spec})
 
 
@@ -87,7 +70,7 @@ class MethodSystem:
         key = task.inventory.digest
         if key not in self._prepared:
             self._prepared.clear()
-            method = resolve_method(self.spec)
+            method = sense_method(self.spec)
             self._prepared[key] = method.prepare(task.inventory, task.resources)
         return self._prepared[key]
 
@@ -114,7 +97,7 @@ class MethodSystem:
             on_progress(n_texts, sum(len(each.contexts) for each in batches))
         seconds = time.perf_counter() - warm
         n_encoded = _n_encoded(fitted) - n_encoded
-        files = files_of(resolve_method(self.spec))
+        files = files_of(sense_method(self.spec))
         size = None if files is None else sum(file.stat().st_size for file in files) / 1e6
         details: PlainData = {
             "method": self.spec,

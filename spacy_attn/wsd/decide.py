@@ -141,21 +141,6 @@ def check_threshold(threshold: Any) -> None:
         raise ConfigError(f"threshold = {threshold!r}; allowed is a probability from 0 to 1")
 
 
-def decide(
-    target: Target, scores: Floats1d, temperature: float = 1.0, reading_weight: float = 0.0
-) -> Decision:
-    """The best candidate; ties go to the more frequent sense, which stands first.
-
-    Args:
-        target: the word and its candidates.
-        scores: log-scores from a method. *Shape:* (n_candidates,)
-        temperature: see :func:`log_posterior`.
-        reading_weight: see :func:`log_posterior`.
-    """
-    (decision,) = decide_all([target], [scores], temperature, reading_weight)
-    return decision
-
-
 def decide_all(
     targets: Sequence[Target],
     scores: Sequence[Floats1d],
@@ -163,7 +148,9 @@ def decide_all(
     reading_weight: float = 0.0,
     covered: Sequence[float] | Floats1d | None = None,
 ) -> list[Decision]:
-    """What :func:`decide` says of each target; those that differ in no size go together.
+    """The best candidate of each target; ties go to the more frequent sense, which stands first.
+
+    Targets that differ in no size go together.
 
     Args:
         targets: the words and their candidates.

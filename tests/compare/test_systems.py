@@ -15,13 +15,13 @@ from spacy_attn.compare.systems import (
     PublishedPredictions,
     check_method,
     method_config,
-    resolve_method,
 )
 from spacy_attn.compare.task import end_to_end_task, tagged_by
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.errors import ConfigError, RecordError
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
+from spacy_attn.wsd.methods.registry import sense_method
 from tests.compare.conftest import labelled
 
 LESK = {"@sense_methods": "spacy_attn.lesk.v1"}
@@ -94,7 +94,7 @@ def test_words_are_found_by_the_pipeline(toy_inventory, tmp_path):
 
 
 def test_methods_by_config():
-    assert resolve_method("lesk").name == resolve_method({**LESK, "window": 2}).name == "lesk"
+    assert sense_method("lesk").name == sense_method({**LESK, "window": 2}).name == "lesk"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_methods_by_config():
 )
 def test_methods_that_are_refused(spec, reason):
     with pytest.raises(ConfigError, match=reason) as caught:
-        resolve_method(spec)
+        sense_method(spec)
     assert "\n" not in str(caught.value)
 
 

@@ -28,12 +28,12 @@ from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
 from spacy_attn.wsd.annotation import SenseAnnotation
 from spacy_attn.wsd.context import Context
-from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 from spacy_attn.wsd.methods import calibration
 from spacy_attn.wsd.methods.lesk import lesk_v1
 from spacy_attn.wsd.sense import Sense
+from tests.wsd.decided import decide
 
 TEXTS = [
     "he hit the ball with the bat",  # lesk: club 2, animal 0

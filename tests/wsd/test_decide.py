@@ -11,7 +11,6 @@ from scipy.special import softmax
 
 from spacy_attn.wsd.context import Reading, Target
 from spacy_attn.wsd.decide import (
-    decide,
     decide_all,
     fit_temperature,
     log_posterior,
@@ -19,6 +18,7 @@ from spacy_attn.wsd.decide import (
     without_opinion,
 )
 from spacy_attn.wsd.sense import Sense
+from tests.wsd.decided import decide
 
 SCORES = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=9)
 TEMPERATURES = st.floats(0.05, 20)

@@ -202,7 +202,7 @@ class Attention:
         prepared: folders that may hold the vectors of this inventory, made before; the last
             one is written to when none does. They are kept as float16, and rounded to it
             before they are used for the first time, so that every run gives the same.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`.
         widen_below: margin between the best two probabilities below which the sentences around
             the word's own are looked at as well, as far as ``context_radius`` reaches.
         calibration: fitted for the sense model.

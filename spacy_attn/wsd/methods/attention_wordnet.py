@@ -120,7 +120,7 @@ class AllWordsAttention:
         encoder: makes the contextual vectors.
         head: the trained projections of occurrences.
         vectors: those of the synsets.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`; None takes the fitted one.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`; None takes the fitted one.
         calibration: fitted for the sense model.
 
     Raises:

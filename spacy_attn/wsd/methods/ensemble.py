@@ -73,8 +73,8 @@ class Ensemble:
 
     Args:
         methods: two or more; all that need an encoder need the same.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`; the sum is surer than it should
-            be, since the methods read the same text.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`; the sum is surer than it
+            should be, since the methods read the same text.
 
     Raises:
         ConfigError: two of them need vectors of different encoders.

@@ -65,7 +65,7 @@ class Lesk:
         inventory: the senses.
         resources: tokenizer and stop words.
         window: tokens each side of the target that count as context.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`.
 
     Raises:
         ResourceError: the definitions of the inventory are not on this machine.

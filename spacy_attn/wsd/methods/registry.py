@@ -100,17 +100,17 @@ def sense_method(
         setting: what the name was given as, for the error.
 
     Raises:
-        ConfigError: no such method.
+        ConfigError: no such method, or a setting that it does not have.
     """
     known = registry.sense_methods  # type: ignore[attr-defined]
-    if isinstance(method, dict) and "@sense_methods" in method:
+    if isinstance(method, dict):
         return _resolve(method, setting)
     if isinstance(method, str):
         name = short_names().get(method, method)
         if name in known:
             made: SenseMethod = known.get(name)()
             return made
-    elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
+    elif callable(getattr(method, "prepare", None)):
         return method
     short = short_names()
     names = [*short, *sorted(_registered() - set(short.values()))]
@@ -176,6 +176,11 @@ def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
 
 def _check_names(block: dict[str, Any], setting: str) -> None:
     """Refuse a method or an argument that is not known; spaCy's error would name no other."""
+    if "@sense_methods" not in block:
+        raise ConfigError(
+            f'{setting} = {json.dumps(block, default=repr)} has no "@sense_methods", which names '
+            'the method, such as {"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
+        )
     name = block["@sense_methods"]
     known = registry.sense_methods  # type: ignore[attr-defined]
     if name not in known:

@@ -44,7 +44,7 @@ class Tfidf:
         resources: tokenizer and stop words.
         window: tokens each side of the target that count as context.
         c: inverse strength of the regression's penalty.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`.
 
     Raises:
         ResourceError: the definitions of the inventory are not on this machine.

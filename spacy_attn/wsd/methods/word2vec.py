@@ -69,7 +69,7 @@ class StaticCentroid:
         resources: tokenizer and stop words.
         vectors: a word has the same vector in every text.
         window: tokens each side of the target that count as context.
-        temperature: see :func:`~spacy_attn.wsd.decide.decide`.
+        temperature: see :func:`~spacy_attn.wsd.decide.log_posterior`.
 
     Raises:
         ResourceError: the definitions of the inventory are not on this machine.

@@ -11,13 +11,13 @@ import spacy
 from spacy_attn.components.adapter import resources_of
 from spacy_attn.errors import ConfigError
 from spacy_attn.wsd.context import Context, Target
-from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory.jsonl import load_inventory
 from spacy_attn.wsd.method import as_decided
 from spacy_attn.wsd.methods.cascade import Cascade
 from spacy_attn.wsd.methods.ensemble import Ensemble, ensemble_v1
 from spacy_attn.wsd.methods.registry import sense_method
 from spacy_attn.wsd.vectors import Texts
+from tests.wsd.decided import decide
 from tests.wsd.methods.test_cascade import Fixed, Reading
 
 

@@ -11,10 +11,10 @@ from scipy.stats import chisquare
 
 from spacy_attn.components.adapter import context_of
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.methods.first_sense import FirstSense
 from spacy_attn.wsd.methods.random import RandomSense
 from spacy_attn.wsd.sense import Sense
+from tests.wsd.decided import decide
 
 SENSES = tuple(Sense(f"w.{i}", "w", "NOUN", "a definition") for i in range(5))
 

@@ -16,7 +16,6 @@ import spacy
 from spacy_attn.components.adapter import context_of, resources_of
 from spacy_attn.errors import ResourceError
 from spacy_attn.wsd.context import Target
-from spacy_attn.wsd.decide import decide
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
@@ -27,6 +26,7 @@ from spacy_attn.wsd.methods import glosses as prepared
 from spacy_attn.wsd.methods.lesk import Lesk, stems
 from spacy_attn.wsd.methods.lesk_extended import LeskExtended
 from spacy_attn.wsd.sense import Example, Sense
+from tests.wsd.decided import decide
 
 NLP = spacy.blank("en")
 RESOURCES = resources_of(NLP)
