@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_attn._types import Floats2d, Floats3d, Offsets, TokenRange
-from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Wordpieces
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
 from spacy_attn.errors import ConfigError, allowed_names
@@ -179,16 +179,16 @@ def attention_map(
         raise ConfigError(f"within = {within}; allowed is from 0 to {len(offsets)}, end exclusive")
     n_tokens, n_heads = end - first, 1 if kind == "rollout" else model.n_heads
     _refuse_too_large(len(chosen) * n_heads * n_tokens**2 * 4, n_tokens, len(chosen))
-    reading = encoder.reading(text, offsets)
+    wordpieces = encoder.wordpieces(text, offsets)
     weights = np.zeros((len(chosen), n_heads, n_tokens, n_tokens), dtype=np.float32)
     special = np.zeros((len(chosen), n_heads, n_tokens), dtype=np.float32)
-    queries, keys = _merges(reading, slice(first, end))
+    queries, keys = _merges(wordpieces, slice(first, end))
     rows = [layer - 1 for layer in chosen]
-    for window in reading.windows:
+    for window in wordpieces.windows:
         if not queries[:, window.take : window.until].any():
             continue
-        whole = _piece_weights(model, reading.row(window), kind)[rows]
-        _add_window(weights, special, whole, window, len(reading.prefix), queries, keys)
+        whole = _piece_weights(model, wordpieces.row(window), kind)[rows]
+        _add_window(weights, special, whole, window, len(wordpieces.prefix), queries, keys)
     tokens = tuple(text[slice(*span)] for span in offsets[first:end])
     return AttentionMap(kind, tokens, chosen, weights, special, first)
 
@@ -199,12 +199,12 @@ def layer_vectors(encoder: HuggingFaceEncoder, text: str, offsets: Offsets) -> F
     *Shape:* (n_layers + 1, n_tokens, width); zero rows for tokens without a wordpiece
     """
     model = inspected_model(encoder.settings)
-    reading = encoder.reading(text, offsets)
-    mean, _ = _merges(reading)
+    wordpieces = encoder.wordpieces(text, offsets)
+    mean, _ = _merges(wordpieces)
     out = np.zeros((model.n_layers + 1, len(offsets), encoder.width), dtype=np.float32)
-    n_prefix = len(reading.prefix)
-    for window in reading.windows:
-        hidden = model.look(reading.row(window)).hidden.numpy()
+    n_prefix = len(wordpieces.prefix)
+    for window in wordpieces.windows:
+        hidden = model.look(wordpieces.row(window)).hidden.numpy()
         take = slice(window.take - window.start + n_prefix, window.until - window.start + n_prefix)
         out += mean[:, window.take : window.until] @ hidden[:, take]
     return out
@@ -234,12 +234,12 @@ def head_vectors(
     ):
         if not low <= value <= high:
             raise ConfigError(f"{name} = {value}; allowed is {low} to {high}")
-    reading = encoder.reading(text, offsets)
-    at = int(reading.first[token])
-    holding = [window for window in reading.windows if window.take <= at < window.until]
-    if not holding or reading.end[token] == at:
+    wordpieces = encoder.wordpieces(text, offsets)
+    at = int(wordpieces.first[token])
+    holding = [window for window in wordpieces.windows if window.take <= at < window.until]
+    if not holding or wordpieces.end[token] == at:
         raise ConfigError(f"token = {token} ({text[slice(*offsets[token])]!r}) has no wordpiece")
-    row = reading.row(holding[0])
+    row = wordpieces.row(holding[0])
     projected = model.look(row, projected=True).projected
     if projected is None:
         raise AssertionError("queries, keys and values were asked for")
@@ -248,12 +248,12 @@ def head_vectors(
     return HeadVectors(pieces, queries, keys, values)
 
 
-def token_shares(reading: Reading) -> Merge:
+def token_shares(wordpieces: Wordpieces) -> Merge:
     """Which part of each piece belongs to each token: all of it, or what tokens share.
 
     *Shape:* (n_tokens, n_pieces)
     """
-    return _merges(reading)[1]
+    return _merges(wordpieces)[1]
 
 
 def _refuse_too_large(n_bytes: int, n_tokens: int, n_layers: int) -> None:
@@ -265,19 +265,19 @@ def _refuse_too_large(n_bytes: int, n_tokens: int, n_layers: int) -> None:
         )
 
 
-def _merges(reading: Reading, tokens: slice = slice(None)) -> tuple[Merge, Merge]:
+def _merges(wordpieces: Wordpieces, tokens: slice = slice(None)) -> tuple[Merge, Merge]:
     """What makes means over the pieces of a token, and shares of a piece among its tokens.
 
     *Shape:* two (n_tokens, n_pieces), of the tokens that are asked for
     """
-    n = len(reading.ids)
+    n = len(wordpieces.ids)
     places = np.arange(n)
-    first, end = reading.first[tokens, None], reading.end[tokens, None]
+    first, end = wordpieces.first[tokens, None], wordpieces.end[tokens, None]
     owned = ((places >= first) & (places < end)).astype(np.float32)
     # Owners of each piece among all tokens, without a matrix of all of them.
     change = np.zeros(n + 1, dtype=np.int64)
-    np.add.at(change, reading.first, 1)
-    np.add.at(change, reading.end, -1)
+    np.add.at(change, wordpieces.first, 1)
+    np.add.at(change, wordpieces.end, -1)
     owners = change.cumsum()[:-1]
     means: Merge = np.asarray(
         owned / np.maximum(owned.sum(axis=1, keepdims=True), 1), dtype=np.float32

@@ -48,8 +48,8 @@ _SHARED_ENCODERS = 4  # models that one process keeps; each is about 90 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How one text goes through the encoder.
+class Wordpieces:
+    """The wordpieces of a text, and how they go through the encoder.
 
     *Shape:* first, end (n_tokens,): the pieces of each token
     """
@@ -175,16 +175,16 @@ class HuggingFaceEncoder:
             release_freed_memory()
         return out
 
-    def reading(
+    def wordpieces(
         self, text: str, offsets: Offsets, reads: Sequence[TokenRange] | None = None
-    ) -> Reading:
+    ) -> Wordpieces:
         """The pieces and windows of a text, without a forward pass; see :meth:`encode`."""
         self._load()
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
         first, end = align(text, offsets, np.array(encoded.offsets, dtype=np.int64).reshape(-1, 2))
         units = self._units(text, offsets, first, end, len(encoded.ids), reads)
         windows = tuple(self._windows(units, first, end)) if len(offsets) else ()
-        return Reading(
+        return Wordpieces(
             tuple(encoded.ids),
             tuple(encoded.tokens),
             first,

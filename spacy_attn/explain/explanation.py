@@ -72,7 +72,7 @@ class Explanation:
             "method": self.subject.fitted.name,
             **_sense_record(self.sense, scores),
             "runner_up": _sense_record(self.runner_up, scores),
-            "ways": list(self.weights),
+            "attributions": list(self.weights),
             "words": [
                 {
                     "text": context.tokens[i],
@@ -97,7 +97,10 @@ class Explanation:
                 for attribution, found in self.trust.items()
             },
             "agreement": [
-                {"ways": list(pair), "rank_correlation": None if rho is None else _rounded(rho)}
+                {
+                    "attributions": list(pair),
+                    "rank_correlation": None if rho is None else _rounded(rho),
+                }
                 for pair, rho in self.agreement.items()
             ],
             "left_out": dict(self.left_out),
@@ -169,9 +172,9 @@ def _explained(
         pass  # Lesk and its like: each says for itself what it lacks
     else:
         made = map_around(subject)
-        reading = encoder.reading(context.text, context.offsets)
-        ranges = zip(reading.first.tolist(), reading.end.tolist(), strict=True)
-        pieces = tuple(reading.pieces[a:b] for a, b in ranges)
+        cut = encoder.wordpieces(context.text, context.offsets)
+        ranges = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
+        pieces = tuple(cut.pieces[a:b] for a, b in ranges)
         if options["layer"] is not None:
             made.of(options["layer"], options["head"])  # a wrong one is an error, not left out
     weights: dict[str, Weights] = {}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spacy_attn.encoder.attention_map import token_shares
 from spacy_attn.encoder.device import gradients
-from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Reading
+from spacy_attn.encoder.huggingface import HuggingFaceEncoder, Wordpieces
 from spacy_attn.encoder.inspected import InspectedModel, inspected_model
 from spacy_attn.encoder.windows import Window
 from spacy_attn.errors import ConfigError, allowed_names, explain_missing_package
@@ -85,11 +85,11 @@ def gradient_attribution(
     form = fitted.log_odds(Texts([context]), own, chosen, against)
     low, high = form.bounds[2:]
     read = [(min(low, target.start), max(high, target.end))]
-    reading = encoder.reading(context.text, context.offsets, read)
-    work = _Differentiated(inspected_model(encoder.settings), reading, form)
+    wordpieces = encoder.wordpieces(context.text, context.offsets, read)
+    work = _Differentiated(inspected_model(encoder.settings), wordpieces, form)
     with explain_missing_package("explaining by gradients"):
         pieces, gap = _attribute(work, kind, steps)
-    weights = token_shares(reading).T.astype(np.float64)
+    weights = token_shares(wordpieces).T.astype(np.float64)
     out = np.zeros(len(context.tokens), dtype=np.float32)
     for window, values in zip(work.windows, work.split(pieces), strict=True):
         inside = slice(work.n_prefix, work.n_prefix + window.end - window.start)
@@ -126,13 +126,13 @@ class _Differentiated:
     *Shape:* embedded (1, n_pieces of all windows, width), special tokens included
     """
 
-    def __init__(self, model: InspectedModel, reading: Reading, form: LogOdds) -> None:
+    def __init__(self, model: InspectedModel, wordpieces: Wordpieces, form: LogOdds) -> None:
         import torch
 
-        self._model, self._reading = model, reading
-        self.n_prefix = len(reading.prefix)
-        self.windows = reading.windows
-        rows = [reading.row(window) for window in reading.windows]
+        self._model, self._wordpieces = model, wordpieces
+        self.n_prefix = len(wordpieces.prefix)
+        self.windows = wordpieces.windows
+        rows = [wordpieces.row(window) for window in wordpieces.windows]
         self._lengths = [len(row) for row in rows]
         self._ids = torch.tensor([[piece for row in rows for piece in row]])
         with torch.no_grad():
@@ -180,7 +180,7 @@ class _Differentiated:
         return [int(at) for at in np.cumsum([0, *self._lengths[:-1]])]
 
     def _pieces_of(self, tokens: Sequence[int]) -> set[int]:
-        first, end = self._reading.first, self._reading.end
+        first, end = self._wordpieces.first, self._wordpieces.end
         return {piece for token in tokens for piece in range(first[token], end[token])}
 
     def _mean_of(self, tokens: Sequence[int]) -> Tensor:
@@ -189,7 +189,7 @@ class _Differentiated:
 
         weights = np.zeros(sum(self._lengths), dtype=np.float32)
         for token in tokens:
-            first, end = int(self._reading.first[token]), int(self._reading.end[token])
+            first, end = int(self._wordpieces.first[token]), int(self._wordpieces.end[token])
             for piece in range(first, end):
                 weights[self._place_of(piece)] += 1 / (end - first) / len(tokens)
         return torch.from_numpy(weights)

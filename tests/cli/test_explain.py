@@ -189,7 +189,7 @@ def test_the_best_attribution_alone_and_others_on_demand(run, toy):
     ):
         code, out, err = run(TEXTS[0], "--word", "bat", "--json", *options, *toy)
         assert (code, err) == (0, "")
-        assert json.loads(out)[0]["ways"] == expected
+        assert json.loads(out)[0]["attributions"] == expected
 
 
 def test_a_method_without_an_encoder_has_no_weights_to_write(run, toy, tmp_path, monkeypatch):

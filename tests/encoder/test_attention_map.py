@@ -143,9 +143,9 @@ def test_a_window_of_a_long_text_is_that_of_its_piece(toy_model, theirs):
     words = "the bat flew at night swing ball bank river money".split()
     text = " ".join(words)
     obtained = attention_map(encoder, text, offsets_of(words, text))
-    reading = encoder.reading(text, offsets_of(words, text))
-    assert len(reading.windows) == 2
-    for window in reading.windows:
+    wordpieces = encoder.wordpieces(text, offsets_of(words, text))
+    assert len(wordpieces.windows) == 2
+    for window in wordpieces.windows:
         part = " ".join(words[window.start : window.end])
         _, out, spans = theirs(part)
         want, _ = merged(
@@ -176,12 +176,12 @@ def test_the_sense_model_is_merged_in_and_the_fast_pass_gives_the_same(toy_model
         str(toy_model), adapter=str(toy_sense_model), strength=0.5, window=64, overlap=16
     )
     encoder = HuggingFaceEncoder(settings)
-    reading = encoder.reading("the bat", [(0, 3), (4, 7)])
-    seen = inspected_model(settings).look(reading.row(reading.windows[0]))
+    wordpieces = encoder.wordpieces("the bat", [(0, 3), (4, 7)])
+    seen = inspected_model(settings).look(wordpieces.row(wordpieces.windows[0]))
     (fast,) = encoder.encode(["the bat"], [[(0, 3), (4, 7)]])
     np.testing.assert_allclose(seen.hidden[-1, 1:3].numpy(), fast, atol=1e-5)
     plain = inspected_model(EncoderSettings(str(toy_model)))
-    assert not torch.allclose(plain.look(reading.row(reading.windows[0])).hidden, seen.hidden)
+    assert not torch.allclose(plain.look(wordpieces.row(wordpieces.windows[0])).hidden, seen.hidden)
 
 
 def test_only_some_layers(encoder):
@@ -277,7 +277,7 @@ def test_an_unknown_architecture_has_weights_but_no_norms(encoder, monkeypatch):
 
 
 def test_each_piece_is_taken_from_one_window(encoder):
-    windows = encoder.reading(TEXT, OFFSETS).windows
+    windows = encoder.wordpieces(TEXT, OFFSETS).windows
     assert [a.until for a in windows[:-1]] == [b.take for _, b in pairwise(windows)]
 
 
@@ -315,8 +315,8 @@ def test_other_architectures(name, toy_model, tmp_path):
         made = attention_map(encoder, TEXT, OFFSETS, kind=kind)
         np.testing.assert_allclose(made.weights.sum(-1) + made.special, 1, atol=1e-5)
     model = inspected_model(encoder.settings)
-    reading = encoder.reading(TEXT, OFFSETS)
-    row = reading.row(reading.windows[0])
+    wordpieces = encoder.wordpieces(TEXT, OFFSETS)
+    row = wordpieces.row(wordpieces.windows[0])
     seen = model.look(row, projected=True)
     queries, keys, values = seen.projected
     if name != "MPNet":  # which adds a bias for the distance

@@ -56,7 +56,7 @@ def test_the_record_is_plain_data(made):
     assert (first["text_index"], second["text_index"]) == (0, 1)
     assert (first["text"], first["start"], first["end"]) == ("bat", 23, 26)
     assert json.loads(json.dumps(first)) == first
-    assert first["ways"] == list(DEFAULT_ATTRIBUTIONS)
+    assert first["attributions"] == list(DEFAULT_ATTRIBUTIONS)
     assert [word["text"] for word in first["words"]] == "he hit the ball with a".split()
     for word in first["words"]:
         assert TEXTS[0][word["start"] : word["end"]] == word["text"]
