@@ -29,7 +29,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,6 @@ from spacy_attn.wsd.vectors import Texts
 logger = logging.getLogger("spacy_attn")
 
 _FORMAT = "5"  # of the files with prepared vectors; a change makes old ones be computed anew
-_ROUNDED = ("weights", "bias", "glosses", "known_weights", "known_prior")  # kept as float16
-_WHOLE = ("known_rows", "known_bounds")
 UNIT = "passage"  # what its encoder reads together
 # Chosen on development sentences (benchmarks/README.md), never on a test set.
 FEW_SHOT_STRENGTH = 0.75  # of the sense model's change, but for WordNet
@@ -160,17 +158,18 @@ def _make(
         vectors = SenseVectors.load(path)
         fitted = calibration_of("wordnet", path)
         return AllWordsAttention(inventory, encoder, head, vectors, temperature, fitted)
+    folders = [cache_folder()] if path is None else [path.parent, cache_folder()]
     return Attention(
         inventory,
         resources,
         encoder,
         models.text_encoder(plain),
         replace(head, context_radius=CONTEXT_RADIUS),
-        (*(() if path is None else (path.parent,)), cache_folder()) if resources.may_keep else (),
-        temperature_of("attention", temperature, path),
-        WIDEN_BELOW,
-        UNFITTED if path is None else calibration_of("examples", path),
-        path if wordnet else None,
+        folders if resources.may_keep else (),
+        temperature=temperature_of("attention", temperature, path),
+        widen_below=WIDEN_BELOW,
+        calibration=UNFITTED if path is None else calibration_of("examples", path),
+        sense_model=path if wordnet else None,
     )
 
 
@@ -221,6 +220,7 @@ class Attention:
         glosses: TextEncoder,
         head: SenseHead,
         prepared: Sequence[Path] = (),
+        *,
         temperature: float = 1.0,
         widen_below: float = 0.0,
         calibration: Calibration = UNFITTED,
@@ -241,10 +241,10 @@ class Attention:
         self.reading_weight = calibration.reading_weight
         self._coverage = calibration.coverage
         self.temperature = temperature
-        name = _file_name(inventory, encoder, head, wordnet=sense_model is not None)
-        read = (_read(folder / name, len(senses)) for folder in prepared)
+        file = _file_name(inventory, encoder, head, wordnet=sense_model is not None)
+        read = (Prepared.read(folder / file, len(senses)) for folder in prepared)
         arrays = next((found for found in read if found is not None), None)
-        known = None if arrays is None else self._kept(arrays, sense_model)
+        known = None if arrays is None else arrays.known(sense_model, len(head.target))
         if arrays is None or known is None:
             logger.info("preparing %d senses of %s", len(senses), inventory.name)
             lemmas = [sense.lemma for sense in senses]
@@ -252,11 +252,12 @@ class Attention:
             shown = senses if sense_model is None else [with_an_example(s) for s in senses]
             arrays = self._prepare(shown, resources, glosses, known)
             if prepared:
-                _write(prepared[-1] / name, arrays)
+                arrays.write(prepared[-1] / file)
         self._index = {sense.id: i for i, sense in enumerate(senses)}
-        self._weights, self._bias, self._glosses, self._known_weights, _ = (
-            arrays[name].astype(np.float32) for name in _ROUNDED
-        )
+        self._weights = arrays.weights.astype(np.float32)
+        self._bias = arrays.bias.astype(np.float32)
+        self._glosses = arrays.glosses.astype(np.float32)
+        self._known_weights = arrays.known_weights.astype(np.float32)
         self._known = known
         self._has_regression: NDArray[np.bool_] = np.asarray(self._weights.any(axis=1))
 
@@ -351,13 +352,6 @@ class Attention:
         radius = self.head.context_radius
         return read_occurrences(texts, self.encoder, targets, radius, across=across)
 
-    def _kept(
-        self, arrays: dict[str, NDArray[Any]], sense_model: Path | None
-    ) -> KnownSenses | None:
-        rows, prior, bounds = (arrays[f"known_{name}"] for name in ("rows", "prior", "bounds"))
-        width = len(self.head.target)
-        return KnownSenses.kept(sense_model, width, rows, prior.astype(np.float32), bounds)
-
     # -- preparation ---------------------------------------------------------------------
 
     def _prepare(
@@ -366,7 +360,7 @@ class Attention:
         resources: Resources,
         glosses: TextEncoder,
         known: KnownSenses,
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Prepared:
         texts = [gloss_text(sense.lemma, sense.gloss) for sense in senses]
         parts = self._example_parts(senses, resources, known)
         width = 2 * self.encoder.width
@@ -384,16 +378,15 @@ class Attention:
             scale = np.where(np.arange(weights.shape[1]) < width, np.float32(1.0), weight)
             fitted, bias[rows] = fit_examples([each * scale for each in some], self.head.ridge)
             weights[rows] = fitted * scale
-        arrays = (
-            weights[:, :width],
-            bias,
-            unit_rows(glosses.embed(texts)) @ self.head.gloss.T,
-            weights[:, width:],
-            known.prior,
+        return Prepared(
+            weights=_rounded(weights[:, :width]),
+            bias=_rounded(bias),
+            glosses=_rounded(unit_rows(glosses.embed(texts)) @ self.head.gloss.T),
+            known_weights=_rounded(weights[:, width:]),
+            known_prior=_rounded(known.prior),
+            known_rows=known.rows,
+            known_bounds=known.bounds,
         )
-        rounded = (np.ascontiguousarray(array, dtype=np.float16) for array in arrays)
-        whole = zip(_WHOLE, (known.rows, known.bounds), strict=True)
-        return {**dict(zip(_ROUNDED, rounded, strict=True)), **dict(whole)}
 
     def _example_parts(
         self, senses: Sequence[Sense], resources: Resources, known: KnownSenses
@@ -452,46 +445,71 @@ def fit_examples(examples: Sequence[Floats2d], penalty: float) -> tuple[Floats2d
 # -- files with prepared vectors -----------------------------------------------------------
 
 
+class Prepared(NamedTuple):
+    """What is made of an inventory, an encoder and a sense model, and kept in a file.
+
+    *Shape:* weights (n_senses, 2 * width), bias (n_senses,), glosses (n_senses, z width),
+    known_weights (n_senses, n_features), known_prior, known_rows (n_known,),
+    known_bounds (n_senses, 2)
+    """
+
+    weights: NDArray[np.float16]
+    bias: NDArray[np.float16]
+    glosses: NDArray[np.float16]
+    known_weights: NDArray[np.float16]
+    known_prior: NDArray[np.float16]  # this and what follows: see KnownSenses
+    known_rows: NDArray[np.int32]
+    known_bounds: NDArray[np.int32]
+
+    @classmethod
+    def read(cls, path: Path, n_senses: int) -> Prepared | None:
+        """What a file holds; None where it is not there, damaged or of other senses."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            kept = cls(**load_file(regular_file(path)))
+        except (OSError, SafetensorError, TypeError):  # TypeError: arrays of other names
+            return None  # a damaged cache is computed anew
+        of_senses = (kept.weights, kept.bias, kept.glosses, kept.known_weights, kept.known_bounds)
+        n_known = len(kept.known_rows)
+        fits = (
+            all(len(array) == n_senses for array in of_senses)
+            and len(kept.known_prior) == n_known
+            and bool((kept.known_bounds <= n_known).all())
+            and all(bool(np.isfinite(array).all()) for array in kept)
+        )
+        return kept if fits else None
+
+    def write(self, path: Path) -> None:
+        """Keep it in a file; where that fails it is computed again another time."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import save_file
+
+        # Processes and threads that prepare the same inventory at once write files of their own.
+        part = path.with_name(f"{path.name}.{os.getpid()}-{id(self)}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(self._asdict(), part)
+            part.replace(path)
+        except (OSError, SafetensorError) as error:  # a full disk or read-only home only costs time
+            logger.info("prepared senses were not kept: %s", error)
+            with suppress(OSError):
+                part.unlink()
+
+    def known(self, sense_model: Path | None, width: int) -> KnownSenses | None:
+        """See :meth:`.KnownSenses.kept`."""
+        prior = self.known_prior.astype(np.float32)
+        return KnownSenses.kept(sense_model, width, self.known_rows, prior, self.known_bounds)
+
+
+def _rounded(array: Floats1d | Floats2d) -> NDArray[np.float16]:
+    return np.ascontiguousarray(array, dtype=np.float16)
+
+
 def _file_name(
     inventory: SenseInventory, encoder: Encoder, head: SenseHead, *, wordnet: bool
 ) -> str:
     parts = [_FORMAT, inventory.digest, encoder.identity, head.sha256, *["wordnet"] * wordnet]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return f"senses-{digest}.safetensors"
-
-
-def _read(path: Path, n_senses: int) -> dict[str, NDArray[Any]] | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, NDArray[Any]] = load_file(regular_file(path))
-    except (OSError, SafetensorError):
-        return None  # a damaged cache is computed anew
-    if not {*_ROUNDED, *_WHOLE} <= arrays.keys():
-        return None
-    of_senses = ("weights", "bias", "glosses", "known_weights", "known_bounds")
-    n_known = len(arrays["known_rows"])
-    fits = (
-        all(len(arrays[name]) == n_senses for name in of_senses)
-        and len(arrays["known_prior"]) == n_known
-        and bool((arrays["known_bounds"] <= n_known).all())
-        and all(bool(np.isfinite(arrays[name]).all()) for name in _ROUNDED)
-    )
-    return arrays if fits else None
-
-
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    # Processes and threads that prepare the same inventory at once write files of their own.
-    part = path.with_name(f"{path.name}.{os.getpid()}-{id(arrays)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, part)
-        part.replace(path)
-    except (OSError, SafetensorError) as error:  # a full disk or read-only home only costs time
-        logger.info("prepared senses were not kept: %s", error)
-        with suppress(OSError):
-            part.unlink()
