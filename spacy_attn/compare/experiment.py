@@ -43,8 +43,7 @@ from spacy_attn.components.adapter import resources_of
 from spacy_attn.components.pipeline import load_pipeline
 from spacy_attn.errors import ConfigError, ResourceError, SpacyAttnError, allowed_names
 from spacy_attn.files import atomic_write
-from spacy_attn.wsd.inventory.jsonl import load_inventory
-from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.open import load_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.methods.attention_wordnet import SenseVectors
 from spacy_attn.wsd.methods.registry import DATA, SENSE_MODEL, MethodSpec, sense_method, short_names
@@ -227,7 +226,7 @@ def run(
     options.check()
     on_progress("reading", 0, 0)
     nlp = _pipeline(options)
-    inventory = open_inventory(options.source, nlp.lang)
+    inventory = load_inventory(options.source, nlp.lang)
     specs = _usable(nlp, options, on_left_out)
     task = _task(nlp, options, inventory)
     peers = {**peers_of(task.dataset), **options.predictions}
@@ -331,7 +330,7 @@ def _task(nlp: Language, options: Options, inventory: SenseInventory) -> Task:
     """The data with the inventory's candidates."""
     tag, gold = tagged_by(nlp), {}
     if options.file is None and options.source == "wordnet":  # the set names senses of homographs
-        gold = {sense.id: sense.wordnet for sense in load_inventory("homographs").senses}
+        gold = {sense.id: sense.wordnet for sense in load_inventory("homographs").senses or ()}
     dataset = open_dataset(options.file, tag, gold)
     if options.half is not None:
         dataset = half_of(dataset, frozen=options.half == "frozen")

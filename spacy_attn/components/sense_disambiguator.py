@@ -32,7 +32,7 @@ from spacy_attn.settings import differing_settings
 from spacy_attn.wsd.decide import Decision, check_threshold
 from spacy_attn.wsd.engine import Answer, disambiguate_or_back_off, find_all
 from spacy_attn.wsd.granularity import coarsen_for
-from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.open import load_inventory
 from spacy_attn.wsd.inventory.protocol import SenseInventory
 from spacy_attn.wsd.method import FittedMethod, Needs, SenseMethod
 from spacy_attn.wsd.methods.registry import sense_method, sense_model_of, weights_of
@@ -88,10 +88,10 @@ class SenseDisambiguator:
         self.config = settings
         refuse_shared_names(nlp, name, self.written_names)
         self.scorer = scorer
-        self.inventory: SenseInventory = open_inventory(
+        self.inventory: SenseInventory = load_inventory(
             settings["inventory"], nlp.lang, names=settings["names"]
         )
-        self.coarsen = coarsen_for(settings.get("granularity", "fine"), self.inventory)
+        self.coarsen = coarsen_for(settings["granularity"], self.inventory)
         self.method: SenseMethod = sense_method(settings["method"])
         self.backoff: SenseMethod | None = (
             sense_method(settings["backoff"], "backoff")

@@ -22,7 +22,7 @@ from spacy.training import Example
 
 from spacy_attn import install_extensions
 from spacy_attn.components.adapter import context_of, contexts_of
-from spacy_attn.components.sense_disambiguator import SenseDisambiguator
+from spacy_attn.components.sense_disambiguator import DEFAULTS, SenseDisambiguator
 from spacy_attn.encoder import huggingface
 from spacy_attn.encoder.huggingface import HuggingFaceEncoder
 from spacy_attn.errors import ConfigError, InventoryError, ResourceError
@@ -983,17 +983,7 @@ def test_evaluate_under_another_key_and_without_a_scorer(make):
 
 
 def test_the_method_can_be_given_as_an_object(toy_inventory):
-    settings = {
-        "inventory": Path(toy_inventory),
-        "method": lesk_v1(),
-        "threshold": 0.0,
-        "backoff": None,
-        "attr": "sense",
-        "spans_key": "senses",
-        "names": False,
-        "vectors_attr": "attn_vectors",
-        "model_attr": "attn_model",
-    }
+    settings = {**DEFAULTS, "inventory": Path(toy_inventory), "method": lesk_v1()}
     nlp = spacy.blank("en")
     component = SenseDisambiguator(nlp, "mine", settings)
     assert ids(component(nlp.make_doc(TEXTS[0]))) == "bat.club"

@@ -14,7 +14,9 @@ from spacy_attn.wsd.inventory.wordnet import wordnet_inventory
 _MAKERS: Mapping[str, Callable[[], SenseInventory]] = {"wordnet": wordnet_inventory}
 
 
-def load_inventory(source: InventorySource, lang: str | None = None) -> SenseInventory:
+def load_inventory(
+    source: InventorySource, lang: str | None = None, *, names: bool = False
+) -> SenseInventory:
     """The inventory of a name (``homographs``, ``wordnet``), a file, or senses given in Python.
 
     Args:
@@ -22,14 +24,16 @@ def load_inventory(source: InventorySource, lang: str | None = None) -> SenseInv
             ``{word: {sense: definition or examples}}`` or a DataFrame;
             see :mod:`spacy_attn.wsd.inventory.sources`.
         lang: the pipeline's language, checked against the inventory's.
+        names: whether "wordnet" gives senses to proper nouns too.
 
     Raises:
         ConfigError: no such inventory, or one of another language.
         InventoryError: a line of a file is broken.
         ResourceError: the package's lexicon is damaged.
     """
+    check_names(names, source)
     if str(source) in MADE:
-        inventory = _MAKERS[str(source)]()
+        inventory = wordnet_inventory().with_names if names else _MAKERS[str(source)]()
         jsonl.check_language(inventory, lang)
         return inventory
     for name in MADE:
@@ -52,23 +56,3 @@ def check_names(names: bool, source: InventorySource) -> None:
             f"names = True with inventory = {str(source)!r}: allowed is false; only 'wordnet' "
             "leaves names out, in other inventories they have senses like nouns"
         )
-
-
-def open_inventory(
-    source: InventorySource, lang: str | None = None, *, names: bool = False
-) -> SenseInventory:
-    """What :func:`load_inventory` gives, for a pipeline.
-
-    Args:
-        source: see :func:`load_inventory`.
-        lang: the pipeline's language, checked against the inventory's.
-        names: whether "wordnet" gives senses to proper nouns too.
-
-    Raises:
-        ConfigError: no such inventory, or one of another language.
-        InventoryError: a line of a file is broken.
-        ResourceError: the package's lexicon is damaged.
-    """
-    check_names(names, source)
-    inventory = load_inventory(source, lang)
-    return wordnet_inventory().with_names if names else inventory

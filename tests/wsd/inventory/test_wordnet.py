@@ -23,7 +23,7 @@ from spacy_attn.wsd.inventory.lexicon_file import (
     read_lexicon,
     write_lexicon,
 )
-from spacy_attn.wsd.inventory.open import open_inventory
+from spacy_attn.wsd.inventory.open import load_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import WordNet, find_example, find_wordnet
 from spacy_attn.wsd.methods.registry import SENSE_MODEL
@@ -135,7 +135,7 @@ def test_columns_come_out_as_they_went_in(tmp_path):
 def test_the_shipped_lexicon_is_the_one_that_the_sense_model_names():
     with safe_open(SENSE_MODEL, framework="numpy") as file:
         named = json.loads(file.metadata()["manifest"])["wordnet"]["lexicon"]
-    shipped = open_inventory("wordnet")
+    shipped = load_inventory("wordnet")
     assert shipped.digest == named
     # Read from the file, and true of what the file holds.
     assert digest_of(read_lexicon(shipped.path)[0]) == named
@@ -250,21 +250,21 @@ def test_with_names_the_lexicon_is_not_opened_again(lexicon_file, toy_wordnet, m
 
 
 def test_it_is_opened_by_name():
-    inventory = open_inventory("wordnet", "en")
+    inventory = load_inventory("wordnet", "en")
     assert isinstance(inventory, WordNetInventory)
-    assert open_inventory("wordnet") is inventory
-    assert open_inventory("homographs", "en").name == "homographs"
+    assert load_inventory("wordnet") is inventory
+    assert load_inventory("homographs", "en").name == "homographs"
 
 
 def test_it_is_english():
     with pytest.raises(ConfigError, match="'wordnet' is for language 'en', the pipeline's is 'de'"):
-        open_inventory("wordnet", "de")
+        load_inventory("wordnet", "de")
 
 
 @pytest.mark.skipif(find_wordnet() is None, reason="no WordNet 3.0 on this machine")
 def test_the_shipped_lexicon_is_wordnets(tmp_path):
     wordnet = WordNet()
-    shipped = open_inventory("wordnet")
+    shipped = load_inventory("wordnet")
     assert isinstance(shipped, WordNetInventory)
     build_lexicon(wordnet, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == shipped.path.read_bytes()
@@ -301,13 +301,13 @@ def test_the_shipped_lexicon_is_wordnets(tmp_path):
     ],
 )
 def test_every_word_that_a_form_can_be(form, words):
-    shipped = open_inventory("wordnet")
+    shipped = load_inventory("wordnet")
     assert isinstance(shipped, WordNetInventory)
     assert [f"{lemma}/{pos}" for lemma, pos in shipped.words_of(form)] == words.split()
 
 
 def test_a_lemmatizers_slip_is_no_word_of_the_form():
-    shipped = open_inventory("wordnet")
+    shipped = load_inventory("wordnet")
     assert isinstance(shipped, WordNetInventory)
     for form, slip in [("stared", "star"), ("hated", "hat"), ("scared", "scar")]:
         assert slip not in [lemma for lemma, _ in shipped.words_of(form, slip)]
@@ -316,7 +316,7 @@ def test_a_lemmatizers_slip_is_no_word_of_the_form():
 
 
 def test_synonyms_of_the_shipped_lexicon():
-    shipped = open_inventory("wordnet")
+    shipped = load_inventory("wordnet")
     assert isinstance(shipped, WordNetInventory)
     animal = shipped.candidates("bat", "NOUN")[0]
     assert shipped.synonyms(animal) == ["chiropteran"]
@@ -326,7 +326,7 @@ def test_synonyms_of_the_shipped_lexicon():
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.8])
 def test_a_damaged_lexicon_is_one_sentence(at, tmp_path):
-    whole = open_inventory("wordnet").path.read_bytes()
+    whole = load_inventory("wordnet").path.read_bytes()
     place = int(at * len(whole))
     (tmp_path / "w.npz").write_bytes(whole[:place] + b"damaged!" * 4 + whole[place + 32 :])
     with pytest.raises(ResourceError, match=r"w.npz is no lexicon of WordNet .*reinstall with: "):

@@ -19,7 +19,6 @@ from spacy_attn.wsd.context import Target
 from spacy_attn.wsd.inventory import wordnet as lexicon
 from spacy_attn.wsd.inventory.find import find_targets
 from spacy_attn.wsd.inventory.jsonl import Inventory, load_inventory
-from spacy_attn.wsd.inventory.open import open_inventory
 from spacy_attn.wsd.inventory.wordnet import WordNetInventory
 from spacy_attn.wsd.inventory.wordnet_files import find_wordnet
 from spacy_attn.wsd.methods import glosses as prepared
@@ -340,7 +339,7 @@ def test_nltks_lesk_takes_the_same_senses_of_wordnet():
         found = (w for w in re.findall("[a-z]{2,}", text) if w not in RESOURCES.stop_words)
         return [stem for stem in map(PorterStemmer().stem, found) if stem != lemma]
 
-    inventory = open_inventory("wordnet")
+    inventory = lexicon.wordnet_inventory()
     method = Lesk(inventory, RESOURCES)
     chosen = set()
     for text, lemma, pos in SENTENCES:
