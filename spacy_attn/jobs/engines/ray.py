@@ -50,17 +50,21 @@ class RayAnnotator:
     """
 
     def __init__(self, annotator: Annotator, text_column: str = "text") -> None:
-        import torch
-
-        # An actor has so many cores as it was given; torch would take all of the machine.
-        torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
         self._annotator = annotator
         self._text_column = text_column
-        annotator.load()
+        _load(annotator)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The table with the fields and ``error``."""
         return self._annotator.annotate_table(table, self._text_column)
+
+
+def _load(annotator: Annotator) -> None:
+    import torch
+
+    # An actor has so many cores as it was given; torch would take all of the machine.
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    annotator.load()
 
 
 class _Actor:
@@ -68,11 +72,9 @@ class _Actor:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        self._loaded: RayAnnotator | None = None  # sets the threads too
 
     def load(self) -> None:
-        if self._loaded is None:
-            self._loaded = RayAnnotator(self._annotator)
+        _load(self._annotator)
 
     def annotate(self, texts: list[str]) -> Rows:
         self.load()  # again where Ray made this actor anew
