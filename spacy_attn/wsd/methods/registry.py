@@ -103,14 +103,14 @@ def sense_method(
         ConfigError: no such method, or a setting that it does not have.
     """
     known = registry.sense_methods  # type: ignore[attr-defined]
-    if isinstance(method, dict):
+    if isinstance(method, dict) and "@sense_methods" in method:
         return _resolve(method, setting)
     if isinstance(method, str):
         name = short_names().get(method, method)
         if name in known:
             made: SenseMethod = known.get(name)()
             return made
-    elif callable(getattr(method, "prepare", None)):
+    elif not isinstance(method, dict) and callable(getattr(method, "prepare", None)):
         return method
     short = short_names()
     names = [*short, *sorted(_registered() - set(short.values()))]
@@ -118,8 +118,13 @@ def sense_method(
     parts = re.split(r"[,;\s]+", method) if isinstance(method, str) else []
     if len(parts) > 1 and set(parts) <= {*names, *short.values()}:
         near = "; give one of them: several are for --methods A,B of compare and senses"
+    shown = repr(method)
+    if isinstance(method, dict):
+        shown = (
+            f'{json.dumps(method, default=repr)} has no "@sense_methods", which names the method'
+        )
     raise ConfigError(
-        f"{setting} = {method!r}; allowed are {', '.join(names)}, or "
+        f"{setting} = {shown}; allowed are {', '.join(names)}, or "
         f'{{"@sense_methods": "NAME", ...}}{near}'
     )
 
@@ -176,11 +181,6 @@ def _resolve(block: dict[str, Any], setting: str) -> SenseMethod:
 
 def _check_names(block: dict[str, Any], setting: str) -> None:
     """Refuse a method or an argument that is not known; spaCy's error would name no other."""
-    if "@sense_methods" not in block:
-        raise ConfigError(
-            f'{setting} = {json.dumps(block, default=repr)} has no "@sense_methods", which names '
-            'the method, such as {"@sense_methods": "spacy_attn.lesk.v1", "window": 10}'
-        )
     name = block["@sense_methods"]
     known = registry.sense_methods  # type: ignore[attr-defined]
     if name not in known:
