@@ -158,6 +158,8 @@ class Inventory:
 def load_inventory(source: InventorySource, lang: str | None = None) -> Inventory:
     """The inventory of a name (``homographs``), of a JSONL file, or of senses written in Python.
 
+    Each is a list of senses; :func:`.open.load_inventory` knows ``wordnet`` too, which is none.
+
     Args:
         source: see :mod:`~.sources`.
         lang: the pipeline's language, checked against the inventory's.
