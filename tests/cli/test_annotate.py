@@ -8,19 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 import spacy_attn
+import spacy_attn.cli.annotate as command
 from spacy_attn.cli import main
 from spacy_attn.cli.annotate import _Lines, _progress_bar, annotate
-from spacy_attn.jobs import JobProgress
+from spacy_attn.jobs import Annotator, JobProgress
 from spacy_attn.jobs.engines.ray import RaySummary
 from spacy_attn.jobs.output_paths import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
-from tests.jobs.toy import SENSES
+from tests.jobs.toy import SENSES, make_toy
 
 # The command with the toy pipeline of jobs.
 DRIVER = """
@@ -63,12 +65,25 @@ def run(folder, *arguments, data=None):
     return process.returncode, out, err.decode()
 
 
+@pytest.fixture
+def here(folder, monkeypatch, capsys):
+    """The same in this process, where all libraries are loaded."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(command, "Annotator", partial(Annotator, factory=make_toy))
+
+    def call(*arguments):
+        code = main(["annotate", *arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
 def read_jsonl(path):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-@pytest.mark.parametrize("n_process", ["1", "2"])
-def test_corrections_without_an_effect_are_counted(folder, n_process):
+@pytest.mark.parametrize("n_process", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_corrections_without_an_effect_are_counted(folder, here, n_process):
     made = {"lemma": "bat", "sense": "", "verdict": "none"}
     lines = [{**made, "text": "A bat.", "start": 2, "end": 5}]
     lines += [{**made, "text": "The old bat.", "start": 8, "end": 11}]
@@ -77,7 +92,9 @@ def test_corrections_without_an_effect_are_counted(folder, n_process):
     (folder / "fix.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "in.jsonl").write_text('{"text": "So. A bat."}\n{"text": "Now a A bat flew."}\n')
     options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--n-process", n_process)
-    code, _, err = run(folder, "in.jsonl", *options)
+    code, _, err = (
+        here("in.jsonl", *options) if n_process == "1" else run(folder, "in.jsonl", *options)
+    )
     assert code == 0
     assert err.splitlines()[-2:] == [  # before them progress, where it takes long
         "annotated 2 of 2 records",
@@ -86,19 +103,19 @@ def test_corrections_without_an_effect_are_counted(folder, n_process):
     assert [record["senses"] for record in read_jsonl(folder / "out.jsonl")] == [[], []]
 
 
-def test_they_are_counted_after_an_interruption_too(folder):
+def test_they_are_counted_after_an_interruption_too(folder, here):
     made = {"lemma": "bat", "sense": "", "verdict": "none", "start": 2, "end": 5}
     lines = [{**made, "text": text} for text in ("A bat.", "A bat!", "A bat?")]
     (folder / "fix.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "in.txt").write_text("A bat.\nexplode\nA bat!\n")
     options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--batch-size", "1", "--resume")
-    code, _, err = run(folder, "in.txt", *options, "--max-errors", "0")
+    code, _, err = here("in.txt", *options, "--max-errors", "0")
     assert (code, "go on with --resume" in err) == (1, True)
-    code, _, err = run(folder, "in.txt", *options)
+    code, _, err = here("in.txt", *options)
     assert err.endswith(
         "1 correction of fix.jsonl had no effect: the texts do not hold the same sentence\n"
     )
-    code, _, err = run(folder, "in.txt", *options)
+    code, _, err = here("in.txt", *options)
     assert err.endswith(
         "corrections that had no effect are not counted: the job was finished before\n"
     )
@@ -128,13 +145,11 @@ def test_good_records_exit_0_and_say_the_count(folder):
     assert not (folder / "out.jsonl.errors.jsonl").exists()
 
 
-def test_bad_records_exit_1_and_say_where_they_are(folder):
+def test_bad_records_exit_1_and_say_where_they_are(folder, here):
     (folder / "in.jsonl").write_bytes(b'{"text": "bat"}\n[]\n{"text": "\\udc00"}\n{"text": "\xff"}')
     (folder / "in.txt").write_bytes(b"explode\nbat\n")
-    code, out, err = run(
-        folder, "in.jsonl", "in.txt", "-o", "out.jsonl", "--n-process", "2", "--batch-size", "1"
-    )
-    assert (code, out) == (1, b"")
+    code, out, err = here("in.jsonl", "in.txt", "-o", "out.jsonl", "--batch-size", "1")
+    assert (code, out) == (1, "")
     assert err.endswith("annotated 2 of 6 records, 4 failed: see out.jsonl.errors.jsonl\n")
     errors = read_jsonl(folder / "out.jsonl.errors.jsonl")
     assert [(e["file"], e["line"]) for e in errors] == [
@@ -177,11 +192,11 @@ def test_plain_text_from_stdin_in_latin_1(folder):
         (["in.txt"], "--output"),
     ],
 )
-def test_wrong_calls_exit_2_with_one_sentence(folder, arguments, message):
+def test_wrong_calls_exit_2_with_one_sentence(folder, here, arguments, message):
     (folder / "in.txt").write_text("bat\n")
     (folder / "old.jsonl").write_text("old\n")
-    code, out, err = run(folder, *arguments)
-    assert (code, out) == (2, b"")
+    code, out, err = here(*arguments)
+    assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
@@ -300,11 +315,11 @@ def test_plain_lines_where_stderr_is_no_terminal(capsys):
     assert capsys.readouterr().err == "1,600 records, 2 failed, 50/s, 16.0%, 0:02:48 left\n"
 
 
-def test_dry_run_writes_nothing(folder):
+def test_dry_run_writes_nothing(folder, here):
     (folder / "in.txt").write_text("bat\nexplode\n")
     before = sorted(path.name for path in folder.iterdir())
-    code, out, err = run(folder, "in.txt", "-o", "out.jsonl", "--dry-run")
-    assert (code, out) == (0, b"")
+    code, out, err = here("in.txt", "-o", "out.jsonl", "--dry-run")
+    assert (code, out) == (0, "")
     assert "1 input file, 12 bytes, to out.jsonl" in err
     assert "tried 2 records, 1 failed" in err
     assert "the process takes about " in err
@@ -329,9 +344,9 @@ RAY = ["--engine", "ray"]
         (["-o", "out.jsonl", "--engine", "dask"], "--engine is dask: allowed are local, ray"),
     ],
 )
-def test_options_that_an_engine_does_not_have(folder, arguments, message):
+def test_options_that_an_engine_does_not_have(folder, here, arguments, message):
     (folder / "in.txt").write_text("bat\n")
-    code, _out, err = run(folder, "in.txt", *arguments)
+    code, _out, err = here("in.txt", *arguments)
     assert code == 2
     assert message in err
     assert sorted(path.name for path in folder.glob("*out*")) == []
