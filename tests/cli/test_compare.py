@@ -239,6 +239,7 @@ def test_the_bundled_set(run, tmp_path):
     assert set(result["manifest"]["files"]) == {"homographs.jsonl", "homographs.test.jsonl"}
 
 
+@pytest.mark.slow
 def test_the_bundled_set_with_the_senses_of_wordnet(run, tmp_path):
     options = ("--inventory", "wordnet", "--methods", "first_sense", "--in-process")
     code, _, err = run(*options, "-o", tmp_path)

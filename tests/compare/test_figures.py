@@ -408,6 +408,7 @@ def test_colour_and_marker_are_a_pair_of_their_own():
     assert INK in SERIES
 
 
+@pytest.mark.slow
 def test_the_same_bytes_each_time(result, drawn):
     import matplotlib as mpl
 

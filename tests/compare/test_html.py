@@ -98,6 +98,7 @@ def test_files(result, tmp_path):
     assert {path for path in folder.rglob("*") if path.is_file()} == set(paths)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_each_time(result, tmp_path):
     one = write_report(result, tmp_path / "1")
     two = write_report(json.loads(json.dumps(result)), tmp_path / "2")

@@ -344,6 +344,7 @@ os._exit(7)
 """
 
 
+@pytest.mark.slow
 def test_a_fork_by_the_system_does_not_hang(toy_lemmatizer):
     """Servers fork by ``os.fork``, of which multiprocessing knows nothing."""
     made = subprocess.run(

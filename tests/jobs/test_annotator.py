@@ -201,6 +201,7 @@ def test_length_limit_holds_only_with_parser_or_ner(annotator):
     ]
 
 
+@pytest.mark.slow
 def test_one_megabyte_of_one_line(annotator):
     text = "the bat " * 131_072
     (senses,) = annotator.annotate([text])
@@ -305,6 +306,7 @@ def write_pipeline(folder, *factories):
     return str(folder / "pipeline")
 
 
+@pytest.mark.slow
 def test_code_registers_components_in_every_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "code.py").write_text(CODE.replace("NAME", "a"))

@@ -217,7 +217,7 @@ def test_long_texts_close_a_chunk_early(folder, monkeypatch):
     assert [now.n_in for now in told] == [2, 4, 5]
 
 
-@pytest.mark.parametrize("n_process", [1, 2])
+@pytest.mark.parametrize("n_process", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_only_a_few_chunks_are_read_ahead(folder, monkeypatch, n_process):
     read = []
 

@@ -727,6 +727,7 @@ def test_damage_behind_the_last_line_costs_no_line(folder, damage, reason):
     assert reason in reasons(records)[0]
 
 
+@pytest.mark.slow
 def test_changed_byte_in_the_middle_costs_what_follows(folder):
     data = bytearray(gzip.compress(LINES))
     data[len(data) // 2] ^= 0xFF

@@ -141,6 +141,7 @@ def test_a_large_text_that_hardly_packs_is_decoded_once_at_a_time(folder):
     assert megabytes < 800
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_small_file_of_one_large_text_is_refused(folder):
     pq.write_table(pa.table({"text": ["x" * 400_000_000]}), "a.parquet", compression="zstd")

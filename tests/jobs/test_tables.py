@@ -273,6 +273,7 @@ def test_compressed_lines_in_and_out(folder, ending):
     assert sum(record.n_bytes for record in records) == (folder / f"b.jsonl{ending}").stat().st_size
 
 
+@pytest.mark.slow
 def test_truncated_gzip_keeps_what_was_before(folder):
     data = gzip.compress(b"bat\n" * 100_000 + bytes(range(256)) * 50)
     (folder / "a.txt.gz").write_bytes(data[: len(data) // 2])

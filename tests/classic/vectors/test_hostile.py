@@ -62,6 +62,7 @@ def write_npz(path, n_bytes):
             file.write(bytes(1 << 20))
 
 
+@pytest.mark.slow
 @LINUX
 def test_what_is_refused_was_never_held(tmp_path):
     gensim = pytest.importorskip("gensim.models")
