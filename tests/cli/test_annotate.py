@@ -24,6 +24,8 @@ from spacy_attn.jobs.output_paths import names_folder
 from spacy_attn.jobs.records import ERROR_RECORD_CHARS
 from tests.jobs.toy import SENSES, make_toy
 
+N_PROCESS = ["1", pytest.param("2", marks=pytest.mark.slow)]
+
 # The command with the toy pipeline of jobs.
 DRIVER = """
 import sys
@@ -82,7 +84,7 @@ def read_jsonl(path):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-@pytest.mark.parametrize("n_process", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_process", N_PROCESS)
 def test_corrections_without_an_effect_are_counted(folder, here, n_process):
     made = {"lemma": "bat", "sense": "", "verdict": "none"}
     lines = [{**made, "text": "A bat.", "start": 2, "end": 5}]
@@ -92,9 +94,7 @@ def test_corrections_without_an_effect_are_counted(folder, here, n_process):
     (folder / "fix.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "in.jsonl").write_text('{"text": "So. A bat."}\n{"text": "Now a A bat flew."}\n')
     options = ("-o", "out.jsonl", "--corrections", "fix.jsonl", "--n-process", n_process)
-    code, _, err = (
-        here("in.jsonl", *options) if n_process == "1" else run(folder, "in.jsonl", *options)
-    )
+    code, _, err = here("in.jsonl", *options)
     assert code == 0
     assert err.splitlines()[-2:] == [  # before them progress, where it takes long
         "annotated 2 of 2 records",
@@ -145,10 +145,12 @@ def test_good_records_exit_0_and_say_the_count(folder):
     assert not (folder / "out.jsonl.errors.jsonl").exists()
 
 
-def test_bad_records_exit_1_and_say_where_they_are(folder, here):
+@pytest.mark.parametrize("n_process", N_PROCESS)
+def test_bad_records_exit_1_and_say_where_they_are(folder, here, n_process):
     (folder / "in.jsonl").write_bytes(b'{"text": "bat"}\n[]\n{"text": "\\udc00"}\n{"text": "\xff"}')
     (folder / "in.txt").write_bytes(b"explode\nbat\n")
-    code, out, err = here("in.jsonl", "in.txt", "-o", "out.jsonl", "--batch-size", "1")
+    options = ("-o", "out.jsonl", "--n-process", n_process, "--batch-size", "1")
+    code, out, err = here("in.jsonl", "in.txt", *options)
     assert (code, out) == (1, "")
     assert err.endswith("annotated 2 of 6 records, 4 failed: see out.jsonl.errors.jsonl\n")
     errors = read_jsonl(folder / "out.jsonl.errors.jsonl")
